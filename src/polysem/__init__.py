@@ -1,0 +1,1 @@
+"""Polysemantic neurons and sparse autoencoders: every figure of five documents out of one DAG."""

@@ -1,0 +1,26 @@
+"""`analysis:` — thresholds of the tables and figures."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from polysem.params.base import Section, Seed
+
+Frequency = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Analysis(Section):
+    """Thresholds, each with the value of the document that introduced it."""
+
+    rare_frequency: Frequency = 1e-3
+    """Features active on a smaller share of tokens are drawn as rare (S0.F3a)."""
+    ultra_low_frequency: Frequency = 1e-4
+    """Features active on a smaller share of tokens form the ultra-low cluster (S2.F3)."""
+    one_sparse: Frequency = 0.35
+    """Share of squared weight in the top neuron, or in the top ten, above which a feature is neuron-sparse (S2.F1)."""
+    next_nine: Frequency = 0.1
+    """Share in the next nine neurons below which a neuron-sparse feature is 1-sparse (S2.F1)."""
+    head_ranks: Annotated[int, Field(ge=10, le=1_000_000)] = 1000
+    """Ranks below this are the head of the rank-frequency plot (S0.F2)."""
+    baseline_seed: Seed = 0
+    """Seed of random baselines."""

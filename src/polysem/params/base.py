@@ -1,0 +1,45 @@
+"""What every section of `params.yaml` shares."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]*(\.[A-Za-z0-9+-]+)*")
+"""What corpora, models and recipes may be called: they become wildcards and folders, so no slash, space or underscore."""
+
+Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
+"""The name of another entry of `params.yaml`."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Documents = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Tokens = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
+Width = Annotated[int, Field(ge=1, le=1_048_576)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Section(BaseModel):
+    """A section of `params.yaml`: unknown keys are refused, values are frozen, defaults are checked."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    def values(self) -> dict[str, Any]:
+        """All keys with their values as plain JSON types, the form in which a rule passes them to its step."""
+        return self.model_dump(mode="json")
+
+
+class CorpusSection(Section):
+    """An entry under `corpora:`; the subclass of each source stands in a module of the source's name."""
+
+    source: str
+
+
+class ModelSection(Section):
+    """An entry under `models:`; the subclass of each source stands in a module of the source's name."""
+
+    source: str
+    corpus: Name
+    sites: list[str]

@@ -1,0 +1,19 @@
+"""`source: generated`: its keys."""
+
+from typing import Literal
+
+from polysem.params.base import CorpusSection, Documents, Seed, Share
+
+
+class GeneratedCorpus(CorpusSection):
+    """Stories from the project's own grammar, with ground-truth tags on every span."""
+
+    source: Literal["generated"]
+    seed: Seed = 0
+    """Seed of the generator; another seed gives other stories."""
+    train_documents: Documents = 40_000
+    """Documents in the train split."""
+    eval_documents: Documents = 4_000
+    """Documents in the eval split; none of them occurs in the train split."""
+    other_kinds: Share = 0.06
+    """Share of documents that are no stories: base64, DNA, code, Arabic and Hebrew letters, in equal parts."""

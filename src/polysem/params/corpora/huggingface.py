@@ -1,0 +1,33 @@
+"""`source: huggingface`: its keys."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from polysem.params.base import CorpusSection, Documents, Share
+
+
+class HuggingFaceCorpus(CorpusSection):
+    """A text data set of the Hugging Face hub, streamed, or a local copy of it."""
+
+    source: Literal["huggingface"]
+    dataset: Annotated[str, Field(min_length=1)]
+    """Hub id, `roneneldan/TinyStories`."""
+    config: str | None = None
+    """Configuration of the data set, where it has several."""
+    split: str = "train"
+    """Split that train documents come from."""
+    eval_split: str | None = None
+    """Split that eval documents come from; without one, `eval_share` of `split` is set aside."""
+    field: Annotated[str, Field(min_length=1)] = "text"
+    """Column that holds the text."""
+    revision: str = "main"
+    """Commit, tag or branch; a commit makes the run reproducible."""
+    limit: Documents = 100_000
+    """Take at most this many documents of each split, the first ones met."""
+    eval_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of documents set aside for eval where there is no `eval_split`, chosen by a hash of their text."""
+    local_copy: str | None = None
+    """A local file, folder or glob (`.txt`, `.jsonl`, `.parquet`) to read in place of the hub."""
+    separator: Annotated[str, Field(min_length=1)] = "<|endoftext|>"
+    """What stands between two documents of a `.txt` local copy."""

@@ -1,0 +1,21 @@
+"""`source: images`: its keys."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from polysem.params.base import CorpusSection, Seed, Share
+
+
+class ImagesCorpus(CorpusSection):
+    """Images with labels."""
+
+    source: Literal["images"]
+    images: Literal["digits", "mnist"] = "digits"
+    """`digits`: scikit-learn's 1,797 images of 8 × 8, offline; `mnist`: 70,000 of 28 × 28."""
+    path: str | None = None
+    """For `mnist`: a `.npz` file (x_train, y_train, x_test, y_test) or a folder of idx files; without it the hub is asked."""
+    eval_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of `digits` in the eval split, chosen by seed; `mnist` has its own test images."""
+    seed: Seed = 0
+    """Seed of the split of `digits`."""

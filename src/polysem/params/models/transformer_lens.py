@@ -1,0 +1,21 @@
+"""`source: transformer_lens`: its keys."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from polysem.params.models.language import LanguageModel
+
+
+class TransformerLensModel(LanguageModel):
+    """An older TransformerLens model repository of the hub (`NeelNanda/GELU_1L512W_C4_Code`), or a local copy of one."""
+
+    source: Literal["transformer_lens"]
+    repository: Annotated[str, Field(min_length=1)]
+    """Hub id."""
+    revision: str = "main"
+    """Commit, tag or branch; a commit makes the run reproducible."""
+    local_copy: str | None = None
+    """A local folder of the same files to read in place of the hub."""
+    tokenizer: str | None = None
+    """Hub id or local `tokenizer.json`, where the repository has none."""

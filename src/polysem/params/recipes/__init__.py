@@ -1,0 +1,1 @@
+"""`saes:` — hyper-parameters of sparse autoencoders; a module per architecture."""
