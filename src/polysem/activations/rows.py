@@ -1,0 +1,52 @@
+"""Rows of an activation store, read by mapping its chunk files (TECHNIQUES: a thousand times faster than indexing)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_receipt
+
+
+class ActivationRows:
+    """The rows of `activations` of a store, shape [token, neuron]; memory holds only the rows asked for.
+
+    `length` is the number of tokens, `width` the number of neurons.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self.receipt = read_receipt(store)
+        array = open_store(store)["activations"]
+        self.length, self.width = array.shape
+        self.dtype = np.dtype(array.dtype)
+        self.rows_per_chunk = array.chunks[0]
+        assert array.compressors == (), "activation stores are written uncompressed"
+        self._chunks = [
+            np.memmap(store / "activations" / "c" / str(chunk) / "0", self.dtype, "r", shape=(self.rows_per_chunk, self.width))
+            for chunk in range(-(-self.length // self.rows_per_chunk))
+        ]
+
+    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows with these numbers, in their order, as float32 [row, neuron]."""
+        out = np.empty((len(rows), self.width), np.float32)
+        chunk, offset = np.divmod(rows, self.rows_per_chunk)
+        order = np.argsort(chunk, kind="stable")
+        starts = np.flatnonzero(np.diff(chunk[order], prepend=-1))
+        for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
+            where = order[start:stop]
+            out[where] = self._chunks[chunk[where[0]]][offset[where]]
+        return out
+
+    def blocks(self, rows: int = 4 * ROWS_PER_CHUNK) -> Iterator[NDArray[np.float32]]:
+        """All rows in their order, as float32 blocks [up to `rows`, neuron]."""
+        for start in range(0, self.length, rows):
+            yield self.slice(start, min(start + rows, self.length))
+
+    def slice(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Rows start … stop − 1 as float32 [row, neuron]."""
+        parts = []
+        for chunk in range(start // self.rows_per_chunk, -(-stop // self.rows_per_chunk)):
+            first = chunk * self.rows_per_chunk
+            parts.append(self._chunks[chunk][max(start - first, 0) : stop - first])
+        return np.concatenate(parts).astype(np.float32, copy=False)

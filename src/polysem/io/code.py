@@ -1,0 +1,88 @@
+"""What makes a step another step: a digest over the syntax of its code (DESIGN §5)."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = "polysem"
+SOURCE = Path(__file__).resolve().parents[2]
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Digest over the syntax trees of the modules and of everything of the package that they import.
+
+    Comments, docstrings, attribute docstrings and layout are no syntax that matters. Modules found by name at run time
+    are not followed; the rule that uses one names it here. Raises ModuleNotFoundError for a module without a source.
+    """
+    trees: dict[str, str] = {}
+    queue = list(modules)
+    while queue:
+        name = queue.pop()
+        if name in trees:
+            continue
+        tree, imports = _parsed(name)
+        trees[name] = tree
+        queue += imports
+        queue += [parent for parent in _parents(name) if parent not in trees]
+    return hashlib.sha256(repr(sorted(trees.items())).encode()).hexdigest()[:16]
+
+
+def import_closure(module: str) -> set[str]:
+    """Names of all modules of the package that a module imports, directly or not, itself included."""
+    seen: set[str] = set()
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            queue += [*_parsed(name)[1], *_parents(name)]
+    return seen
+
+
+@cache
+def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
+    file = _file(name)
+    if file is None:
+        raise ModuleNotFoundError(f"{name} has no source below {SOURCE}")
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | Definition):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, name, file)
+            imports += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    ours = [target for target in imports if target.split(".")[0] == PACKAGE and _file(target) is not None]
+    return ast.dump(tree), tuple(sorted(set(ours)))
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _absolute(node: ast.ImportFrom, name: str, file: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
+    base = package[: len(package) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _file(name: str) -> Path | None:
+    base = SOURCE.joinpath(*name.split("."))
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)

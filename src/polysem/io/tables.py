@@ -1,0 +1,29 @@
+"""Tables: one xarray Dataset per netCDF file, written whole and with the same bytes for the same content."""
+
+from pathlib import Path
+
+import xarray as xr
+
+from polysem.io.atomic import written
+from polysem.io.errors import InputError
+
+
+def write_table(path: Path, table: xr.Dataset) -> None:
+    """Write a Dataset as netCDF 4; every data variable must say its `long_name` and `units`.
+
+    Raises ValueError for a variable without them: a number nobody can name is of no use downstream.
+    """
+    for name, variable in table.data_vars.items():
+        if missing := {"long_name", "units"} - variable.attrs.keys():
+            raise ValueError(f"variable {name!r} of {path.name} lacks {', '.join(sorted(missing))}")
+    with written(path) as partial:
+        table.to_netcdf(partial, engine="h5netcdf")
+
+
+def read_table(path: Path) -> xr.Dataset:
+    """Read a Dataset into memory; InputError if the file is no table."""
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as table:
+            return table.load()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as a table ({error}); delete it and run again") from error

@@ -1,0 +1,74 @@
+"""The one interface behind which all models sit (DESIGN §7); nothing above `models/` asks which kind it has."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+Replacement = Callable[[Float[Tensor, "sequence position neuron"]], Float[Tensor, "sequence position neuron"]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some sequences of a token store. An image is a sequence of one position."""
+
+    inputs: Int[Tensor, "sequence position"] | Float[Tensor, "image pixel"]
+    """What the model reads: token ids, or pixels in [0, 1]."""
+    targets: Int[Tensor, "sequence position"]
+    """What it should predict at each position: the next token, or the class of the image."""
+    scored: Bool[Tensor, "sequence position"]
+    """Positions whose prediction counts in the loss."""
+    counted: Bool[Tensor, "sequence position"]
+    """Positions whose activations count in stores and statistics; BOS and padding do not."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return Batch(*(value.to(device) for value in (self.inputs, self.targets, self.scored, self.counted)))
+
+
+class Subject(ABC):
+    """A model under study, loaded from its folder, in evaluation mode."""
+
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def sites(self) -> Sequence[str]:
+        """All sites at which activations can be read and replaced."""
+
+    @abstractmethod
+    def width(self, site: str) -> int:
+        """Number of neurons of a site."""
+
+    @abstractmethod
+    def activations(
+        self, batch: Batch, sites: Sequence[str]
+    ) -> dict[str, Float[Tensor, "sequence position neuron"]]:
+        """Activations at the sites; the forward pass is left at the last of them, before any unembedding."""
+
+    @abstractmethod
+    def losses(
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
+    ) -> Float[Tensor, "sequence position"]:
+        """Cross-entropy in nats at every position, with the activations of some sites replaced; unscored ones are 0."""
+
+    @abstractmethod
+    def correct(
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
+    ) -> Bool[Tensor, "sequence position"]:
+        """Whether the most likely prediction is the target, at every position."""
+
+    @abstractmethod
+    def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
+        """Weights into each neuron of a site (the gate's, for gated MLPs); None where the site has none."""
+
+    @abstractmethod
+    def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:
+        """Weights out of each neuron of a site; None where the site has none."""
+
+    @abstractmethod
+    def logit_directions(self, site: str) -> Float[Tensor, "neuron token"] | None:
+        """Direct-path effect of each neuron of a site on the logits; None where there is no such path."""

@@ -1,0 +1,64 @@
+"""Dictionaries: anything with features on a site, an SAE or the neurons themselves (DESIGN §2)."""
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+NEURONS = "neurons"
+"""Id of the identity dictionary: every neuron is one feature."""
+
+
+class Dictionary(Protocol):
+    """What tables need of an SAE or of the neurons. Features are active where they are above 0."""
+
+    @property
+    def inputs(self) -> int:
+        """Number of neurons of the site."""
+
+    @property
+    def features(self) -> int:
+        """Number of features."""
+
+    def encode(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch feature"]:
+        """Activations of all features."""
+
+    def decode(self, f: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch neuron"]:
+        """Reconstruction from feature activations."""
+
+    def decoder(self) -> Float[Tensor, "feature neuron"]:
+        """Direction of each feature."""
+
+
+class Neurons:
+    """The identity dictionary: feature i is neuron i, and the reconstruction is exact."""
+
+    def __init__(self, width: int) -> None:
+        self.inputs = width
+        self.features = width
+
+    def encode(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch neuron"]:
+        """The activations themselves."""
+        return x
+
+    def decode(self, f: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch neuron"]:
+        """The activations themselves."""
+        return f
+
+    def decoder(self) -> Float[Tensor, "neuron neuron"]:
+        """The identity matrix."""
+        return torch.eye(self.features)
+
+
+def load_dictionary(dictionary: str, folder: Path, width: int) -> Dictionary:
+    """The neurons of a site of this width, or the SAE in `folder` (SAELens 6 form).
+
+    Raises InputError if the folder holds no SAE or one for another width.
+    """
+    if dictionary == NEURONS:
+        return Neurons(width)
+    from polysem.saes.sae import load_sae
+
+    return load_sae(folder, width)
