@@ -29,6 +29,16 @@ class Batch:
         return Batch(*(value.to(device) for value in (self.inputs, self.targets, self.scored, self.counted)))
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a model predicts a batch."""
+
+    losses: Float[Tensor, "sequence position"]
+    """Cross-entropy in nats; 0 at positions that are not scored."""
+    correct: Bool[Tensor, "sequence position"]
+    """Whether the most likely prediction is the target; False at positions that are not scored."""
+
+
 class Subject(ABC):
     """A model under study, loaded from its folder, in evaluation mode."""
 
@@ -50,16 +60,8 @@ class Subject(ABC):
         """Activations at the sites; the forward pass is left at the last of them, before any unembedding."""
 
     @abstractmethod
-    def losses(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
-    ) -> Float[Tensor, "sequence position"]:
-        """Cross-entropy in nats at every position, with the activations of some sites replaced; unscored ones are 0."""
-
-    @abstractmethod
-    def correct(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
-    ) -> Bool[Tensor, "sequence position"]:
-        """Whether the most likely prediction is the target, at every position."""
+    def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
+        """Loss and hits at every position, with the activations of some sites replaced."""
 
     @abstractmethod
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:

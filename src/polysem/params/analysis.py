@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from polysem.params.base import Section, Seed
+from polysem.params.base import Section, Seed, Tokens
 
 Frequency = Annotated[float, Field(gt=0, lt=1)]
 
@@ -24,3 +24,5 @@ class Analysis(Section):
     """Ranks below this are the head of the rank-frequency plot (S0.F2)."""
     baseline_seed: Seed = 0
     """Seed of random baselines."""
+    fidelity_tokens: Tokens = 32_768
+    """Eval tokens on which the model is run with activations replaced (S0.T1, S2.T1), at most those of the eval store."""
