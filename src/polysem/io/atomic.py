@@ -16,6 +16,7 @@ def written(path: Path) -> Iterator[Path]:
     partial.unlink(missing_ok=True)
     try:
         yield partial
+        partial.chmod(0o666 & ~_umask())  # some writers create files that only their owner may read
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
@@ -32,3 +33,9 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON that people can diff: indented, in the order given, NaN refused."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

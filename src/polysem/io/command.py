@@ -1,10 +1,17 @@
-"""The thin command line around every step."""
+"""The thin command line around every step, generated from its signature."""
 
+import argparse
+import inspect
+import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, validate_call
 
 from polysem.io.errors import InputError
 
@@ -12,21 +19,35 @@ SUPERVISED = "POLYSEM_SUPERVISED"
 """Set by the workflow: a step then ends when the process that started it is gone."""
 
 
-def run(step: Callable[..., None]) -> None:
-    """Call a step with the options of the command line, which are generated from its signature.
+def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
+    """Call a step with the options of the command line (`--name value`), checked against its annotations.
 
-    An InputError becomes one line on standard error and exit status 1. Under the workflow the step dies with its
-    parent: a killed Snakemake must not leave writers behind (DESIGN §10).
+    `--config` takes several options at once as a JSON object, or the path of a `.json` file that holds one. An InputError
+    becomes one line on standard error and exit status 1. Under the workflow the step dies with its parent: a killed
+    Snakemake must not leave writers behind (DESIGN §10).
     """
-    from jsonargparse import auto_cli
-
     if os.environ.get(SUPERVISED):
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
-        auto_cli(step, as_positional=False)
+        options = _options(step, arguments)
+        validate_call(config=ConfigDict(extra="forbid"))(step)(**options)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        sys.exit(f"error: {problems}")
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"error: {error}")
+
+
+def _options(step: Callable[..., None], arguments: list[str] | None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description=inspect.getdoc(step), allow_abbrev=False)
+    for name, parameter in inspect.signature(step).parameters.items():
+        shown = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, metavar=shown.upper())
+    parser.add_argument("--config", default="{}", metavar="JSON", help="several options as a JSON object, or a .json file")
+    given = vars(parser.parse_args(arguments))
+    config = given.pop("config")
+    values = json.loads(Path(config).read_text(encoding="utf-8") if config.endswith(".json") else config)
+    return values | given
 
 
 def _end_with_parent(parent: int) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -47,7 +48,9 @@ def written_store(
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    zarr.consolidate_metadata(partial)
+    with warnings.catch_warnings():  # consolidation is an extension of Zarr v3 that is welcome here
+        warnings.simplefilter("ignore", category=zarr.errors.ZarrUserWarning)
+        zarr.consolidate_metadata(partial)
     digest = hash_store(partial)
     arrays = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in sorted(group.arrays())}
     partial.rename(path)
@@ -76,8 +79,8 @@ def create_array(
     compressed: bool,
     attributes: Mapping[str, Any] | None = None,
 ) -> zarr.Array:
-    """An array of whole chunks of `ROWS_PER_CHUNK` rows; uncompressed ones can be read by mapping their chunk files."""
-    chunks = (min(ROWS_PER_CHUNK, max(1, shape[0])), *shape[1:])
+    """An array of chunks of `ROWS_PER_CHUNK` rows; uncompressed ones can be read by mapping their chunk files."""
+    chunks = (ROWS_PER_CHUNK, *shape[1:])
     return group.create_array(
         name,
         shape=shape,

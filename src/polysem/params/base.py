@@ -1,7 +1,7 @@
 """What every section of `params.yaml` shares."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -37,9 +37,21 @@ class CorpusSection(Section):
     source: str
 
 
+class Activations(Section):
+    """How many activation rows are stored, and how."""
+
+    train_tokens: Tokens = 400_000
+    """Rows of the train store; SAEs are trained on them."""
+    eval_tokens: Tokens = 100_000
+    """Rows of the eval store; every table counts them."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """Number format of the store."""
+
+
 class ModelSection(Section):
     """An entry under `models:`; the subclass of each source stands in a module of the source's name."""
 
     source: str
     corpus: Name
     sites: list[str]
+    activations: Activations

@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import ModelSection, Name, Width
-from polysem.params.models.activations import Activations
+from polysem.params.base import Activations, ModelSection, Name, Width
 from polysem.params.models.language import check_sites
 from polysem.params.models.training import Training
 

@@ -5,8 +5,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from polysem.params.base import ModelSection, Name, Section
-from polysem.params.models.activations import Activations
+from polysem.params.base import Activations, ModelSection, Name, Section
 
 
 BLOCK_HOOKS = (

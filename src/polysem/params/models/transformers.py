@@ -17,3 +17,5 @@ class TransformersModel(LanguageModel):
     """Commit, tag or branch; a commit makes the run reproducible."""
     local_copy: str | None = None
     """A local folder (config.json, model.safetensors, tokenizer.json) to read in place of the hub."""
+    tokenizer: str | None = None
+    """Hub id or local `tokenizer.json`, where the repository has none."""

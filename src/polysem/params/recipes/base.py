@@ -20,6 +20,9 @@ class Recipe(Section):
     """Activation rows to train on; above the number of stored rows they are repeated in another order."""
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] = 1024
     """Activation rows per step."""
+    normalize_activations: bool = True
+    """Train on activations scaled to a mean norm of sqrt(neurons), so that one L1 weight suits many sites; the scale is
+    folded into the saved weights."""
     learning_rate: Rate = 1e-3
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of steps in which the learning rate rises from 0."""

@@ -1,0 +1,44 @@
+# make run   sets up and makes every figure of params.yaml
+# make test  sets up and runs all checks
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A GPU box needs torch with CUDA; everybody else is spared its gigabytes.
+TORCH_INDEX := $(if $(shell command -v nvidia-smi),,https://download.pytorch.org/whl/cpu)
+TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' requirements.lock)
+
+.PHONY: run test setup format lock clean
+
+run: setup
+	$(BIN)/snakemake --cores all
+
+test: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2 --dist worksteal
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "polysem needs Python 3.11 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(BIN)/pip install --quiet --retries 0 --timeout 20 --no-deps --index-url $(TORCH_INDEX) $(TORCH) || true)
+	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile workflow
+
+lock: setup
+	$(BIN)/pip install --quiet uv
+	grep -v '^#' docs/unlocked.txt | sed 's/^/--no-emit-package /' | xargs $(BIN)/uv pip compile pyproject.toml --all-extras \
+		--universal --python-version 3.11 --no-annotate --no-header --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .cache logs

@@ -1,0 +1,25 @@
+# polysem: every figure and table of five documents on polysemantic neurons and sparse autoencoders.
+# params.yaml says what to study; docs/design.md says why things are as they are.
+
+from snakemake.utils import min_version
+
+min_version("9.27.1")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/activations.smk"
+include: "workflow/rules/saes.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        artifacts.everything(study),

@@ -1,0 +1,51 @@
+"""Checkpoints of running steps, outside of declared outputs: `.cache/checkpoints/{digest of the job}.pt`."""
+
+import hashlib
+import json
+import pickle
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polysem.io.atomic import written
+
+FOLDER = Path(".cache/checkpoints")
+
+
+class Checkpoint:
+    """State of one job, saved now and then, found again by the digest of everything that the job depends on."""
+
+    def __init__(self, job: str, *depends_on: Any, seconds: float = 20.0) -> None:
+        """`depends_on` are JSON values: params, code digests, receipts of inputs."""
+        digest = hashlib.sha256(json.dumps([job, *depends_on], sort_keys=True).encode()).hexdigest()[:24]
+        self.path = FOLDER / f"{digest}.pt"
+        self._seconds = seconds
+        self._saved = time.monotonic()
+
+    def load(self) -> dict[str, Any] | None:
+        """The last saved state, or None; a torn file is ignored with a note on standard error."""
+        if not self.path.exists():
+            return None
+        try:
+            return torch.load(self.path, weights_only=True)
+        except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            print(f"note: checkpoint {self.path} cannot be read ({error}); starting over", file=sys.stderr)
+            return None
+
+    def due(self) -> bool:
+        """Whether enough time has passed since the last save."""
+        return time.monotonic() - self._saved >= self._seconds
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Save tensors and plain values."""
+        with written(self.path) as partial:
+            torch.save(state, partial)
+        self._saved = time.monotonic()
+
+    def remove(self) -> None:
+        """Forget the state, once the outputs are written."""
+        self.path.unlink(missing_ok=True)

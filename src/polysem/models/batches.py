@@ -1,0 +1,49 @@
+"""Sequences of a token store, as batches that a model reads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polysem.io.stores import open_store, read_receipt
+from polysem.models.subject import Batch
+
+
+class TokenStore:
+    """A token store of a language model (`ids`) or of a classifier (`pixels`, `labels`), as tokenize_corpus writes it.
+
+    `sequences` is the number of sequences, or of images; `attributes` what the store says of itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.receipt = read_receipt(path)
+        self._group = open_store(path)
+        self.attributes: dict[str, Any] = dict(self._group.attrs)
+        self.is_text = "ids" in self._group
+        self.sequences: int = self._group["ids" if self.is_text else "pixels"].shape[0]
+
+    def batch(self, start: int, stop: int) -> Batch:
+        """Sequences start … stop − 1, at most up to the last one."""
+        return self._text(start, stop) if self.is_text else self._images(start, stop)
+
+    def batches(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
+        """All sequences in their order, `size` at a time."""
+        stop = self.sequences if stop is None else min(stop, self.sequences)
+        for first in range(start, stop, size):
+            yield self.batch(first, min(first + size, stop))
+
+    def _text(self, start: int, stop: int) -> Batch:
+        ids = torch.from_numpy(self._group["ids"][start:stop]).long()
+        length = torch.from_numpy(self._group["length"][start:stop]).long()
+        counted = torch.from_numpy(self._group["counted"][start:stop])
+        targets = torch.zeros_like(ids)
+        targets[:, :-1] = ids[:, 1:]
+        scored = torch.arange(ids.shape[1]) + 1 < length[:, None]
+        return Batch(ids, targets, scored, counted)
+
+    def _images(self, start: int, stop: int) -> Batch:
+        pixels = torch.from_numpy(self._group["pixels"][start:stop])
+        labels = torch.from_numpy(self._group["labels"][start:stop]).long()[:, None]
+        everywhere = torch.ones_like(labels, dtype=torch.bool)
+        return Batch(pixels, labels, everywhere, everywhere)

@@ -1,0 +1,115 @@
+"""Image classifiers as subjects: multi-layer perceptrons, plain PyTorch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from polysem.io.atomic import write_json, written
+from polysem.io.errors import InputError
+from polysem.models.record import CONFIG, WEIGHTS, Record
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject
+
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+
+
+class Perceptron(nn.Module):
+    """Linear layers with an activation between them; `widths` from pixels to classes."""
+
+    def __init__(self, widths: Sequence[int], activation: str) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.activation = ACTIVATIONS[activation]
+
+    def forward(
+        self, x: Float[Tensor, "image pixel"], replacements: Mapping[int, Replacement] | None = None
+    ) -> Float[Tensor, "image class"]:
+        """Logits; hidden activations of some layers can be replaced."""
+        for index, layer in enumerate(self.layers[:-1]):
+            x = self.activation(layer(x))
+            if replacements and index in replacements:
+                x = replacements[index](x[:, None])[:, 0]
+        return self.layers[-1](x)
+
+
+class ClassifierSubject(Subject):
+    """A perceptron behind the interface of all models; an image is a sequence of one position."""
+
+    def __init__(self, model: Perceptron, device: str) -> None:
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+        self._sites = [f"layers.{index}.hook_post" for index in range(len(model.layers) - 1)]
+
+    @property
+    def sites(self) -> Sequence[str]:
+        """One site per hidden layer, after the activation function."""
+        return self._sites
+
+    def width(self, site: str) -> int:
+        """Neurons of the hidden layer."""
+        return int(self._layer(site).out_features)
+
+    @torch.inference_mode()
+    def activations(
+        self, batch: Batch, sites: Sequence[str]
+    ) -> dict[str, Float[Tensor, "sequence position neuron"]]:
+        """Hidden activations; layers beyond the last site are not run."""
+        wanted = {self._index(site): site for site in sites}
+        found, x = {}, batch.inputs.to(self.device)
+        for index in range(max(wanted) + 1):
+            x = self.model.activation(self.model.layers[index](x))
+            if index in wanted:
+                found[wanted[index]] = x[:, None]
+        return found
+
+    @torch.inference_mode()
+    def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
+        """Loss and hits of the predicted class."""
+        batch = batch.to(self.device)
+        logits = self.model(
+            batch.inputs, {self._index(site): replace for site, replace in (replacements or {}).items()}
+        )
+        losses = F.cross_entropy(logits, batch.targets[:, 0], reduction="none")[:, None]
+        return Evaluation(losses, logits.argmax(-1)[:, None] == batch.targets)
+
+    def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
+        """Weights from the layer before."""
+        return self._layer(site).weight.detach()
+
+    def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:
+        """Weights to the layer behind."""
+        return self.model.layers[self._index(site) + 1].weight.detach().T
+
+    def logit_directions(self, site: str) -> Float[Tensor, "neuron token"] | None:
+        """Weights to the classes, for the last hidden layer; None for earlier ones, which have no direct path."""
+        return self.output_weights(site) if site == self._sites[-1] else None
+
+    def _index(self, site: str) -> int:
+        if site not in self._sites:
+            raise InputError(f"the classifier has no site {site!r}; it has {', '.join(self._sites)}")
+        return self._sites.index(site)
+
+    def _layer(self, site: str) -> nn.Linear:
+        layer = self.model.layers[self._index(site)]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+
+def save(model: Perceptron, widths: Sequence[int], activation: str, folder: Path) -> None:
+    """Write `config.json` and `model.safetensors`."""
+    write_json(folder / CONFIG, {"architectures": ["Perceptron"], "widths": list(widths), "activation": activation})
+    with written(folder / WEIGHTS) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
+
+
+def load(folder: Path, record: Record, device: str) -> ClassifierSubject:
+    """The classifier of a folder."""
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    model = Perceptron(config["widths"], config["activation"])
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    return ClassifierSubject(model, device)

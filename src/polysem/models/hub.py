@@ -1,0 +1,60 @@
+"""Files of model repositories: from the Hugging Face hub, or from a local copy in its place."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from polysem.io.errors import InputError
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A model repository as the params name it."""
+
+    repository: str
+    revision: str
+    local_copy: str | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of a repository on this machine."""
+
+    folder: Path
+    commit: str | None
+    """The commit that the revision stood for; None for a local copy, whose digests say what it is."""
+
+    def names(self) -> list[str]:
+        """All files, relative to the folder."""
+        return sorted(file.relative_to(self.folder).as_posix() for file in self.folder.rglob("*") if file.is_file())
+
+
+def snapshot(source: Repository, patterns: list[str]) -> Snapshot:
+    """The files that match the patterns; InputError that says what to put where if there is no way to them."""
+    if source.local_copy is not None:
+        folder = Path(source.local_copy).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"local_copy {source.local_copy!r} of {source.repository} is no folder")
+        return Snapshot(folder, None)
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        commit = HfApi().model_info(source.repository, revision=source.revision, timeout=20).sha
+        folder = Path(snapshot_download(source.repository, revision=commit, allow_patterns=patterns))
+    except HfHubHTTPError as error:
+        raise InputError(
+            f"the hub refuses {source.repository!r} at revision {source.revision!r} ({error}); check both, log in with "
+            "`hf auth login` if it is gated, or set local_copy to a folder that holds the files"
+        ) from error
+    except (OSError, LocalEntryNotFoundError, RuntimeError, *_network_errors()) as error:
+        raise InputError(
+            f"the hub cannot be reached for {source.repository!r} ({type(error).__name__}); download the repository "
+            "elsewhere, copy it here, and set local_copy to its folder"
+        ) from error
+    return Snapshot(folder, commit)
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    import httpx
+
+    return (httpx.HTTPError,)

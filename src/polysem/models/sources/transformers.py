@@ -1,0 +1,71 @@
+"""`source: transformers`: a repository in the hub's own form, with its weights as safetensors."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from polysem.io.atomic import write_json, written
+from polysem.io.errors import InputError
+from polysem.models.hub import Repository, Snapshot, snapshot
+from polysem.models.record import CONFIG, TOKENIZER, WEIGHTS
+from polysem.models.tokenizer_file import tokenizer_file
+from polysem.params.base import Section
+
+SHARDS = "model.safetensors.index.json"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+class Params(Section):
+    """The keys that say which files."""
+
+    repository: str
+    revision: str
+    local_copy: str | None
+    tokenizer: str | None
+
+
+def fetch(params: dict[str, Any], folder: Path) -> str | None:
+    """Copy config, weights and tokenizer into the model folder; the commit that they come from.
+
+    InputError if the repository has no config, no tokenizer, or its weights only as pickles, which may run code.
+    """
+    keys = Params.model_validate(params)
+    source = snapshot(
+        Repository(keys.repository, keys.revision, keys.local_copy),
+        [CONFIG, TOKENIZER, WEIGHTS, SHARDS, "model-*.safetensors"],
+    )
+    if CONFIG not in source.names():
+        raise InputError(f"{_where(keys)} has no {CONFIG}; a transformers model has one")
+    with written(folder / WEIGHTS) as partial:
+        _copy_weights(source, partial, _where(keys))
+    with written(folder / TOKENIZER) as partial:
+        shutil.copyfile(tokenizer_file(source, keys.tokenizer, _where(keys)), partial)
+    config = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))
+    if "auto_map" in config:
+        raise InputError(f"{_where(keys)} needs its own code to load (auto_map in {CONFIG}), which is never run")
+    write_json(folder / CONFIG, config)
+    return source.commit
+
+
+def _where(keys: Params) -> str:
+    return keys.local_copy or keys.repository
+
+
+def _copy_weights(source: Snapshot, target: Path, where: str) -> None:
+    names = source.names()
+    if WEIGHTS in names:
+        shutil.copyfile(source.folder / WEIGHTS, target)
+        return
+    if SHARDS not in names:
+        pickled = [name for name in names if name.endswith(PICKLED)]
+        found = f"only pickled weights ({', '.join(pickled)}), which can run code" if pickled else "no weights"
+        raise InputError(f"{where} holds {found}; {WEIGHTS} is needed: save the model with safe_serialization=True")
+    tensors = {}
+    for shard in sorted(set(json.loads((source.folder / SHARDS).read_text(encoding="utf-8"))["weight_map"].values())):
+        with safe_open(source.folder / shard, framework="pt") as file:
+            tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    save_file(tensors, target, metadata={"format": "pt"})

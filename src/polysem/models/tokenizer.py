@@ -1,0 +1,31 @@
+"""Tokenizers, always read from `tokenizer.json` itself.
+
+AutoTokenizer rewrites some of them on loading and then gives other ids than the model was trained on; the file read
+by the tokenizers library gives the model's own.
+"""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from polysem.io.errors import InputError
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a `tokenizer.json`, without truncation and padding; InputError if it cannot be read."""
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exceptions
+        raise InputError(f"{path} is no tokenizer.json that the tokenizers library reads ({error})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """Id of a token by its text; InputError with the special tokens there are if it is unknown."""
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        special = sorted(added.content for added in tokenizer.get_added_tokens_decoder().values())
+        raise InputError(f"the tokenizer has no token {token!r}; its special tokens are {', '.join(special) or 'none'}")
+    return int(found)

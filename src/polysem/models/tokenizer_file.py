@@ -1,0 +1,23 @@
+"""Where the `tokenizer.json` of an imported model comes from."""
+
+from pathlib import Path
+
+from polysem.io.errors import InputError
+from polysem.models.hub import Repository, Snapshot, snapshot
+from polysem.models.record import TOKENIZER
+
+
+def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
+    """The file named by the `tokenizer` key (a local file, or a hub id), or the repository's own; InputError if none."""
+    if tokenizer is None:
+        if TOKENIZER not in source.names():
+            raise InputError(
+                f"{where} has no {TOKENIZER}; set tokenizer to a local {TOKENIZER} or to the hub id of a repository "
+                "that has one"
+            )
+        return source.folder / TOKENIZER
+    local = Path(tokenizer).expanduser()
+    if local.is_file():
+        return local
+    other = snapshot(Repository(tokenizer, "main", None), [TOKENIZER])
+    return tokenizer_file(other, None, tokenizer)

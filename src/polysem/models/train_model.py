@@ -1,0 +1,72 @@
+"""Step: train a language model on the train split of its corpus."""
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from polysem.models.batches import TokenStore
+from polysem.io.checkpoints import Checkpoint
+from polysem.io.order import EpochOrder
+from polysem.io.command import run
+from polysem.io.errors import InputError
+from polysem.models.native import bridge_of, new_model, save_native
+from polysem.models.optimise import optimise
+from polysem.params.models.trained import Architecture
+from polysem.params.models.training import Training
+
+NOT_SCORED = -100
+
+
+def train_model(
+    tokens: Path, folder: Path, architecture: Architecture, training: Training, context_length: int, code: str
+) -> None:
+    """Train on a token store and write `config.json` and `model.safetensors` to the model folder.
+
+    `context_length` is that of the store; `code` names the code that the checkpoint belongs to. Raises InputError if
+    the store holds fewer tokens than one batch.
+    """
+    torch.set_num_threads(training.threads)
+    store = TokenStore(tokens)
+    batch = max(1, training.batch_tokens // context_length)
+    if store.sequences < batch:
+        raise InputError(
+            f"{tokens} holds {store.sequences} sequences of {context_length} tokens, training.batch_tokens = "
+            f"{training.batch_tokens} asks for {batch} per step; lower it or add documents to the corpus"
+        )
+    config = model_config(architecture, context_length, training.seed)
+    model = new_model(config)
+    text = store.batch(0, store.sequences)
+    targets = text.targets.masked_fill(~text.scored, NOT_SCORED)
+
+    def loss_on(sequences: torch.Tensor) -> torch.Tensor:
+        logits = model(text.inputs[sequences])
+        return F.cross_entropy(logits.flatten(0, 1), targets[sequences].flatten(), ignore_index=NOT_SCORED)
+
+    steps = max(1, training.tokens // (batch * context_length))
+    print(f"{sum(p.numel() for p in model.parameters()):,} weights, {steps} steps", file=sys.stderr)
+    checkpoint = Checkpoint("train_model", architecture.values(), training.values(), store.receipt, code)
+    optimise(model, loss_on, EpochOrder(store.sequences, batch, training.seed), steps, training, checkpoint)
+    save_native(bridge_of(model), config, folder)
+    checkpoint.remove()
+
+
+def model_config(architecture: Architecture, context_length: int, seed: int) -> dict[str, object]:
+    """Arguments of TransformerBridgeConfig."""
+    return {
+        "d_model": architecture.d_model,
+        "d_head": architecture.d_model // architecture.heads,
+        "n_heads": architecture.heads,
+        "n_layers": architecture.layers,
+        "n_ctx": context_length,
+        "d_vocab": architecture.vocabulary,
+        "d_mlp": architecture.d_mlp,
+        "act_fn": architecture.activation,
+        "normalization_type": architecture.normalization,
+        "seed": seed,
+    }
+
+
+if __name__ == "__main__":
+    run(train_model)

@@ -1,0 +1,50 @@
+"""Errors of the params file, as sentences."""
+
+import difflib
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from polysem.params.base import Section
+
+
+def nearest(found: str, allowed: list[str]) -> str:
+    """` (did you mean 'x'?)` for a likely misspelling, else nothing."""
+    matches = difflib.get_close_matches(found, allowed, n=1, cutoff=0.5)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def explain(error: ValidationError, section: type[Section], where: str) -> str:
+    """One sentence for the first problem: the key, what was found, what is allowed."""
+    problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    location = [str(part) for part in problem["loc"] if not _is_type_name(str(part))]
+    key = ".".join([where, *location])
+    found = problem["input"]
+    if problem["type"] == "extra_forbidden":
+        allowed = sorted(_section_at(section, location[:-1]).model_fields)
+        return f"{key}: unknown key{nearest(location[-1], allowed)}; allowed here: {', '.join(allowed)}"
+    if problem["type"] == "missing":
+        return f"{key}: this key is missing"
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
+    message = problem["msg"].removeprefix("Input should be ")
+    return f"{key}: found {found!r}, allowed is {message}"
+
+
+def _section_at(section: type[Section], path: list[str]) -> type[BaseModel]:
+    current: type[BaseModel] = section
+    for part in path:
+        for candidate in _models_in(current.model_fields[part].annotation):
+            current = candidate
+    return current
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _is_type_name(part: str) -> bool:
+    """Pydantic puts the branch of a union into the location of an error, which is no key of the user's."""
+    return "[" in part or part in {"str", "int", "float", "bool", "list", "literal"}

@@ -1,0 +1,218 @@
+"""A whole params file: read, checked, and its grids spanned (DESIGN §2, §3)."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Any
+
+from pydantic import ValidationError
+
+from polysem.io.errors import InputError
+from polysem.params.analysis import Analysis
+from polysem.params.base import NAME, CorpusSection, ModelSection, Section
+from polysem.params.explain import explain, nearest
+from polysem.params.recipes.base import Recipe
+from polysem.params.spelling import Spelled, read_yaml
+
+NEURONS = "neurons"
+KINDS: dict[str, tuple[str, type[Section], str]] = {
+    "corpora": ("polysem.params.corpora", CorpusSection, "source"),
+    "models": ("polysem.params.models", ModelSection, "source"),
+    "saes": ("polysem.params.recipes", Recipe, "architecture"),
+}
+"""Per top-level key: the package with a module per kind of entry, their base class, and the key that names the kind."""
+
+
+@dataclass(frozen=True)
+class Sae:
+    """One point of a recipe's grid; `id` is spelled from the text of the params file."""
+
+    id: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a params file asks for."""
+
+    corpora: dict[str, CorpusSection]
+    models: dict[str, ModelSection]
+    saes: dict[str, Sae]
+    analysis: Analysis
+
+    def sites(self) -> Iterator[tuple[str, str]]:
+        """Every (model, site)."""
+        for name, model in self.models.items():
+            for site in model.sites:
+                yield name, site
+
+    def saes_of(self, model: str) -> list[str]:
+        """Ids of the SAEs that are trained at each site of a model."""
+        return [sae.id for sae in self.saes.values() if sae.recipe.models == "all" or model in sae.recipe.models]
+
+    def dictionaries(self) -> Iterator[tuple[str, str, str]]:
+        """Every (model, site, dictionary), the neurons first."""
+        for model, site in self.sites():
+            for dictionary in [NEURONS, *self.saes_of(model)]:
+                yield model, site, dictionary
+
+    def values(self) -> dict[str, Any]:
+        """The whole study as plain JSON types, defaults filled in."""
+        return {
+            "corpora": {name: section.values() for name, section in self.corpora.items()},
+            "models": {name: section.values() for name, section in self.models.items()},
+            "saes": {sae.id: sae.recipe.values() for sae in self.saes.values()},
+            "analysis": self.analysis.values(),
+        }
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a params file. InputError names the first offending key, what is allowed and the nearest spelling."""
+    raw = read_yaml(path)
+    if not isinstance(raw.value, dict):
+        raise InputError(f"{path}: expected the keys {', '.join([*KINDS, 'analysis'])}, found no mapping")
+    for key in raw.value:
+        if key not in [*KINDS, "analysis"]:
+            raise InputError(f"{path}: unknown key {key!r}{nearest(str(key), [*KINDS, 'analysis'])}")
+    corpora = {name: _section("corpora", name, entry.plain()) for name, entry in _entries(raw, "corpora", path)}
+    models = {name: _section("models", name, entry.plain()) for name, entry in _entries(raw, "models", path)}
+    saes: dict[str, Sae] = {}
+    for name, entry in _entries(raw, "saes", path):
+        saes |= _grid(name, entry)
+    analysis = raw.value["analysis"].plain() if "analysis" in raw.value else {}
+    study = Study(corpora, models, saes, _validated(Analysis, analysis or {}, "analysis"))  # type: ignore[arg-type]
+    _check_references(study)
+    return study
+
+
+def kinds(key: str) -> list[str]:
+    """Names of the sources of `corpora` or `models`, or of the architectures of `saes`."""
+    package = import_module(KINDS[key][0])
+    names = [module.name for module in iter_modules(package.__path__)]
+    return sorted(name for name in names if _own_class(key, name) is not None)
+
+
+def section_class(key: str, kind: str) -> type[Section]:
+    """The class of an entry under `corpora`, `models` or `saes` of a kind."""
+    found = _own_class(key, kind)
+    assert found is not None, f"{kind} is not among kinds({key!r})"
+    return found
+
+
+def _own_class(key: str, kind: str) -> type[Section] | None:
+    package, base, tag = KINDS[key]
+    module = import_module(f"{package}.{kind}")
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__:
+            allowed = getattr(value.model_fields[tag].annotation, "__args__", ())
+            if kind in allowed:
+                return value
+    return None
+
+
+def _entries(raw: Spelled, key: str, path: Path) -> Iterator[tuple[str, Spelled]]:
+    section = raw.value.get(key)
+    if section is None or section.value is None:
+        if key == "saes":
+            return
+        raise InputError(f"{path}: the key {key!r} is missing; name at least one entry under it")
+    if not isinstance(section.value, dict):
+        raise InputError(f"{key}: expected entries by name, found {section.plain()!r}")
+    for name, entry in section.value.items():
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name == NEURONS:
+            raise InputError(
+                f"{key}: the name {name!r} is not allowed; names consist of letters, digits, '-', '+' and inner dots "
+                f"(they become folders), and {NEURONS!r} is taken"
+            )
+        if not isinstance(entry.value, dict):
+            raise InputError(f"{key}.{name}: expected keys and values, found {entry.plain()!r}")
+        yield name, entry
+
+
+def _section(key: str, name: str, values: dict[str, Any]) -> Any:
+    return _validated(_class_for(key, name, values), values, f"{key}.{name}")
+
+
+def _class_for(key: str, name: str, values: Mapping[str, Any]) -> type[Section]:
+    tag = KINDS[key][2]
+    known = kinds(key)
+    kind = values.get(tag)
+    if kind not in known:
+        found = "is missing" if tag not in values else f"is {kind!r}{nearest(str(kind), known)}"
+        raise InputError(f"{key}.{name}.{tag} {found}; allowed: {', '.join(known)}")
+    return section_class(key, str(kind))
+
+
+def _validated(section: type[Section], values: dict[str, Any], where: str) -> Section:
+    try:
+        return section.model_validate(values, strict=True)
+    except ValidationError as error:
+        raise InputError(explain(error, section, where)) from None
+
+
+def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
+    """All points of a recipe. Keys with a list span the grid, in the order of the schema; ids spell them as the file does."""
+    plain = entry.plain()
+    section = _class_for("saes", name, plain)
+    axes = [
+        key for key in _own_keys_first(section)
+        if key != "models" and key in entry.value and isinstance(entry.value[key].value, list)
+    ]
+    for key in axes:
+        if not entry.value[key].value:
+            raise InputError(f"saes.{name}.{key}: an empty list spans no grid; give a value or a list of values")
+    points: dict[str, Sae] = {}
+    for choice in itertools.product(*(entry.value[key].value for key in axes)):
+        values = plain | {key: item.plain() for key, item in zip(axes, choice, strict=True)}
+        recipe = _validated(section, values, f"saes.{name}")
+        assert isinstance(recipe, Recipe)
+        spelled = [f"{key}={item.text}" for key, item in zip(axes, choice, strict=True)]
+        point = Sae("_".join([name, *spelled]), recipe)
+        if twin := next((other for other in points.values() if other.recipe == recipe or other.id == point.id), None):
+            raise InputError(f"saes.{name}: {twin.id} and {point.id} are the same point of the grid; remove one")
+        points[point.id] = point
+    return points
+
+
+def _own_keys_first(section: type[Section]) -> list[str]:
+    """Keys of the architecture before those of all recipes: `l1-x8_l1=3e-4_seed=0`."""
+    own = [key for key in section.model_fields if key not in Recipe.model_fields]
+    return own + [key for key in section.model_fields if key in Recipe.model_fields]
+
+
+def _check_references(study: Study) -> None:
+    for name, model in study.models.items():
+        if model.corpus not in study.corpora:
+            raise InputError(
+                f"models.{name}.corpus names {model.corpus!r}{nearest(model.corpus, list(study.corpora))}; "
+                f"corpora are {', '.join(study.corpora)}"
+            )
+        reads, is_images = model.source == "classifier", study.corpora[model.corpus].source == "images"
+        if reads != is_images:
+            raise InputError(
+                f"models.{name} ({model.source}) reads {'images' if reads else 'text'}, but corpora.{model.corpus} holds "
+                f"{'images' if is_images else 'text'}"
+            )
+    for sae in study.saes.values():
+        for model in [] if sae.recipe.models == "all" else sae.recipe.models:
+            if model not in study.models:
+                raise InputError(
+                    f"saes.{sae.id}: models names {model!r}{nearest(model, list(study.models))}; "
+                    f"models are {', '.join(study.models)}"
+                )
+    for model in study.models:
+        for identity in study.saes_of(model):
+            _check_batch(study, model, study.saes[identity])
+
+
+def _check_batch(study: Study, model: str, sae: Sae) -> None:
+    rows = study.models[model].activations.train_tokens
+    if sae.recipe.batch_size > min(rows, sae.recipe.tokens):
+        raise InputError(
+            f"saes.{sae.id}: batch_size = {sae.recipe.batch_size} exceeds "
+            f"{'its tokens' if sae.recipe.tokens <= rows else f'models.{model}.activations.train_tokens'} = "
+            f"{min(rows, sae.recipe.tokens)}; lower batch_size or raise the tokens"
+        )

@@ -1,0 +1,106 @@
+"""All paths under `results/` (DESIGN §4), in one place."""
+
+from polysem.params.base import ModelSection
+from polysem.params.study import NEURONS, Study
+
+FIGURES = (
+    "frequency_histogram",
+    "rank_frequency",
+    "decoder_power",
+    "decoder_kurtosis",
+    "features_per_neuron",
+    "neuron_sparsity",
+    "kurtosis_against_random",
+    "ultra_low_frequency",
+)
+"""Figures of every dictionary; each is a module of its name in `polysem.figures`."""
+TABLES = ("frequency", "alignment", "rank_frequency", "fidelity")
+"""Tables of every dictionary."""
+SPLITS = ("train", "eval")
+SAE_FILES = ("cfg.json", "sae_weights.safetensors", "sparsity.safetensors", "training.nc")
+PLOTS = ("frequency_histogram", "rank_frequency")
+
+METRICS = "results/metrics.json"
+REPORT = "results/report"
+
+CORPUS = "results/corpora/{corpus}/documents.parquet"
+MODEL = "results/models/{model}"
+TOKENS = "results/tokens/{model}/{split}"
+ACTIVATIONS = "results/activations/{model}/{site}/{split}"
+SAE = "results/saes/{model}/{site}/{sae}"
+TABLE = "results/tables/{model}/{site}/{dictionary}"
+MODEL_TABLE = "results/tables/{model}/model.nc"
+FIGURE = "results/figures/{model}/{site}/{dictionary}"
+PLOT = "results/plots/{model}/{site}/{dictionary}"
+
+
+def model_files(model: ModelSection) -> list[str]:
+    """Names of the files of a model's folder."""
+    names = ["config.json", "model.safetensors"]
+    if model.source != "classifier":
+        names.append("tokenizer.json")
+    if model.source in {"transformers", "transformer_lens"}:
+        names.append("origin.json")
+    return [*names, "model.json"]
+
+
+def figures(study: Study) -> list[str]:
+    """All figures."""
+    return [
+        f"{FIGURE.format(model=model, site=site, dictionary=dictionary)}/{figure}.svg"
+        for model, site, dictionary in study.dictionaries()
+        for figure in FIGURES
+    ]
+
+
+def tables(study: Study) -> list[str]:
+    """All tables."""
+    return [MODEL_TABLE.format(model=model) for model in study.models] + [
+        f"{TABLE.format(model=model, site=site, dictionary=dictionary)}/{table}.nc"
+        for model, site, dictionary in study.dictionaries()
+        for table in TABLES
+    ]
+
+
+def plots(study: Study) -> list[str]:
+    """All small tables for `dvc plots`."""
+    return [
+        f"{PLOT.format(model=model, site=site, dictionary=dictionary)}/{plot}.csv"
+        for model, site, dictionary in study.dictionaries()
+        for plot in PLOTS
+    ]
+
+
+def stores(study: Study) -> list[str]:
+    """All Zarr stores, without their receipts."""
+    tokens = [f"{TOKENS.format(model=model, split=split)}.zarr" for model in study.models for split in SPLITS]
+    return tokens + [
+        f"{ACTIVATIONS.format(model=model, site=site, split=split)}.zarr"
+        for model, site in study.sites()
+        for split in SPLITS
+    ]
+
+
+def receipts(study: Study) -> list[str]:
+    """The receipts of all stores, and the records of all models."""
+    return [f"{MODEL.format(model=model)}/model.json" for model in study.models] + [
+        store.removesuffix(".zarr") + ".json" for store in stores(study)
+    ]
+
+
+def recorded(study: Study) -> list[str]:
+    """All artifacts but the report and those that live in git: these must not exist without a record of how they were made."""
+    files = [CORPUS.format(corpus=corpus) for corpus in study.corpora]
+    for name, model in study.models.items():
+        files += [f"{MODEL.format(model=name)}/{file}" for file in model_files(model)]
+    for model_name, site, dictionary in study.dictionaries():
+        if dictionary != NEURONS:
+            folder = SAE.format(model=model_name, site=site, sae=dictionary)
+            files += [f"{folder}/{file}" for file in SAE_FILES]
+    stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
+    return list(dict.fromkeys([*files, *stored, *tables(study), *figures(study), REPORT]))
+
+
+def everything(study: Study) -> list[str]:
+    """All that `rule all` asks for; intermediate files are among it, so that a deleted one is made again."""
+    return list(dict.fromkeys([*recorded(study), METRICS, *plots(study)]))

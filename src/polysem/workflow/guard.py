@@ -1,0 +1,60 @@
+"""Guards that run before the DAG is built (DESIGN §5)."""
+
+import fcntl
+import os
+import shutil
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from polysem.io.errors import InputError
+
+STATE = Path(".snakemake")
+ADOPTING = "POLYSEM_ADOPTING"
+"""Set by `polysem adopt`, which writes the missing records and so must get past the guard."""
+
+
+def require_records(artifacts: Iterable[str], state: Path = STATE) -> None:
+    """InputError if an artifact exists of which Snakemake does not know how it was made.
+
+    Snakemake keeps such a file without a word, whatever params.yaml says. Files that a killed run left behind are known
+    as incomplete and are made anew.
+    """
+    if os.environ.get(ADOPTING):
+        return
+    unknown = [
+        path for path in artifacts
+        if os.path.exists(path) and not _record(state / "metadata", path) and not _record(state / "incomplete", path)
+    ]
+    if unknown:
+        raise InputError(
+            f"results/ holds {len(unknown)} artifacts without records in {state}/metadata ({unknown[0]}, …), so nothing "
+            "can tell whether they fit params.yaml. Run `dvc checkout` (or `dvc pull`) to get artifacts and records "
+            "together, or `polysem adopt` if git and DVC vouch for what is there, or delete results/"
+        )
+
+
+def _record(folder: Path, artifact: str) -> bool:
+    """Whether Snakemake's folder of records has one for the artifact; it names them as its file persistence does."""
+    encoded = urlsafe_b64encode(artifact.encode()).decode()
+    limit = 254
+    parts = [encoded[start : start + limit] for start in range(0, len(encoded), limit)]
+    return os.path.exists(folder.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1]))
+
+
+def hold_workflow_lock(state: Path = STATE) -> IO[str] | None:
+    """Take the lock of this folder for the life of the process; None if another Snakemake holds it.
+
+    A killed Snakemake leaves lock files that stop the next run. The lock taken here ends with its process, so whoever
+    gets it knows that no other run is alive, and clears the files.
+    """
+    state.mkdir(exist_ok=True)
+    lock = (state / "polysem.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    shutil.rmtree(state / "locks", ignore_errors=True)
+    return lock

@@ -1,0 +1,186 @@
+"""Checks of what params.yaml points at, before any job starts: files, folders, disk space."""
+
+import glob
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from polysem.io.errors import InputError
+from polysem.params.base import CorpusSection, ModelSection
+from polysem.params.corpora.files import FilesCorpus
+from polysem.params.corpora.huggingface import HuggingFaceCorpus
+from polysem.params.corpora.images import ImagesCorpus
+from polysem.params.models.classifier import ClassifierModel
+from polysem.params.models.language import SITE, LanguageModel, check_sites, block_sites
+from polysem.params.models.trained import TrainedModel
+from polysem.params.models.transformer_lens import TransformerLensModel
+from polysem.params.models.transformers import TransformersModel
+from polysem.params.study import Study
+from polysem.workflow import artifacts
+
+TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
+DECODED_BYTES = 64 << 20
+"""Text files are decoded up to here before the run; the step that reads them checks the rest."""
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+def check(study: Study) -> None:
+    """InputError for the first thing that cannot work; nothing is downloaded and nothing written."""
+    for name, corpus in study.corpora.items():
+        made = Path(artifacts.CORPUS.format(corpus=name)).exists()
+        _check_corpus(f"corpora.{name}", corpus, made)
+    for name, model in study.models.items():
+        _check_model(f"models.{name}", model)
+    _check_space(study)
+
+
+def outside_files(section: CorpusSection | ModelSection) -> list[Path]:
+    """Files outside of the workflow that a corpus or a model is read from, sorted; none for those of the hub."""
+    match section:
+        case FilesCorpus():
+            patterns = [section.paths] if isinstance(section.paths, str) else section.paths
+            return sorted({file for pattern in patterns for file in _matches(pattern)})
+        case HuggingFaceCorpus() if section.local_copy is not None:
+            return sorted(_matches(section.local_copy))
+        case ImagesCorpus() if section.path is not None:
+            return sorted(_matches(section.path))
+        case TransformersModel() | TransformerLensModel():
+            local = [Path(section.tokenizer)] if section.tokenizer and Path(section.tokenizer).is_file() else []
+            copy = _matches(section.local_copy) if section.local_copy is not None else []
+            return sorted([*local, *copy])
+        case _:
+            return []
+
+
+def _matches(pattern: str) -> list[Path]:
+    expanded = Path(pattern).expanduser()
+    if expanded.is_dir():
+        return [file for file in expanded.rglob("*") if file.is_file() and ".git" not in file.parts]
+    return [Path(file) for file in glob.glob(str(expanded), recursive=True) if Path(file).is_file()]
+
+
+def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
+    match corpus:
+        case FilesCorpus():
+            key, named = "paths", [corpus.paths] if isinstance(corpus.paths, str) else corpus.paths
+        case HuggingFaceCorpus() if corpus.local_copy is not None:
+            key, named = "local_copy", [corpus.local_copy]
+        case ImagesCorpus() if corpus.path is not None:
+            key, named = "path", [corpus.path]
+        case _:
+            return
+    for pattern in named:
+        if not _matches(pattern):
+            raise InputError(f"{where}.{key}: no file matches {pattern!r}; paths start at the folder of the Snakefile")
+    for file in [] if made else outside_files(corpus):
+        if file.stat().st_size == 0:
+            raise InputError(f"{where}.{key}: {file} is empty")
+        if file.suffix in TEXT_SUFFIXES:
+            _check_text(where, key, file)
+
+
+def _check_text(where: str, key: str, file: Path) -> None:
+    seen = False
+    for start, piece in _pieces(file):
+        try:
+            seen = seen or bool(piece.decode("utf-8").strip())
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{where}.{key}: {file} is not UTF-8 (byte {start + error.start}); convert it, for example with iconv"
+            ) from None
+    if not seen and file.stat().st_size <= DECODED_BYTES:
+        raise InputError(f"{where}.{key}: {file} holds nothing but white space, so it yields no document")
+
+
+def _pieces(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Whole lines of the first `DECODED_BYTES` of a file, a megabyte at a time, with the offset of each piece."""
+    with file.open("rb") as stream:
+        while (start := stream.tell()) < DECODED_BYTES and (piece := stream.read(1 << 20)):
+            yield start, piece + stream.readline()
+
+
+def _check_model(where: str, model: ModelSection) -> None:
+    match model:
+        case TransformersModel() if model.local_copy is not None:
+            folder = _local_folder(where, model.local_copy)
+            names = {file.name for file in folder.iterdir()}
+            if not names & {"model.safetensors", "model.safetensors.index.json"}:
+                pickled = sorted(name for name in names if name.endswith(PICKLED))
+                found = f"only pickled weights ({', '.join(pickled)}), which can run code" if pickled else "no weights"
+                raise InputError(
+                    f"{where}.local_copy: {folder} holds {found}; it needs model.safetensors "
+                    "(save the model with safe_serialization=True)"
+                )
+            _check_config(where, folder, model, "num_hidden_layers", "n_layer", "num_layers")
+        case TransformerLensModel() if model.local_copy is not None:
+            _check_config(where, _local_folder(where, model.local_copy), model, "n_layers")
+        case _:
+            return
+
+
+def _local_folder(where: str, path: str) -> Path:
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"{where}.local_copy: {path!r} is no folder; paths start at the folder of the Snakefile")
+    return folder
+
+
+def _check_config(where: str, folder: Path, model: LanguageModel, *keys: str) -> None:
+    """Sites beyond the last layer are refused, with those that there are."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{where}.local_copy: {folder / 'config.json'} cannot be read ({error})") from error
+    layers = next((config[key] for key in keys if key in config), None)
+    if layers is None:
+        return
+    try:
+        check_sites(list(model.sites), block_sites(int(layers)))
+    except ValueError as error:
+        raise InputError(f"{where}.sites: {error}") from None
+
+
+def _check_space(study: Study) -> None:
+    """InputError if the activation stores that are still to be made do not fit on the disk."""
+    needed = sum(
+        rows * width * np.dtype(study.models[name].activations.dtype).itemsize
+        for name, site in study.sites()
+        for split, rows in _rows(study.models[name])
+        if (width := _width(study, name, site))
+        and not Path(f"{artifacts.ACTIVATIONS.format(model=name, site=site, split=split)}.json").exists()
+    )
+    results = Path("results")
+    free = shutil.disk_usage(results if results.exists() else Path()).free
+    if needed * 1.02 > free:
+        raise InputError(
+            f"the activation stores need up to {needed / 1e9:,.1f} GB, the disk of results/ has {free / 1e9:,.1f} GB "
+            "free; lower activations.train_tokens / eval_tokens, or free some space"
+        )
+
+
+def _rows(model: ModelSection) -> list[tuple[str, int]]:
+    """Rows of each split, at most; classifiers store one row per image, of which there are few."""
+    if isinstance(model, ClassifierModel):
+        return []
+    return [("train", model.activations.train_tokens), ("eval", model.activations.eval_tokens)]
+
+
+def _width(study: Study, name: str, site: str) -> int:
+    """Neurons of a site as far as they are known before the model is there; 0 otherwise."""
+    model = study.models[name]
+    match = SITE.fullmatch(site)
+    if match is None:
+        return 0
+    in_mlp = match[2].startswith("mlp.")
+    if isinstance(model, TrainedModel):
+        return model.architecture.d_mlp if in_mlp else model.architecture.d_model
+    local = getattr(model, "local_copy", None)
+    if local is None:
+        return 0
+    config = json.loads((Path(local).expanduser() / "config.json").read_text(encoding="utf-8"))
+    hidden = config.get("hidden_size", config.get("n_embd", config.get("d_model", 0)))
+    inner = config.get("intermediate_size", config.get("n_inner", config.get("d_mlp"))) or 4 * hidden
+    return int(inner if in_mlp else hidden)

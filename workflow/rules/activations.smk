@@ -1,0 +1,33 @@
+# Activations of every site, as Zarr stores.
+
+
+rule extract_activations:
+    """The activations of one site on one split."""
+    input:
+        model=f"{artifacts.MODEL}/model.json",
+        tokens=ancient(f"{artifacts.TOKENS}.zarr"),
+        tokens_receipt=f"{artifacts.TOKENS}.json",
+    output:
+        store=directory(f"{artifacts.ACTIVATIONS}.zarr"),
+        receipt=f"{artifacts.ACTIVATIONS}.json",
+    log:
+        "logs/extract_activations/{model}/{site}/{split}.log",
+    benchmark:
+        "logs/extract_activations/{model}/{site}/{split}.tsv"
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: code_digest(
+            "polysem.activations.extract_activations", f"polysem.models.{model_kind(wildcards)}"
+        ),
+        spec=lambda wildcards: spec(
+            site=wildcards.site,
+            limit=getattr(study.models[wildcards.model].activations, f"{wildcards.split}_tokens"),
+            dtype=study.models[wildcards.model].activations.dtype,
+        ),
+        model=artifacts.MODEL,
+    message:
+        "Extracting {wildcards.site} of {wildcards.model} ({wildcards.split})"
+    shell:
+        "python -m polysem.activations.extract_activations --model {params.model} --tokens {input.tokens} "
+        "--output {output.store} --code {params.code} --config {params.spec:q} {DEVICE} > {log} 2>&1"

@@ -1,0 +1,165 @@
+# What all rules share: the study, paths, digests, the environment of the steps.
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+# A copy of the repository (dvc exp run --temp, a clone) runs its own sources, whatever is installed.
+SOURCES = Path(workflow.basedir) / "src"
+sys.path.insert(0, str(SOURCES))
+
+from polysem.io.code import code_digest
+from polysem.io.errors import InputError
+from polysem.params.study import NEURONS, load_study
+from polysem.workflow import artifacts, guard, preflight
+
+if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
+    sys.exit(f"error: polysem was loaded from another folder than {SOURCES}; unset PYTHONPATH")
+
+
+def checked_study():
+    """The study of the params file in force, checked as far as it can be before anything runs."""
+    if workflow.config_settings.config:
+        raise InputError("--config is not supported; write values into params.yaml or pass --configfile")
+    files = workflow.configfiles
+    if len(files) > 1:
+        raise InputError("pass one --configfile; a params file is complete, files are never merged")
+    loaded = load_study(Path(files[0]) if files else Path("params.yaml"))
+    if workflow.is_main_process:
+        guard.require_records(artifacts.recorded(loaded))
+        preflight.check(loaded)
+    return loaded
+
+
+workflow_lock = guard.hold_workflow_lock() if workflow.is_main_process else None
+try:
+    study = checked_study()
+except InputError as error:
+    sys.exit(f"error: {error}")
+
+GPU = 1 if shutil.which("nvidia-smi") else 0
+DEVICE = "--device cuda" if GPU else "--device cpu"
+
+shell.executable("bash")
+shell.prefix(
+    "set -euo pipefail; "
+    f"export PATH='{Path(sys.executable).parent}':$PATH PYTHONPATH='{SOURCES}' POLYSEM_SUPERVISED=1 "
+    "PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false "
+    "MPLBACKEND=agg CUBLAS_WORKSPACE_CONFIG=:4096:8 HF_HUB_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1; exec "
+)
+
+
+def names(values):
+    """A wildcard constraint: exactly these names; with none of them, nothing at all."""
+    import re
+
+    return "|".join(re.escape(value) for value in values) or "(?!)"
+
+
+def models_of(*sources):
+    """Names of the models of some sources."""
+    return [name for name, model in study.models.items() if model.source in sources]
+
+
+def spec(**values):
+    """All values that a step reads, as one JSON text. Snakemake compares params as a set of values without their names,
+    so that two values that swap places would go unnoticed if each were a param of its own."""
+    return json.dumps(values, sort_keys=True)
+
+
+wildcard_constraints:
+    corpus=names(study.corpora),
+    model=names(study.models),
+    site=names({site for _, site in study.sites()}),
+    split="train|eval",
+    sae=names(study.saes),
+    dictionary=names([NEURONS, *study.saes]),
+
+
+def outside_content(section):
+    """Digest of the files outside of the workflow that a corpus or a model is read from; they may change at any time,
+    with any date, so their content is a param."""
+    from polysem.workflow.content import content_digest
+
+    files = preflight.outside_files(section)
+    return content_digest(files) if files else ""
+
+
+def text_models(values):
+    """The keys of a language model that decide its sequences."""
+    return {key: values[key] for key in ("context_length", "packing", "bos_token", "mask_tokens")}
+
+
+def tokenization(wildcards):
+    return text_models(study.models[wildcards.model].values())
+
+
+def settings(wildcards):
+    """The settings that a model is studied under, which go into `model.json` and so into every receipt."""
+    model = study.models[wildcards.model]
+    if model.source == "classifier":
+        return {}
+    return tokenization(wildcards) | {"processing": model.values()["processing"]}
+
+
+def repository(wildcards):
+    """The keys that say where an imported model comes from."""
+    values = study.models[wildcards.model].values()
+    return {key: values[key] for key in ("repository", "revision", "local_copy", "tokenizer")}
+
+
+def model_kind(wildcards):
+    """The module that boots a model."""
+    return "classifier" if study.models[wildcards.model].source == "classifier" else "language"
+
+
+def hyper_parameters(wildcards):
+    """The keys of a recipe that its training reads; which models it is for is none of them."""
+    values = study.saes[wildcards.sae].recipe.values()
+    del values["models"]
+    return values
+
+
+def dictionary_files(wildcards):
+    """What a table needs of a dictionary: weights and config of an SAE, nothing for the neurons."""
+    if wildcards.dictionary == NEURONS:
+        return []
+    folder = artifacts.SAE.format(model=wildcards.model, site=wildcards.site, sae=wildcards.dictionary)
+    return [f"{folder}/cfg.json", f"{folder}/sae_weights.safetensors"]
+
+
+def dictionary_modules(wildcards):
+    """The modules that a step finds by name to encode and decode with a dictionary."""
+    if wildcards.dictionary == NEURONS:
+        return ["polysem.saes.dictionary"]
+    architecture = study.saes[wildcards.dictionary].recipe.architecture
+    return ["polysem.saes.sae", f"polysem.saes.architectures.{architecture}"]
+
+
+THRESHOLDS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine")
+
+
+def analysis(*keys):
+    """The keys of `analysis:` that a step reads; the others cannot make it run again."""
+    return {key: study.analysis.values()[key] for key in keys}
+
+
+def spec_file(**values):
+    """Like `spec`, for what is too long for a command line: a file that is named by its content and written once."""
+    from polysem.io.atomic import write_text
+    from polysem.workflow.content import text_digest
+
+    text = spec(**values)
+    path = Path(".cache/specs") / f"{text_digest(text)}.json"
+    if not path.exists():
+        write_text(path, text)
+    return str(path)
+
+
+def file_digest(*files):
+    """Digest of templates, which are no Python and so not part of a code digest."""
+    from polysem.workflow.content import content_digest
+
+    return content_digest([Path(workflow.basedir) / file for file in files])

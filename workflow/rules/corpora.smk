@@ -1,0 +1,23 @@
+# Text and images, with a train and an eval split.
+
+
+rule make_corpus:
+    """Documents of one corpus."""
+    output:
+        documents=artifacts.CORPUS,
+    log:
+        "logs/make_corpus/{corpus}.log",
+    benchmark:
+        "logs/make_corpus/{corpus}.tsv"
+    params:
+        code=lambda wildcards: code_digest(
+            "polysem.corpora.make_corpus", f"polysem.corpora.sources.{study.corpora[wildcards.corpus].source}"
+        ),
+        spec=lambda wildcards: spec(
+            source=study.corpora[wildcards.corpus].source, params=study.corpora[wildcards.corpus].values()
+        ),
+        content=lambda wildcards: outside_content(study.corpora[wildcards.corpus]),
+    message:
+        "Making the corpus {wildcards.corpus}"
+    shell:
+        "python -m polysem.corpora.make_corpus --output {output.documents} --config {params.spec:q} > {log} 2>&1"

@@ -1,0 +1,32 @@
+# Figures, all of one dictionary in one job: starting Python takes longer than drawing.
+
+
+rule draw_figures:
+    """S0.F1-F3, S2.F1-F3 for one dictionary."""
+    input:
+        [f"{artifacts.TABLE}/{table}.nc" for table in ("frequency", "alignment", "rank_frequency")],
+    output:
+        **{
+            figure: report(
+                f"{artifacts.FIGURE}/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="{model}",
+                subcategory="{site}",
+                labels={"dictionary": "{dictionary}", "figure": figure.replace("_", " ")},
+            )
+            for figure in artifacts.FIGURES
+        },
+    log:
+        "logs/draw_figures/{model}/{site}/{dictionary}.log",
+    benchmark:
+        "logs/draw_figures/{model}/{site}/{dictionary}.tsv"
+    params:
+        code=code_digest("polysem.figures.draw_figures", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
+        spec=spec(figures=artifacts.FIGURES, params=analysis(*THRESHOLDS)),
+        tables=artifacts.TABLE,
+        folder=artifacts.FIGURE,
+    message:
+        "Drawing the figures of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
+    shell:
+        "python -m polysem.figures.draw_figures --tables {params.tables} --output {params.folder} "
+        "--config {params.spec:q} > {log} 2>&1"

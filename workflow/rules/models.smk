@@ -1,0 +1,191 @@
+# Models, their tokenizers and the sequences that they read.
+
+LANGUAGE = models_of("trained", "transformers", "transformer_lens")
+IMPORTED = models_of("transformers", "transformer_lens")
+
+
+rule train_tokenizer:
+    """A byte-level BPE for a model that is trained here."""
+    input:
+        documents=lambda wildcards: artifacts.CORPUS.format(corpus=study.models[wildcards.model].corpus),
+    output:
+        tokenizer=f"{artifacts.MODEL}/tokenizer.json",
+    log:
+        "logs/train_tokenizer/{model}.log",
+    benchmark:
+        "logs/train_tokenizer/{model}.tsv"
+    wildcard_constraints:
+        model=names(models_of("trained")),
+    params:
+        code=code_digest("polysem.models.train_tokenizer"),
+        spec=lambda wildcards: spec(
+            vocabulary=study.models[wildcards.model].architecture.vocabulary,
+            bos_token=study.models[wildcards.model].bos_token,
+        ),
+    message:
+        "Training the tokenizer of {wildcards.model}"
+    shell:
+        "python -m polysem.models.train_tokenizer --corpus {input.documents} --output {output.tokenizer} "
+        "--config {params.spec:q} > {log} 2>&1"
+
+
+rule tokenize_corpus:
+    """The sequences that a language model reads."""
+    input:
+        documents=lambda wildcards: artifacts.CORPUS.format(corpus=study.models[wildcards.model].corpus),
+        tokenizer=f"{artifacts.MODEL}/tokenizer.json",
+    output:
+        store=directory(f"{artifacts.TOKENS}.zarr"),
+        receipt=f"{artifacts.TOKENS}.json",
+    log:
+        "logs/tokenize_corpus/{model}/{split}.log",
+    benchmark:
+        "logs/tokenize_corpus/{model}/{split}.tsv"
+    wildcard_constraints:
+        model=names(LANGUAGE),
+    params:
+        code=code_digest("polysem.models.tokenize_corpus"),
+        spec=lambda wildcards: spec(params=tokenization(wildcards)),
+    message:
+        "Tokenizing the {wildcards.split} split for {wildcards.model}"
+    shell:
+        "python -m polysem.models.tokenize_corpus --corpus {input.documents} --tokenizer {input.tokenizer} "
+        "--output {output.store} --split {wildcards.split} --code {params.code} --config {params.spec:q} "
+        "> {log} 2>&1"
+
+
+rule store_images:
+    """The images that a classifier reads."""
+    input:
+        documents=lambda wildcards: artifacts.CORPUS.format(corpus=study.models[wildcards.model].corpus),
+    output:
+        store=directory(f"{artifacts.TOKENS}.zarr"),
+        receipt=f"{artifacts.TOKENS}.json",
+    log:
+        "logs/store_images/{model}/{split}.log",
+    benchmark:
+        "logs/store_images/{model}/{split}.tsv"
+    wildcard_constraints:
+        model=names(models_of("classifier")),
+    params:
+        code=code_digest("polysem.models.store_images"),
+    message:
+        "Storing the {wildcards.split} images for {wildcards.model}"
+    shell:
+        "python -m polysem.models.store_images --corpus {input.documents} --output {output.store} "
+        "--split {wildcards.split} --code {params.code} > {log} 2>&1"
+
+
+rule train_model:
+    """A language model trained on its corpus."""
+    input:
+        store=ancient(f"{artifacts.TOKENS.replace('{split}', 'train')}.zarr"),
+        receipt=f"{artifacts.TOKENS.replace('{split}', 'train')}.json",
+    output:
+        config=f"{artifacts.MODEL}/config.json",
+        weights=f"{artifacts.MODEL}/model.safetensors",
+    log:
+        "logs/train_model/{model}.log",
+    benchmark:
+        "logs/train_model/{model}.tsv"
+    wildcard_constraints:
+        model=names(models_of("trained")),
+    threads: lambda wildcards: study.models[wildcards.model].training.threads
+    priority: 10
+    params:
+        code=code_digest("polysem.models.train_model"),
+        spec=lambda wildcards: spec(
+            architecture=study.models[wildcards.model].architecture.values(),
+            training=study.models[wildcards.model].training.values(),
+            context_length=study.models[wildcards.model].context_length,
+        ),
+        folder=artifacts.MODEL,
+    message:
+        "Training {wildcards.model}"
+    shell:
+        "python -m polysem.models.train_model --tokens {input.store} --folder {params.folder} --code {params.code} "
+        "--config {params.spec:q} > {log} 2>&1"
+
+
+rule train_classifier:
+    """An image classifier trained on its corpus."""
+    input:
+        store=ancient(f"{artifacts.TOKENS.replace('{split}', 'train')}.zarr"),
+        receipt=f"{artifacts.TOKENS.replace('{split}', 'train')}.json",
+    output:
+        config=f"{artifacts.MODEL}/config.json",
+        weights=f"{artifacts.MODEL}/model.safetensors",
+    log:
+        "logs/train_classifier/{model}.log",
+    benchmark:
+        "logs/train_classifier/{model}.tsv"
+    wildcard_constraints:
+        model=names(models_of("classifier")),
+    threads: lambda wildcards: study.models[wildcards.model].training.threads
+    params:
+        code=code_digest("polysem.models.train_classifier"),
+        spec=lambda wildcards: spec(
+            hidden=study.models[wildcards.model].hidden,
+            activation=study.models[wildcards.model].activation,
+            training=study.models[wildcards.model].training.values(),
+        ),
+        folder=artifacts.MODEL,
+    message:
+        "Training {wildcards.model}"
+    shell:
+        "python -m polysem.models.train_classifier --tokens {input.store} --folder {params.folder} "
+        "--code {params.code} --config {params.spec:q} > {log} 2>&1"
+
+
+rule import_model:
+    """A model of the hub, or a local copy of one."""
+    output:
+        config=f"{artifacts.MODEL}/config.json",
+        weights=f"{artifacts.MODEL}/model.safetensors",
+        tokenizer=f"{artifacts.MODEL}/tokenizer.json",
+        origin=f"{artifacts.MODEL}/origin.json",
+    log:
+        "logs/import_model/{model}.log",
+    benchmark:
+        "logs/import_model/{model}.tsv"
+    wildcard_constraints:
+        model=names(IMPORTED),
+    params:
+        code=lambda wildcards: code_digest(
+            "polysem.models.import_model", f"polysem.models.sources.{study.models[wildcards.model].source}"
+        ),
+        spec=lambda wildcards: spec(source=study.models[wildcards.model].source, params=repository(wildcards)),
+        content=lambda wildcards: outside_content(study.models[wildcards.model]),
+        folder=artifacts.MODEL,
+    message:
+        "Importing {wildcards.model}"
+    shell:
+        "python -m polysem.models.import_model --folder {params.folder} --config {params.spec:q} > {log} 2>&1"
+
+
+rule record_model:
+    """What a model folder holds, and the settings that the model is studied under."""
+    input:
+        lambda wildcards: [
+            f"results/models/{wildcards.model}/{file}"
+            for file in artifacts.model_files(study.models[wildcards.model])
+            if file != "model.json"
+        ],
+    output:
+        record=f"{artifacts.MODEL}/model.json",
+    log:
+        "logs/record_model/{model}.log",
+    benchmark:
+        "logs/record_model/{model}.tsv"
+    params:
+        code=code_digest("polysem.models.record_model"),
+        spec=lambda wildcards: spec(
+            kind="classifier" if study.models[wildcards.model].source == "classifier" else "language",
+            settings=settings(wildcards),
+            origin={"source": study.models[wildcards.model].source},
+        ),
+        folder=artifacts.MODEL,
+    message:
+        "Recording {wildcards.model}"
+    shell:
+        "python -m polysem.models.record_model --folder {params.folder} --config {params.spec:q} > {log} 2>&1"

@@ -1,0 +1,175 @@
+# One xarray Dataset per table, for SAEs and for neurons alike; metrics and small plots of them all.
+
+EVAL = artifacts.ACTIVATIONS.replace("{split}", "eval")
+EVAL_TOKENS = artifacts.TOKENS.replace("{split}", "eval")
+TRAIN_TOKENS = artifacts.TOKENS.replace("{split}", "train")
+
+
+rule measure_frequency:
+    """S0.F1, S1.F1, S2.F3: how often each feature is active, and how strongly."""
+    input:
+        dictionary_files,
+        store=ancient(f"{EVAL}.zarr"),
+        receipt=f"{EVAL}.json",
+    output:
+        table=f"{artifacts.TABLE}/frequency.nc",
+    log:
+        "logs/measure_frequency/{model}/{site}/{dictionary}.log",
+    benchmark:
+        "logs/measure_frequency/{model}/{site}/{dictionary}.tsv"
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: code_digest("polysem.tables.measure_frequency", *dictionary_modules(wildcards)),
+        dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
+    message:
+        "Counting activations of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
+    shell:
+        "python -m polysem.tables.measure_frequency --activations {input.store} --dictionary {params.dictionary} "
+        "--output {output.table} {DEVICE} > {log} 2>&1"
+
+
+rule measure_alignment:
+    """S0.F3, S2.F1, S2.F2: where each feature's decoder points in the neuron basis."""
+    input:
+        dictionary_files,
+        receipt=f"{EVAL}.json",
+    output:
+        table=f"{artifacts.TABLE}/alignment.nc",
+    log:
+        "logs/measure_alignment/{model}/{site}/{dictionary}.log",
+    benchmark:
+        "logs/measure_alignment/{model}/{site}/{dictionary}.tsv"
+    params:
+        code=code_digest("polysem.tables.measure_alignment"),
+        spec=spec(params=analysis("baseline_seed")),
+        dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
+    message:
+        "Aligning {wildcards.dictionary} with the neurons at {wildcards.site} of {wildcards.model}"
+    shell:
+        "python -m polysem.tables.measure_alignment --dictionary {params.dictionary} --receipt {input.receipt} "
+        "--output {output.table} --config {params.spec:q} > {log} 2>&1"
+
+
+rule fit_rank_frequency:
+    """S0.F2: power law and exponential, fitted to head and tail of the frequencies."""
+    input:
+        frequency=f"{artifacts.TABLE}/frequency.nc",
+    output:
+        table=f"{artifacts.TABLE}/rank_frequency.nc",
+    log:
+        "logs/fit_rank_frequency/{model}/{site}/{dictionary}.log",
+    benchmark:
+        "logs/fit_rank_frequency/{model}/{site}/{dictionary}.tsv"
+    params:
+        code=code_digest("polysem.tables.fit_rank_frequency"),
+        spec=spec(params=analysis("head_ranks")),
+    message:
+        "Fitting the frequencies of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
+    shell:
+        "python -m polysem.tables.fit_rank_frequency --frequency {input.frequency} --output {output.table} "
+        "--config {params.spec:q} > {log} 2>&1"
+
+
+rule measure_fidelity:
+    """S0.T1, S2.T1: how well the model does with the dictionary's reconstruction in place of the activations."""
+    input:
+        dictionary_files,
+        model=f"{artifacts.MODEL}/model.json",
+        tokens=ancient(f"{EVAL_TOKENS}.zarr"),
+        tokens_receipt=f"{EVAL_TOKENS}.json",
+        store=ancient(f"{EVAL}.zarr"),
+        receipt=f"{EVAL}.json",
+    output:
+        table=f"{artifacts.TABLE}/fidelity.nc",
+    log:
+        "logs/measure_fidelity/{model}/{site}/{dictionary}.log",
+    benchmark:
+        "logs/measure_fidelity/{model}/{site}/{dictionary}.tsv"
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: code_digest(
+            "polysem.tables.measure_fidelity",
+            f"polysem.models.{model_kind(wildcards)}",
+            *dictionary_modules(wildcards),
+        ),
+        spec=lambda wildcards: spec(site=wildcards.site, params=analysis("fidelity_tokens")),
+        model=artifacts.MODEL,
+        dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
+    message:
+        "Splicing {wildcards.dictionary} into {wildcards.site} of {wildcards.model}"
+    shell:
+        "python -m polysem.tables.measure_fidelity --model {params.model} --tokens {input.tokens} "
+        "--activations {input.store} --dictionary {params.dictionary} --output {output.table} "
+        "--config {params.spec:q} {DEVICE} > {log} 2>&1"
+
+
+rule measure_model:
+    """The loss of a model, beside those of a unigram and a bigram model of its corpus."""
+    input:
+        model=f"{artifacts.MODEL}/model.json",
+        train=ancient(f"{TRAIN_TOKENS}.zarr"),
+        train_receipt=f"{TRAIN_TOKENS}.json",
+        eval=ancient(f"{EVAL_TOKENS}.zarr"),
+        eval_receipt=f"{EVAL_TOKENS}.json",
+    output:
+        table=artifacts.MODEL_TABLE,
+    log:
+        "logs/measure_model/{model}.log",
+    benchmark:
+        "logs/measure_model/{model}.tsv"
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: code_digest("polysem.tables.measure_model", f"polysem.models.{model_kind(wildcards)}"),
+        model=artifacts.MODEL,
+    message:
+        "Measuring {wildcards.model}"
+    shell:
+        "python -m polysem.tables.measure_model --model {params.model} --train_tokens {input.train} "
+        "--eval_tokens {input.eval} --output {output.table} {DEVICE} > {log} 2>&1"
+
+
+rule collect_metrics:
+    """All flat numbers of the run, for `dvc metrics diff`."""
+    input:
+        artifacts.tables(study),
+    output:
+        metrics=artifacts.METRICS,
+    log:
+        "logs/collect_metrics.log",
+    benchmark:
+        "logs/collect_metrics.tsv"
+    params:
+        code=code_digest("polysem.tables.collect_metrics"),
+        spec=spec_file(
+            dictionaries=["/".join(key) for key in study.dictionaries()],
+            models=list(study.models),
+            params=analysis(*THRESHOLDS),
+        ),
+    message:
+        "Collecting metrics"
+    shell:
+        "python -m polysem.tables.collect_metrics --tables results/tables --output {output.metrics} "
+        "--config {params.spec} > {log} 2>&1"
+
+
+rule collect_plots:
+    """Small tables for `dvc plots`."""
+    input:
+        [table for table in artifacts.tables(study) if table.endswith("frequency.nc")],
+    output:
+        artifacts.plots(study),
+    log:
+        "logs/collect_plots.log",
+    benchmark:
+        "logs/collect_plots.tsv"
+    params:
+        code=code_digest("polysem.tables.collect_plots"),
+        spec=spec_file(dictionaries=["/".join(key) for key in study.dictionaries()]),
+    message:
+        "Collecting plots"
+    shell:
+        "python -m polysem.tables.collect_plots --tables results/tables --output results/plots "
+        "--config {params.spec} > {log} 2>&1"
