@@ -1,0 +1,1 @@
+"""Corpora: text or images with a train and an eval split, from one of several sources."""

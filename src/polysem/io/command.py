@@ -22,6 +22,7 @@ SUPERVISED = "POLYSEM_SUPERVISED"
 def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a step with the options of the command line (`--name value`), checked against its annotations.
 
+    A value that begins with a brace or a bracket is read as JSON.
     `--config` takes several options at once as a JSON object, or the path of a `.json` file that holds one. An InputError
     becomes one line on standard error and exit status 1. Under the workflow the step dies with its parent: a killed
     Snakemake must not leave writers behind (DESIGN §10).
@@ -47,7 +48,7 @@ def _options(step: Callable[..., None], arguments: list[str] | None) -> dict[str
     given = vars(parser.parse_args(arguments))
     config = given.pop("config")
     values = json.loads(Path(config).read_text(encoding="utf-8") if config.endswith(".json") else config)
-    return values | given
+    return values | {name: json.loads(text) if text[:1] in ("{", "[") else text for name, text in given.items()}
 
 
 def _end_with_parent(parent: int) -> None:

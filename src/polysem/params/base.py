@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]*(\.[A-Za-z0-9+-]+)*")
 """What corpora, models and recipes may be called: they become wildcards and folders, so no slash, space or underscore."""
 
+NEURONS = "neurons"
+"""Id of the identity dictionary, in which every neuron is one feature; no recipe may be called so."""
+
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 """The name of another entry of `params.yaml`."""
 

@@ -12,12 +12,11 @@ from pydantic import ValidationError
 
 from polysem.io.errors import InputError
 from polysem.params.analysis import Analysis
-from polysem.params.base import NAME, CorpusSection, ModelSection, Section
+from polysem.params.base import NAME, NEURONS, CorpusSection, ModelSection, Section
 from polysem.params.explain import explain, nearest
 from polysem.params.recipes.base import Recipe
 from polysem.params.spelling import Spelled, read_yaml
 
-NEURONS = "neurons"
 KINDS: dict[str, tuple[str, type[Section], str]] = {
     "corpora": ("polysem.params.corpora", CorpusSection, "source"),
     "models": ("polysem.params.models", ModelSection, "source"),

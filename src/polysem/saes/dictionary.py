@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-NEURONS = "neurons"
-"""Id of the identity dictionary: every neuron is one feature."""
+from polysem.params.base import NEURONS
 
 
 class Dictionary(Protocol):
@@ -52,13 +51,13 @@ class Neurons:
         return torch.eye(self.features)
 
 
-def load_dictionary(dictionary: str, folder: Path, width: int) -> Dictionary:
-    """The neurons of a site of this width, or the SAE in `folder` (SAELens 6 form).
+def load_dictionary(path: Path, width: int, device: str = "cpu") -> Dictionary:
+    """The SAE in a folder (SAELens 6 form), or the neurons of a site for a path whose last part is `neurons`.
 
-    Raises InputError if the folder holds no SAE or one for another width.
+    `width` is the number of neurons of the site. Raises InputError if the folder holds no SAE or one for another width.
     """
-    if dictionary == NEURONS:
+    if path.name == NEURONS:
         return Neurons(width)
     from polysem.saes.sae import load_sae
 
-    return load_sae(folder, width)
+    return load_sae(path, width, device)

@@ -54,7 +54,8 @@ class SAE:
 
     def encode(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch feature"]:
         """Activations of all features; `b_dec` is folded into the bias, which saves a copy of x."""
-        return self.activation(x @ self.W_enc + (self.b_enc - self.b_dec @ self.W_enc))
+        flat = torch.addmm(self.b_enc - self.b_dec @ self.W_enc, x.reshape(-1, self.inputs), self.W_enc)
+        return self.activation(flat.view(*x.shape[:-1], self.features))
 
     def decode(self, f: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch neuron"]:
         """Reconstruction from feature activations."""
@@ -92,7 +93,7 @@ def save_sae(
     )
 
 
-def load_sae(folder: Path, width: int) -> SAE:
+def load_sae(folder: Path, width: int, device: str = "cpu") -> SAE:
     """The SAE of a folder. InputError, with file and tensor named, if it is none or does not fit a site of this width."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
@@ -111,4 +112,4 @@ def load_sae(folder: Path, width: int) -> SAE:
         if not torch.isfinite(tensors[tensor]).all():
             raise InputError(f"{folder / WEIGHTS}: {tensor} holds NaN or infinite values")
     module = import_module(f"polysem.saes.architectures.{ARCHITECTURES[name]}")
-    return SAE(**{tensor: tensors[tensor].float() for tensor in expected}, activation=module.from_config(config))
+    return SAE(**{tensor: tensors[tensor].float().to(device) for tensor in expected}, activation=module.from_config(config))

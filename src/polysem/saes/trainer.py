@@ -1,5 +1,6 @@
-"""Training of a sparse autoencoder, one step at a time; the plain version, with gradients from autograd."""
+"""Training of a sparse autoencoder, one step at a time."""
 
+import math
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from polysem.activations.rows import ActivationRows
 from polysem.io.order import EpochOrder
 from polysem.params.recipes.base import Recipe
+from polysem.saes.gradients import Gradients, gradients
 from polysem.saes.sae import SAE
 
 SAMPLE = 16_384
@@ -25,16 +27,15 @@ class Trainer:
         self.steps = max(1, recipe.tokens // recipe.batch_size)
         self.step = 0
         self._kind, self._recipe, self._rows = kind, recipe, rows
+        self._select = kind.select(recipe)
         self._order = EpochOrder(rows.length, recipe.batch_size, recipe.seed)
         sample = self._sample()
         self._scale = activation_scale(sample) if recipe.normalize_activations else 1.0
-        self._sae = new_sae(sample * self._scale, recipe, kind)
-        for tensor in self._sae.tensors().values():
-            tensor.requires_grad_()
+        self._weights = new_weights(sample * self._scale, recipe)
         self._optimiser = torch.optim.Adam(
-            list(self._sae.tensors().values()), betas=(recipe.beta1, recipe.beta2), fused=True
+            list(self._weights.values()), betas=(recipe.beta1, recipe.beta2), fused=True
         )
-        self._fired = torch.zeros(self._sae.features, dtype=torch.int64)
+        self._fired = torch.zeros(len(self._weights["b_enc"]), dtype=torch.int64)
         self._watched = 0
 
     def advance(self) -> dict[str, float]:
@@ -46,36 +47,34 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = self._recipe.learning_rate * rate_factor(self._recipe, progress)
         x = torch.from_numpy(self._rows.gather(self._order.at(self.step).numpy())).mul_(self._scale)
-        f = self._sae.encode(x)
-        squared_error = (self._sae.decode(f) - x).square().sum(-1).mean()
-        penalty = self._kind.penalty(f, self._recipe, progress)
-        loss = squared_error + penalty
-        loss.backward()
-        self._step_with_unit_decoder()
+        step = gradients(
+            x, **self._weights, select=self._select, penalty=self._kind.penalty(self._recipe, progress)
+        )
+        loss = step.squared_error + step.penalty
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss} at step {self.step}; lower the recipe's learning_rate")
+        self._step_with_unit_decoder(step)
         self.step += 1
-        active = f.detach() > 0
         if 2 * self.step > self.steps:
-            self._fired += active.sum(0)
+            self._fired += torch.bincount(step.active.feature, minlength=len(self._fired))
             self._watched += len(x)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {self.step}; lower the recipe's learning_rate")
         return {
-            "loss": loss.item(),
-            "squared_error": squared_error.item(),
-            "penalty": penalty.item(),
-            "L0": active.sum(-1, dtype=torch.float32).mean().item(),
-            "explained_variance": 1 - squared_error.item() / (x - x.mean(0)).square().sum(-1).mean().item(),
+            "loss": loss,
+            "squared_error": step.squared_error,
+            "penalty": step.penalty,
+            "L0": len(step.active.value) / len(x),
+            "explained_variance": 1 - step.squared_error / (x - x.mean(0)).square().sum(-1).mean().item(),
         }
 
-    def _step_with_unit_decoder(self) -> None:
+    def _step_with_unit_decoder(self, step: Gradients) -> None:
         """Adam's step, with the gradient along each decoder row removed and the row renormalised (S2.M3)."""
-        W_dec = self._sae.W_dec
-        with torch.no_grad():
-            assert W_dec.grad is not None
-            W_dec.grad -= (W_dec.grad * W_dec).sum(-1, keepdim=True) * W_dec
-            self._optimiser.step()
-            self._optimiser.zero_grad()
-            W_dec /= W_dec.norm(dim=-1, keepdim=True)
+        W_dec = self._weights["W_dec"]
+        along = torch.linalg.vecdot(step.W_dec, W_dec)
+        step.W_dec.addcmul_(W_dec, along[:, None], value=-1)
+        for name, tensor in self._weights.items():
+            tensor.grad = getattr(step, name)
+        self._optimiser.step()
+        F.normalize(W_dec, dim=-1, out=W_dec)
 
     def finished(self) -> SAE:
         """The SAE for activations as they are: the scale is folded in, decoder rows keep norm 1.
@@ -83,10 +82,14 @@ class Trainer:
         With x' = s x, f' = activation((x' − b_dec) W_enc + b_enc) is s times the feature of the unscaled x, because the
         activation functions are homogeneous; so only the biases are divided by s.
         """
-        tensors = {name: tensor.detach().clone() for name, tensor in self._sae.tensors().items()}
-        tensors["b_enc"] /= self._scale
-        tensors["b_dec"] /= self._scale
-        return SAE(**tensors, activation=self._sae.activation)
+        weights = self._weights
+        return SAE(
+            W_enc=weights["W_enc"].T.contiguous(),
+            b_enc=weights["b_enc"] / self._scale,
+            W_dec=weights["W_dec"].clone(),
+            b_dec=weights["b_dec"] / self._scale,
+            activation=self._kind.activation(self._recipe),
+        )
 
     def frequency(self) -> Float[Tensor, " feature"]:
         """Share of tokens on which each feature was active, over the second half of training."""
@@ -96,7 +99,7 @@ class Trainer:
         """Everything that another process needs to go on."""
         return {
             "step": self.step,
-            "tensors": {name: tensor.detach() for name, tensor in self._sae.tensors().items()},
+            "weights": {name: tensor.detach() for name, tensor in self._weights.items()},
             "optimiser": self._optimiser.state_dict(),
             "fired": self._fired,
             "watched": self._watched,
@@ -106,9 +109,8 @@ class Trainer:
         """Go on where another process stopped."""
         self.step, self._watched = state["step"], state["watched"]
         self._fired.copy_(state["fired"])
-        with torch.no_grad():
-            for name, tensor in self._sae.tensors().items():
-                tensor.copy_(state["tensors"][name])
+        for name, tensor in self._weights.items():
+            tensor.copy_(state["weights"][name])
         self._optimiser.load_state_dict(state["optimiser"])
 
     def _sample(self) -> Float[Tensor, "row neuron"]:
@@ -126,12 +128,15 @@ def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
     return sample.shape[1] ** 0.5 / norm
 
 
-def new_sae(sample: Float[Tensor, "row neuron"], recipe: Recipe, kind: ModuleType) -> SAE:
-    """Random decoder rows of norm 1, the encoder their transpose, b_dec the mean of the sample, b_enc 0."""
+def new_weights(sample: Float[Tensor, "row neuron"], recipe: Recipe) -> dict[str, Tensor]:
+    """Random decoder rows of norm 1, the encoder rows the same, b_dec the mean of the sample, b_enc 0.
+
+    `W_enc` and `W_dec` are both [feature, neuron].
+    """
     generator = torch.Generator().manual_seed(recipe.seed)
     neurons = sample.shape[1]
     W_dec = F.normalize(torch.randn(recipe.expansion * neurons, neurons, generator=generator), dim=-1)
-    return SAE(W_dec.T.clone(), torch.zeros(len(W_dec)), W_dec, sample.mean(0), kind.activation(recipe))
+    return {"W_enc": W_dec.clone(), "b_enc": torch.zeros(len(W_dec)), "W_dec": W_dec, "b_dec": sample.mean(0)}
 
 
 def rate_factor(recipe: Recipe, progress: float) -> float:

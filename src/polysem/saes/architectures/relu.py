@@ -3,13 +3,14 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polysem.params.recipes.relu import ReluRecipe as Recipe
+from polysem.saes.gradients import Penalty, Select
 from polysem.saes.sae import Activation
 
-__all__ = ["Recipe", "activation", "config", "from_config", "penalty"]
+__all__ = ["Recipe", "activation", "config", "from_config", "penalty", "select"]
 
 
 def activation(recipe: Recipe) -> Activation:
@@ -17,10 +18,19 @@ def activation(recipe: Recipe) -> Activation:
     return torch.relu
 
 
-def penalty(f: Float[Tensor, "token feature"], recipe: Recipe, progress: float) -> Float[Tensor, ""]:
-    """Per-token mean of the L1 norm times its weight, which rises from 0 over the first `l1_warmup` of training."""
+def select(recipe: Recipe) -> Select:
+    """All entries above 0."""
+    return _positive
+
+
+def _positive(pre: Float[Tensor, "row feature"]) -> Int[Tensor, " entry"]:
+    return torch.nonzero(pre.view(-1) > 0).view(-1)
+
+
+def penalty(recipe: Recipe, progress: float) -> Penalty:
+    """The L1 norm times its weight, which rises from 0 over the first `l1_warmup` of training."""
     weight = recipe.l1 * min(1.0, progress / recipe.l1_warmup if recipe.l1_warmup else 1.0)
-    return weight * f.sum(-1).mean()
+    return Penalty(lambda values: weight * values, lambda values: torch.full_like(values, weight))
 
 
 def config(recipe: Recipe) -> dict[str, Any]:

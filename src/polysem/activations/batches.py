@@ -1,1 +1,0 @@
-from polysem.models.batches import TokenStore  # noqa: F401

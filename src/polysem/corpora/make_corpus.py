@@ -1,0 +1,35 @@
+"""The step that makes a corpus: documents or images with a train and an eval split."""
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from polysem.corpora import sources
+from polysem.io.atomic import written
+from polysem.io.command import run
+from polysem.io.errors import InputError
+
+ROWS_PER_GROUP = 8192
+
+
+def make_corpus(output: Path, source: str, params: dict[str, Any]) -> None:
+    """Write `documents.parquet` of one corpus; the same params give the same bytes.
+
+    `source` is the name of a module in `polysem.corpora.sources`, `params` are the keys of the entry in `params.yaml`.
+    Text has columns `text`, `split` ("train" or "eval") and, where the truth is known, `tags` (start, end, tag);
+    images have `image` (pixels row by row, in [0, 1]), `label` and `split`, and `height`, `width` and `classes` in the
+    schema's metadata. Raises InputError for bad input; no file is left behind then.
+    """
+    known = sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
+    if source not in known:
+        raise InputError(f"there is no corpus source `{source}`; choose one of: {', '.join(known)}")
+    table = importlib.import_module(f"polysem.corpora.sources.{source}").make(params)
+    with written(output) as partial:
+        pq.write_table(table, partial, compression="zstd", row_group_size=ROWS_PER_GROUP)
+
+
+if __name__ == "__main__":
+    run(make_corpus)

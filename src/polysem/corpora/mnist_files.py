@@ -1,0 +1,82 @@
+"""Images in the two forms in which MNIST is handed around: `.npz` and idx files."""
+
+import gzip
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from polysem.io.errors import InputError
+
+NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+UNSIGNED_BYTES = 8
+"""The element type's code in an idx header."""
+
+
+def read_npz(path: Path) -> list[np.ndarray]:
+    """Train images and labels, test images and labels; raises InputError if one is missing."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in NPZ_ARRAYS if name not in archive.files]
+            if missing:
+                raise InputError(
+                    f"{path} lacks {', '.join(missing)}; it holds {', '.join(archive.files) or 'nothing'}"
+                    f" and must hold {', '.join(NPZ_ARRAYS)}"
+                )
+            return [archive[name] for name in NPZ_ARRAYS]
+    except (zipfile.BadZipFile, EOFError, ValueError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is not a readable .npz file of plain arrays ({error}); download it again") from None
+
+
+def read_idx_folder(folder: Path) -> list[np.ndarray]:
+    """Train images and labels, test images and labels out of the four idx files, gzipped or not.
+
+    Raises InputError if one is missing.
+    """
+    paths = [_idx_path(folder, name) for name in IDX_FILES]
+    missing = [name for name, path in zip(IDX_FILES, paths, strict=True) if path is None]
+    if missing:
+        raise InputError(f"the folder {folder} lacks {', '.join(missing)} (.gz or not); put the four idx files there")
+    return [read_idx(path) for path in paths if path is not None]
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array of unsigned bytes in an idx file (http://yann.lecun.com/exdb/mnist/ describes the form).
+
+    Raises InputError if the header or the length is wrong.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path} is not a readable gzip file ({error}); download it again") from None
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTES:
+        raise InputError(f"{path} does not begin like an idx file of unsigned bytes; download it again")
+    dimensions = content[3]
+    header = 4 + 4 * dimensions
+    shape = struct.unpack(f">{dimensions}I", content[4:header]) if len(content) >= header else ()
+    expected = header + int(np.prod(shape, dtype=np.int64))
+    if len(content) != expected:
+        raise InputError(f"{path} has {len(content):,} bytes and its header promises {expected:,}; download it again")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+
+
+def check_pair(images: np.ndarray, labels: np.ndarray, side: int, classes: int, where: str) -> None:
+    """Raise InputError unless there are images of bytes, `side` square, and a label below `classes` for each."""
+    if images.ndim != 3 or images.shape[1:] != (side, side) or images.dtype != np.uint8 or not len(images):
+        wanted = f"(images, {side}, {side}) of uint8"
+        raise InputError(f"{where} images are {images.shape} of {images.dtype}; wanted {wanted}")
+    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
+        raise InputError(f"{where} labels are {labels.shape} of {labels.dtype}; wanted ({len(images)},) of integers")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise InputError(f"{where} labels run from {labels.min()} to {labels.max()}; wanted 0 to {classes - 1}")
+
+
+def _idx_path(folder: Path, name: str) -> Path | None:
+    # Some mirrors write `train-images.idx3-ubyte`.
+    spellings = (name, name.replace("-idx", ".idx"))
+    candidates = [folder / f"{spelling}{suffix}" for spelling in spellings for suffix in ("", ".gz")]
+    return next((path for path in candidates if path.is_file()), None)

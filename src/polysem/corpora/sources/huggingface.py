@@ -1,0 +1,67 @@
+"""`source: huggingface`: a text data set of the Hugging Face hub, streamed, or a local copy of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from polysem.corpora.hub import require_hub, stream
+from polysem.corpora.readers import SUFFIXES, matching_files, read_files
+from polysem.corpora.splits import documents_table, first_distinct, split_by_hash
+from polysem.io.errors import InputError
+from polysem.params.corpora.huggingface import HuggingFaceCorpus
+
+ADVICE = "set `local_copy:` to a local .txt, .jsonl or .parquet file (or a folder or glob of them), or go online"
+
+
+def make(params: dict[str, Any]) -> pa.Table:
+    """Columns `text` and `split`, in the order of the data set, exact duplicates dropped.
+
+    With `eval_split` its documents that are not also in the train split are the eval split; otherwise, and always
+    with a `local_copy` (which has no named splits), the split is by a hash of the text. Raises InputError when the hub
+    cannot be reached, the column is missing, or a split has no documents.
+    """
+    corpus = HuggingFaceCorpus.model_validate(params)
+    origin = f"data set `{corpus.dataset}`"
+    if corpus.local_copy is not None:
+        texts = read_files(_local_files(corpus.local_copy), None, corpus.separator, corpus.field)
+        return split_by_hash(texts, corpus.eval_share, corpus.limit, f"{origin}, local copy `{corpus.local_copy}`,")
+    require_hub(corpus.dataset, corpus.revision, ADVICE)
+    return from_splits(corpus, corpus.revision)
+
+
+def from_splits(corpus: HuggingFaceCorpus, revision: str | None) -> pa.Table:
+    """The table out of the data set's own splits; `corpus.dataset` may be a local folder (`revision` None)."""
+    origin = f"data set `{corpus.dataset}`"
+    texts = _texts(corpus, corpus.split, revision)
+    if corpus.eval_split is None:
+        return split_by_hash(texts, corpus.eval_share, corpus.limit, origin)
+    seen: set[bytes] = set()
+    train = list(first_distinct(texts, corpus.limit, seen))
+    held_out = list(first_distinct(_texts(corpus, corpus.eval_split, revision), corpus.limit, seen))
+    return documents_table(train + held_out, ["train"] * len(train) + ["eval"] * len(held_out), origin)
+
+
+def _texts(corpus: HuggingFaceCorpus, split: str, revision: str | None) -> Iterator[str]:
+    for row in stream(corpus.dataset, corpus.config, split, revision):
+        if not isinstance(row.get(corpus.field), str | None) or corpus.field not in row:
+            raise InputError(
+                f"data set `{corpus.dataset}` has no text in a column `{corpus.field}`;"
+                f" set `field` to one of: {', '.join(row)}"
+            )
+        text = row[corpus.field]
+        if text is not None and text.strip():
+            yield text
+
+
+def _local_files(local_copy: str) -> list[Path]:
+    folder = Path(local_copy)
+    if not folder.is_dir():
+        return matching_files(local_copy)
+    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    if not files:
+        raise InputError(
+            f"the folder `{local_copy}` holds no {', '.join(SUFFIXES)} file; set `local_copy:` to one that does"
+        )
+    return files

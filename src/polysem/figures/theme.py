@@ -1,0 +1,207 @@
+"""The one look of all figures: sizes, fonts, and colours that mean the same everywhere."""
+
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib
+import numpy as np
+import seaborn as sns
+import xarray as xr
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from polysem.io.atomic import written
+
+COLOURS = {
+    "common": "#E69F00",
+    "rare": "#009E73",
+    "real": "#D55E00",
+    "random": "#0072B2",
+    "dense": "#A3A8AE",
+    "10-sparse": "#CC79A7",
+    "1-sparse": "#332288",
+    "ultra_low": "#56B4E9",
+    "never": "#4D4D4D",
+    "bulk": "#A3A8AE",
+    "power_law": "#000000",
+    "exponential": "#AA3377",
+}
+"""What each colour stands for, after Okabe & Ito and Tol: told apart with any common colour blindness."""
+
+INK, FAINT = "#1A1A1A", "#5A5A5A"
+WIDTH = 7.2
+"""Inches: the width of a page, so that font sizes are those on paper."""
+TITLE_BAND, LEGEND_ROW, NOTE_LINE, EDGE = 0.60, 0.20, 0.165, 0.10
+NOTE_CHARACTERS = 108
+UNBROKEN = re.compile(r"(?<=[<∝]) | (?=[%∝])")
+"""Spaces at which no line may end: between a sign and its number."""
+RASTER_DPI = 200
+PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 4}
+
+STYLE: Any = {
+    **sns.axes_style("ticks"),
+    "font.family": ["DejaVu Sans"],  # ships with Matplotlib: the same glyphs, and bytes, on every machine
+    "font.size": 9.5,
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": INK,
+    "axes.labelpad": 5,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "legend.borderpad": 0,
+    "legend.borderaxespad": 0,
+    "legend.handlelength": 1.4,
+    "legend.columnspacing": 1.8,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "polysem",
+    "savefig.dpi": RASTER_DPI,
+}
+
+Arguments = ParamSpec("Arguments")
+
+
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Draw under the theme, whatever the caller's Matplotlib settings, and leave those as they were."""
+
+    @wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def sheet(height: float = 4.4) -> Figure:
+    """An empty figure of page width; `height` in inches."""
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def frame(
+    figure: Figure,
+    table: xr.Dataset,
+    *,
+    title: str,
+    catalogue: str,
+    notes: Sequence[str] = (),
+    legend: Sequence[Artist] = (),
+    columns: int = 2,
+) -> None:
+    """Set title, legend and notes in bands above and below the axes, where they can cover nothing.
+
+    The second title line says model / site / dictionary, from the table's attributes. Each note is a sentence about
+    what is counted, clipped or left out.
+    """
+    height = figure.get_figheight()
+    lines = [line for note in notes for line in textwrap.wrap(UNBROKEN.sub("\u00a0", note), NOTE_CHARACTERS)]
+    rows = -(-len(legend) // columns)
+    left = EDGE / WIDTH
+    top = TITLE_BAND + (rows * LEGEND_ROW + EDGE / 2 if rows else 0)
+    bottom = len(lines) * NOTE_LINE + (1.5 * EDGE if lines else EDGE / 2)
+
+    def write(inches_from_top: float, text: str, **style: Any) -> None:
+        text_artist = figure.text(left, 1 - inches_from_top / height, text, va="top", parse_math=False, **style)
+        text_artist.set_in_layout(False)
+
+    write(EDGE, f"{catalogue}  {title}", size=11.5, weight="bold")
+    origin = " / ".join(str(table.attrs[key]) for key in ("model", "site", "dictionary"))
+    write(EDGE + 0.23, origin, size=min(9.0, 9.0 * 92 / len(origin)), color=FAINT)
+    if lines:
+        write(height - bottom + EDGE / 2, "\n".join(lines), size=8.2, color=FAINT, linespacing=1.35)
+    if legend:
+        box = figure.legend(
+            handles=list(legend), loc="upper left", ncols=columns, bbox_to_anchor=(left, 1 - TITLE_BAND / height)
+        )
+        box.set_in_layout(False)
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.set(rect=(0, bottom / height, 1, 1 - (top + bottom) / height), w_pad=EDGE, h_pad=0.04)  # type: ignore[call-arg]
+
+
+def swatch(colour: str, label: str) -> Patch:
+    """A legend entry for a filled area."""
+    return Patch(facecolor=COLOURS[colour], label=label)
+
+
+def dot(colour: str, label: str) -> Line2D:
+    """A legend entry for the points of a scatter plot, opaque whatever the points are."""
+    return Line2D([], [], marker="o", linestyle="", markersize=6, color=COLOURS[colour], label=label)
+
+
+def scatter(axes: Axes, x: np.ndarray, y: np.ndarray, colours: Sequence[str]) -> None:
+    """One rasterised layer of points; `colours` (keys of `COLOURS`) by point, so that no class lies on top."""
+    size, alpha = (26.0, 0.8) if x.size < 1000 else (9.0, 0.55) if x.size < 20_000 else (4.0, 0.35)
+    shades = [COLOURS[colour] for colour in colours]
+    axes.scatter(x, y, s=size, c=shades, alpha=alpha, linewidths=0, rasterized=True, clip_on=False, zorder=3)
+
+
+def message(axes: Axes, text: str) -> None:
+    """Say in the middle of empty axes why they are empty."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=FAINT, bbox=PAPER, zorder=6)
+
+
+def number_in_thousands(axis: Axis) -> None:
+    """Label a linear axis with counts as `12,000`."""
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def several(count: int, noun: str) -> str:
+    """`1 feature`, `2,000 features`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def counted(part: int, whole: int) -> str:
+    """A count with its share, `161 (3.9 %)`."""
+    return f"{part:,} ({percent(part, whole)})"
+
+
+def percent(part: int, whole: int) -> str:
+    """The share in percent with one decimal, with more where it would be rounded to nought or to all."""
+    if not whole:
+        return "0 %"
+    share = 100 * part / whole
+    if part in (0, whole):
+        return f"{share:.0f} %"
+    nearest_end = min(share, 100 - share)
+    return f"{share:.1f} %" if nearest_end >= 0.05 else f"{share:.{int(np.ceil(-np.log10(nearest_end)))}f} %"
+
+
+def scientific(value: float) -> str:
+    """`1.4×10⁻⁶`; powers of ten without the factor, and numbers from 0.01 to 99,999 as they are."""
+    if not np.isfinite(value):
+        return "∞" if value > 0 else "undefined"
+    if not value or 0.01 <= abs(value) < 1e5:
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    factor, exponent = f"{value:.1e}".split("e")
+    power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return power if factor == "1.0" else f"{factor.removesuffix('.0')}×{power}"
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as SVG, whole or not at all; the same figure gives the same bytes."""
+    with matplotlib.rc_context(STYLE), written(path) as partial:
+        figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})

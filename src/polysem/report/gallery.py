@@ -1,0 +1,122 @@
+"""The figures of a run, by document, catalogue id and dictionary."""
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from polysem.figures.registry import find_figure
+from polysem.io.errors import InputError
+from polysem.report.captions import caption_html
+
+DOCUMENTS = {
+    "S0": "How polysemantic can one neuron be?",
+    "S1": "Reading club on Towards Monosemanticity",
+    "S2": "SAE replication on gelu-1l",
+    "S3": "Neuron embeddings",
+    "S4": "Directions of GPT-2 small in an explorer",
+}
+VIEW_BOX = re.compile(r'<svg[^>]*\bviewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"')
+HEADER_BYTES = 4096
+
+
+class Origin(NamedTuple):
+    """Whose figure it is."""
+
+    model: str
+    site: str
+    dictionary: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One figure of one dictionary: where it was made, where the page finds it, how to make it again."""
+
+    origin: Origin
+    relative: str
+    source: Path
+    size: tuple[int, int] | None
+
+    @property
+    def address(self) -> str:
+        """Relative to the page, quoted for HTML."""
+        return quote(f"figures/{self.relative}")
+
+    @property
+    def command(self) -> str:
+        """What to type to make this figure again, and nothing else."""
+        return f"snakemake --cores all --force {shlex.quote(self.source.as_posix())}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the catalogue with its figures, one per dictionary."""
+
+    catalogue: str
+    title: str
+    caption: str
+    figures: list[Shown] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A document."""
+
+    document: str
+    title: str
+    entries: list[Entry]
+
+
+def read_gallery(figures: Path, captions: Path, expected: list[str]) -> list[Chapter]:
+    """Chapters in the order of the documents, entries in that of the catalogue, figures in that of `expected`.
+
+    `expected` are paths `{model}/{site}/{dictionary}/{figure}.svg` below `figures`; files not among them are ignored.
+    Raises InputError, naming them, for figures that are missing or are no such path.
+    """
+    entries: dict[str, Entry] = {}
+    if missing := [relative for relative in expected if not (figures / relative).is_file()]:
+        some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise InputError(f"{figures} lacks {some}; draw them first: snakemake --cores all")
+    for relative in expected:
+        origin, name = _parsed(relative)
+        if name not in entries:
+            module = find_figure(name)
+            entries[name] = Entry(module.CATALOGUE, module.TITLE, caption_html(captions / f"{name}.rst"))
+        source = figures / relative
+        entries[name].figures.append(Shown(origin, relative, source, _size(source)))
+    ordered = sorted(entries.values(), key=lambda entry: _natural(entry.catalogue))
+    documents = dict.fromkeys(entry.catalogue.split(".")[0] for entry in ordered)
+    return [
+        Chapter(name, DOCUMENTS.get(name, name), [entry for entry in ordered if entry.catalogue.split(".")[0] == name])
+        for name in documents
+    ]
+
+
+def dictionaries_by_site(chapters: list[Chapter]) -> dict[str, list[Origin]]:
+    """All dictionaries with a figure under "model / site", in the order of their figures."""
+    sites: dict[str, list[Origin]] = {}
+    figures = (shown for chapter in chapters for entry in chapter.entries for shown in entry.figures)
+    for origin in dict.fromkeys(shown.origin for shown in figures):
+        sites.setdefault(f"{origin.model} / {origin.site}", []).append(origin)
+    return sites
+
+
+def _parsed(relative: str) -> tuple[Origin, str]:
+    parts = relative.split("/")
+    if len(parts) != 4 or not relative.endswith(".svg") or {"", ".", ".."} & set(parts):
+        raise InputError(f"{relative!r} is no figure; expected model/site/dictionary/figure.svg")
+    model, site, dictionary, file = parts
+    return Origin(model, site, dictionary), file.removesuffix(".svg")
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """Width and height in points, so that the page keeps its place while figures load."""
+    with path.open("rb") as file:
+        found = VIEW_BOX.search(file.read(HEADER_BYTES).decode("utf-8", errors="replace"))
+    return (round(float(found[1])), round(float(found[2]))) if found else None
+
+
+def _natural(catalogue: str) -> list[tuple[int, str]]:
+    return [(int(digits or -1), letters) for digits, letters in re.findall(r"(\d+)|(\D+)", catalogue)]

@@ -1,0 +1,110 @@
+"""The numbers of all dictionaries and models in one small file, for `dvc metrics diff`."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from polysem.io.atomic import write_json
+from polysem.io.command import run
+from polysem.io.tables import read_table
+from polysem.params.analysis import Analysis
+from polysem.tables.neuron_sparsity import sparsity_classes
+
+DIGITS = 6
+"""Significant digits of a number: more would be noise that makes git diffs of `metrics.json` longer, fewer would hide
+changes of the loss."""
+SPARSITY = {"one_sparse_share": "1-sparse", "ten_sparse_share": "10-sparse", "dense_share": "dense"}
+Metrics = dict[str, Any]
+
+
+def collect_metrics(tables: Path, dictionaries: list[str], models: list[str], output: Path, params: Analysis) -> None:
+    """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
+
+    `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called.
+    """
+    metrics: dict[str, dict[str, Any]] = {
+        model: {"model": scalars(read_table(tables / model / "model.nc"))} for model in models
+    }
+    for key in dictionaries:
+        model, site, dictionary = key.split("/")
+        metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = _of_dictionary(tables / key, params)
+    write_json(output, plain(metrics))
+
+
+def _of_dictionary(folder: Path, params: Analysis) -> Metrics:
+    frequency, alignment, fits, fidelity = (
+        read_table(folder / f"{name}.nc") for name in ("frequency", "alignment", "rank_frequency", "fidelity")
+    )
+    return (
+        scalars(fidelity)
+        | frequency_metrics(frequency, params)
+        | alignment_metrics(alignment, frequency, params)
+        | law_metrics(fits)
+    )
+
+
+def scalars(table: xr.Dataset) -> Metrics:
+    """All variables of a table without dimensions."""
+    return {str(name): float(value) for name, value in table.data_vars.items()}
+
+
+def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
+    """How often features are active.
+
+    `never_active_share`; `ultra_low_share` and `rare_share`: below the threshold, the never active included;
+    `median_frequency` over all features; `L0`, mean number of active features per token: the sum of the frequencies
+    (over all eval activations; it stands in place of the L0 of the fidelity table, which counts fewer tokens).
+    """
+    frequency = table["frequency"].values
+    return {
+        "features": len(frequency),
+        "tokens": int(table.attrs["tokens"]),
+        "never_active_share": np.mean(frequency == 0),
+        "ultra_low_share": np.mean(frequency < params.ultra_low_frequency),
+        "rare_share": np.mean(frequency < params.rare_frequency),
+        "median_frequency": np.median(frequency),
+        "L0": frequency.sum(),
+    }
+
+
+def alignment_metrics(alignment: xr.Dataset, frequency: xr.Dataset, params: Analysis) -> Metrics:
+    """Where features point: shares of the classes of S2.F1 among those that are not ultra-low (None if all are),
+    median excess kurtosis of all that have one, and the neuron that is the strongest of most features (the lowest one).
+    """
+    usual = frequency["frequency"].values >= params.ultra_low_frequency
+    classes = sparsity_classes(alignment, params).values[usual]
+    kurtosis = alignment["kurtosis_excess"].dropna("feature").values
+    features_strongest = alignment["features_strongest"].values
+    neuron = int(features_strongest.argmax())
+    shares = {name: np.mean(classes == kind) if len(classes) else None for name, kind in SPARSITY.items()}
+    return shares | {
+        "median_kurtosis_excess": np.median(kurtosis) if len(kurtosis) else None,
+        "most_polysemantic_neuron": int(alignment["neuron"].values[neuron]),
+        "most_polysemantic_neuron_features": int(features_strongest[neuron]),
+    }
+
+
+def law_metrics(table: xr.Dataset) -> Metrics:
+    """The law that fits head and tail better, and its parameter; None where there is no better one."""
+    metrics: Metrics = {}
+    for part in ("head", "tail"):
+        law = str(table["winner"].sel(range=part).item())
+        metrics[f"{part}_law"] = law or None
+        metrics[f"{part}_parameter"] = table["parameter"].sel(range=part, law=law).item() if law else None
+    return metrics
+
+
+def plain(value: Any) -> Any:
+    """JSON types: keys sorted, numbers with `DIGITS` significant digits, None for what is not finite."""
+    if isinstance(value, dict):
+        return {key: plain(value[key]) for key in sorted(value)}
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value
+
+
+if __name__ == "__main__":
+    run(collect_metrics)

@@ -1,0 +1,199 @@
+"""S0.T1, S2.T1, S3.T2: how much of a model survives where a dictionary's reconstruction replaces a site."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from polysem.activations.rows import ActivationRows
+from polysem.io.command import run
+from polysem.io.errors import InputError
+from polysem.io.tables import write_table
+from polysem.models.batches import TokenStore
+from polysem.models.load import load_subject
+from polysem.models.subject import Batch, Replacement, Subject
+from polysem.params.analysis import Analysis
+from polysem.saes.dictionary import Dictionary
+from polysem.saes.dictionary import load_dictionary
+from polysem.tables.evaluation import Score, leading_batches
+from polysem.tables.labels import dictionary_attributes, labelled, scalar
+
+UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"
+Change = Callable[[Float[Tensor, "token neuron"]], Float[Tensor, "token neuron"]]
+
+
+def measure_fidelity(
+    model: Path,
+    tokens: Path,
+    activations: Path,
+    dictionary: Path,
+    site: str,
+    output: Path,
+    params: Analysis,
+    device: str = "cpu",
+    threads: int = 1,
+) -> None:
+    """Write the table of `dictionary_fidelity` over the first sequences of the eval tokens.
+
+    The mean activation of the ablation is that of the whole eval activation store.
+    Raises InputError if the model has no such site or the store is of another width.
+    """
+    torch.set_num_threads(threads)
+    subject = load_subject(model, device)
+    rows = ActivationRows(activations)
+    if rows.width != subject.width(site):
+        raise InputError(
+            f"{activations} has {rows.width} neurons, site {site} of {model} has {subject.width(site)}; "
+            "delete the store and its receipt and run again"
+        )
+    batches = leading_batches(TokenStore(tokens), params.fidelity_tokens)
+    features = load_dictionary(dictionary, rows.width, device)
+    table = dictionary_fidelity(subject, batches, features, site, mean_activation(rows))
+    write_table(output, table.assign_attrs(dictionary_attributes(output, "S0.T1 S2.T1 S3.T2")))
+
+
+def mean_activation(rows: ActivationRows) -> Float[Tensor, " neuron"]:
+    """Mean over all tokens of a store, added up in float64.
+
+    Raises InputError for an empty store.
+    """
+    if not rows.length:
+        raise InputError("the activation store has no tokens; raise eval_tokens of the model's activations")
+    total = np.zeros(rows.width)
+    for block in rows.blocks():
+        total += block.sum(axis=0, dtype=np.float64)
+    return torch.from_numpy((total / rows.length).astype(np.float32))
+
+
+def dictionary_fidelity(
+    subject: Subject,
+    batches: Iterable[Batch],
+    dictionary: Dictionary,
+    site: str,
+    mean: Float[Tensor, " neuron"],
+) -> xr.Dataset:
+    """What a model loses when a site's activations at counted positions are replaced; other positions keep theirs.
+
+    Four runs: clean, spliced (decode(encode(x))), zero-ablated and mean-ablated. Scalars: `cross_entropy_*` (nats per
+    scored token), `accuracy_clean`, `accuracy_spliced`, `loss_recovered_zero` = (CE_zero − CE_spliced)/(CE_zero −
+    CE_clean), `loss_recovered_mean` likewise, `loss_increase_*` = CE/CE_clean − 1; over the counted tokens
+    `explained_variance` = 1 − Σ‖x − x̂‖²/Σ‖x − mean(x)‖² (mean over the same tokens; NaN if they are all equal),
+    `mean_squared_error` (summed over neurons, mean over tokens) and `L0` (mean number of active features). No order of
+    the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted tokens,
+    `scored_tokens` the scored ones.
+    Raises InputError if the batches hold no counted or no scored token.
+    Source: documents S0 (section "A TinyStories SAE") and S2 (loss recovered).
+    """
+    reconstruction = Reconstruction()
+
+    def splice(x: Float[Tensor, "token neuron"]) -> Float[Tensor, "token neuron"]:
+        f = dictionary.encode(x.float())
+        x_hat = dictionary.decode(f)
+        reconstruction.add(x, f, x_hat)
+        return x_hat
+
+    changes: dict[str, Change] = {
+        "spliced": splice,
+        "zero": torch.zeros_like,
+        "mean": lambda x: mean.to(x.device).expand_as(x),
+    }
+    scores = {name: Score() for name in ("clean", *changes)}
+    with torch.inference_mode():
+        for batch in batches:
+            here = batch.to(subject.device)
+            scores["clean"].add(here, subject.evaluate(here))
+            for name, change in changes.items():
+                scores[name].add(here, subject.evaluate(here, {site: _at_counted(here.counted, change)}))
+    if not (reconstruction.tokens and scores["clean"].scored):
+        raise InputError("the eval tokens hold no position that is counted, or none that is scored; add documents")
+    return _table(scores, reconstruction)
+
+
+def _at_counted(counted: Bool[Tensor, "sequence position"], change: Change) -> Replacement:
+    def replacement(x: Float[Tensor, "sequence position neuron"]) -> Float[Tensor, "sequence position neuron"]:
+        out = x.clone()
+        out[counted] = change(x[counted]).to(x.dtype)
+        return out
+
+    return replacement
+
+
+@dataclass
+class Reconstruction:
+    """Error and spread of activations, added up over batches in float64 (Chan's update of mean and sum of squares)."""
+
+    tokens: int = 0
+    active: int = 0
+    error: float = 0.0
+    spread: float = 0.0
+    mean: Float[Tensor, " neuron"] = field(default_factory=lambda: torch.zeros(()))
+
+    def add(
+        self,
+        x: Float[Tensor, "token neuron"],
+        f: Float[Tensor, "token feature"],
+        x_hat: Float[Tensor, "token neuron"],
+    ) -> None:
+        """Add activations, their features and their reconstructions."""
+        if not len(x):
+            return
+        x = x.double()
+        self.error += float((x - x_hat.double()).square().sum())
+        self.active += int((f > 0).sum())
+        mean = x.mean(dim=0)
+        ours = len(x) / (self.tokens + len(x))
+        step = mean - self.mean.to(mean)
+        self.spread += float((x - mean).square().sum()) + self.tokens * ours * float(step.square().sum())
+        self.mean = self.mean.to(mean) + ours * step
+        self.tokens += len(x)
+
+    @property
+    def explained_variance(self) -> float:
+        """1 − Σ‖x − x̂‖² / Σ‖x − mean(x)‖²; NaN if all activations are equal."""
+        return 1 - _ratio(self.error, self.spread)
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else math.nan
+
+
+def _table(scores: dict[str, Score], reconstruction: Reconstruction) -> xr.Dataset:
+    loss = {name: score.cross_entropy for name, score in scores.items()}
+    words = {
+        "clean": "of the model",
+        "spliced": "with the reconstruction in place",
+        "zero": "with zeros in place",
+        "mean": "with the mean in place",
+    }
+    variables = {
+        f"cross_entropy_{name}": scalar(loss[name], f"cross-entropy {word}", "nat") for name, word in words.items()
+    }
+    variables |= {
+        f"accuracy_{name}": scalar(scores[name].accuracy, f"share of tokens predicted {words[name]}", "1")
+        for name in ("clean", "spliced")
+    }
+    for name in ("zero", "mean"):
+        recovered = _ratio(loss[name] - loss["spliced"], loss[name] - loss["clean"])
+        variables[f"loss_recovered_{name}"] = scalar(recovered, f"loss recovered against {name} ablation", "1")
+        variables[f"loss_recovered_{name}"].attrs["undefined"] = UNDEFINED
+    for name in ("spliced", "zero"):
+        increase = _ratio(loss[name] - loss["clean"], loss["clean"])
+        variables[f"loss_increase_{name}"] = scalar(increase, f"relative increase of the loss {words[name]}", "1")
+    tokens = reconstruction.tokens
+    error = reconstruction.error / tokens
+    variables |= {
+        "explained_variance": scalar(reconstruction.explained_variance, "share of variance explained", "1"),
+        "mean_squared_error": scalar(error, "squared error, summed over neurons, mean over tokens", "activation^2"),
+        "L0": scalar(reconstruction.active / tokens, "mean number of active features per token", "feature"),
+    }
+    return labelled(variables, {}, {"tokens": tokens, "scored_tokens": scores["clean"].scored})
+
+
+if __name__ == "__main__":
+    run(measure_fidelity)

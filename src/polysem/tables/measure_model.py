@@ -1,0 +1,92 @@
+"""S0.T1, S2.T1, S3.T2: what a model achieves, beside which the losses of its dictionaries can be read."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from polysem.io.command import run
+from polysem.io.errors import InputError
+from polysem.io.tables import write_table
+from polysem.models.batches import TokenStore
+from polysem.models.load import load_subject
+from polysem.models.subject import Batch, Subject
+from polysem.tables.evaluation import Score, leading_batches
+from polysem.tables.labels import labelled, model_attributes, scalar
+from polysem.tables.pair_counts import Ids, PairCounts
+
+SEQUENCES = 1024
+"""Sequences of the train store per read, the length of its chunks."""
+
+
+def measure_model(
+    model: Path,
+    train_tokens: Path,
+    eval_tokens: Path,
+    output: Path,
+    limit: int = 200_000,
+    device: str = "cpu",
+    threads: int = 1,
+) -> None:
+    """Write the table of `model_reference`: the train store is counted whole, the eval store up to `limit` tokens.
+
+    Whole eval sequences are taken until `limit` counted tokens are reached.
+    """
+    torch.set_num_threads(threads)
+    store, train = TokenStore(eval_tokens), TokenStore(train_tokens)
+    classes = train.attributes["vocabulary" if train.is_text else "classes"]
+    counts = count_pairs(train.batches(SEQUENCES), classes, text=train.is_text)
+    table = model_reference(load_subject(model, device), leading_batches(store, limit), counts, text=store.is_text)
+    write_table(output, table.assign_attrs(model_attributes(output, "S0.T1 S2.T1 S3.T2")))
+
+
+def count_pairs(batches: Iterable[Batch], vocabulary: int, *, text: bool) -> PairCounts:
+    """Counts of (token, next token) at the scored positions; for images of the classes alone, all after "class" 0."""
+    counts = PairCounts(vocabulary)
+    for batch in batches:
+        previous, following = _pairs(batch, text=text)
+        counts.add(previous, following)
+    return counts
+
+
+def model_reference(subject: Subject, batches: Iterable[Batch], counts: PairCounts, *, text: bool) -> xr.Dataset:
+    """Cross-entropy of a model and of predictions that look no further back than one token, on the same positions.
+
+    Scalars: `cross_entropy` (nats per scored token), `accuracy`, `unigram_cross_entropy` (add-one smoothing; for images
+    that of the classes' shares) and for text `bigram_cross_entropy` (interpolated absolute discounting, see
+    `PairCounts.bigram`); the counts are those of the train split. Attributes: `tokens` (scored), for text `discount`.
+    Raises InputError if the batches hold no scored token.
+    """
+    score = Score()
+    pairs = []
+    for batch in batches:
+        here = batch.to(subject.device)
+        score.add(here, subject.evaluate(here))
+        pairs.append(_pairs(batch, text=text))
+    if not score.scored:
+        raise InputError("the eval tokens hold no position that is scored; add documents")
+    previous, following = (np.concatenate(ids) for ids in zip(*pairs, strict=True))
+    unigram = -np.log(counts.unigram(following)).mean()
+    what = "the next token's share" if text else "the class's share"
+    variables = {
+        "cross_entropy": scalar(score.cross_entropy, "cross-entropy of the model", "nat"),
+        "accuracy": scalar(score.accuracy, "share of tokens predicted by the model", "1"),
+        "unigram_cross_entropy": scalar(unigram, f"cross-entropy of {what} of the train split", "nat"),
+    }
+    attributes: dict[str, float | int] = {"tokens": score.scored}
+    if text:
+        bigram = -np.log(counts.bigram(previous, following)).mean()
+        variables["bigram_cross_entropy"] = scalar(bigram, "cross-entropy of a bigram model of the train split", "nat")
+        attributes["discount"] = counts.discount
+    return labelled(variables, {}, attributes)
+
+
+def _pairs(batch: Batch, *, text: bool) -> tuple[Ids, Ids]:
+    following = batch.targets[batch.scored].numpy()
+    return (batch.inputs[batch.scored].numpy() if text else np.zeros_like(following)), following
+
+
+if __name__ == "__main__":
+    run(measure_model)

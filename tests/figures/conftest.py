@@ -1,0 +1,116 @@
+"""Tables as the table steps make them, small enough to draw in a second, and their degenerate relatives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from polysem.params.analysis import Analysis
+from polysem.tables.fit_rank_frequency import rank_frequency
+from polysem.tables.labels import index, labelled, variable
+from polysem.tables.measure_alignment import neuron_alignment
+
+TOKENS = 700_000
+SAE = "l1-x8_l1=3e-4_seed=0"
+
+
+@dataclass(frozen=True)
+class Tables:
+    frequency: xr.Dataset
+    alignment: xr.Dataset
+    rank_frequency: xr.Dataset
+
+
+def frequency_table(frequency: np.ndarray, tokens: int = TOKENS, dictionary: str = SAE) -> xr.Dataset:
+    active = np.round(frequency * tokens).astype(np.int64)
+    variables = {
+        "frequency": variable("feature", active / tokens, "share of eval tokens", "1"),
+        "active_tokens": variable("feature", active, "eval tokens", "token"),
+    }
+    table = labelled(variables, {"feature": index("feature", 0, active.size, "feature")}, {"tokens": tokens})
+    return table.assign_attrs(origin(dictionary))
+
+
+def alignment_table(decoder: np.ndarray, dictionary: str = SAE) -> xr.Dataset:
+    blocks = (decoder[start : start + 256].astype(np.float32) for start in range(0, len(decoder), 256))
+    return neuron_alignment(blocks, decoder.shape[1]).assign_attrs(origin(dictionary))
+
+
+def rank_frequency_table(frequency: xr.Dataset, head_ranks: int = 1000) -> xr.Dataset:
+    table = rank_frequency(frequency["active_tokens"].to_numpy(), frequency.attrs["tokens"], head_ranks)
+    return table.assign_attrs({**frequency.attrs})
+
+
+def origin(dictionary: str) -> dict[str, str]:
+    return {"model": "toy", "site": "blocks.0.mlp.hook_post", "dictionary": dictionary, "catalogue": "S0.F1"}
+
+
+def mixture(features: int, neurons: int, tokens: int = TOKENS, seed: int = 0) -> Tables:
+    """Dense heavy-tailed and neuron-aligned rows; two modes of frequency, some features never active."""
+    random = np.random.default_rng(seed)
+    decoder = random.standard_t(5, (features, neurons))
+    aligned = random.random(features) < 0.12
+    favoured = (neurons * random.random(features) ** 3).astype(int)
+    strength = np.sqrt(neurons) * random.uniform(0.3, 3.0, features)
+    decoder[np.arange(features)[aligned], favoured[aligned]] += strength[aligned]
+    some = random.random(features) < 0.10
+    for feature in np.flatnonzero(some):
+        decoder[feature, random.integers(neurons, size=6)] += np.sqrt(neurons) * random.uniform(0.2, 0.8)
+    low = random.random(features) < 0.35
+    exponent = np.where(low, random.normal(-4.8, 0.25, features), random.normal(-2.7, 0.6, features))
+    frequency = np.clip(10**exponent, 0, 1)
+    frequency[random.random(features) < 0.06] = 0
+    table = frequency_table(frequency, tokens)
+    return Tables(table, alignment_table(decoder), rank_frequency_table(table))
+
+
+def identity(neurons: int) -> Tables:
+    """The identity dictionary: every neuron is a feature, and most are active often."""
+    frequency = 0.02 + 0.4 * np.random.default_rng(2).random(neurons)
+    table = frequency_table(frequency, dictionary="neurons")
+    return Tables(table, alignment_table(np.eye(neurons), "neurons"), rank_frequency_table(table))
+
+
+def with_frequencies(tables: Tables, frequency: np.ndarray) -> Tables:
+    table = frequency_table(frequency)
+    return Tables(table, tables.alignment, rank_frequency_table(table))
+
+
+def _silent(features: int = 64) -> Tables:
+    return with_frequencies(mixture(features, 32), np.zeros(features))
+
+
+def _single() -> Tables:
+    return with_frequencies(mixture(64, 32), np.r_[0.25, np.zeros(63)])
+
+
+def _no_ultra_low() -> Tables:
+    return with_frequencies(mixture(256, 64), np.geomspace(1e-3, 0.5, 256))
+
+
+def _always() -> Tables:
+    return with_frequencies(mixture(64, 32), np.ones(64))
+
+
+CASES: dict[str, Callable[[], Tables]] = {
+    "a mixture": lambda: mixture(2048, 128),
+    "a small dictionary": lambda: mixture(64, 32),
+    "fewer than ten neurons": lambda: mixture(64, 6),
+    "the identity dictionary": lambda: identity(128),
+    "all features never active": _silent,
+    "one feature active": _single,
+    "no ultra-low features": _no_ultra_low,
+    "all features always active": _always,
+}
+
+
+@pytest.fixture(params=CASES)
+def tables(request: pytest.FixtureRequest) -> Tables:
+    return CASES[request.param]()
+
+
+@pytest.fixture
+def analysis() -> Analysis:
+    return Analysis()

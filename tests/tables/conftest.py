@@ -1,0 +1,151 @@
+"""Small real stores, a small real model and a small real dictionary."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from polysem.io.atomic import write_json
+from polysem.io.stores import create_array, written_store
+from polysem.models.classifier import Perceptron, save
+from polysem.models.record import Record, file_digest
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject
+
+SITE = "mlp"
+torch.set_num_threads(1)
+
+
+class TokenPerceptron(Subject):
+    """Reads one token and predicts the next one through one hidden layer."""
+
+    def __init__(self, vocabulary: int = 7, neurons: int = 6, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.device = torch.device("cpu")
+        self.embedding = torch.randn(vocabulary, neurons, generator=generator)
+        self.unembedding = torch.randn(neurons, vocabulary, generator=generator)
+
+    @property
+    def sites(self) -> Sequence[str]:
+        return [SITE]
+
+    def width(self, site: str) -> int:
+        return self.embedding.shape[1]
+
+    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, torch.Tensor]:
+        return {SITE: self.embedding[batch.inputs].relu()}
+
+    def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
+        x = self.activations(batch, [SITE])[SITE]
+        if replacements:
+            x = replacements[SITE](x)
+        logits = x @ self.unembedding
+        losses = cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(batch.targets)
+        correct = logits.argmax(-1) == batch.targets
+        return Evaluation(losses.masked_fill(~batch.scored, 0.0), correct & batch.scored)
+
+    def input_weights(self, site: str) -> None:
+        return None
+
+    def output_weights(self, site: str) -> None:
+        return None
+
+    def logit_directions(self, site: str) -> None:
+        return None
+
+
+class ReluDictionary:
+    """Features relu(x W + b), decoded by another matrix."""
+
+    def __init__(self, neurons: int, features: int, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.inputs, self.features = neurons, features
+        self.W_enc = torch.randn(neurons, features, generator=generator)
+        self.b_enc = torch.randn(features, generator=generator) - 0.5
+        self.W_dec = torch.randn(features, neurons, generator=generator) / features
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return (x @ self.W_enc + self.b_enc).relu()
+
+    def decode(self, f: torch.Tensor) -> torch.Tensor:
+        return f @ self.W_dec
+
+    def decoder(self) -> torch.Tensor:
+        return self.W_dec
+
+
+@pytest.fixture
+def subject() -> TokenPerceptron:
+    return TokenPerceptron()
+
+
+@pytest.fixture
+def relu_dictionary() -> Callable[..., ReluDictionary]:
+    return ReluDictionary
+
+
+@pytest.fixture
+def activation_store(tmp_path: Path) -> Callable[..., Path]:
+    def write(activations: np.ndarray, name: str = "eval") -> Path:
+        path = tmp_path / "activations" / f"{name}.zarr"
+        with written_store(path, attributes={}, params={}, code="", device="cpu") as group:
+            dimensions = ("token", "neuron")
+            array = create_array(
+                group, "activations", activations.shape, str(activations.dtype), dimensions, compressed=False
+            )
+            array[:] = activations
+            for column in ("sequence", "position"):
+                values = np.arange(len(activations), dtype=np.int32)
+                create_array(group, column, values.shape, "int32", ("token",), compressed=True)[:] = values
+        return path
+
+    return write
+
+
+@pytest.fixture
+def token_store(tmp_path: Path) -> Callable[..., Path]:
+    """Sequences of ids, padded with 0; the first position of each is not counted."""
+
+    def write(sequences: Sequence[Sequence[int]], vocabulary: int = 7, name: str = "eval") -> Path:
+        path = tmp_path / "tokens" / f"{name}.zarr"
+        length = np.array([len(ids) for ids in sequences], np.int32)
+        ids = np.zeros((len(sequences), max(length)), np.int32)
+        for row, values in zip(ids, sequences, strict=True):
+            row[: len(values)] = values
+        position = np.arange(ids.shape[1])
+        counted = (position < length[:, None]) & (position > 0)
+        attributes = {"kind": "text", "vocabulary": vocabulary}
+        with written_store(path, attributes=attributes, params={}, code="", device="cpu") as group:
+            for key, values in {"ids": ids, "length": length, "counted": counted}.items():
+                dimensions = ("sequence", "position")[: values.ndim]
+                create_array(group, key, values.shape, str(values.dtype), dimensions, compressed=True)[:] = values
+        return path
+
+    return write
+
+
+@pytest.fixture
+def image_store(tmp_path: Path) -> Callable[..., Path]:
+    def write(pixels: np.ndarray, labels: np.ndarray, classes: int, name: str = "eval") -> Path:
+        path = tmp_path / "tokens" / f"{name}.zarr"
+        attributes = {"kind": "images", "classes": classes}
+        with written_store(path, attributes=attributes, params={}, code="", device="cpu") as group:
+            create_array(group, "pixels", pixels.shape, "float32", ("image", "pixel"), compressed=True)[:] = pixels
+            create_array(group, "labels", labels.shape, "int32", ("image",), compressed=True)[:] = labels
+        return path
+
+    return write
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    """A model folder as the workflow makes it."""
+    torch.manual_seed(0)
+    folder = tmp_path / "models/m"
+    folder.mkdir(parents=True)
+    save(Perceptron([4, 8, 3], "relu"), [4, 8, 3], "relu", folder)
+    files = {file.name: file_digest(file) for file in sorted(folder.iterdir())}
+    write_json(folder / "model.json", Record(kind="classifier", settings={}, origin={}, files=files).values())
+    return folder

@@ -1,0 +1,169 @@
+import json
+import math
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from polysem.io.command import run
+from polysem.io.tables import write_table
+from polysem.params.analysis import Analysis
+from polysem.tables.collect_metrics import collect_metrics, plain
+from polysem.tables.collect_plots import collect_plots, frequency_histogram, rank_curve
+from polysem.tables.fit_rank_frequency import rank_frequency
+from polysem.tables.measure_alignment import neuron_alignment
+
+KEY = "m/blocks.0.mlp.hook_post/l1-x8_seed=0"
+TOKENS = 100_000
+ACTIVE = [0, 5, 50, 200, 1000, 2000, 3000, 50_000]
+
+
+def described(dimensions, values):
+    return xr.Variable(dimensions, values, {"long_name": "a number", "units": "1"})
+
+
+def scalars(**values):
+    return xr.Dataset({name: described((), value) for name, value in values.items()})
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Eight features on four neurons: 1-sparse ones, 10-sparse ones, and one that is spread evenly."""
+    decoder = np.full((8, 40), 0.1, np.float32)
+    decoder[:6, 3] = 10
+    decoder[6, 3:6] = [1, 1, 0.9]
+    active = np.array(ACTIVE)
+    folder = tmp_path / "tables" / KEY
+    frequency = {"frequency": described("feature", active / TOKENS), "active_tokens": described("feature", active)}
+    write_table(folder / "frequency.nc", xr.Dataset(frequency, {"feature": np.arange(8)}, {"tokens": TOKENS}))
+    write_table(folder / "alignment.nc", neuron_alignment(iter([decoder]), 40))
+    write_table(folder / "rank_frequency.nc", rank_frequency(active, TOKENS, 1000))
+    fidelity = scalars(cross_entropy_clean=1.23456789, loss_recovered_zero=math.nan, L0=99.0)
+    write_table(folder / "fidelity.nc", fidelity)
+    write_table(tmp_path / "tables/m/model.nc", scalars(cross_entropy=2.0, accuracy=0.5))
+    return tmp_path / "tables"
+
+
+def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
+    collect_metrics(tables, [KEY], ["m"], tmp_path / "metrics.json", Analysis())
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["m"]["model"] == {"accuracy": 0.5, "cross_entropy": 2.0}
+    ours = metrics["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
+    fits = rank_frequency(np.array(ACTIVE), TOKENS, 1000)
+    law = str(fits["winner"].values[0])
+    assert ours.pop("head_parameter") == float(f"{float(fits['parameter'].sel(range='head', law=law)):.6g}")
+    assert ours.pop("median_kurtosis_excess") == pytest.approx(36, abs=1.5)
+    assert ours == {
+        "L0": 0.56255,
+        "cross_entropy_clean": 1.23457,
+        "dense_share": 0.166667,
+        "features": 8,
+        "head_law": law,
+        "loss_recovered_zero": None,
+        "median_frequency": 0.006,
+        "most_polysemantic_neuron": 3,
+        "most_polysemantic_neuron_features": 7,
+        "never_active_share": 0.125,
+        "one_sparse_share": 0.666667,
+        "rare_share": 0.375,
+        "tail_law": None,
+        "tail_parameter": None,
+        "ten_sparse_share": 0.166667,
+        "tokens": TOKENS,
+        "ultra_low_share": 0.25,
+    }
+
+
+def test_keys_are_sorted_and_the_same_tables_give_the_same_bytes(tables, tmp_path):
+    for name in ("one.json", "two.json"):
+        collect_metrics(tables, [KEY], ["m"], tmp_path / name, Analysis())
+    text = (tmp_path / "one.json").read_text()
+    assert text == (tmp_path / "two.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
+
+
+def test_the_command_line_takes_dictionaries_and_params_as_json(tables, tmp_path):
+    options = {"tables": str(tables), "dictionaries": [KEY], "models": ["m"], "params": {"rare_frequency": 0.015}}
+    run(collect_metrics, ["--output", str(tmp_path / "metrics.json"), "--config", json.dumps(options)])
+    ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
+    assert ours["rare_share"] == 0.625
+
+
+def test_thresholds_come_from_the_params(tables, tmp_path):
+    params = Analysis(ultra_low_frequency=0.9, rare_frequency=0.015)
+    collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", params)
+    ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
+    assert ours["ultra_low_share"] == 1
+    assert ours["rare_share"] == 0.625
+    assert ours["dense_share"] is None
+
+
+def test_of_equally_polysemantic_neurons_the_lowest_is_named(tables, tmp_path):
+    decoder = np.zeros((8, 5), np.float32)
+    decoder[np.arange(8), [4, 4, 2, 2, 1, 0, 1, 4]] = 1
+    decoder[7] = [0, 0, 1, 0, 0]
+    decoder[2] = [0, 1, 0, 0, 0]
+    write_table(tables / KEY / "alignment.nc", neuron_alignment(iter([decoder]), 5))
+    collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", Analysis())
+    ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
+    assert (ours["most_polysemantic_neuron"], ours["most_polysemantic_neuron_features"]) == (1, 3)
+
+
+def test_numbers_have_six_digits_and_what_is_not_finite_is_null():
+    values = {
+        "b": {"z": np.float64(123456.789), "a": -math.inf},
+        "a": [],
+        "c": 123456789,
+        "d": "x",
+        "e": 1.23456789e-12,
+    }
+    assert plain(values) == {"a": [], "b": {"a": None, "z": 123457.0}, "c": 123456789, "d": "x", "e": 1.23457e-12}
+
+
+def test_each_bin_of_the_histogram_holds_its_left_edge():
+    frequency = np.array([1.0, 0.1, 0.01, 0.001, 1e-4, 0.9999, 0.0, 0.0, 1e-9])
+    lines = frequency_histogram(frequency).splitlines()
+    assert lines[0] == "log10_frequency,features"
+    assert lines[1].startswith("-7.00,") and lines[-1].startswith("0.00,")
+    counts = {float(edge): int(count) for edge, count in (line.split(",") for line in lines[1:])}
+    assert len(counts) == 29
+    assert {edge: count for edge, count in counts.items() if count} == {
+        -7: 1,
+        -4: 1,
+        -3: 1,
+        -2: 1,
+        -1: 1,
+        -0.25: 1,
+        0: 1,
+    }
+
+
+def test_the_histogram_equals_a_plain_count_of_all_features_ever_active():
+    frequency = 10 ** np.random.default_rng(0).uniform(-6.5, 0, 500)
+    lines = frequency_histogram(frequency).splitlines()[1:]
+    for line in lines:
+        edge, count = map(float, line.split(","))
+        assert count == sum(10**edge <= value < 10 ** (edge + 0.25) for value in frequency)
+
+
+def test_the_rank_curve_has_at_most_60_ranks_with_the_first_and_the_last():
+    frequency = np.arange(5000, 0, -1) / 5000
+    rows = [line.split(",") for line in rank_curve(frequency).splitlines()]
+    assert rows[0] == ["rank", "frequency"]
+    ranks = [int(rank) for rank, _ in rows[1:]]
+    assert (ranks[0], ranks[-1]) == (1, 5000) and len(ranks) <= 60
+    assert ranks == sorted(set(ranks))
+    assert all(float(value) == pytest.approx(frequency[int(rank) - 1], rel=1e-5) for rank, value in rows[1:])
+
+
+def test_few_ranks_are_all_drawn_and_none_give_the_header_alone():
+    assert rank_curve(np.array([0.5, 0.25, 0.125])) == "rank,frequency\n1,0.5\n2,0.25\n3,0.125\n"
+    assert rank_curve(np.zeros(0)) == "rank,frequency\n"
+    assert frequency_histogram(np.zeros(3)).count(",0\n") == 29
+
+
+def test_the_plot_tables_lie_in_a_folder_per_dictionary(tables, tmp_path):
+    collect_plots(tables, [KEY], tmp_path / "plots")
+    files = sorted(file.name for file in (tmp_path / "plots" / KEY).iterdir())
+    assert files == ["frequency_histogram.csv", "rank_frequency.csv"]
+    assert (tmp_path / "plots" / KEY / "rank_frequency.csv").read_text().splitlines()[1] == "1,0.5"

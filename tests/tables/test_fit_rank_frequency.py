@@ -1,0 +1,153 @@
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import xarray as xr
+
+from polysem.io.tables import read_table, write_table
+from polysem.params.analysis import Analysis
+from polysem.tables.fit_rank_frequency import fit_rank_frequency, rank_frequency
+
+TOKENS = 10_000_000
+
+
+def sampled(law, ranks, events=3_000_000, seed=0):
+    """Counts of `events` draws of the ranks, shuffled over the features."""
+    generator = np.random.default_rng(seed)
+    probability = law(np.arange(1, ranks + 1))
+    return generator.permutation(generator.multinomial(events, probability / probability.sum()))
+
+
+def slow_log_likelihood(counts, first, statistic, rate):
+    terms = [math.exp(-rate * statistic(rank)) for rank in range(first, first + len(counts))]
+    total = math.fsum(terms)
+    return math.fsum(count * math.log(term / total) for count, term in zip(counts, terms, strict=True))
+
+
+@pytest.mark.parametrize("alpha", [0.6, 1.0, 1.7])
+def test_the_exponent_of_sampled_power_laws_is_recovered_in_head_and_tail(alpha):
+    table = rank_frequency(sampled(lambda r: r**-alpha, 300), TOKENS, head_ranks=101)
+    assert table["winner"].values.tolist() == ["power_law", "power_law"]
+    fitted = table["parameter"].sel(law="power_law")
+    assert float(fitted.sel(range="head")) == pytest.approx(alpha, abs=0.01)
+    assert float(fitted.sel(range="tail")) == pytest.approx(alpha, abs=0.05)
+
+
+@pytest.mark.parametrize("length", [20.0, 75.0])
+def test_the_length_of_sampled_exponentials_is_recovered_in_head_and_tail(length):
+    table = rank_frequency(sampled(lambda r: np.exp(-r / length), 200), TOKENS, head_ranks=61)
+    assert table["winner"].values.tolist() == ["exponential", "exponential"]
+    fitted = table["parameter"].sel(law="exponential")
+    assert float(fitted.sel(range="head")) == pytest.approx(length, rel=0.01)
+    assert float(fitted.sel(range="tail")) == pytest.approx(length, rel=0.03)
+
+
+def test_head_and_tail_may_follow_different_laws():
+    def law(r):
+        return np.where(r < 100, r**-0.8, 100**-0.8 * np.exp(-(r - 100) / 60))
+
+    table = rank_frequency(sampled(law, 400), TOKENS, head_ranks=100)
+    assert table["winner"].values.tolist() == ["power_law", "exponential"]
+
+
+def test_likelihoods_of_the_head_are_those_of_scipys_zipfian_and_boltzmann():
+    counts = np.sort(sampled(lambda r: r**-1.2, 50, events=10_000))[::-1]
+    head = rank_frequency(counts, TOKENS, head_ranks=1000).sel(range="head")
+    ranks = np.arange(1, len(counts) + 1)
+    alpha, length = (float(head["parameter"].sel(law=law)) for law in ("power_law", "exponential"))
+    zipfian = counts @ scipy.stats.zipfian(alpha, len(counts)).logpmf(ranks)
+    boltzmann = counts @ scipy.stats.boltzmann(1 / length, len(counts)).logpmf(ranks - 1)
+    assert float(head["log_likelihood"].sel(law="power_law")) == pytest.approx(zipfian, rel=1e-9)
+    assert float(head["log_likelihood"].sel(law="exponential")) == pytest.approx(boltzmann, rel=1e-9)
+    assert head["aic"].values.tolist() == [2 - 2 * value for value in head["log_likelihood"].values]
+
+
+@pytest.mark.parametrize("part", ["head", "tail"])
+@pytest.mark.parametrize("law", ["power_law", "exponential"])
+def test_no_other_parameter_is_likelier_by_a_slow_sum(part, law):
+    counts = np.sort(np.random.default_rng(5).integers(1, 500, 60))[::-1]
+    fit = rank_frequency(counts, TOKENS, head_ranks=25).sel(range=part, law=law)
+    first, last = int(fit["first_rank"]), int(fit["last_rank"])
+    assert (first, last) == ((1, 24) if part == "head" else (25, 60))
+    statistic = math.log if law == "power_law" else float
+    parameter = float(fit["parameter"])
+    rate = parameter if law == "power_law" else 1 / parameter
+    best = slow_log_likelihood(counts[first - 1 : last], first, statistic, rate)
+    assert float(fit["log_likelihood"]) == pytest.approx(best, rel=1e-12)
+    for factor in (0.5, 0.999, 1.001, 2):
+        assert slow_log_likelihood(counts[first - 1 : last], first, statistic, rate * factor) < best
+
+
+def test_the_fitted_curve_has_as_many_activations_as_the_range():
+    table = rank_frequency(sampled(lambda r: r**-1.1, 300), TOKENS, head_ranks=50)
+    for part in ("head", "tail"):
+        chosen = table.sel(range=part)
+        ranks = np.arange(int(chosen["first_rank"]), int(chosen["last_rank"]) + 1)
+        total = float(table["frequency_sorted"].sel(rank=ranks).sum())
+        power_law, exponential = (chosen.sel(law=law) for law in ("power_law", "exponential"))
+        curve = float(power_law["amplitude"]) * ranks ** -float(power_law["parameter"])
+        assert curve.sum() == pytest.approx(total)
+        curve = float(exponential["amplitude"]) * np.exp(-ranks / float(exponential["parameter"]))
+        assert curve.sum() == pytest.approx(total)
+
+
+def test_ranks_are_those_of_the_features_ever_active_by_descending_frequency():
+    table = rank_frequency(np.array([0, 2, 8, 0, 4]), 16, head_ranks=10)
+    assert table["frequency_sorted"].values.tolist() == [0.5, 0.25, 0.125]
+    assert table["rank"].values.tolist() == [1, 2, 3]
+    assert (int(table["first_rank"][0]), int(table["last_rank"][0])) == (1, 3)
+    assert (int(table["first_rank"][1]), int(table["last_rank"][1])) == (10, 9)
+
+
+@pytest.mark.parametrize(("features", "fitted"), [(4, False), (5, True)])
+def test_a_range_of_fewer_than_5_ranks_is_not_fitted(features, fitted):
+    head = rank_frequency(np.arange(1, features + 1), 100, head_ranks=10).sel(range="head")
+    assert bool(str(head["winner"].item())) == fitted
+    for name in ("parameter", "log_likelihood", "aic", "amplitude"):
+        assert np.isfinite(head[name].values).all() == fitted
+
+
+def test_equal_counts_are_a_constant_that_neither_law_wins():
+    head = rank_frequency(np.full(20, 7), 100, head_ranks=1000).sel(range="head")
+    assert str(head["winner"].item()) == ""
+    assert head["parameter"].values.tolist() == [0.0, math.inf]
+    np.testing.assert_allclose(head["amplitude"], 0.07)
+    np.testing.assert_allclose(head["log_likelihood"], -140 * math.log(20))
+
+
+def test_counts_that_differ_by_one_activation_are_fitted():
+    counts = np.full(100_000, 1_000_000)
+    counts[:3] += 1
+    head = rank_frequency(counts, TOKENS, head_ranks=1_000_000).sel(range="head")
+    assert 0 <= float(head["parameter"].sel(law="power_law")) < 1e-6
+    assert np.isfinite(head["log_likelihood"].values).all()
+
+
+def test_one_overwhelming_feature_is_fitted():
+    head = rank_frequency(np.array([10**12, 1, 1, 1, 1, 1]), 10**12, head_ranks=1000).sel(range="head")
+    assert np.isfinite(head["parameter"].values).all()
+    assert float(head["parameter"].sel(law="exponential")) < 0.05
+
+
+def test_tables_of_one_active_feature_and_of_none_are_written_and_read(tmp_path):
+    for active in (1, 0):
+        counts = np.zeros(8, np.int64)
+        counts[:active] = 3
+        attributes = {"long_name": "tokens", "units": "token"}
+        frequency = xr.Dataset({"active_tokens": ("feature", counts, attributes)}, attrs={"tokens": 10})
+        write_table(tmp_path / "frequency.nc", frequency)
+        output = tmp_path / f"tables/m/s/{active}/rank_frequency.nc"
+        fit_rank_frequency(tmp_path / "frequency.nc", output, Analysis())
+        table = read_table(output)
+        assert table.sizes["rank"] == active
+        assert table["winner"].values.tolist() == ["", ""]
+        assert table["frequency_sorted"].values.tolist() == [0.3] * active
+        assert table.attrs["dictionary"] == str(active)
+
+
+def test_the_same_counts_give_the_same_bytes(tmp_path):
+    table = rank_frequency(np.arange(40), 100, head_ranks=20)
+    for name in ("one.nc", "two.nc"):
+        write_table(tmp_path / name, table)
+    assert (tmp_path / "one.nc").read_bytes() == (tmp_path / "two.nc").read_bytes()

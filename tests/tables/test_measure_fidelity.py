@@ -1,0 +1,206 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from polysem.activations.rows import ActivationRows
+from polysem.io.errors import InputError
+from polysem.io.tables import read_table, write_table
+from polysem.models.batches import TokenStore
+from polysem.models.subject import Batch
+from polysem.params.analysis import Analysis
+from polysem.saes.dictionary import Neurons
+from polysem.tables.evaluation import leading_batches
+from polysem.tables.measure_fidelity import Reconstruction, dictionary_fidelity, mean_activation, measure_fidelity
+
+SITE = "mlp"
+SEQUENCES = [[1, 2, 3, 4, 5, 6], [2, 2, 1], [6, 5, 1, 2], [3, 6, 4, 4, 1, 5], [1, 6]]
+
+
+class Constant:
+    """Predicts the same activations everywhere."""
+
+    def __init__(self, value):
+        self.value, self.inputs, self.features = value, len(value), 1
+
+    def encode(self, x):
+        return torch.zeros(*x.shape[:-1], 1)
+
+    def decode(self, f):
+        return self.value.expand(*f.shape[:-1], -1)
+
+    def decoder(self):
+        return self.value[None]
+
+
+def slow_fidelity(subject, dictionary, mean, sequences):
+    """One token at a time, in float64; only positions behind the first are replaced."""
+    losses = {name: [] for name in ("clean", "spliced", "zero", "mean")}
+    hits = dict.fromkeys(losses, 0)
+    pairs, active = [], 0
+    for ids in sequences:
+        for position, token in enumerate(ids):
+            x = subject.embedding[token].relu()
+            f = dictionary.encode(x)
+            values = {"clean": x, "spliced": x, "zero": x, "mean": x}
+            if position > 0:
+                values = {"clean": x, "spliced": dictionary.decode(f), "zero": 0 * x, "mean": mean}
+                pairs.append((x.double(), values["spliced"].double()))
+                active += sum(value > 0 for value in f.tolist())
+            if position + 1 == len(ids):
+                continue
+            for name, value in values.items():
+                logits = (value.double() @ subject.unembedding.double()).tolist()
+                target = ids[position + 1]
+                losses[name].append(math.log(math.fsum(map(math.exp, logits))) - logits[target])
+                hits[name] += max(range(len(logits)), key=logits.__getitem__) == target
+    loss = {name: math.fsum(values) / len(values) for name, values in losses.items()}
+    center = sum(x for x, _ in pairs) / len(pairs)
+    error = math.fsum(float((x - x_hat).square().sum()) for x, x_hat in pairs)
+    spread = math.fsum(float((x - center).square().sum()) for x, _ in pairs)
+    scored = len(losses["clean"])
+    return {f"cross_entropy_{name}": value for name, value in loss.items()} | {
+        "accuracy_clean": hits["clean"] / scored,
+        "accuracy_spliced": hits["spliced"] / scored,
+        "loss_recovered_zero": (loss["zero"] - loss["spliced"]) / (loss["zero"] - loss["clean"]),
+        "loss_recovered_mean": (loss["mean"] - loss["spliced"]) / (loss["mean"] - loss["clean"]),
+        "loss_increase_spliced": loss["spliced"] / loss["clean"] - 1,
+        "loss_increase_zero": loss["zero"] / loss["clean"] - 1,
+        "explained_variance": 1 - error / spread,
+        "mean_squared_error": error / len(pairs),
+        "L0": active / len(pairs),
+    }
+
+
+@pytest.fixture
+def store(token_store):
+    return TokenStore(token_store(SEQUENCES))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_every_scalar_equals_a_sum_over_single_tokens(subject, store, relu_dictionary, size):
+    mean = torch.linspace(0, 1, 6)
+    sae = relu_dictionary(6, 11)
+    table = dictionary_fidelity(subject, store.batches(size), sae, SITE, mean)
+    expected = slow_fidelity(subject, sae, mean, SEQUENCES)
+    assert set(table.data_vars) == set(expected)
+    for name, value in expected.items():
+        assert float(table[name]) == pytest.approx(value, rel=1e-5), name
+    assert table.attrs["tokens"] == sum(len(ids) - 1 for ids in SEQUENCES)
+
+
+def test_a_case_worked_by_hand(subject):
+    """One neuron, 0 on token 0 and 1 on token 1: logits (0, 0) and (0, log 3), so odds of 1:1 and 1:3."""
+    subject.embedding = torch.tensor([[0.0], [1.0]])
+    subject.unembedding = torch.tensor([[0.0, math.log(3)]])
+    ids, targets = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[1, 1, 0, 0]])
+    batch = Batch(ids, targets, scored=ids >= 0, counted=torch.tensor([[False, True, True, False]]))
+    half = Constant(torch.tensor([0.5]))
+    table = dictionary_fidelity(subject, [batch], half, SITE, torch.tensor([1.0]))
+    clean = (math.log(2) + math.log(4 / 3) + math.log(4) + math.log(2)) / 4
+    root = math.sqrt(3)
+    spliced = (math.log(2) + math.log((1 + root) / root) + math.log(1 + root) + math.log(2)) / 4
+    assert float(table["cross_entropy_clean"]) == pytest.approx(clean, rel=1e-6)
+    assert float(table["cross_entropy_spliced"]) == pytest.approx(spliced, rel=1e-6)
+    assert float(table["cross_entropy_zero"]) == pytest.approx(math.log(2), rel=1e-6)
+    assert float(table["cross_entropy_mean"]) == pytest.approx(clean, rel=1e-6)
+    assert float(table["mean_squared_error"]) == 0.25
+    assert float(table["loss_increase_zero"]) == pytest.approx(math.log(2) / clean - 1, rel=1e-5)
+    assert math.isnan(float(table["explained_variance"]))
+    assert math.isnan(float(table["loss_recovered_mean"]))
+
+
+def test_the_neurons_recover_all_loss_and_explain_all_variance(subject, store):
+    table = dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6))
+    assert float(table["loss_recovered_zero"]) == 1
+    assert float(table["explained_variance"]) == 1
+    assert float(table["mean_squared_error"]) == 0
+    assert float(table["loss_increase_spliced"]) == 0
+    assert float(table["accuracy_spliced"]) == float(table["accuracy_clean"])
+
+
+def test_predicting_the_mean_explains_exactly_no_variance(subject, store):
+    subject.embedding = torch.randint(0, 16, (7, 6), generator=torch.Generator().manual_seed(0)).float()
+    rows = torch.cat([subject.embedding[ids[1:]] for ids in SEQUENCES])
+    assert len(rows) == 16, "a power of two, for which the mean of whole numbers is exact"
+    mean = Constant(rows.mean(dim=0))
+    whole, split = (dictionary_fidelity(subject, store.batches(size), mean, SITE, torch.zeros(6)) for size in (5, 1))
+    assert float(whole["explained_variance"]) == 0
+    assert float(split["explained_variance"]) == pytest.approx(0, abs=1e-15)
+
+
+def test_variance_explained_is_right_for_activations_that_are_far_from_0():
+    generator = torch.Generator().manual_seed(0)
+    x = 1000 + torch.randn(5000, 3, generator=generator)
+    x_hat = x + 0.5 * torch.randn(5000, 3, generator=generator)
+    reconstruction = Reconstruction()
+    for part, part_hat in zip(x.split(7), x_hat.split(7), strict=True):
+        reconstruction.add(part, torch.ones(len(part), 2), part_hat)
+    exact, exact_hat = x.double().numpy(), x_hat.double().numpy()
+    expected = 1 - ((exact - exact_hat) ** 2).sum() / ((exact - exact.mean(axis=0)) ** 2).sum()
+    assert reconstruction.explained_variance == pytest.approx(expected, abs=1e-12)
+
+
+def test_mean_ablation_may_be_worse_than_zero_ablation(subject, store):
+    harmful, harmless = (
+        dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, mean)
+        for mean in (torch.full((6,), 50.0), torch.zeros(6))
+    )
+    assert float(harmful["cross_entropy_mean"]) > float(harmful["cross_entropy_zero"])
+    assert float(harmless["cross_entropy_mean"]) == float(harmless["cross_entropy_zero"])
+    assert float(harmful["loss_recovered_mean"]) == float(harmless["loss_recovered_mean"]) == 1
+
+
+def test_where_ablation_changes_nothing_loss_recovered_is_nan_and_the_table_says_why(subject, store, tmp_path):
+    subject.unembedding.zero_()
+    table = dictionary_fidelity(subject, store.batches(2), Constant(torch.ones(6)), SITE, torch.ones(6))
+    write_table(tmp_path / "fidelity.nc", table)
+    table = read_table(tmp_path / "fidelity.nc")
+    for ablation in ("zero", "mean"):
+        assert math.isnan(float(table[f"loss_recovered_{ablation}"]))
+        assert "denominator is 0" in table[f"loss_recovered_{ablation}"].attrs["undefined"]
+
+
+@pytest.mark.parametrize(("tokens", "sequences"), [(1, 1), (5, 1), (6, 2), (7, 2), (8, 3), (15, 4), (16, 5), (99, 5)])
+def test_whole_sequences_are_run_until_enough_tokens_are_counted(store, monkeypatch, tokens, sequences):
+    for positions in (1, 12, 1024):
+        monkeypatch.setattr("polysem.tables.evaluation.POSITIONS", positions)
+        batches = list(leading_batches(store, tokens))
+        assert sum(len(batch.inputs) for batch in batches) == sequences
+        assert {len(batch.inputs) == len(batch.counted) == len(batch.scored) for batch in batches} == {True}
+
+
+def test_the_mean_activation_is_that_of_the_whole_store(activation_store):
+    x = np.random.default_rng(0).standard_normal((5000, 3)).astype(np.float16)
+    mean = mean_activation(ActivationRows(activation_store(x)))
+    np.testing.assert_allclose(mean, x.astype(np.float64).mean(axis=0), rtol=1e-6)
+
+
+def test_tokens_without_a_counted_position_are_an_error(subject, token_store):
+    store = TokenStore(token_store([[1], [2]]))
+    with pytest.raises(InputError, match="no position that is counted"):
+        dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6))
+
+
+def test_the_step_measures_a_model_folder_on_the_first_images(classifier, image_store, activation_store, tmp_path):
+    generator = np.random.default_rng(0)
+    tokens = image_store(generator.random((40, 4), np.float32), generator.integers(0, 3, 40).astype(np.int32), 3)
+    activations = activation_store(generator.random((40, 8)).astype(np.float32))
+    output = tmp_path / "tables/m/layers.0.hook_post/neurons/fidelity.nc"
+    site, params = "layers.0.hook_post", Analysis(fidelity_tokens=30)
+    measure_fidelity(classifier, tokens, activations, tmp_path / "neurons", site, output, params)
+    table = read_table(output)
+    assert table.attrs["tokens"] == 30
+    assert table.attrs["site"] == site
+    assert "S0.T1" in table.attrs["catalogue"].split()
+    assert float(table["explained_variance"]) == float(table["loss_recovered_zero"]) == 1
+
+
+def test_activations_of_another_width_are_refused(classifier, image_store, activation_store, tmp_path):
+    tokens = image_store(np.zeros((4, 4), np.float32), np.zeros(4, np.int32), 3)
+    activations = activation_store(np.zeros((4, 5), np.float32))
+    with pytest.raises(InputError, match=r"has 5 neurons, site layers\.0\.hook_post"):
+        measure_fidelity(
+            classifier, tokens, activations, tmp_path / "neurons", "layers.0.hook_post", tmp_path / "f.nc", Analysis()
+        )
