@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from polysem.io.errors import InputError
+from polysem.io.network import network_errors
 
 TIMEOUT = 10
 """Seconds that the hub has for its first answer."""
@@ -29,7 +30,7 @@ def require_hub(dataset: str, revision: str, advice: str) -> None:
         ) from None
     except HfHubHTTPError as error:
         raise InputError(f"the hub refused data set `{dataset}` at revision `{revision}`: {error}") from None
-    except _network_errors() as error:
+    except network_errors() as error:
         raise InputError(
             f"data set `{dataset}`: the Hugging Face hub cannot be reached ({type(error).__name__}: {error}); {advice}"
         ) from None
@@ -49,13 +50,7 @@ def stream(dataset: str, config: str | None, split: str, revision: str | None) -
         raise InputError(f"data set `{dataset}`: {error}; check `config`, `split` and `eval_split`") from None
     try:
         yield from rows
-    except _network_errors() as error:
+    except network_errors() as error:
         raise InputError(
             f"data set `{dataset}`: the stream of `{split}` broke off ({type(error).__name__}: {error}); run again"
         ) from None
-
-
-def _network_errors() -> tuple[type[Exception], ...]:
-    import httpx2  # the hub's client lets the errors of its HTTP library through
-
-    return (OSError, httpx2.HTTPError)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polysem.io.errors import InputError
+from polysem.io.network import network_errors
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,9 @@ def snapshot(source: Repository, patterns: list[str]) -> Snapshot:
             f"the hub refuses {source.repository!r} at revision {source.revision!r} ({error}); check both, log in with "
             "`hf auth login` if it is gated, or set local_copy to a folder that holds the files"
         ) from error
-    except (OSError, LocalEntryNotFoundError, RuntimeError, *_network_errors()) as error:
+    except (*network_errors(), LocalEntryNotFoundError) as error:
         raise InputError(
             f"the hub cannot be reached for {source.repository!r} ({type(error).__name__}); download the repository "
             "elsewhere, copy it here, and set local_copy to its folder"
         ) from error
     return Snapshot(folder, commit)
-
-
-def _network_errors() -> tuple[type[Exception], ...]:
-    import httpx
-
-    return (httpx.HTTPError,)
