@@ -7,7 +7,7 @@ rule write_report:
         figures=artifacts.figures(study),
         metrics=artifacts.METRICS,
         receipts=artifacts.receipts(study),
-        captions=[f"workflow/report/{figure}.rst" for figure in artifacts.FIGURES],
+        captions=[f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES)],
     output:
         site=directory(artifacts.REPORT),
     log:
