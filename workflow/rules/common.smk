@@ -12,7 +12,8 @@ sys.path.insert(0, str(SOURCES))
 
 from polysem.io.code import code_digest
 from polysem.io.errors import InputError
-from polysem.params.study import NEURONS, load_study
+from polysem.params.base import NEURONS
+from polysem.params.study import load_study
 from polysem.workflow import artifacts, guard, preflight
 
 if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:

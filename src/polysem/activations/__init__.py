@@ -1,0 +1,1 @@
+"""Activation stores: extraction and reading."""

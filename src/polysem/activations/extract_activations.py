@@ -35,9 +35,9 @@ def extract_activations(
 ) -> None:
     """Write the activation store of one site and its receipt; memory does not grow with the number of tokens.
 
-    Arrays: `activations` [token, neuron], uncompressed chunks of 1024 rows; `sequence` and `position` int32 [token], where
-    the token stands in the token store. Masked positions are left out; at most `limit` tokens are kept. Raises InputError
-    if the model lacks the site, the disk the space, or an activation does not fit into the number format.
+    Arrays: `activations` [token, neuron], uncompressed chunks of 1024 rows; `sequence` and `position` int32 [token],
+    where the token stands in the token store. Masked positions are left out; at most `limit` tokens are kept. Raises
+    InputError if the model lacks the site, the disk the space, or an activation does not fit into the number format.
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
@@ -108,9 +108,7 @@ class _Rows:
     def __init__(self, group: zarr.Group, width: int, dtype: str, limit: int) -> None:
         self._limit, self._kept, self._dtype = limit, 0, dtype
         self._arrays = {
-            "activations": create_array(
-                group, "activations", (0, width), dtype, ("token", "neuron"), compressed=False
-            ),
+            "activations": create_array(group, "activations", (0, width), dtype, ("token", "neuron"), compressed=False),
             "sequence": create_array(group, "sequence", (0,), "int32", ("token",), compressed=True),
             "position": create_array(group, "position", (0,), "int32", ("token",), compressed=True),
         }

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_receipt
+from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
 
 
 class ActivationRows:
@@ -17,13 +17,16 @@ class ActivationRows:
 
     def __init__(self, store: Path) -> None:
         self.receipt = read_receipt(store)
-        array = open_store(store)["activations"]
-        self.length, self.width = array.shape
+        array = read_array(open_store(store), "activations")
+        self.length: int = array.shape[0]
+        self.width: int = array.shape[1]
         self.dtype = np.dtype(array.dtype)
         self.rows_per_chunk = array.chunks[0]
         assert array.compressors == (), "activation stores are written uncompressed"
         self._chunks = [
-            np.memmap(store / "activations" / "c" / str(chunk) / "0", self.dtype, "r", shape=(self.rows_per_chunk, self.width))
+            np.memmap(
+                store / "activations" / "c" / str(chunk) / "0", self.dtype, "r", shape=(self.rows_per_chunk, self.width)
+            )
             for chunk in range(-(-self.length // self.rows_per_chunk))
         ]
 

@@ -23,9 +23,9 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a step with the options of the command line (`--name value`), checked against its annotations.
 
     A value that begins with a brace or a bracket is read as JSON.
-    `--config` takes several options at once as a JSON object, or the path of a `.json` file that holds one. An InputError
-    becomes one line on standard error and exit status 1. Under the workflow the step dies with its parent: a killed
-    Snakemake must not leave writers behind (DESIGN §10).
+    `--config` takes several options at once as a JSON object, or the path of a `.json` file that holds one. An
+    InputError becomes one line on standard error and exit status 1. Under the workflow the step dies with its parent:
+    a killed Snakemake must not leave writers behind (DESIGN §10).
     """
     if os.environ.get(SUPERVISED):
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
@@ -44,7 +44,9 @@ def _options(step: Callable[..., None], arguments: list[str] | None) -> dict[str
     for name, parameter in inspect.signature(step).parameters.items():
         shown = getattr(parameter.annotation, "__name__", str(parameter.annotation))
         parser.add_argument(f"--{name}", default=argparse.SUPPRESS, metavar=shown.upper())
-    parser.add_argument("--config", default="{}", metavar="JSON", help="several options as a JSON object, or a .json file")
+    parser.add_argument(
+        "--config", default="{}", metavar="JSON", help="several options as a JSON object, or a .json file"
+    )
     given = vars(parser.parse_args(arguments))
     config = given.pop("config")
     values = json.loads(Path(config).read_text(encoding="utf-8") if config.endswith(".json") else config)

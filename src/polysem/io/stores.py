@@ -106,7 +106,9 @@ def read_receipt(store: Path) -> dict[str, Any]:
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); delete {store} and run again") from error
     if receipt.get("format") != RECEIPT_FORMAT:
-        raise InputError(f"{path} has format {receipt.get('format')!r}, expected {RECEIPT_FORMAT}; delete it and run again")
+        raise InputError(
+            f"{path} has format {receipt.get('format')!r}, expected {RECEIPT_FORMAT}; delete it and run again"
+        )
     return receipt
 
 
@@ -116,6 +118,14 @@ def open_store(path: Path) -> zarr.Group:
         return zarr.open_group(path, mode="r", use_consolidated=True)
     except (FileNotFoundError, ValueError) as error:
         raise InputError(f"{path} is no readable store ({error}); delete it and its receipt and run again") from error
+
+
+def read_array(group: zarr.Group, name: str) -> zarr.Array:
+    """An array of a store; InputError if the store has none of this name."""
+    array = group.get(name)
+    if not isinstance(array, zarr.Array):
+        raise InputError(f"{group.store_path} has no array {name!r}; delete it and its receipt and run again")
+    return array
 
 
 def hash_store(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""Language models and classifiers, their tokenizers and token stores."""

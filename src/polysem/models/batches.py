@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from polysem.io.stores import open_store, read_receipt
+from polysem.io.stores import open_store, read_array, read_receipt
 from polysem.models.subject import Batch
 
 
@@ -21,7 +22,7 @@ class TokenStore:
         self._group = open_store(path)
         self.attributes: dict[str, Any] = dict(self._group.attrs)
         self.is_text = "ids" in self._group
-        self.sequences: int = self._group["ids" if self.is_text else "pixels"].shape[0]
+        self.sequences: int = read_array(self._group, "ids" if self.is_text else "pixels").shape[0]
 
     def batch(self, start: int, stop: int) -> Batch:
         """Sequences start … stop − 1, at most up to the last one."""
@@ -33,17 +34,20 @@ class TokenStore:
         for first in range(start, stop, size):
             yield self.batch(first, min(first + size, stop))
 
+    def _read(self, name: str, start: int, stop: int) -> Tensor:
+        return torch.from_numpy(read_array(self._group, name)[start:stop])
+
     def _text(self, start: int, stop: int) -> Batch:
-        ids = torch.from_numpy(self._group["ids"][start:stop]).long()
-        length = torch.from_numpy(self._group["length"][start:stop]).long()
-        counted = torch.from_numpy(self._group["counted"][start:stop])
+        ids = self._read("ids", start, stop).long()
+        length = self._read("length", start, stop).long()
+        counted = self._read("counted", start, stop)
         targets = torch.zeros_like(ids)
         targets[:, :-1] = ids[:, 1:]
         scored = torch.arange(ids.shape[1]) + 1 < length[:, None]
         return Batch(ids, targets, scored, counted)
 
     def _images(self, start: int, stop: int) -> Batch:
-        pixels = torch.from_numpy(self._group["pixels"][start:stop])
-        labels = torch.from_numpy(self._group["labels"][start:stop]).long()[:, None]
+        pixels = self._read("pixels", start, stop)
+        labels = self._read("labels", start, stop).long()[:, None]
         everywhere = torch.ones_like(labels, dtype=torch.bool)
         return Batch(pixels, labels, everywhere, everywhere)

@@ -1,7 +1,8 @@
 """Image classifiers as subjects: multi-layer perceptrons, plain PyTorch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from polysem.io.errors import InputError
 from polysem.models.record import CONFIG, WEIGHTS, Record
 from polysem.models.subject import Batch, Evaluation, Replacement, Subject
 
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 
 
 class Perceptron(nn.Module):
@@ -23,7 +24,7 @@ class Perceptron(nn.Module):
 
     def __init__(self, widths: Sequence[int], activation: str) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.activation = ACTIVATIONS[activation]
 
     def forward(
@@ -55,14 +56,13 @@ class ClassifierSubject(Subject):
         return int(self._layer(site).out_features)
 
     @torch.inference_mode()
-    def activations(
-        self, batch: Batch, sites: Sequence[str]
-    ) -> dict[str, Float[Tensor, "sequence position neuron"]]:
+    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
         """Hidden activations; layers beyond the last site are not run."""
         wanted = {self._index(site): site for site in sites}
         found, x = {}, batch.inputs.to(self.device)
         for index in range(max(wanted) + 1):
-            x = self.model.activation(self.model.layers[index](x))
+            layer = self.model.layers[index]
+            x = self.model.activation(layer(x))
             if index in wanted:
                 found[wanted[index]] = x[:, None]
         return found
@@ -83,7 +83,7 @@ class ClassifierSubject(Subject):
 
     def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:
         """Weights to the layer behind."""
-        return self.model.layers[self._index(site) + 1].weight.detach().T
+        return self._linear(self._index(site) + 1).weight.detach().T
 
     def logit_directions(self, site: str) -> Float[Tensor, "neuron token"] | None:
         """Weights to the classes, for the last hidden layer; None for earlier ones, which have no direct path."""
@@ -95,7 +95,10 @@ class ClassifierSubject(Subject):
         return self._sites.index(site)
 
     def _layer(self, site: str) -> nn.Linear:
-        layer = self.model.layers[self._index(site)]
+        return self._linear(self._index(site))
+
+    def _linear(self, index: int) -> nn.Linear:
+        layer = self.model.layers[index]
         assert isinstance(layer, nn.Linear)
         return layer
 

@@ -37,7 +37,7 @@ def snapshot(source: Repository, patterns: list[str]) -> Snapshot:
             raise InputError(f"local_copy {source.local_copy!r} of {source.repository} is no folder")
         return Snapshot(folder, None)
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         commit = HfApi().model_info(source.repository, revision=source.revision, timeout=20).sha
@@ -47,7 +47,7 @@ def snapshot(source: Repository, patterns: list[str]) -> Snapshot:
             f"the hub refuses {source.repository!r} at revision {source.revision!r} ({error}); check both, log in with "
             "`hf auth login` if it is gated, or set local_copy to a folder that holds the files"
         ) from error
-    except (*network_errors(), LocalEntryNotFoundError) as error:
+    except network_errors() as error:
         raise InputError(
             f"the hub cannot be reached for {source.repository!r} ({type(error).__name__}); download the repository "
             "elsewhere, copy it here, and set local_copy to its folder"

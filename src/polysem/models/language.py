@@ -42,11 +42,9 @@ class LanguageSubject(Subject):
         return int(self.bridge.cfg.d_mlp if ".mlp." in site else self.bridge.cfg.d_model)
 
     @torch.inference_mode()
-    def activations(
-        self, batch: Batch, sites: Sequence[str]
-    ) -> dict[str, Float[Tensor, "sequence position neuron"]]:
-        """Activations at the sites. An exception leaves the forward pass at the last site: `stop_at_layer` does not stop
-        at the last layer, and the unembedding is most of a small model's work."""
+    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
+        """Activations at the sites. An exception leaves the forward pass at the last site: `stop_at_layer` does not
+        stop at the last layer, and the unembedding is most of a small model's work."""
         for site in sites:
             self._check(site)
         found: dict[str, Tensor] = {}
@@ -92,7 +90,8 @@ class LanguageSubject(Subject):
         return self.bridge.W_out[layer].detach() if hook == "mlp.hook_post" else None
 
     def logit_directions(self, site: str) -> Float[Tensor, "neuron token"] | None:
-        """Direct path to the logits: W_out W_U for neurons of an MLP, W_U for what is written to the residual stream."""
+        """Direct path to the logits: W_out W_U for neurons of an MLP, W_U for what is written to the residual
+        stream."""
         _, hook = self._check(site)
         unembedding = self.bridge.W_U.detach()
         if hook == "mlp.hook_post":

@@ -41,9 +41,7 @@ class Documents:
         length = min(len(ids), self._context)
         if length:
             padding = self._context - length
-            yield Packed(
-                np.pad(ids[:length], (0, padding)), length, np.pad(bits[:length], ((0, padding), (0, 0)))
-            )
+            yield Packed(np.pad(ids[:length], (0, padding)), length, np.pad(bits[:length], ((0, padding), (0, 0))))
 
     def rest(self) -> Iterator[Packed]:
         """Nothing is left."""

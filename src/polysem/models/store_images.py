@@ -14,7 +14,8 @@ from polysem.io.stores import create_array, written_store
 def store_images(corpus: Path, output: Path, split: Literal["train", "eval"], code: str) -> None:
     """Write a token store of images and its receipt.
 
-    Arrays: `pixels` float32 [image, pixel] in [0, 1], row-major; `labels` int32 [image]. InputError for a corpus of text.
+    Arrays: `pixels` float32 [image, pixel] in [0, 1], row-major; `labels` int32 [image]. InputError for a corpus of
+    text.
     """
     schema = pq.read_schema(corpus)
     if "image" not in schema.names:

@@ -54,9 +54,7 @@ class Subject(ABC):
         """Number of neurons of a site."""
 
     @abstractmethod
-    def activations(
-        self, batch: Batch, sites: Sequence[str]
-    ) -> dict[str, Float[Tensor, "sequence position neuron"]]:
+    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
         """Activations at the sites; the forward pass is left at the last of them, before any unembedding."""
 
     @abstractmethod

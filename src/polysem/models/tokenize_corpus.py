@@ -13,7 +13,7 @@ from tokenizers import Encoding, Tokenizer
 from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, create_array, written_store
-from polysem.models.packing import Concatenated, Documents, Packed
+from polysem.models.packing import Concatenated, Documents, Packed, Packing
 from polysem.models.tokenizer import load_tokenizer, token_id
 from polysem.params.base import Section
 
@@ -45,8 +45,13 @@ def tokenize_corpus(
     bos = None if params.bos_token is None else token_id(tokens, params.bos_token)
     masked = np.array([token_id(tokens, token) for token in params.mask_tokens], np.int32)
     tags = tag_names(corpus)
-    packer = {"documents": Documents, "concatenated": Concatenated}[params.packing](params.context_length)
-    attributes = {"kind": "text", "tags": tags, "context_length": params.context_length, "vocabulary": tokens.get_vocab_size()}
+    packer: Packing = (Documents if params.packing == "documents" else Concatenated)(params.context_length)
+    attributes = {
+        "kind": "text",
+        "tags": tags,
+        "context_length": params.context_length,
+        "vocabulary": tokens.get_vocab_size(),
+    }
     with written_store(
         output,
         attributes=attributes,
@@ -135,7 +140,8 @@ class _Arrays:
     def append(self, packed: Packed, masked: NDArray[np.int32]) -> None:
         """Add one sequence."""
         counted = (np.arange(len(packed.ids)) < packed.length) & ~np.isin(packed.ids, masked)
-        values = {"ids": packed.ids, "length": np.int32(packed.length), "counted": counted, "tags": packed.bits}
+        length = np.array(packed.length, np.int32)
+        values = {"ids": packed.ids, "length": length, "counted": counted, "tags": packed.bits}
         for name, (_, rows) in self._columns.items():
             rows.append(values[name])
         if len(self._columns["ids"][1]) == ROWS_PER_CHUNK:

@@ -8,7 +8,8 @@ from polysem.models.record import TOKENIZER
 
 
 def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
-    """The file named by the `tokenizer` key (a local file, or a hub id), or the repository's own; InputError if none."""
+    """The file named by the `tokenizer` key (a local file, or a hub id), or the repository's own; InputError if
+    none."""
     if tokenizer is None:
         if TOKENIZER not in source.names():
             raise InputError(

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from polysem.io.checkpoints import Checkpoint
-from polysem.io.order import EpochOrder
 from polysem.io.command import run
 from polysem.io.errors import InputError
+from polysem.io.order import EpochOrder
 from polysem.models.batches import TokenStore
 from polysem.models.classifier import Perceptron, save
 from polysem.models.optimise import optimise

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from polysem.models.batches import TokenStore
 from polysem.io.checkpoints import Checkpoint
-from polysem.io.order import EpochOrder
 from polysem.io.command import run
 from polysem.io.errors import InputError
+from polysem.io.order import EpochOrder
+from polysem.models.batches import TokenStore
 from polysem.models.native import bridge_of, new_model, save_native
 from polysem.models.optimise import optimise
 from polysem.params.models.trained import Architecture

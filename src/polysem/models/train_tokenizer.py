@@ -39,7 +39,8 @@ def train_texts(corpus: Path) -> Iterator[list[str]]:
     """Texts of the train split, in batches."""
     for batch in pq.ParquetFile(corpus).iter_batches(columns=["text", "split"]):
         yield [
-            text for text, split in zip(*(batch[name].to_pylist() for name in ("text", "split")), strict=True)
+            text
+            for text, split in zip(*(batch[name].to_pylist() for name in ("text", "split")), strict=True)
             if split == "train"
         ]
 

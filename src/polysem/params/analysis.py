@@ -25,4 +25,5 @@ class Analysis(Section):
     baseline_seed: Seed = 0
     """Seed of random baselines."""
     fidelity_tokens: Tokens = 32_768
-    """Eval tokens on which the model is run with activations replaced (S0.T1, S2.T1), at most those of the eval store."""
+    """Eval tokens on which the model is run with activations replaced (S0.T1, S2.T1), at most those of the eval
+    store."""

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]*(\.[A-Za-z0-9+-]+)*")
-"""What corpora, models and recipes may be called: they become wildcards and folders, so no slash, space or underscore."""
+"""What corpora, models and recipes may be called: they become wildcards and folders, so no slash, space or
+underscore."""
 
 NEURONS = "neurons"
 """Id of the identity dictionary, in which every neuron is one feature; no recipe may be called so."""

@@ -69,7 +69,8 @@ class Study:
 
 
 def load_study(path: Path) -> Study:
-    """Read and check a params file. InputError names the first offending key, what is allowed and the nearest spelling."""
+    """Read and check a params file. InputError names the first offending key, what is allowed and the nearest
+    spelling."""
     raw = read_yaml(path)
     if not isinstance(raw.value, dict):
         raise InputError(f"{path}: expected the keys {', '.join([*KINDS, 'analysis'])}, found no mapping")
@@ -153,11 +154,13 @@ def _validated(section: type[Section], values: dict[str, Any], where: str) -> Se
 
 
 def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
-    """All points of a recipe. Keys with a list span the grid, in the order of the schema; ids spell them as the file does."""
+    """All points of a recipe. Keys with a list span the grid, in the order of the schema; ids spell them as the file
+    does."""
     plain = entry.plain()
     section = _class_for("saes", name, plain)
     axes = [
-        key for key in _own_keys_first(section)
+        key
+        for key in _own_keys_first(section)
         if key != "models" and key in entry.value and isinstance(entry.value[key].value, list)
     ]
     for key in axes:
@@ -192,19 +195,19 @@ def _check_references(study: Study) -> None:
         reads, is_images = model.source == "classifier", study.corpora[model.corpus].source == "images"
         if reads != is_images:
             raise InputError(
-                f"models.{name} ({model.source}) reads {'images' if reads else 'text'}, but corpora.{model.corpus} holds "
-                f"{'images' if is_images else 'text'}"
+                f"models.{name} ({model.source}) reads {_matter(reads)}, "
+                f"but corpora.{model.corpus} holds {_matter(is_images)}"
             )
     for sae in study.saes.values():
-        for model in [] if sae.recipe.models == "all" else sae.recipe.models:
-            if model not in study.models:
+        for wanted in [] if sae.recipe.models == "all" else sae.recipe.models:
+            if wanted not in study.models:
                 raise InputError(
-                    f"saes.{sae.id}: models names {model!r}{nearest(model, list(study.models))}; "
+                    f"saes.{sae.id}: models names {wanted!r}{nearest(wanted, list(study.models))}; "
                     f"models are {', '.join(study.models)}"
                 )
-    for model in study.models:
-        for identity in study.saes_of(model):
-            _check_batch(study, model, study.saes[identity])
+    for name in study.models:
+        for identity in study.saes_of(name):
+            _check_batch(study, name, study.saes[identity])
 
 
 def _check_batch(study: Study, model: str, sae: Sae) -> None:
@@ -215,3 +218,7 @@ def _check_batch(study: Study, model: str, sae: Sae) -> None:
             f"{'its tokens' if sae.recipe.tokens <= rows else f'models.{model}.activations.train_tokens'} = "
             f"{min(rows, sae.recipe.tokens)}; lower batch_size or raise the tokens"
         )
+
+
+def _matter(is_images: bool) -> str:
+    return "images" if is_images else "text"

@@ -1,0 +1,1 @@
+"""Sparse autoencoders and the dictionaries that stand beside them."""

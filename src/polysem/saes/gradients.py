@@ -1,8 +1,9 @@
 """Exact gradients of an SAE whose features are masked pre-activations (ReLU, TopK), with one dense matmul.
 
-A token has a few dozen active features of thousands. Only the search for them needs the dense product x W_enc; decoding,
-the gradient at active features and both weight gradients run over the list of active entries. Where many features are
-active, as at the start of training with an L1 penalty, the dense form of the same gradients is faster and is taken.
+A token has a few dozen active features of thousands. Only the search for them needs the dense product x W_enc;
+decoding, the gradient at active features and both weight gradients run over the list of active entries. Where many
+features are active, as at the start of training with an L1 penalty, the dense form of the same gradients is faster and
+is taken.
 
 Loss per token: ‖x − x̂‖² + penalty(f), with f = mask(pre) · pre, pre = (x − b_dec) W_enc + b_enc, x̂ = f W_dec + b_dec.
 """
@@ -62,7 +63,10 @@ class Gradients:
 
 
 def active_entries(
-    x: Float[Tensor, "token neuron"], W_enc: Float[Tensor, "feature neuron"], bias: Float[Tensor, " feature"], select: Select
+    x: Float[Tensor, "token neuron"],
+    W_enc: Float[Tensor, "feature neuron"],
+    bias: Float[Tensor, " feature"],
+    select: Select,
 ) -> Active:
     """The active entries of x W_encᵀ + bias, in blocks of tokens."""
     features = len(W_enc)

@@ -94,7 +94,8 @@ def save_sae(
 
 
 def load_sae(folder: Path, width: int, device: str = "cpu") -> SAE:
-    """The SAE of a folder. InputError, with file and tensor named, if it is none or does not fit a site of this width."""
+    """The SAE of a folder. InputError, with file and tensor named, if it is none or does not fit a site of this
+    width."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         tensors = load_file(folder / WEIGHTS)
@@ -108,8 +109,12 @@ def load_sae(folder: Path, width: int, device: str = "cpu") -> SAE:
     for tensor, shape in expected.items():
         found = tuple(tensors[tensor].shape) if tensor in tensors else None
         if found != shape:
-            raise InputError(f"{folder / WEIGHTS}: {tensor} has shape {found}, expected {shape} for a site of {width} neurons")
+            raise InputError(
+                f"{folder / WEIGHTS}: {tensor} has shape {found}, expected {shape} for a site of {width} neurons"
+            )
         if not torch.isfinite(tensors[tensor]).all():
             raise InputError(f"{folder / WEIGHTS}: {tensor} holds NaN or infinite values")
     module = import_module(f"polysem.saes.architectures.{ARCHITECTURES[name]}")
-    return SAE(**{tensor: tensors[tensor].float().to(device) for tensor in expected}, activation=module.from_config(config))
+    return SAE(
+        **{tensor: tensors[tensor].float().to(device) for tensor in expected}, activation=module.from_config(config)
+    )

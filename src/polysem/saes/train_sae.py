@@ -19,11 +19,12 @@ from polysem.saes.trainer import Trainer
 
 
 def train_sae(activations: Path, output: Path, architecture: str, params: dict[str, Any], code: str) -> None:
-    """Write an SAE folder (`cfg.json`, `sae_weights.safetensors`, `sparsity.safetensors`) and its history `training.nc`.
+    """Write an SAE folder (`cfg.json`, `sae_weights.safetensors`, `sparsity.safetensors`) and its history
+    `training.nc`.
 
-    The module of the architecture gives recipe, activation function and penalty. Interrupted training resumes at its last
-    checkpoint, to the same bits. Raises InputError if the store holds fewer rows than a batch, FloatingPointError if the
-    loss is no longer finite.
+    The module of the architecture gives recipe, activation function and penalty. Interrupted training resumes at its
+    last checkpoint, to the same bits. Raises InputError if the store holds fewer rows than a batch, FloatingPointError
+    if the loss is no longer finite.
     """
     kind = import_module(f"polysem.saes.architectures.{architecture}")
     recipe = kind.Recipe.model_validate(params)

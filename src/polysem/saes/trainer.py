@@ -32,9 +32,7 @@ class Trainer:
         sample = self._sample()
         self._scale = activation_scale(sample) if recipe.normalize_activations else 1.0
         self._weights = new_weights(sample * self._scale, recipe)
-        self._optimiser = torch.optim.Adam(
-            list(self._weights.values()), betas=(recipe.beta1, recipe.beta2), fused=True
-        )
+        self._optimiser = torch.optim.Adam(list(self._weights.values()), betas=(recipe.beta1, recipe.beta2), fused=True)
         self._fired = torch.zeros(len(self._weights["b_enc"]), dtype=torch.int64)
         self._watched = 0
 
@@ -47,9 +45,7 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = self._recipe.learning_rate * rate_factor(self._recipe, progress)
         x = torch.from_numpy(self._rows.gather(self._order.at(self.step).numpy())).mul_(self._scale)
-        step = gradients(
-            x, **self._weights, select=self._select, penalty=self._kind.penalty(self._recipe, progress)
-        )
+        step = gradients(x, **self._weights, select=self._select, penalty=self._kind.penalty(self._recipe, progress))
         loss = step.squared_error + step.penalty
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.step}; lower the recipe's learning_rate")

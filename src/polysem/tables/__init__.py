@@ -1,0 +1,1 @@
+"""Tables, one xarray Dataset each, for SAEs and neurons alike."""

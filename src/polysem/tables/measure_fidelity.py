@@ -19,8 +19,7 @@ from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Replacement, Subject
 from polysem.params.analysis import Analysis
-from polysem.saes.dictionary import Dictionary
-from polysem.saes.dictionary import load_dictionary
+from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.evaluation import Score, leading_batches
 from polysem.tables.labels import dictionary_attributes, labelled, scalar
 

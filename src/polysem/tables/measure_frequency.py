@@ -12,8 +12,7 @@ from polysem.activations.rows import ActivationRows
 from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
-from polysem.saes.dictionary import Dictionary
-from polysem.saes.dictionary import load_dictionary
+from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.labels import dictionary_attributes, index, labelled, variable
 
 ENTRIES = 1 << 20

@@ -1,7 +1,7 @@
 """All paths under `results/` (DESIGN §4), in one place."""
 
-from polysem.params.base import ModelSection
-from polysem.params.study import NEURONS, Study
+from polysem.params.base import NEURONS, ModelSection
+from polysem.params.study import Study
 
 FIGURES = (
     "frequency_histogram",
@@ -89,7 +89,8 @@ def receipts(study: Study) -> list[str]:
 
 
 def recorded(study: Study) -> list[str]:
-    """All artifacts but the report and those that live in git: these must not exist without a record of how they were made."""
+    """All artifacts but the report and those that live in git: these must not exist without a record of how they were
+    made."""
     files = [CORPUS.format(corpus=corpus) for corpus in study.corpora]
     for name, model in study.models.items():
         files += [f"{MODEL.format(model=name)}/{file}" for file in model_files(model)]

@@ -24,14 +24,15 @@ def require_records(artifacts: Iterable[str], state: Path = STATE) -> None:
     if os.environ.get(ADOPTING):
         return
     unknown = [
-        path for path in artifacts
-        if os.path.exists(path) and not _record(state / "metadata", path) and not _record(state / "incomplete", path)
+        path
+        for path in artifacts
+        if Path(path).exists() and not _record(state / "metadata", path) and not _record(state / "incomplete", path)
     ]
     if unknown:
         raise InputError(
-            f"results/ holds {len(unknown)} artifacts without records in {state}/metadata ({unknown[0]}, …), so nothing "
-            "can tell whether they fit params.yaml. Run `dvc checkout` (or `dvc pull`) to get artifacts and records "
-            "together, or `polysem adopt` if git and DVC vouch for what is there, or delete results/"
+            f"results/ holds {len(unknown)} artifacts without records in {state}/metadata ({unknown[0]}, …), so "
+            "nothing can tell whether they fit params.yaml. Run `dvc checkout` (or `dvc pull`) to get artifacts and "
+            "records together, or `polysem adopt` if git and DVC vouch for what is there, or delete results/"
         )
 
 
@@ -40,7 +41,7 @@ def _record(folder: Path, artifact: str) -> bool:
     encoded = urlsafe_b64encode(artifact.encode()).decode()
     limit = 254
     parts = [encoded[start : start + limit] for start in range(0, len(encoded), limit)]
-    return os.path.exists(folder.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1]))
+    return folder.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1]).exists()
 
 
 def hold_workflow_lock(state: Path = STATE) -> IO[str] | None:

@@ -1,6 +1,5 @@
 """Checks of what params.yaml points at, before any job starts: files, folders, disk space."""
 
-import glob
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 from polysem.params.corpora.images import ImagesCorpus
 from polysem.params.models.classifier import ClassifierModel
-from polysem.params.models.language import SITE, LanguageModel, check_sites, block_sites
+from polysem.params.models.language import SITE, LanguageModel, block_sites, check_sites
 from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
@@ -59,7 +58,8 @@ def _matches(pattern: str) -> list[Path]:
     expanded = Path(pattern).expanduser()
     if expanded.is_dir():
         return [file for file in expanded.rglob("*") if file.is_file() and ".git" not in file.parts]
-    return [Path(file) for file in glob.glob(str(expanded), recursive=True) if Path(file).is_file()]
+    anchor = Path(expanded.anchor)
+    return [file for file in anchor.glob(str(expanded.relative_to(anchor))) if file.is_file()]
 
 
 def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:

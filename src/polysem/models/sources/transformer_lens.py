@@ -42,9 +42,7 @@ def fetch(params: dict[str, Any], folder: Path) -> str | None:
     """
     keys = Params.model_validate(params)
     where = keys.local_copy or keys.repository
-    source = snapshot(
-        Repository(keys.repository, keys.revision, keys.local_copy), [CONFIG, "*final.pth", TOKENIZER]
-    )
+    source = snapshot(Repository(keys.repository, keys.revision, keys.local_copy), [CONFIG, "*final.pth", TOKENIZER])
     names = source.names()
     weights = [name for name in names if name.endswith("final.pth")]
     if CONFIG not in names or len(weights) != 1:

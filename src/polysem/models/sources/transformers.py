@@ -7,6 +7,7 @@ from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
@@ -64,7 +65,7 @@ def _copy_weights(source: Snapshot, target: Path, where: str) -> None:
         pickled = [name for name in names if name.endswith(PICKLED)]
         found = f"only pickled weights ({', '.join(pickled)}), which can run code" if pickled else "no weights"
         raise InputError(f"{where} holds {found}; {WEIGHTS} is needed: save the model with safe_serialization=True")
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for shard in sorted(set(json.loads((source.folder / SHARDS).read_text(encoding="utf-8"))["weight_map"].values())):
         with safe_open(source.folder / shard, framework="pt") as file:
             tensors |= {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from polysem.params.base import CorpusSection, Documents, Share
+from polysem.params.base import CorpusSection, Documents
 
 
 class FilesCorpus(CorpusSection):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from polysem.params.base import CorpusSection, Seed, Share
+from polysem.params.base import CorpusSection, Seed
 
 
 class ImagesCorpus(CorpusSection):
@@ -14,7 +14,8 @@ class ImagesCorpus(CorpusSection):
     images: Literal["digits", "mnist"] = "digits"
     """`digits`: scikit-learn's 1,797 images of 8 × 8, offline; `mnist`: 70,000 of 28 × 28."""
     path: str | None = None
-    """For `mnist`: a `.npz` file (x_train, y_train, x_test, y_test) or a folder of idx files; without it the hub is asked."""
+    """For `mnist`: a `.npz` file (x_train, y_train, x_test, y_test) or a folder of idx files; without it the hub is
+    asked."""
     eval_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of `digits` in the eval split, chosen by seed; `mnist` has its own test images."""
     seed: Seed = 0

@@ -7,7 +7,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from polysem.params.base import Activations, ModelSection, Name, Section
 
-
 BLOCK_HOOKS = (
     "hook_resid_pre",
     "hook_resid_mid",
@@ -33,10 +32,6 @@ def known_hook(site: str) -> str:
 Site = Annotated[str, AfterValidator(known_hook)]
 
 
-
-
-
-
 class Processing(Section):
     """Rewriting of weights on loading that leaves the predictions as they are, as TransformerLens does it."""
 
@@ -58,7 +53,8 @@ class LanguageModel(ModelSection):
     context_length: Annotated[int, Field(ge=2, le=1_048_576)] = 128
     """Tokens of a sequence, the BOS token included."""
     packing: Literal["documents", "concatenated"] = "concatenated"
-    """`documents`: one document per sequence, cut and padded; `concatenated`: documents one after the other, cut into full sequences."""
+    """`documents`: one document per sequence, cut and padded; `concatenated`: documents one after the other, cut into
+    full sequences."""
     bos_token: str | None = None
     """Token set before every document; null sets none."""
     mask_tokens: list[str] = []

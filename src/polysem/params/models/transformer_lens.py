@@ -8,7 +8,8 @@ from polysem.params.models.language import LanguageModel
 
 
 class TransformerLensModel(LanguageModel):
-    """An older TransformerLens model repository of the hub (`NeelNanda/GELU_1L512W_C4_Code`), or a local copy of one."""
+    """An older TransformerLens model repository of the hub (`NeelNanda/GELU_1L512W_C4_Code`), or a local copy of
+    one."""
 
     source: Literal["transformer_lens"]
     repository: Annotated[str, Field(min_length=1)]
