@@ -21,7 +21,10 @@ SAMPLE = 16_384
 
 
 class Trainer:
-    """The state of a training: weights, optimiser, counts of firings and the number of steps done."""
+    """The state of a training: weights, optimiser, counts of firings and the number of steps done.
+
+    `weights` are for activations times `scale`; `W_enc` and `W_dec` are both [feature, neuron].
+    """
 
     def __init__(self, kind: ModuleType, recipe: Recipe, rows: ActivationRows) -> None:
         self.steps = max(1, recipe.tokens // recipe.batch_size)
@@ -30,10 +33,10 @@ class Trainer:
         self._select = kind.select(recipe)
         self._order = EpochOrder(rows.length, recipe.batch_size, recipe.seed)
         sample = self._sample()
-        self._scale = activation_scale(sample) if recipe.normalize_activations else 1.0
-        self._weights = new_weights(sample * self._scale, recipe)
-        self._optimiser = torch.optim.Adam(list(self._weights.values()), betas=(recipe.beta1, recipe.beta2), fused=True)
-        self._fired = torch.zeros(len(self._weights["b_enc"]), dtype=torch.int64)
+        self.scale = activation_scale(sample) if recipe.normalize_activations else 1.0
+        self.weights = new_weights(sample * self.scale, recipe)
+        self._optimiser = torch.optim.Adam(list(self.weights.values()), betas=(recipe.beta1, recipe.beta2), fused=True)
+        self._fired = torch.zeros(len(self.weights["b_enc"]), dtype=torch.int64)
         self._watched = 0
 
     def advance(self) -> dict[str, float]:
@@ -44,8 +47,8 @@ class Trainer:
         progress = self.step / self.steps
         for group in self._optimiser.param_groups:
             group["lr"] = self._recipe.learning_rate * rate_factor(self._recipe, progress)
-        x = torch.from_numpy(self._rows.gather(self._order.at(self.step).numpy())).mul_(self._scale)
-        step = gradients(x, **self._weights, select=self._select, penalty=self._kind.penalty(self._recipe, progress))
+        x = torch.from_numpy(self._rows.gather(self._order.at(self.step).numpy())).mul_(self.scale)
+        step = gradients(x, **self.weights, select=self._select, penalty=self._kind.penalty(self._recipe, progress))
         loss = step.squared_error + step.penalty
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} at step {self.step}; lower the recipe's learning_rate")
@@ -64,10 +67,10 @@ class Trainer:
 
     def _step_with_unit_decoder(self, step: Gradients) -> None:
         """Adam's step, with the gradient along each decoder row removed and the row renormalised (S2.M3)."""
-        W_dec = self._weights["W_dec"]
+        W_dec = self.weights["W_dec"]
         along = torch.linalg.vecdot(step.W_dec, W_dec)
         step.W_dec.addcmul_(W_dec, along[:, None], value=-1)
-        for name, tensor in self._weights.items():
+        for name, tensor in self.weights.items():
             tensor.grad = getattr(step, name)
         self._optimiser.step()
         F.normalize(W_dec, dim=-1, out=W_dec)
@@ -78,12 +81,12 @@ class Trainer:
         With x' = s x, f' = activation((x' − b_dec) W_enc + b_enc) is s times the feature of the unscaled x, because the
         activation functions are homogeneous; so only the biases are divided by s.
         """
-        weights = self._weights
+        weights = self.weights
         return SAE(
             W_enc=weights["W_enc"].T.contiguous(),
-            b_enc=weights["b_enc"] / self._scale,
+            b_enc=weights["b_enc"] / self.scale,
             W_dec=weights["W_dec"].clone(),
-            b_dec=weights["b_dec"] / self._scale,
+            b_dec=weights["b_dec"] / self.scale,
             activation=self._kind.activation(self._recipe),
         )
 
@@ -95,7 +98,7 @@ class Trainer:
         """Everything that another process needs to go on."""
         return {
             "step": self.step,
-            "weights": {name: tensor.detach() for name, tensor in self._weights.items()},
+            "weights": {name: tensor.detach() for name, tensor in self.weights.items()},
             "optimiser": self._optimiser.state_dict(),
             "fired": self._fired,
             "watched": self._watched,
@@ -105,7 +108,7 @@ class Trainer:
         """Go on where another process stopped."""
         self.step, self._watched = state["step"], state["watched"]
         self._fired.copy_(state["fired"])
-        for name, tensor in self._weights.items():
+        for name, tensor in self.weights.items():
             tensor.copy_(state["weights"][name])
         self._optimiser.load_state_dict(state["optimiser"])
 

@@ -1,0 +1,149 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from polysem.io.errors import InputError
+from polysem.io.tables import read_table
+from polysem.saes.dictionary import Neurons, load_dictionary
+from polysem.saes.sae import load_sae
+from polysem.saes.train_sae import train_sae
+from tests.saes.conftest import random_directions, sparse_sums
+
+RECIPE = {"architecture": "relu", "l1": 0.2, "expansion": 2, "tokens": 20_000, "batch_size": 100}
+
+
+def folder_bytes(folder):
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_an_sae_folder_is_saelens_6(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train_sae(store(sparse_sums(1000, random_directions(24, 16), 3)), tmp_path / "sae", "relu", RECIPE, "code")
+    config = json.loads((tmp_path / "sae/cfg.json").read_text())
+    assert config["architecture"] == "standard"
+    assert (config["d_in"], config["d_sae"], config["dtype"]) == (16, 32, "float32")
+    assert config["apply_b_dec_to_input"] is True
+    assert config["normalize_activations"] == "none"
+    assert config["metadata"]["hook_name"] == "blocks.0.mlp.hook_post"
+    weights = load_file(tmp_path / "sae/sae_weights.safetensors")
+    assert {name: tuple(tensor.shape) for name, tensor in weights.items()} == {
+        "W_enc": (16, 32),
+        "b_enc": (32,),
+        "W_dec": (32, 16),
+        "b_dec": (16,),
+    }
+    sparsity = load_file(tmp_path / "sae/sparsity.safetensors")["sparsity"]
+    assert sparsity.shape == (32,)
+    assert sparsity.min() >= -10.0001
+    assert sparsity.max() <= 0.0001
+    history = read_table(tmp_path / "sae/training.nc")
+    assert int(history["step"][-1]) == 200
+    assert float(history["squared_error"][-1]) < float(history["squared_error"][0])
+
+
+def test_known_directions_are_recovered(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    directions = random_directions(16, 32)
+    recipe = {"architecture": "topk", "k": 3, "expansion": 1, "tokens": 200_000, "batch_size": 100}
+    train_sae(store(sparse_sums(4000, directions, 3)), tmp_path / "sae", "topk", recipe, "code")
+    sae = load_sae(tmp_path / "sae", 32)
+    best = (sae.decoder() @ torch.from_numpy(directions).float().T).max(0).values
+    assert best.mean() > 0.95
+
+
+def test_an_interrupted_training_ends_with_the_bytes_of_an_undisturbed_one(store, tmp_path):
+    path = store(sparse_sums(3000, random_directions(48, 32), 4))
+    recipe = RECIPE | {"tokens": 400_000}
+    program = (
+        "import sys, json, polysem.io.checkpoints as c\n"
+        "c.Checkpoint.due = lambda self: True\n"
+        "from pathlib import Path\n"
+        "from polysem.saes.train_sae import train_sae\n"
+        "train_sae(Path(sys.argv[1]), Path(sys.argv[2]), 'relu', json.loads(sys.argv[3]), 'code')\n"
+    )
+
+    def start(name):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        arguments = [sys.executable, "-c", program, str(path), "sae", json.dumps(recipe)]
+        return folder, subprocess.Popen(arguments, cwd=folder, stderr=subprocess.PIPE, text=True)
+
+    undisturbed, process = start("undisturbed")
+    assert process.wait() == 0, process.stderr.read()
+    killed, process = start("killed")
+    while not list(killed.glob(".cache/checkpoints/*.pt")):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "sae").exists()
+    _, process = start("killed")
+    _, messages = process.communicate()
+    assert process.returncode == 0, messages
+    assert "resumed at step" in messages
+    assert folder_bytes(killed / "sae") == folder_bytes(undisturbed / "sae")
+    assert not list(killed.glob(".cache/checkpoints/*"))
+
+
+def test_a_store_smaller_than_a_batch_is_refused(store, tmp_path):
+    with pytest.raises(InputError, match="holds 50 tokens, fewer than one batch of 100"):
+        train_sae(store(np.ones((50, 4))), tmp_path / "sae", "relu", RECIPE, "code")
+
+
+def test_a_loss_that_is_no_number_stops_the_training(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    activations = sparse_sums(500, random_directions(8, 8), 2)
+    activations[:, 0] = np.inf
+    with pytest.raises(FloatingPointError, match="learning_rate"):
+        train_sae(store(activations), tmp_path / "sae", "relu", RECIPE | {"normalize_activations": False}, "code")
+
+
+@pytest.fixture
+def sae_folder(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train_sae(store(sparse_sums(500, random_directions(12, 8), 2)), tmp_path / "sae", "relu", RECIPE, "code")
+    return tmp_path / "sae"
+
+
+def test_an_sae_of_another_width_is_refused(sae_folder):
+    with pytest.raises(InputError, match=r"W_enc has shape \(8, 16\), expected \(9, 16\)"):
+        load_sae(sae_folder, 9)
+
+
+def test_weights_that_are_no_numbers_are_refused(sae_folder):
+    weights = load_file(sae_folder / "sae_weights.safetensors")
+    weights["b_enc"][3] = float("nan")
+    save_file(weights, sae_folder / "sae_weights.safetensors")
+    with pytest.raises(InputError, match="b_enc holds NaN"):
+        load_sae(sae_folder, 8)
+
+
+@pytest.mark.parametrize("file", ["cfg.json", "sae_weights.safetensors"])
+def test_a_truncated_file_is_refused(sae_folder, file):
+    content = (sae_folder / file).read_bytes()
+    (sae_folder / file).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="holds no SAE"):
+        load_sae(sae_folder, 8)
+
+
+def test_an_unknown_architecture_is_refused(sae_folder):
+    config = json.loads((sae_folder / "cfg.json").read_text()) | {"architecture": "gtd"}
+    (sae_folder / "cfg.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="'gtd' is none of standard, topk"):
+        load_sae(sae_folder, 8)
+
+
+def test_neurons_are_the_identity_dictionary(tmp_path):
+    neurons = load_dictionary(tmp_path / "neurons", 5)
+    x = torch.randn(3, 5)
+    assert isinstance(neurons, Neurons)
+    assert torch.equal(neurons.decode(neurons.encode(x)), x)
+    assert torch.equal(neurons.decoder(), torch.eye(5))
