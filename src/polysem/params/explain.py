@@ -34,15 +34,16 @@ def explain(error: ValidationError, section: type[Section], where: str) -> str:
 def _section_at(section: type[Section], path: list[str]) -> type[BaseModel]:
     current: type[BaseModel] = section
     for part in path:
-        for candidate in _models_in(current.model_fields[part].annotation):
+        for candidate in models_in(current.model_fields[part].annotation):
             current = candidate
     return current
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The Pydantic models among the types of an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+    return [model for argument in get_args(annotation) for model in models_in(argument)]
 
 
 def _is_type_name(part: str) -> bool:

@@ -1,0 +1,144 @@
+"""The JSON schema of `params.yaml` and its reference table, generated from the typed sections.
+
+`python -m polysem.params.reference` writes both; a test keeps them in step.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from polysem.io.atomic import write_text
+from polysem.params.analysis import Analysis
+from polysem.params.base import NAME
+from polysem.params.explain import models_in
+from polysem.params.study import KINDS, kinds, section_class
+
+SCHEMA = Path("docs/params.schema.json")
+REFERENCE = Path("docs/params.md")
+
+
+def schema_text() -> str:
+    """The JSON schema (draft 2020-12) of a params file, for completion and checks in editors."""
+    definitions: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+    for key in KINDS:
+        choices = []
+        for kind in kinds(key):
+            schema = section_class(key, kind).model_json_schema(ref_template="#/$defs/{model}")
+            definitions |= schema.pop("$defs", {})
+            if key == "saes":
+                _allow_grids(schema)
+            definitions[schema["title"]] = schema
+            choices.append({"$ref": f"#/$defs/{schema['title']}"})
+        properties[key] = {
+            "type": "object",
+            "patternProperties": {f"^{NAME.pattern}$": {"anyOf": choices}},
+            "additionalProperties": False,
+        }
+    properties["analysis"] = Analysis.model_json_schema()
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "polysem params",
+        "type": "object",
+        "properties": properties,
+        "required": ["corpora", "models"],
+        "additionalProperties": False,
+        "$defs": dict(sorted(definitions.items())),
+    }
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def _allow_grids(schema: dict[str, Any]) -> None:
+    """In a recipe every scalar may be a list, which spans a grid."""
+    for key, value in schema["properties"].items():
+        if key in {"architecture", "models"}:
+            continue
+        scalar = {name: value.pop(name) for name in list(value) if name not in {"default", "description", "title"}}
+        value["anyOf"] = [scalar, {"type": "array", "items": scalar, "minItems": 1}]
+
+
+def reference_text() -> str:
+    """The reference of all keys, as Markdown."""
+    lines = [
+        "# Keys of params.yaml",
+        "",
+        "Generated from the typed schema by `python -m polysem.params.reference`; do not edit.",
+        "In a recipe under `saes`, a list in place of a value spans a grid; every other list is a list.",
+    ]
+    titles = {
+        "corpora": "corpora: text or images with a train and an eval split",
+        "models": "models: what is studied",
+        "saes": "saes: recipes of sparse autoencoders",
+    }
+    for key, title in titles.items():
+        lines += ["", f"## {title}"]
+        for kind in kinds(key):
+            section = section_class(key, kind)
+            lines += ["", f"### {KINDS[key][2]}: {kind}", "", *_paragraph(section), "", *_table(section)]
+    lines += ["", "## analysis: thresholds of tables and figures", "", *_paragraph(Analysis), "", *_table(Analysis)]
+    return "\n".join(lines) + "\n"
+
+
+def _paragraph(section: type[BaseModel]) -> list[str]:
+    return [" ".join((section.__doc__ or "").split())]
+
+
+def _table(section: type[BaseModel]) -> list[str]:
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    return rows + [f"| `{key}` | {kind} | {default} | {meaning} |" for key, kind, default, meaning in _rows(section, "")]
+
+
+def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in section.model_fields.items():
+        inner = models_in(field.annotation)
+        if inner:
+            yield from _rows(inner[0], f"{prefix}{name}.")
+        else:
+            meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+            yield f"{prefix}{name}", _type(section, name), _default(field), meaning
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "required"
+    return f"`{json.dumps(field.default, ensure_ascii=False)}`".replace("|", "\\|")
+
+
+def _type(section: type[BaseModel], name: str) -> str:
+    schema = section.model_json_schema()["properties"][name]
+    return " or ".join(_spell(option) for option in schema.get("anyOf", [schema]))
+
+
+def _spell(schema: dict[str, Any]) -> str:
+    if "enum" in schema or "const" in schema:
+        values = schema.get("enum", [schema.get("const")])
+        return ", ".join(f"`{value}`" for value in values)
+    if schema.get("type") == "array":
+        return f"list of {_spell(schema.get('items', {}))}"
+    text = {"null": "null"}.get(schema.get("type", ""), schema.get("type", "any"))
+    low = next((f"{sign} {_number(schema[key])}" for key, sign in _LOW if key in schema), "")
+    high = next((f"{sign} {_number(schema[key])}" for key, sign in _HIGH if key in schema), "")
+    return " ".join(part for part in (text, low, high) if part)
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,g}"
+
+
+_LOW = (("minimum", "≥"), ("exclusiveMinimum", ">"))
+_HIGH = (("maximum", "≤"), ("exclusiveMaximum", "<"))
+
+
+def write_reference() -> None:
+    """Write both files below the current folder, which is the repository's."""
+    write_text(SCHEMA, schema_text())
+    write_text(REFERENCE, reference_text())
+
+
+if __name__ == "__main__":
+    write_reference()
