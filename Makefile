@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX := $(if $(shell command -v nvidia-smi),,https://download.pytorch.org/whl/cpu)
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' requirements.lock)
 
-.PHONY: run test setup format lock clean
+.PHONY: run test setup format lock picture clean
 
 run: setup
 	$(BIN)/snakemake --cores all
@@ -39,6 +39,11 @@ lock: setup
 	$(BIN)/pip install --quiet uv
 	grep -v '^#' docs/unlocked.txt | sed 's/^/--no-emit-package /' | xargs $(BIN)/uv pip compile pyproject.toml --all-extras \
 		--universal --python-version 3.11 --no-annotate --no-header --output-file requirements.lock
+
+# The picture of the DAG in the README; needs graphviz.
+picture: setup
+	$(BIN)/snakemake --rulegraph dot 2>/dev/null | sed '/-> 0$$/d; /\t0\[label/d; s/, color = "[^"]*", style="rounded"//' > docs/dag.dot
+	tred docs/dag.dot | dot -Grankdir=LR -Gbgcolor=transparent -Nfillcolor=white -Nstyle="rounded,filled" -Npenwidth=1 -Nfontname=sans -Epenwidth=1 -Tsvg > docs/dag.svg
 
 clean:
 	rm -rf $(VENV) .cache logs
