@@ -122,7 +122,16 @@ def test_the_decoder_of_an_sae_folder_is_read_by_the_command_line(tmp_path):
     folder.mkdir(parents=True)
     save_file({"W_dec": decoder, "W_enc": decoder.T.copy()}, folder / "sae_weights.safetensors")
     command = [sys.executable, "-m", "polysem.tables.measure_alignment", "--dictionary", folder, "--output", output]
-    subprocess.run([*map(str, command), "--receipt", str(receipt_of(tmp_path, 12)), "--config", '{"params": {"baseline_seed": 1}}'], check=True)
+    subprocess.run(
+        [
+            *map(str, command),
+            "--receipt",
+            str(receipt_of(tmp_path, 12)),
+            "--config",
+            '{"params": {"baseline_seed": 1}}',
+        ],
+        check=True,
+    )
     table = read_table(output)
     expected = aligned(decoder, baseline_seed=1)
     assert set(table.data_vars) == set(expected.data_vars)

@@ -7,9 +7,8 @@ import torch
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table
-from polysem.saes.dictionary import Neurons
+from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import SAE, save_sae
-from polysem.saes.dictionary import load_dictionary
 from polysem.tables.measure_frequency import block_rows, feature_frequency, measure_frequency
 
 

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import zarr
+from jaxtyping import Float
 from numpy.typing import NDArray
+from torch import Tensor
 
 from polysem.io.command import run
 from polysem.io.errors import InputError
@@ -17,9 +19,12 @@ from polysem.io.stores import ROWS_PER_CHUNK, create_array, receipt_path, writte
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import RECORD, file_digest, read_record
+from polysem.models.subject import Subject
 
 BATCH_TOKENS = 4096
 """Tokens per forward pass; more do not run faster on a CPU and need more memory."""
+CHUNKS_OF_PLACES = 64
+"""Chunks of `sequence` and `position` written at once: they are so small that every write is mostly overhead."""
 
 
 def extract_activations(
@@ -44,8 +49,10 @@ def extract_activations(
     subject = load_subject(model, device)
     store = TokenStore(tokens)
     width = subject.width(site)
-    require_space(output.parent, min(limit, counted_tokens(store, limit)) * width * np.dtype(dtype).itemsize)
-    size = 1 if not store.is_text else store.attributes["context_length"]
+    total = counted_tokens(store, limit)
+    if not total:
+        raise InputError(f"no position of {tokens} counts: it holds only padding and masked tokens")
+    require_space(output.parent, total * width * np.dtype(dtype).itemsize)
     params = {
         "site": site,
         "limit": limit,
@@ -63,17 +70,23 @@ def extract_activations(
         device=device_name(subject.device),
         libraries=("numpy", "torch", "transformer_lens", "zarr"),
     ) as group:
-        rows = _Rows(group, width, dtype, limit)
-        with torch.inference_mode():
-            for start in range(0, store.sequences, max(1, BATCH_TOKENS // size)):
-                batch = store.batch(start, min(start + max(1, BATCH_TOKENS // size), store.sequences))
-                values = subject.activations(batch, [site])[site]
-                sequence, position = torch.nonzero(batch.counted, as_tuple=True)
-                kept = values[batch.counted.to(values.device)].to(getattr(torch, dtype)).cpu().numpy()
-                if not rows.add(kept, sequence.numpy() + start, position.numpy()):
-                    break
-        total = rows.close()
+        write_activations(subject, store, site, RowWriter(group, width, dtype, total))
     print(f"{total:,} tokens, {total / (time.monotonic() - begun):,.0f} tokens/s", file=sys.stderr)
+
+
+def write_activations(subject: Subject, store: TokenStore, site: str, writer: "RowWriter") -> None:
+    """Run the model over the sequences of a store, in their order, until the writer is full."""
+    size = max(1, BATCH_TOKENS // (store.attributes["context_length"] if store.is_text else 1))
+    done = 0
+    with torch.inference_mode():
+        for batch in store.batches(size):
+            values = subject.activations(batch, [site])[site]
+            sequence, position = torch.nonzero(batch.counted, as_tuple=True)
+            rows = (sequence * batch.counted.shape[1] + position).to(values.device)
+            writer.add(values.flatten(0, 1)[rows], sequence.numpy() + done, position.numpy())
+            if writer.full:
+                return
+            done += len(batch.counted)
 
 
 def counted_tokens(store: TokenStore, enough: int) -> int:
@@ -102,46 +115,59 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-class _Rows:
-    """Rows on their way to a store, written in whole chunks."""
+class RowWriter:
+    """Writes `count` rows of activations, with the place of each token, to a store: whole chunks until the last."""
 
-    def __init__(self, group: zarr.Group, width: int, dtype: str, limit: int) -> None:
-        self._limit, self._kept, self._dtype = limit, 0, dtype
-        self._arrays = {
-            "activations": create_array(group, "activations", (0, width), dtype, ("token", "neuron"), compressed=False),
-            "sequence": create_array(group, "sequence", (0,), "int32", ("token",), compressed=True),
-            "position": create_array(group, "position", (0,), "int32", ("token",), compressed=True),
-        }
-        self._held: dict[str, list[NDArray[Any]]] = {name: [] for name in self._arrays}
+    def __init__(self, group: zarr.Group, width: int, dtype: Literal["float16", "float32"], count: int) -> None:
+        self._missing = count
+        self._dtype: torch.dtype = getattr(torch, dtype)
+        shape, dimensions = (count, width), ("token", "neuron")
+        self._activations = _Column(create_array(group, "activations", shape, dtype, dimensions, compressed=False), 1)
+        self._places = [
+            _Column(create_array(group, name, (count,), "int32", ("token",), compressed=True), CHUNKS_OF_PLACES)
+            for name in ("sequence", "position")
+        ]
 
-    def add(self, values: NDArray[Any], sequence: NDArray[Any], position: NDArray[Any]) -> bool:
-        """Add rows; False once the limit is reached."""
-        if not np.isfinite(values).all():
+    @property
+    def full(self) -> bool:
+        """Whether all rows are there; they are on the disk then."""
+        return not self._missing
+
+    def add(self, values: Float[Tensor, "token neuron"], sequence: NDArray[Any], position: NDArray[Any]) -> None:
+        """Add rows, as many as are still missing; InputError for a value that the number format cannot hold."""
+        values = values[: self._missing]
+        low, high = torch.aminmax(values) if len(values) else (torch.zeros(()), torch.zeros(()))
+        largest = torch.finfo(self._dtype).max
+        if not (-largest <= low.item() and high.item() <= largest):
             raise InputError(
-                f"an activation does not fit into {self._dtype} or is no number; set activations.dtype to float32"
+                f"an activation of {max(-low.item(), high.item()):.3g} does not fit into {self._dtype}; "
+                "set activations.dtype to float32, or look for what is no number in the weights"
             )
-        count = min(len(values), self._limit - self._kept)
-        self._kept += count
-        for name, rows in (("activations", values), ("sequence", sequence), ("position", position)):
-            self._held[name].append(rows[:count])
-        if sum(map(len, self._held["sequence"])) >= ROWS_PER_CHUNK:
-            self._write(whole_chunks=True)
-        return self._kept < self._limit
+        self._activations.add(values.to(self._dtype).cpu().numpy())
+        for column, place in zip(self._places, (sequence, position), strict=True):
+            column.add(place[: len(values)])
+        self._missing -= len(values)
 
-    def close(self) -> int:
-        """Write what is left; the number of rows in all."""
-        self._write(whole_chunks=False)
-        if not self._kept:
-            raise InputError("no position counts: the token store holds only padding and masked tokens")
-        return self._kept
 
-    def _write(self, whole_chunks: bool) -> None:
-        for name, array in self._arrays.items():
-            rows = np.concatenate(self._held[name]) if self._held[name] else np.empty((0, *array.shape[1:]))
-            count = len(rows) - len(rows) % ROWS_PER_CHUNK if whole_chunks else len(rows)
-            if count:
-                array.append(rows[:count])
-            self._held[name] = [rows[count:]]
+class _Column:
+    """An array that is filled from its first row to its last, so many chunks at a time."""
+
+    def __init__(self, array: zarr.Array, chunks: int) -> None:
+        self._array, self._block = array, chunks * ROWS_PER_CHUNK
+        self._held: list[NDArray[Any]] = []
+        self._written = self._rows = 0
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Hold rows, and write whole blocks; the end of the array is written as it comes."""
+        self._held.append(rows)
+        self._rows += len(rows)
+        missing = self._rows - self._written
+        count = missing if self._rows == self._array.shape[0] else missing - missing % self._block
+        if count:
+            held = np.concatenate(self._held)
+            self._array[self._written : self._written + count] = held[:count]
+            self._held = [held[count:].copy()]
+            self._written += count
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
@@ -23,16 +25,25 @@ class ActivationRows:
         self.dtype = np.dtype(array.dtype)
         self.rows_per_chunk = array.chunks[0]
         assert array.compressors == (), "activation stores are written uncompressed"
+        folder = store / "activations" / "c"
         self._chunks = [
-            np.memmap(
-                store / "activations" / "c" / str(chunk) / "0", self.dtype, "r", shape=(self.rows_per_chunk, self.width)
-            )
-            for chunk in range(-(-self.length // self.rows_per_chunk))
+            self._mapped(folder / str(chunk) / "0") for chunk in range(-(-self.length // self.rows_per_chunk))
         ]
 
+    def _mapped(self, file: Path) -> NDArray[Any]:
+        """A chunk, mapped into memory. Python's own mmap would keep a file open per chunk, and large stores have more
+        of them than a process may open."""
+        shape = (self.rows_per_chunk, self.width)
+        kind = getattr(torch, self.dtype.name)
+        return torch.from_file(str(file), shared=False, size=shape[0] * shape[1], dtype=kind).view(shape).numpy()
+
     def gather(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The rows with these numbers, in their order, as float32 [row, neuron]."""
+        """The rows with these numbers, in their order, as float32 [row, neuron]; IndexError if there is no such row."""
         out = np.empty((len(rows), self.width), np.float32)
+        if not len(rows):
+            return out
+        if not (rows.min() >= 0 and rows.max() < self.length):
+            raise IndexError(f"rows {rows.min()} … {rows.max()} are asked of a store of {self.length}")
         chunk, offset = np.divmod(rows, self.rows_per_chunk)
         order = np.argsort(chunk, kind="stable")
         starts = np.flatnonzero(np.diff(chunk[order], prepend=-1))
@@ -47,7 +58,9 @@ class ActivationRows:
             yield self.slice(start, min(start + rows, self.length))
 
     def slice(self, start: int, stop: int) -> NDArray[np.float32]:
-        """Rows start … stop − 1 as float32 [row, neuron]."""
+        """Rows start … stop − 1 as float32 [row, neuron]; IndexError if they are not all there."""
+        if not 0 <= start < stop <= self.length:
+            raise IndexError(f"rows {start} … {stop - 1} are asked of a store of {self.length}")
         parts = []
         for chunk in range(start // self.rows_per_chunk, -(-stop // self.rows_per_chunk)):
             first = chunk * self.rows_per_chunk

@@ -59,7 +59,18 @@ def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
             base = _absolute(node, name, file)
             imports += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     ours = [target for target in imports if target.split(".")[0] == PACKAGE and _file(target) is not None]
-    return ast.dump(tree), tuple(sorted(set(ours)))
+    return _written_out(tree), tuple(sorted(set(ours)))
+
+
+def _written_out(node: object) -> str:
+    """A syntax tree as text. Empty fields are left out: other versions of Python have other ones, and the same code
+    has the same digest under all of them."""
+    if isinstance(node, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+        return f"{type(node).__name__}({', '.join(f'{name}={_written_out(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_written_out, node))}]"
+    return repr(node)
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -16,7 +16,8 @@ from pydantic import ConfigDict, ValidationError, validate_call
 from polysem.io.errors import InputError
 
 SUPERVISED = "POLYSEM_SUPERVISED"
-"""Set by the workflow: a step then ends when the process that started it is gone."""
+"""Set by the workflow to its process id: a step ends when that process is gone. `1` stands for whatever process started
+the step, which goes unnoticed if it dies while the step is still importing its modules."""
 
 
 def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
@@ -27,8 +28,9 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
     InputError becomes one line on standard error and exit status 1. Under the workflow the step dies with its parent:
     a killed Snakemake must not leave writers behind (DESIGN §10).
     """
-    if os.environ.get(SUPERVISED):
-        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    if supervisor := int(os.environ.get(SUPERVISED, 0)):
+        parent = os.getppid() if supervisor == 1 else supervisor
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     try:
         options = _options(step, arguments)
         validate_call(config=ConfigDict(extra="forbid"))(step)(**options)

@@ -129,9 +129,12 @@ def read_array(group: zarr.Group, name: str) -> zarr.Array:
 
 
 def hash_store(path: Path) -> str:
-    """sha256 over the relative names and contents of all files of a store, in the order of the names."""
+    """sha256 over the relative names and contents of all files of a store, in the order of the names.
+
+    Hidden files are no part of it: Snakemake leaves a time stamp of its own in every directory that it made.
+    """
     digest = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+    for file in sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")):
         digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
         with file.open("rb") as stream:
             while block := stream.read(1 << 22):

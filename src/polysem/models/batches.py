@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from polysem.io.stores import open_store, read_array, read_receipt
+from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
 from polysem.models.subject import Batch
 
 
@@ -29,10 +29,13 @@ class TokenStore:
         return self._text(start, stop) if self.is_text else self._images(start, stop)
 
     def batches(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
-        """All sequences in their order, `size` at a time."""
+        """All sequences in their order, `size` at a time; about a chunk of the store is read at once."""
         stop = self.sequences if stop is None else min(stop, self.sequences)
-        for first in range(start, stop, size):
-            yield self.batch(first, min(first + size, stop))
+        together = max(1, ROWS_PER_CHUNK // size) * size
+        for first in range(start, stop, together):
+            several = self.batch(first, min(first + together, stop))
+            for offset in range(0, len(several.targets), size):
+                yield several.part(offset, offset + size)
 
     def _read(self, name: str, start: int, stop: int) -> Tensor:
         return torch.from_numpy(read_array(self._group, name)[start:stop])

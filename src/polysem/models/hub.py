@@ -37,11 +37,13 @@ def snapshot(source: Repository, patterns: list[str]) -> Snapshot:
             raise InputError(f"local_copy {source.local_copy!r} of {source.repository} is no folder")
         return Snapshot(folder, None)
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         commit = HfApi().model_info(source.repository, revision=source.revision, timeout=20).sha
         folder = Path(snapshot_download(source.repository, revision=commit, allow_patterns=patterns))
+    except HFValidationError as error:
+        raise InputError(f"{source.repository!r} is neither a hub id nor a local file ({error})") from error
     except HfHubHTTPError as error:
         raise InputError(
             f"the hub refuses {source.repository!r} at revision {source.revision!r} ({error}); check both, log in with "

@@ -1,5 +1,6 @@
 """The training loop that language models and classifiers share."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -47,8 +48,8 @@ def optimise(
         optimiser.step()
         optimiser.zero_grad()
         losses.append(loss.item())
-        if losses[-1] != losses[-1]:
-            raise FloatingPointError(f"the loss is NaN at step {step}; lower training.learning_rate")
+        if not math.isfinite(losses[-1]):
+            raise FloatingPointError(f"the loss is {losses[-1]} at step {step}; lower training.learning_rate")
         if checkpoint.due():
             checkpoint.save(_state(model, optimiser, losses))
     return losses

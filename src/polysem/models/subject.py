@@ -24,6 +24,11 @@ class Batch:
     counted: Bool[Tensor, "sequence position"]
     """Positions whose activations count in stores and statistics; BOS and padding do not."""
 
+    def part(self, start: int, stop: int) -> "Batch":
+        """Sequences start … stop − 1 of the batch, at most up to its last one."""
+        values = (self.inputs, self.targets, self.scored, self.counted)
+        return Batch(*(value[start:stop] for value in values))
+
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
         return Batch(*(value.to(device) for value in (self.inputs, self.targets, self.scored, self.counted)))

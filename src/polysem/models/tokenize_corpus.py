@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import zarr
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from polysem.io.command import run
 from polysem.io.errors import InputError
@@ -18,8 +18,6 @@ from polysem.models.tokenizer import load_tokenizer, token_id
 from polysem.params.base import Section
 
 BITS = 64
-LEADING_BLANKS = ("Ġ", "▁")
-"""How byte-level and SentencePiece vocabularies spell a blank in front of a token."""
 
 
 class Tokenization(Section):
@@ -42,7 +40,7 @@ def tokenize_corpus(
     attribute `tags`. Raises InputError if the split fills no sequence.
     """
     tokens = load_tokenizer(tokenizer)
-    bos = None if params.bos_token is None else token_id(tokens, params.bos_token)
+    front = Front(tokens, params.bos_token)
     masked = np.array([token_id(tokens, token) for token in params.mask_tokens], np.int32)
     tags = tag_names(corpus)
     packer: Packing = (Documents if params.packing == "documents" else Concatenated)(params.context_length)
@@ -61,7 +59,7 @@ def tokenize_corpus(
         libraries=("numpy", "tokenizers", "zarr"),
     ) as group:
         arrays = _Arrays(group, params.context_length, len(tags))
-        for ids, bits in _documents(corpus, split, tokens, bos, tags):
+        for ids, bits in _documents(corpus, split, tokens, front, tags):
             for packed in packer.add(ids, bits):
                 arrays.append(packed, masked)
         for packed in packer.rest():
@@ -84,41 +82,71 @@ def tag_names(corpus: Path) -> list[str]:
     return sorted(names)
 
 
+class Front:
+    """What stands in front of every document: nothing, or the BOS token.
+
+    `text` is put before the text and `ids` before its ids; one of them is empty. A BOS token that the tokenizer looks
+    for in normalised text belongs into the text: Llama tokenizers begin a text with a blank of their own, and a model
+    that was trained on texts with such a BOS token has never seen that blank behind it.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, bos_token: str | None) -> None:
+        self.text, self.ids = "", np.empty(0, np.int32)
+        if bos_token is None:
+            return
+        bos = token_id(tokenizer, bos_token)
+        added = tokenizer.get_added_tokens_decoder().get(bos)
+        if added is not None and added.normalized:
+            self.text = bos_token
+        else:
+            self.ids = np.array([bos], np.int32)
+
+
 def _documents(
-    corpus: Path, split: str, tokenizer: Tokenizer, bos: int | None, tags: list[str]
+    corpus: Path, split: str, tokenizer: Tokenizer, front: Front, tags: list[str]
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint64]]]:
     """Ids [position] and tag bits [position, word] of each document, the BOS token in front."""
     columns = ["text", "split", "tags"] if tags else ["text", "split"]
     number = {tag: index for index, tag in enumerate(tags)}
     for batch in pq.ParquetFile(corpus).iter_batches(batch_size=1024, columns=columns):
         rows = [row for row in batch.to_pylist() if row["split"] == split]
-        encodings = tokenizer.encode_batch([row["text"] for row in rows], add_special_tokens=False)
+        encodings = tokenizer.encode_batch([front.text + row["text"] for row in rows], add_special_tokens=False)
         for row, encoding in zip(rows, encodings, strict=True):
             ids = np.array(encoding.ids, np.int32)
-            bits = tag_bits(encoding, row["tags"], number) if tags else np.zeros((len(ids), 0), np.uint64)
-            if bos is not None:
-                ids = np.concatenate([[np.int32(bos)], ids])
-                bits = np.concatenate([np.zeros((1, bits.shape[1]), np.uint64), bits])
-            yield ids, bits
+            bits = np.zeros((len(ids), 0), np.uint64)
+            if tags:
+                offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2) - len(front.text)
+                bits = tag_bits(offsets, row["text"], row["tags"] or [], number)
+            yield np.concatenate([front.ids, ids]), np.pad(bits, ((len(front.ids), 0), (0, 0)))
 
 
-def tag_bits(encoding: Encoding, spans: list[dict[str, Any]], number: dict[str, int]) -> NDArray[np.uint64]:
-    """Bits of the tags that each token's characters carry, uint64 [position, word].
+def tag_bits(
+    offsets: NDArray[np.int64], text: str, spans: list[dict[str, Any]], number: dict[str, int]
+) -> NDArray[np.uint64]:
+    """Bits of the tags that each token's characters carry, uint64 [position, word]; `offsets` [position, 2] into the
+    text are half-open, and not positive for a BOS token in front of it.
 
     A token belongs to a span if it shares a character other than leading white space with it: in ` Lily` the blank is
-    no part of the name.
+    no part of the name. A token of nothing but white space belongs to the spans around it.
     """
-    bits = np.zeros((len(encoding.ids), -(-len(number) // BITS)), np.uint64)
+    bits = np.zeros((len(offsets), -(-len(number) // BITS)), np.uint64)
     if not spans:
         return bits
-    offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
-    blank = np.array([token.startswith(LEADING_BLANKS) for token in encoding.tokens])
+    begins = [_first_visible(text, start, end) for start, end in offsets.tolist()]
     first = np.searchsorted(offsets[:, 1], [span["start"] for span in spans], side="right")
-    last = np.searchsorted(offsets[:, 0] + blank, [span["end"] for span in spans], side="left")
+    last = np.searchsorted(begins, [span["end"] for span in spans], side="left")
     for span, start, stop in zip(spans, first, last, strict=True):
         word, bit = divmod(number[span["tag"]], BITS)
         bits[start:stop, word] |= np.uint64(1 << bit)
     return bits
+
+
+def _first_visible(text: str, start: int, end: int) -> int:
+    """Where the first character that is no white space stands; `start` if all of them are."""
+    if start < 0 or not text[start : start + 1].isspace():
+        return start
+    visible = text[start:end].lstrip()
+    return end - len(visible) if visible else start
 
 
 class _Arrays:

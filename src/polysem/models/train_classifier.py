@@ -33,7 +33,7 @@ def train_classifier(
     widths = [images.inputs.shape[1], *hidden, store.attributes["classes"]]
     torch.manual_seed(training.seed)
     model = Perceptron(widths, activation)
-    checkpoint = Checkpoint("train_classifier", hidden, activation, training.values(), store.receipt, code)
+    checkpoint = Checkpoint("train_classifier", str(folder), hidden, activation, training.values(), store.receipt, code)
     order = EpochOrder(store.sequences, training.batch_tokens, training.seed)
     steps = max(1, training.tokens // training.batch_tokens)
 

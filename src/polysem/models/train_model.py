@@ -46,7 +46,7 @@ def train_model(
 
     steps = max(1, training.tokens // (batch * context_length))
     print(f"{sum(p.numel() for p in model.parameters()):,} weights, {steps} steps", file=sys.stderr)
-    checkpoint = Checkpoint("train_model", architecture.values(), training.values(), store.receipt, code)
+    checkpoint = Checkpoint("train_model", str(folder), architecture.values(), training.values(), store.receipt, code)
     optimise(model, loss_on, EpochOrder(store.sequences, batch, training.seed), steps, training, checkpoint)
     save_native(bridge_of(model), config, folder)
     checkpoint.remove()

@@ -17,7 +17,9 @@ def nearest(found: str, allowed: list[str]) -> str:
 def explain(error: ValidationError, section: type[Section], where: str) -> str:
     """One sentence for the first problem: the key, what was found, what is allowed."""
     problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    location = [str(part) for part in problem["loc"] if not _is_type_name(str(part))]
+    *path, last = map(str, problem["loc"] or ("",))
+    named = problem["type"] == "extra_forbidden" or not _is_type_name(last)
+    location = [*(part for part in path if not _is_type_name(part)), *([last] if named and last else [])]
     key = ".".join([where, *location])
     found = problem["input"]
     if problem["type"] == "extra_forbidden":

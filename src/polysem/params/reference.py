@@ -90,7 +90,9 @@ def _paragraph(section: type[BaseModel]) -> list[str]:
 
 def _table(section: type[BaseModel]) -> list[str]:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    return rows + [f"| `{key}` | {kind} | {default} | {meaning} |" for key, kind, default, meaning in _rows(section, "")]
+    return rows + [
+        f"| `{key}` | {kind} | {default} | {meaning} |" for key, kind, default, meaning in _rows(section, "")
+    ]
 
 
 def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:

@@ -36,20 +36,23 @@ def read_yaml(path: Path) -> Spelled:
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text)
+        spelled = None if node is None else _spelled(node, SafeConstructor(loader=yaml), path)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; copy one from presets/ or pass --configfile") from None
-    except (UnicodeDecodeError, YAMLError) as error:
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise InputError(f"{path} is no YAML file in UTF-8: {error}") from error
-    if node is None:
+    if spelled is None:
         raise InputError(f"{path} is empty; copy one from presets/")
-    return _spelled(node, SafeConstructor(loader=yaml), path)
+    return spelled
 
 
 def _spelled(node: Node, constructor: SafeConstructor, path: Path) -> Spelled:
     if isinstance(node, MappingNode):
         entries: dict[Any, Spelled] = {}
         for key_node, value_node in node.value:
-            key = constructor.construct_object(key_node, deep=True)
+            if not isinstance(key_node, ScalarNode):
+                raise InputError(f"{path}, line {key_node.start_mark.line + 1}: a key must be a plain word")
+            key = constructor.construct_object(key_node)
             if key in entries:
                 raise InputError(f"{path}, line {key_node.start_mark.line + 1}: the key {key!r} stands there twice")
             entries[key] = _spelled(value_node, constructor, path)

@@ -115,7 +115,7 @@ def _own_class(key: str, kind: str) -> type[Section] | None:
 
 def _entries(raw: Spelled, key: str, path: Path) -> Iterator[tuple[str, Spelled]]:
     section = raw.value.get(key)
-    if section is None or section.value is None:
+    if section is None or section.value in (None, {}):
         if key == "saes":
             return
         raise InputError(f"{path}: the key {key!r} is missing; name at least one entry under it")

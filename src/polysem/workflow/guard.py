@@ -11,6 +11,7 @@ from typing import IO
 from polysem.io.errors import InputError
 
 STATE = Path(".snakemake")
+LOCK = "polysem.lock"
 ADOPTING = "POLYSEM_ADOPTING"
 """Set by `polysem adopt`, which writes the missing records and so must get past the guard."""
 
@@ -51,7 +52,7 @@ def hold_workflow_lock(state: Path = STATE) -> IO[str] | None:
     gets it knows that no other run is alive, and clears the files.
     """
     state.mkdir(exist_ok=True)
-    lock = (state / "polysem.lock").open("w")
+    lock = (state / LOCK).open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,7 +5,6 @@ and written in the form of the models that are trained in the DAG.
 """
 
 import json
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -50,12 +49,12 @@ def fetch(params: dict[str, Any], folder: Path) -> str | None:
     original = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))
     config = native_config(original, where)
     state = _read_state(source.folder / weights[0])
-    bridge = TransformerBridge.boot_native(TransformerBridgeConfig(**config))
-    converted = convert_tl_checkpoint(state, bridge.cfg)
-    converted.setdefault("unembed.bias", torch.zeros(config["d_vocab"]))
     try:
+        bridge = TransformerBridge.boot_native(TransformerBridgeConfig(**config))
+        converted = convert_tl_checkpoint(state, bridge.cfg)
+        converted.setdefault("unembed.bias", torch.zeros(config["d_vocab"]))
         bridge.load_state_dict(converted, strict=True)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise InputError(f"{weights[0]} of {where} does not fit its {CONFIG}: {error}") from error
     save_native(bridge, config, folder)
     name = keys.tokenizer or (None if TOKENIZER in names else original.get("tokenizer_name"))
@@ -80,6 +79,8 @@ def native_config(original: dict[str, Any], where: str) -> dict[str, Any]:
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:  # the bytes of a damaged file can raise anything
         raise InputError(f"{path} holds more than tensors or is damaged, and is not loaded ({error})") from error
+    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise InputError(f"{path} is no state dict, a dictionary of tensors by name")
     return {name: tensor.float() for name, tensor in state.items()}

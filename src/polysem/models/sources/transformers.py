@@ -41,13 +41,13 @@ def fetch(params: dict[str, Any], folder: Path) -> str | None:
     )
     if CONFIG not in source.names():
         raise InputError(f"{_where(keys)} has no {CONFIG}; a transformers model has one")
+    config = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))
+    if "auto_map" in config:
+        raise InputError(f"{_where(keys)} needs its own code to load (auto_map in {CONFIG}), which is never run")
     with written(folder / WEIGHTS) as partial:
         _copy_weights(source, partial, _where(keys))
     with written(folder / TOKENIZER) as partial:
         shutil.copyfile(tokenizer_file(source, keys.tokenizer, _where(keys)), partial)
-    config = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))
-    if "auto_map" in config:
-        raise InputError(f"{_where(keys)} needs its own code to load (auto_map in {CONFIG}), which is never run")
     write_json(folder / CONFIG, config)
     return source.commit
 

@@ -1,0 +1,30 @@
+"""The console command `polysem`. Nothing here imports torch: a command answers at once."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from polysem.io.errors import InputError
+from polysem.workflow import adopt, doctor, verify
+
+COMMANDS = {"verify": verify, "adopt": adopt, "doctor": doctor}
+"""Each is a module with a `configure(parser)` and a `command(options)` that returns the exit status."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status. An InputError becomes one line on standard error."""
+    parser = argparse.ArgumentParser(prog="polysem", description="Look after the artifacts below results/.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        summary = (module.command.__doc__ or "").splitlines()[0]
+        module.configure(commands.add_parser(name, help=summary, description=summary, allow_abbrev=False))
+    options = parser.parse_args(arguments)
+    try:
+        return COMMANDS[options.command].command(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

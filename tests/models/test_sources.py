@@ -1,0 +1,352 @@
+"""Imported models: the hub's form, and the form of older TransformerLens repositories."""
+
+import json
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tokenizers import Tokenizer, models
+from transformers import LlamaConfig, LlamaForCausalLM
+
+import polysem
+from polysem.io.errors import InputError
+from polysem.models.batches import TokenStore
+from polysem.models.import_model import import_model
+from polysem.models.load import load_subject
+from polysem.models.record_model import record_model
+from polysem.models.subject import Batch
+from polysem.models.tokenize_corpus import Tokenization, tokenize_corpus
+
+from .conftest import CONFIG, perturbed
+
+DATA = Path(__file__).parents[2] / "../shared/data"
+REAL = DATA / "models/tinystories-656k"
+STORIES = DATA / "tinystories/tinystories_sample_2M.txt"
+needs_real = pytest.mark.skipif(
+    not (REAL.is_dir() and STORIES.is_file()),
+    reason=f"needs a copy of raincandy-u/TinyStories-656K and real TinyStories in {DATA}",
+)
+
+
+def fetch(copy: Path, folder: Path, source: str = "transformers", **params: str | None) -> Path:
+    folder.mkdir(parents=True)
+    keys = {"repository": "some/model", "revision": "main", "local_copy": str(copy), "tokenizer": None, **params}
+    import_model(folder, source, keys)
+    record_model(folder, "language", {"context_length": 12, "processing": {}}, {"source": source})
+    return folder
+
+
+def write_tokenizer(folder: Path) -> None:
+    Tokenizer(models.WordLevel({f"t{number}": number for number in range(40)}, unk_token="t0")).save(
+        str(folder / "tokenizer.json")
+    )
+
+
+@pytest.fixture
+def llama() -> LlamaForCausalLM:
+    config = LlamaConfig(
+        vocab_size=40,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=32,
+        tie_word_embeddings=False,
+    )
+    torch.manual_seed(0)
+    return perturbed(LlamaForCausalLM(config)).eval()
+
+
+@pytest.fixture
+def copy(tmp_path, llama) -> Path:
+    llama.save_pretrained(tmp_path / "copy")
+    write_tokenizer(tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def some_batch() -> Batch:
+    ids = torch.randint(0, 40, (2, 10), generator=torch.Generator().manual_seed(0))
+    everywhere = torch.ones_like(ids, dtype=torch.bool)
+    return Batch(ids, ids.roll(-1, 1), everywhere, everywhere)
+
+
+@torch.inference_mode()
+def assert_same_model(folder: Path, llama: LlamaForCausalLM) -> None:
+    batch = some_batch()
+    logits = llama(batch.inputs).logits
+    subject = load_subject(folder)
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none")
+    torch.testing.assert_close(subject.evaluate(batch).losses.flatten(), losses, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_a_model_of_the_hubs_form_predicts_as_transformers_does(copy, llama, tmp_path):
+    folder = fetch(copy, tmp_path / "m")
+    assert_same_model(folder, llama)
+    subject, batch = load_subject(folder), some_batch()
+    hidden = []
+    llama.model.layers[1].mlp.down_proj.register_forward_pre_hook(lambda module, args: hidden.append(args[0]))
+    llama(batch.inputs)
+    site = "blocks.1.mlp.hook_post"
+    torch.testing.assert_close(subject.activations(batch, [site])[site], hidden[0], rtol=1e-4, atol=1e-5)
+    mlp = llama.model.layers[1].mlp
+    assert torch.equal(subject.input_weights(site), mlp.gate_proj.weight)
+    assert torch.equal(subject.output_weights(site), mlp.down_proj.weight.T)
+    torch.testing.assert_close(
+        subject.logit_directions(site), mlp.down_proj.weight.T @ llama.lm_head.weight.T, rtol=1e-4, atol=1e-4
+    )
+    assert json.loads((folder / "origin.json").read_text()) == {"repository": "some/model", "commit": None}
+
+
+def test_sharded_weights_are_merged(llama, tmp_path):
+    llama.save_pretrained(tmp_path / "copy", max_shard_size="4KB")
+    write_tokenizer(tmp_path / "copy")
+    assert len(list((tmp_path / "copy").glob("model-*.safetensors"))) > 2
+    assert_same_model(fetch(tmp_path / "copy", tmp_path / "m"), llama)
+
+
+def test_a_tokenizer_elsewhere_can_be_named(copy, tmp_path):
+    (copy / "tokenizer.json").rename(tmp_path / "other.json")
+    with pytest.raises(InputError, match=r"has no tokenizer\.json; set tokenizer to a local tokenizer\.json"):
+        fetch(copy, tmp_path / "a")
+    folder = fetch(copy, tmp_path / "b", tokenizer=str(tmp_path / "other.json"))
+    assert (folder / "tokenizer.json").read_bytes() == (tmp_path / "other.json").read_bytes()
+
+
+def test_pickled_weights_are_refused_and_left_alone(copy, tmp_path):
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"only pickled weights \(pytorch_model\.bin\), which can run code"):
+        fetch(copy, tmp_path / "m")
+    assert not (tmp_path / "m/model.safetensors").exists()
+
+
+def test_a_model_that_brings_its_own_code_is_refused_before_anything_is_copied(copy, tmp_path):
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "modeling.Model"}}))
+    (copy / "modeling.py").write_text("raise SystemExit('this code was run')")
+    with pytest.raises(
+        InputError, match=r"needs its own code to load \(auto_map in config\.json\), which is never run"
+    ):
+        fetch(copy, tmp_path / "m")
+    assert list((tmp_path / "m").iterdir()) == []
+
+
+@pytest.mark.parametrize("missing", ["config.json", "model.safetensors"])
+def test_a_folder_that_is_no_model_is_refused(copy, tmp_path, missing):
+    (copy / missing).unlink()
+    with pytest.raises(InputError, match=r"has no config\.json|holds no weights; model\.safetensors is needed"):
+        fetch(copy, tmp_path / "m")
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"local_copy '.*none' of some/model is no folder"):
+        fetch(tmp_path / "none", tmp_path / "m")
+
+
+@pytest.mark.parametrize("source", ["transformers", "transformer_lens"])
+def test_a_hub_out_of_reach_is_an_error_of_one_line_within_seconds(tmp_path, source):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        environment = os.environ | {
+            "PYTHONPATH": str(Path(polysem.__file__).parents[1]),
+            "HF_ENDPOINT": f"http://127.0.0.1:{closed.getsockname()[1]}",
+            "HF_HOME": str(tmp_path / "home"),
+        }
+        params = {"repository": "some/model", "revision": "main", "local_copy": None, "tokenizer": None}
+        command = [sys.executable, "-m", "polysem.models.import_model", "--folder", str(tmp_path / "m")]
+        begun = time.monotonic()
+        found = subprocess.run(
+            [*command, "--config", json.dumps({"source": source, "params": params})],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+    assert found.returncode == 1
+    assert "error: the hub cannot be reached for 'some/model'" in found.stderr.splitlines()[-1]
+    assert "set local_copy to its folder" in found.stderr
+    assert time.monotonic() - begun < 60
+
+
+def test_what_is_no_hub_id_is_refused_without_asking(tmp_path):
+    with pytest.raises(InputError, match="'no such id' is neither a hub id nor a local file"):
+        fetch(tmp_path, tmp_path / "m", repository="no such id", local_copy=None)
+
+
+OLD_CONFIG = {
+    name: CONFIG[name] for name in ("d_model", "n_layers", "d_mlp", "d_head", "n_heads", "n_ctx", "act_fn")
+} | {
+    "d_vocab": 40,
+    "normalization": "LN",
+    "tokenizer_name": "NeelNanda/gpt-neox-tokenizer-digits",
+    "attn_only": False,
+    "seed": 259123,
+}
+
+
+def old_form(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The state dict of a HookedTransformer with the weights of a plain model: a matrix per head, inputs first."""
+    heads, d_head, d_model = CONFIG["n_heads"], CONFIG["d_head"], CONFIG["d_model"]
+    state = {
+        "embed.W_E": model.tok_embed.weight,
+        "pos_embed.W_pos": model.pos.weight,
+        "ln_final.w": model.ln_out.weight,
+        "ln_final.b": model.ln_out.bias,
+        "unembed.W_U": model.head.weight.T,
+        "unembed.b_U": torch.zeros(CONFIG["d_vocab"]),
+    }
+    for layer, block in enumerate(model.layers):
+        at = f"blocks.{layer}"
+        for name, linear in zip("QKV", (block.attn.q, block.attn.k, block.attn.v), strict=True):
+            state[f"{at}.attn.W_{name}"] = linear.weight.view(heads, d_head, d_model).transpose(1, 2)
+            state[f"{at}.attn.b_{name}"] = linear.bias.view(heads, d_head)
+        state[f"{at}.attn.W_O"] = block.attn.o.weight.T.reshape(heads, d_head, d_model)
+        state[f"{at}.attn.b_O"] = block.attn.o.bias
+        state[f"{at}.attn.mask"] = torch.tril(torch.ones(CONFIG["n_ctx"], CONFIG["n_ctx"], dtype=torch.bool))
+        state[f"{at}.attn.IGNORE"] = torch.tensor(-1e5)
+        for name, norm in (("ln1", block.ln1), ("ln2", block.ln2)):
+            state |= {f"{at}.{name}.w": norm.weight, f"{at}.{name}.b": norm.bias}
+        state |= {f"{at}.mlp.W_in": block.mlp.fc_in.weight.T, f"{at}.mlp.b_in": block.mlp.fc_in.bias}
+        state |= {f"{at}.mlp.W_out": block.mlp.fc_out.weight.T, f"{at}.mlp.b_out": block.mlp.fc_out.bias}
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(OLD_CONFIG))
+    write_tokenizer(folder)
+    return folder
+
+
+@torch.inference_mode()
+def test_an_old_repository_predicts_as_its_model_did(old, tmp_path, plain):
+    bias = torch.randn(CONFIG["d_vocab"])
+    state = old_form(plain) | {"unembed.b_U": bias}
+    torch.save(state, old / "GELU_2L16W_final.pth")
+    subject = load_subject(fetch(old, tmp_path / "m", "transformer_lens"))
+    batch = some_batch()
+    torch.testing.assert_close(subject.bridge(batch.inputs), plain(batch.inputs) + bias)
+    site = "blocks.1.mlp.hook_post"
+    assert torch.equal(subject.output_weights(site), plain.layers[1].mlp.fc_out.weight.T)
+    losses = torch.nn.functional.cross_entropy(
+        (plain(batch.inputs) + bias).flatten(0, 1), batch.targets.flatten(), reduction="none"
+    )
+    torch.testing.assert_close(subject.evaluate(batch).losses.flatten(), losses)
+
+
+@torch.inference_mode()
+def test_folded_layer_norms_keep_the_unembedding_bias_of_an_old_repository(old, tmp_path, plain):
+    torch.save(old_form(plain) | {"unembed.b_U": torch.randn(CONFIG["d_vocab"])}, old / "final.pth")
+    folder = fetch(old, tmp_path / "m", "transformer_lens")
+    before = load_subject(folder).evaluate(some_batch()).losses
+    processing = {"fold_ln": True, "center_writing_weights": True, "center_unembed": True}
+    record_model(folder, "language", {"context_length": 12, "processing": processing}, {})
+    torch.testing.assert_close(load_subject(folder).evaluate(some_batch()).losses, before, rtol=1e-4, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_half_precision_and_a_missing_unembedding_bias_are_read(old, tmp_path, plain):
+    state = {name: tensor.half() for name, tensor in old_form(plain).items() if name != "unembed.b_U"}
+    torch.save(state, old / "final.pth")
+    subject = load_subject(fetch(old, tmp_path / "m", "transformer_lens"))
+    torch.testing.assert_close(subject.bridge(some_batch().inputs), plain(some_batch().inputs), rtol=1e-2, atol=3e-2)
+
+
+class Code:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))])
+def test_code_in_a_pickle_is_refused_and_not_run(old, tmp_path, plain, save):
+    trace = tmp_path / "trace"
+    save(old_form(plain) | {"code": Code(trace)}, old / "final.pth")
+    with pytest.raises(InputError, match="holds more than tensors or is damaged, and is not loaded"):
+        fetch(old, tmp_path / "m", "transformer_lens")
+    assert not trace.exists()
+    with (old / "final.pth").open("rb") as file:
+        torch.load(file, weights_only=False) if save is torch.save else pickle.load(file)
+    assert trace.exists(), "the pickle of this test does run code when it is let"
+
+
+def wrong_head_count(state: dict) -> dict:
+    return state | {"blocks.0.attn.W_Q": state["blocks.0.attn.W_Q"].reshape(4, 16, 4)}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (wrong_head_count, r"does not fit its config\.json: .*W_Q"),
+        (
+            lambda state: state | {"blocks.0.attn.rotary_sin": torch.zeros(2)},
+            r"does not fit its config\.json: .*rotary",
+        ),
+        (lambda state: {k: v for k, v in state.items() if "b_in" not in k}, r"does not fit its config\.json"),
+        (lambda state: state | {"step": 3}, "is no state dict"),
+        (lambda state: [1, 2], "is no state dict"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(old, tmp_path, plain, change, said):
+    torch.save(change(old_form(plain)), old / "final.pth")
+    with pytest.raises(InputError, match=f"(?s){said}"):
+        fetch(old, tmp_path / "m", "transformer_lens")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"d_mlp": None}, "lacks d_mlp; it is no TransformerLens config"),
+        ({"attn_only": True}, "only models with MLPs are studied"),
+        ({"act_fn": "mystery"}, "mystery"),
+    ],
+)
+def test_configs_of_other_models_are_refused(old, tmp_path, plain, change, said):
+    config = {name: value for name, value in (OLD_CONFIG | change).items() if value is not None}
+    (old / "config.json").write_text(json.dumps(config))
+    torch.save(old_form(plain), old / "final.pth")
+    with pytest.raises(InputError, match=said):
+        fetch(old, tmp_path / "m", "transformer_lens")
+
+
+def test_none_or_two_files_of_weights_are_refused(old, tmp_path):
+    with pytest.raises(InputError, match=r"must hold config\.json and one \*final\.pth; found config\.json, tok"):
+        fetch(old, tmp_path / "a", "transformer_lens")
+    for name in ("a_final.pth", "b_final.pth"):
+        torch.save({}, old / name)
+    with pytest.raises(InputError, match=r"one \*final\.pth; found a_final\.pth, b_final\.pth"):
+        fetch(old, tmp_path / "b", "transformer_lens")
+
+
+@pytest.mark.real
+@needs_real
+def test_tinystories_656k_has_its_known_loss_on_real_stories(tmp_path):
+    stories = [text.strip() for text in STORIES.read_text(encoding="utf-8").split("<|endoftext|>")][:40]
+    pq.write_table(pa.table({"text": stories, "split": ["eval"] * 40}), tmp_path / "d.parquet")
+    folder = fetch(REAL, tmp_path / "m")
+    settings = {"context_length": 512, "packing": "documents", "bos_token": "<|start_story|>", "mask_tokens": []}
+    record_model(folder, "language", settings | {"processing": {}}, {})
+    store = tmp_path / "tokens.zarr"
+    tokenize_corpus(tmp_path / "d.parquet", folder / "tokenizer.json", store, "eval", Tokenization(**settings), "")
+    subject, loss, count = load_subject(folder), 0.0, 0
+    for batch in TokenStore(store).batches(8):
+        loss += subject.evaluate(batch).losses.double().sum().item()
+        count += int(batch.scored.sum())
+    assert loss / count == pytest.approx(2.67, abs=0.02)
+    assert loss / sum(len(story.encode()) for story in stories) == pytest.approx(0.57, abs=0.005)
+    assert np.all(TokenStore(store).batch(0, 40).inputs[:, 0].numpy() == 1)

@@ -1,0 +1,173 @@
+"""What is checked of the world outside of params.yaml before any job starts."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from polysem.io.errors import InputError
+from polysem.params.study import load_study
+from polysem.workflow import preflight
+from polysem.workflow.content import content_digest
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def check(corpus: str = "{source: generated}", model: str = "{source: trained, corpus: c, sites: [SITE]}") -> None:
+    text = f"corpora: {{c: {corpus}}}\nmodels: {{m: {model.replace('SITE', 'blocks.0.mlp.hook_post')}}}\n"
+    Path("params.yaml").write_text(text)
+    preflight.check(load_study(Path("params.yaml")))
+
+
+def refused(*args: str, **kwargs: str) -> str:
+    with pytest.raises(InputError) as caught:
+        check(*args, **kwargs)
+    return str(caught.value)
+
+
+FILES = "{source: files, paths: [texts/*.txt]}"
+IMPORTED = "{source: transformers, repository: a/b, local_copy: copy, corpus: c, sites: [SITE]}"
+
+
+def write(content: bytes, name: str = "texts/a.txt") -> None:
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_bytes(content)
+
+
+def test_the_generated_corpus_and_a_good_file_pass():
+    check()
+    write("é\nЯ".encode())
+    check(FILES)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "texts/a.txt is empty"),
+        (b" \n\t \n", "holds nothing but white space"),
+        ("text\nna\u00efve".encode("latin-1"), "texts/a.txt is not UTF-8 (byte 7); convert it"),
+    ],
+)
+def test_a_file_without_text_is_refused(content, said):
+    write(content)
+    assert said in refused(FILES)
+
+
+def test_a_byte_that_is_no_utf8_behind_the_first_megabyte_is_found():
+    write(b"text \n" * 300_000 + b"\xff")
+    assert "is not UTF-8 (byte 1800000)" in refused(FILES)
+
+
+def test_a_missing_file_is_refused_with_its_pattern():
+    said = "corpora.c.paths: no file matches 'texts/*.txt'; paths start at the folder of the Snakefile"
+    assert refused(FILES) == said
+    assert "corpora.c.path: no file matches 'x.npz'" in refused("{source: images, images: mnist, path: x.npz}",
+        "{source: classifier, corpus: c}")  # fmt: skip
+    assert "local_copy: no file matches 'x'" in refused("{source: huggingface, dataset: a/b, local_copy: x}")
+
+
+def test_the_corpus_of_an_earlier_run_is_not_read_again_but_must_be_there():
+    write(b"")
+    write(b"made", "documents.parquet")
+    Path("results/corpora/c").mkdir(parents=True)
+    Path("documents.parquet").rename("results/corpora/c/documents.parquet")
+    check(FILES)
+
+
+def copy_of_model(**config: int) -> None:
+    write(json.dumps({"num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 16, **config}).encode(),
+        "copy/config.json")  # fmt: skip
+
+
+def test_a_local_copy_with_safetensors_passes():
+    copy_of_model()
+    write(b"weights", "copy/model.safetensors")
+    check(model=IMPORTED)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([], "local_copy: 'copy' is no folder"),
+        (["config.json"], "holds no weights; it needs model.safetensors"),
+        (["config.json", "pytorch_model.bin"], "holds only pickled weights (pytorch_model.bin), which can run code"),
+        (["model.safetensors"], "config.json cannot be read"),
+    ],
+)
+def test_a_local_copy_that_cannot_be_loaded_is_refused(files, said):
+    for name in files:
+        write(b"{}", f"copy/{name}")
+    assert said in refused(model=IMPORTED)
+
+
+def test_sites_of_a_local_copy_are_checked_against_its_config():
+    copy_of_model()
+    write(b"weights", "copy/model.safetensors")
+    said = refused(model=IMPORTED.replace("SITE", "blocks.1.mlp.hook_post"))
+    assert said.startswith("models.m.sites: the model has no site 'blocks.1.mlp.hook_post'; it has blocks.0.hook_res")
+    write(b'{"n_layers": 1, "d_model": 8}', "copy/config.json")
+    said = refused(model=IMPORTED.replace("transformers", "transformer_lens").replace("SITE", "blocks.4.hook_attn_out"))
+    assert "the model has no site 'blocks.4.hook_attn_out'" in said
+
+
+def test_stores_that_do_not_fit_on_the_disk_are_refused_and_stores_that_are_there_need_no_space():
+    huge = "{source: trained, corpus: c, sites: [SITE], activations: {train_tokens: 1000000000000, eval_tokens: 1}}"
+    said = refused(model=huge)
+    assert "the activation stores need up to 1,024,000.0 GB" in said
+    receipt = Path("results/activations/m/blocks.0.mlp.hook_post/train.json")
+    receipt.parent.mkdir(parents=True)
+    receipt.write_text("{}")
+    check(model=huge)
+
+
+def test_the_width_of_a_local_copy_counts_for_the_space():
+    copy_of_model(hidden_size=1000)
+    write(b"weights", "copy/model.safetensors")
+    activations = "activations: {train_tokens: 1000000000000, eval_tokens: 1, dtype: float32}"
+    for site, size in [("blocks.0.hook_mlp_out", "4,000,000.0"), ("blocks.0.mlp.hook_post", "64,000.0")]:
+        assert f"need up to {size} GB" in refused(model=IMPORTED.replace("[SITE]", f"[{site}], {activations}"))
+
+
+def test_outside_files_are_those_that_the_entry_is_read_from():
+    for name in ("a.txt", "b.txt", "c.md"):
+        write(b"text", f"texts/{name}")
+    check("{source: files, paths: texts/*.txt}")
+    study = load_study(Path("params.yaml"))
+    assert preflight.outside_files(study.corpora["c"]) == [Path("texts/a.txt"), Path("texts/b.txt")]
+    assert preflight.outside_files(study.models["m"]) == []
+
+
+def test_the_content_digest_follows_the_content_even_if_size_and_time_stay():
+    write(b"one", "a")
+    before = content_digest([Path("a")])
+    status = Path("a").stat()
+    Path("a").write_bytes(b"two")
+    os.utime("a", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert Path("a").stat().st_mtime_ns == status.st_mtime_ns
+    assert content_digest([Path("a")]) != before
+
+
+def test_the_content_digest_does_not_follow_dates_places_and_order():
+    write(b"one", "x/a")
+    write(b"two", "x/b")
+    before = content_digest([Path("x/a"), Path("x/b")])
+    os.utime("x/a", (0, 0))
+    assert content_digest([Path("x/b"), Path("x/a")]) == before
+    Path("x").rename("y")
+    assert content_digest([Path("y/a"), Path("y/b")]) == before
+    Path(".cache/digests.json").unlink()
+    assert content_digest([Path("y/a"), Path("y/b")]) == before
+
+
+def test_the_content_digest_follows_names_and_exchanged_contents():
+    write(b"one", "x/a")
+    write(b"two", "x/b")
+    before = content_digest([Path("x/a"), Path("x/b")])
+    Path("x/a").rename("x/c")
+    Path("x/b").rename("x/a")
+    Path("x/c").rename("x/b")
+    assert content_digest([Path("x/a"), Path("x/b")]) != before

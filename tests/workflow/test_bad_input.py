@@ -1,0 +1,99 @@
+"""Mistakes that are found before any job starts: one clear sentence each, no traceback, nothing touched."""
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+STORIES = "source: generated\n    train_documents: 1500\n    eval_documents: 300"
+TEXT = "source: files\n    paths: text/{}.txt"
+IMPORTED = """
+  local:
+    source: transformers
+    repository: someone/model
+    local_copy: folder
+    corpus: stories
+    sites: [blocks.0.mlp.hook_post]
+
+saes:"""
+
+
+FIRST_LAYER, EIGHTH_LAYER = "blocks.0.mlp.hook_post", "blocks.7.mlp.hook_post"
+MISTAKES = {
+    "unknown key": ("k: 8", "k: 8\n    expandion: 4", ["saes.topk-x4.expandion", "did you mean 'expansion'"]),
+    "unknown architecture": (
+        "architecture: topk",
+        "architecture: topc",
+        ["architecture is 'topc'", "did you mean 'topk'"],
+    ),
+    "text for a number": ("k: 8", "k: many", ["saes.topk-x4.k", "'many'"]),
+    "list for entries": ("saes:", "saes:\n  - l1", ["params.yaml"]),
+    "site that the model lacks": (
+        FIRST_LAYER,
+        EIGHTH_LAYER,
+        ["models.stories-1l", "no site", EIGHTH_LAYER, FIRST_LAYER],
+    ),
+    "name with a slash": ("  stories-1l:", "  stories/1l:", ["'stories/1l'", "letters"]),
+    "name that climbs": ("  l1-x4:", "  ../l1:", ["'../l1'", "letters"]),
+    "unknown corpus": ("corpus: digits", "corpus: digit", ["models.digits.corpus", "did you mean 'digits'"]),
+    "equal points": ("k: 8", "k: [8, 8]", ["saes.topk-x4", "same point of the grid"]),
+    "equal points, spelled apart": ("l1: 0.5", "l1: [3e-4, 0.0003]", ["saes.l1-x4", "same point of the grid"]),
+    "too few tokens": ("batch_size: 256\n\n", "batch_size: 9000\n\n", ["batch_size = 9000", "8192"]),
+    "no disk space": ("train_tokens: 8192", "train_tokens: 900000000000", ["GB", "free"]),
+    "missing file": (STORIES, TEXT.format("none"), ["corpora.stories.paths", "text/none.txt"]),
+    "empty file": (STORIES, TEXT.format("empty"), ["corpora.stories.paths", "text/empty.txt is empty"]),
+    "no UTF-8": (STORIES, TEXT.format("latin"), ["corpora.stories.paths", "text/latin.txt", "UTF-8"]),
+    "no document": (STORIES, TEXT.format("blank"), ["corpora.stories.paths", "text/blank.txt", "no document"]),
+    "pickled weights": ("\nsaes:", IMPORTED, ["models.local.local_copy", "pickled", "model.safetensors"]),
+}
+"""What is replaced, by what, and the words of the message."""
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_the_params_file_is_explained(blank, mistake):
+    old, new, words = MISTAKES[mistake]
+    (blank / "text").mkdir()
+    (blank / "text/empty.txt").touch()
+    (blank / "text/latin.txt").write_bytes("caf\u00e9".encode("latin-1"))
+    (blank / "text/blank.txt").write_text(" \n\n")
+    (blank / "folder").mkdir()
+    (blank / "folder/pytorch_model.bin").write_bytes(b"pickle")
+    (blank / "folder/config.json").write_text('{"num_hidden_layers": 1}')
+    text = (blank / "params.yaml").read_text()
+    assert old in text
+    (blank / "params.yaml").write_text(text.replace(old, new, 1))
+    refuse(blank, words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--config", "seed=1"], ["--config is not supported", "params.yaml"]),
+        (["--configfile", "presets/quick.yaml", "params.yaml"], ["one --configfile"]),
+    ],
+    ids=["config", "two-files"],
+)
+def test_another_way_to_give_params_is_refused(blank, arguments, words):
+    refuse(blank, words, *arguments)
+
+
+def refuse(blank, words, *arguments):
+    message = blank.snakemake("--dry-run", *arguments, fails=True)
+    flat = " ".join(message.split())
+    assert all(word in flat for word in words), message
+    assert "Traceback" not in message
+    assert not (blank / "results").exists()
+
+
+def test_a_mistake_loses_nothing_that_was_made(repository):
+    before, records = repository.digests(), repository.digests(".snakemake/metadata")
+    repository.edit("params.yaml", "k: 8", "q: 8")
+    with repository.executed() as ran:
+        assert "saes.topk-x4.q" in repository.snakemake(fails=True)
+    assert not ran
+    assert repository.digests() == before
+    assert repository.digests(".snakemake/metadata") == records
+
+
+def test_a_preset_is_taken_instead_of_the_params_file(blank):
+    (blank / "params.yaml").write_text("nothing: here\n")
+    assert "Traceback" not in blank.snakemake("--dry-run", "--configfile", "presets/quick.yaml")

@@ -1,0 +1,162 @@
+"""What would run after a change to a finished study: exactly what depends on it."""
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+COLLECTING = ["collect_metrics", "collect_plots", "write_report"]
+TOPK = [f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_*", "fit_rank_frequency", "draw_figures")]
+L1 = [pattern.replace("topk", "l1") for pattern in TOPK]
+TRAINER = "src/polysem/saes/trainer.py"
+
+
+def behind_model(model):
+    """All jobs but those that make the model's text and weights."""
+    return [f"{rule}/{model}*" for rule in ("extract_*", "train_sae", "measure_*", "fit_*", "draw_*")] + COLLECTING
+
+
+def test_a_second_run_does_nothing(repository):
+    before = repository.digests()
+    with repository.executed() as ran:
+        assert "Nothing to be done" in repository.snakemake()
+    assert not ran
+    assert repository.digests() == before
+
+
+def test_touching_every_source_does_nothing(repository):
+    for file in repository.git("ls-files").splitlines():
+        os.utime(repository / file)
+    assert repository.plan().pending == set()
+
+
+def test_the_dates_of_artifacts_do_nothing(repository):
+    """A checkout writes files in any order."""
+    for number, file in enumerate(sorted((repository / "results").rglob("*"))):
+        os.utime(file, (1_500_000_000 + number * 7919 % 10_007,) * 2)
+    assert repository.plan().pending == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    def advance(self)", "    # What a batch teaches.\n    def advance(self)"),
+        ('"""Training of a sparse autoencoder, one step at a time."""', '"""Another docstring."""'),
+        ("progress = self.step / self.steps\n", "progress = (\n            self.step / self.steps\n        )\n"),
+    ],
+    ids=["comment", "docstring", "layout"],
+)
+def test_a_comment_a_docstring_or_layout_in_the_trainer_retrains_nothing(repository, old, new):
+    repository.edit(TRAINER, old, new)
+    assert repository.plan().pending == set()
+
+
+def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(repository):
+    repository.edit(TRAINER, "SAMPLE = 16_384", "SAMPLE = 16_000")
+    plan = repository.plan()
+    assert plan.pending == plan.matching(*TOPK, *L1, *COLLECTING)
+
+
+@pytest.mark.parametrize(
+    ("module", "patterns"),
+    [
+        ("io/order", ["train_model/*", "train_classifier/*", "record_model/*", *behind_model("")]),
+        ("saes/architectures/topk", [*TOPK, *COLLECTING]),
+        ("params/recipes/relu", [*L1, *COLLECTING]),
+        ("tables/measure_fidelity", ["measure_fidelity/*", "collect_metrics", "write_report"]),
+        ("figures/decoder_power", ["draw_figures/*", "write_report"]),
+        ("figures/theme", ["draw_figures/*", "write_report"]),
+        ("report/gallery", ["write_report"]),
+        ("corpora/stories/cast", ["*stories*", *COLLECTING]),
+    ],
+)
+def test_a_real_edit_of_an_imported_module_reruns_exactly_its_dependants(repository, module, patterns):
+    with (repository / f"src/polysem/{module}.py").open("a") as file:
+        file.write("\nADDED = True\n")
+    plan = repository.plan()
+    assert plan.pending == plan.matching(*patterns)
+
+
+def test_an_edit_of_the_workflow_helpers_reruns_nothing(repository):
+    with (repository / "src/polysem/workflow/artifacts.py").open("a") as file:
+        file.write("\nADDED = True\n")
+    assert repository.plan().pending == set()
+
+
+def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
+    with (repository / "src/polysem/report/page.css").open("a") as file:
+        file.write("body { color: black }\n")
+    assert repository.plan().pending == {"write_report"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "patterns"),
+    [
+        ("k: 8", "k: 6", [*TOPK, *COLLECTING]),
+        ("l1: 0.5", "l1: 0.25", [*L1, *COLLECTING]),
+        ("tokens: 60000", "tokens: 62000", ["train_model/*", "record_model/stories-1l", *behind_model("stories-1l")]),
+        ("hidden: [32]", "hidden: [16]", ["train_classifier/*", "record_model/digits", *behind_model("digits")]),
+        (
+            "eval_tokens: 4096",
+            "eval_tokens: 2048",
+            [
+                "extract_activations/stories-1l/*/eval",
+                *(f"{rule}/stories-1l/*" for rule in ("measure_*", "fit_*", "draw_*")),
+                *COLLECTING,
+            ],
+        ),
+        ("eval_documents: 300", "eval_documents: 299", ["*stories*", *COLLECTING]),
+        ("fidelity_tokens: 2048", "fidelity_tokens: 1024", ["measure_fidelity/*", "collect_metrics", "write_report"]),
+        ("analysis:", "analysis:\n  head_ranks: 900", ["fit_*", "draw_*", *COLLECTING]),
+        ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_*", "collect_metrics", "write_report"]),
+    ],
+    ids=lambda value: None if isinstance(value, list) else value.replace("\n", ""),
+)
+def test_a_changed_param_reruns_exactly_its_dependants(repository, old, new, patterns):
+    repository.edit("params.yaml", old, new)
+    plan = repository.plan()
+    assert plan.pending == plan.matching(*patterns)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "patterns"),
+    [
+        ("k: 8", "k: 8\n    warmup: 0.2\n    decay: 0.05", [*TOPK, *COLLECTING]),
+        ("analysis:", "analysis:\n  one_sparse: 0.1\n  next_nine: 0.35", ["draw_*", "collect_metrics", "write_report"]),
+        ("layers: 1, d_model: 32, heads: 2", "layers: 2, d_model: 32, heads: 1", None),
+    ],
+    ids=["of-a-recipe", "of-the-analysis", "of-an-architecture"],
+)
+def test_two_params_that_swap_values_are_noticed(repository, old, new, patterns):
+    """The defaults are warmup 0.05, decay 0.2, one_sparse 0.35, next_nine 0.1."""
+    patterns = patterns or ["train_model/*", "record_model/stories-1l", *behind_model("stories-1l")]
+    repository.edit("params.yaml", old, new)
+    plan = repository.plan()
+    assert plan.pending == plan.matching(*patterns)
+
+
+def test_a_default_that_is_written_out_reruns_nothing(repository):
+    repository.edit("params.yaml", "k: 8", "k: 8\n    warmup: 0.05\n    decay: 0.2")
+    assert repository.plan().pending == set()
+
+
+def test_adding_a_model_runs_only_its_jobs(repository):
+    model = "  digits-wide:\n    source: classifier\n    corpus: digits\n    hidden: [48]\n\nsaes:"
+    repository.edit("params.yaml", "\nsaes:", model)
+    plan = repository.plan()
+    assert plan.pending == plan.matching("*/digits-wide*", *COLLECTING)
+
+
+def test_removing_a_recipe_runs_only_what_collects(repository):
+    text = (repository / "params.yaml").read_text()
+    start, end = text.index("  topk-x4:"), text.index("analysis:")
+    (repository / "params.yaml").write_text(text[:start] + text[end:])
+    assert repository.plan().pending == set(COLLECTING)
+
+
+def test_a_deleted_artifact_is_made_again_with_what_hangs_on_it(repository):
+    (repository / "results/saes/digits/layers.0.hook_post/topk-x4/sae_weights.safetensors").unlink()
+    digits = [pattern.replace("/*/", "/digits/*/") for pattern in TOPK]
+    plan = repository.plan()
+    assert plan.pending == plan.matching(*digits, *COLLECTING)
