@@ -16,7 +16,10 @@ def test_the_generated_file_is_in_step_with_the_schema(file, text):
     assert written == text(), f"{file} is out of date; run: python -m polysem.params.reference"
 
 
-@pytest.mark.parametrize("file", ["params.yaml", *(f"presets/{path.name}" for path in (ROOT / "presets").glob("*.yaml"))])
+PARAMS_FILES = ["params.yaml", *(f"presets/{path.name}" for path in sorted((ROOT / "presets").glob("*.yaml")))]
+
+
+@pytest.mark.parametrize("file", PARAMS_FILES)
 def test_the_editors_schema_accepts_every_params_file_of_the_repository(file):
     jsonschema.validate(read_yaml(ROOT / file).plain(), json.loads(schema_text()))
 

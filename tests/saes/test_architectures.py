@@ -5,6 +5,7 @@ from importlib import import_module
 import pytest
 import torch
 import torch.nn.functional as F
+from directions import random_directions, sparse_sums
 
 from polysem.activations.rows import ActivationRows
 from polysem.params.study import kinds, section_class
@@ -12,7 +13,6 @@ from polysem.saes import gradients as engine
 from polysem.saes.gradients import active_entries, gradients
 from polysem.saes.sae import SAE, load_sae, save_sae
 from polysem.saes.trainer import Trainer
-from tests.saes.conftest import random_directions, sparse_sums
 
 KEYS = {"relu": {"l1": 0.3}, "topk": {"k": 3}}
 ARCHITECTURES = kinds("saes")

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from directions import random_directions, sparse_sums
 from safetensors.torch import load_file, save_file
 
 from polysem.io.errors import InputError
@@ -15,7 +16,6 @@ from polysem.io.tables import read_table
 from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import load_sae
 from polysem.saes.train_sae import train_sae
-from tests.saes.conftest import random_directions, sparse_sums
 
 RECIPE = {"architecture": "relu", "l1": 0.2, "expansion": 2, "tokens": 20_000, "batch_size": 100}
 

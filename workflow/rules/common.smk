@@ -46,7 +46,7 @@ DEVICE = "--device cuda" if GPU else "--device cpu"
 shell.executable("bash")
 shell.prefix(
     "set -euo pipefail; "
-    f"export PATH='{Path(sys.executable).parent}':$PATH PYTHONPATH='{SOURCES}' POLYSEM_SUPERVISED=1 "
+    f"export PATH='{Path(sys.executable).parent}':$PATH PYTHONPATH='{SOURCES}' POLYSEM_SUPERVISED=$PPID "
     "PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false "
     "MPLBACKEND=agg CUBLAS_WORKSPACE_CONFIG=:4096:8 HF_HUB_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1; exec "
 )

@@ -37,7 +37,7 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         sys.exit(f"error: {problems}")
-    except InputError as error:
+    except (InputError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
 
 

@@ -38,7 +38,7 @@ def train_sae(activations: Path, output: Path, architecture: str, params: dict[s
         )
     trainer = Trainer(kind, recipe, rows)
     history = History(trainer.steps, recipe.batch_size)
-    checkpoint = Checkpoint("train_sae", params, rows.receipt, code)
+    checkpoint = Checkpoint("train_sae", str(output), params, rows.receipt, code)
     if state := checkpoint.load():
         trainer.load_state(state["trainer"])
         history.load_state(state["history"])

@@ -3,8 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-
-from polysem.io.atomic import write_text
+from tempfile import NamedTemporaryFile
 
 MEMORY = Path(".cache/digests.json")
 
@@ -22,7 +21,10 @@ def content_digest(files: list[Path]) -> str:
                 memory[key] = hashlib.file_digest(stream, "sha256").hexdigest()
         digest.update(f"{file.name}\0{memory[key]}\0".encode())
     if len(memory) > known:
-        write_text(MEMORY, json.dumps(memory, indent=1))
+        MEMORY.parent.mkdir(exist_ok=True)
+        with NamedTemporaryFile("w", dir=MEMORY.parent, delete=False) as file:  # another dry run may do the same now
+            file.write(json.dumps(memory, indent=1))
+        Path(file.name).replace(MEMORY)
     return digest.hexdigest()[:16]
 
 

@@ -86,7 +86,7 @@ def _check_text(where: str, key: str, file: Path) -> None:
     seen = False
     for start, piece in _pieces(file):
         try:
-            seen = seen or bool(piece.decode("utf-8").strip())
+            seen = bool(piece.decode("utf-8").strip()) or seen
         except UnicodeDecodeError as error:
             raise InputError(
                 f"{where}.{key}: {file} is not UTF-8 (byte {start + error.start}); convert it, for example with iconv"
