@@ -90,8 +90,8 @@ rule train_model:
         "logs/train_model/{model}.tsv"
     wildcard_constraints:
         model=names(models_of("trained")),
-    threads: lambda wildcards: study.models[wildcards.model].training.threads
     priority: 10
+    threads: lambda wildcards: study.models[wildcards.model].training.threads
     params:
         code=code_digest("polysem.models.train_model"),
         spec=lambda wildcards: spec(

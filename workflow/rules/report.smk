@@ -16,7 +16,9 @@ rule write_report:
         "logs/write_report.tsv"
     params:
         code=code_digest("polysem.report.write_report", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
-        page=lambda wildcards: file_digest("src/polysem/report/page.html.j2", "src/polysem/report/page.css", "src/polysem/report/page.js"),
+        page=lambda wildcards: file_digest(
+            "src/polysem/report/page.html.j2", "src/polysem/report/page.css", "src/polysem/report/page.js"
+        ),
         spec=spec_file(
             params=study.values(),
             expected=[figure.removeprefix("results/figures/") for figure in artifacts.figures(study)],

@@ -12,8 +12,8 @@ rule train_sae:
         "logs/train_sae/{model}/{site}/{sae}.log",
     benchmark:
         "logs/train_sae/{model}/{site}/{sae}.tsv"
-    threads: lambda wildcards: study.saes[wildcards.sae].recipe.threads
     priority: 5
+    threads: lambda wildcards: study.saes[wildcards.sae].recipe.threads
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.train_sae", f"polysem.saes.architectures.{study.saes[wildcards.sae].recipe.architecture}"

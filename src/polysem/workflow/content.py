@@ -22,9 +22,9 @@ def content_digest(files: list[Path]) -> str:
         digest.update(f"{file.name}\0{memory[key]}\0".encode())
     if len(memory) > known:
         MEMORY.parent.mkdir(exist_ok=True)
-        with NamedTemporaryFile("w", dir=MEMORY.parent, delete=False) as file:  # another dry run may do the same now
-            file.write(json.dumps(memory, indent=1))
-        Path(file.name).replace(MEMORY)
+        with NamedTemporaryFile("w", dir=MEMORY.parent, delete=False) as fresh:  # another dry run may do the same now
+            fresh.write(json.dumps(memory, indent=1))
+        Path(fresh.name).replace(MEMORY)
     return digest.hexdigest()[:16]
 
 
