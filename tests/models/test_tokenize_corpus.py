@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 import polysem
 from polysem.corpora.make_corpus import make_corpus
 from polysem.io.errors import InputError
-from polysem.io.stores import open_store, read_array, read_receipt, receipt_path
+from polysem.io.stores import create_array, open_store, read_array, read_receipt, receipt_path, written_store
 from polysem.models.batches import TokenStore
 from polysem.models.tokenize_corpus import BITS, Tokenization, tag_bits, tokenize_corpus
 from polysem.models.tokenizer import load_tokenizer, token_id
@@ -88,8 +88,11 @@ def test_batches_of_any_size_bring_all_sequences_in_order(tokenized, corpus, siz
     assert [len(batch.inputs) for batch in batches[:-1]] == [size] * (len(batches) - 1)
     whole = store.batch(7, 2400)
     for name in ("inputs", "targets", "scored", "counted"):
-        joined = np.concatenate([getattr(batch, name) for batch in batches])
-        np.testing.assert_array_equal(joined, getattr(whole, name))
+        wide = getattr(whole, name)
+        parts = [
+            np.pad(part, ((0, 0), (0, wide.shape[1] - part.shape[1]))) for part in (getattr(b, name) for b in batches)
+        ]
+        np.testing.assert_array_equal(np.concatenate(parts), wide)
 
 
 def test_more_sequences_than_a_chunk_are_all_kept(tokenized, corpus):
@@ -272,3 +275,18 @@ def test_a_trimmed_blank_at_the_end_of_a_text_is_no_error():
 def test_tags_of_a_corpus_without_any_are_left_out(tokenized, corpus):
     assert "tags" not in open_store(tokenized(corpus(["ab"])))
     assert "tags" not in open_store(tokenized(corpus(["ab"], tags=[[]])))
+
+
+def test_batches_leave_out_the_padding_that_no_sequence_of_theirs_uses(tmp_path):
+    ids = np.array([[1, 2, 3, 0, 0, 0], [1, 2, 0, 0, 0, 0], [1, 2, 3, 4, 5, 0]], np.int32)
+    length = np.array([3, 2, 5], np.int32)
+    counted = (np.arange(6) < length[:, None]) & (np.arange(6) > 0)
+    with written_store(tmp_path / "eval.zarr", attributes={}, params={}, code="", device="cpu") as group:
+        create_array(group, "ids", ids.shape, "int32", ("sequence", "position"), compressed=True)[:] = ids
+        create_array(group, "length", length.shape, "int32", ("sequence",), compressed=True)[:] = length
+        create_array(group, "counted", counted.shape, "bool", ("sequence", "position"), compressed=True)[:] = counted
+    first, second = TokenStore(tmp_path / "eval.zarr").batches(2)
+    assert first.inputs.tolist() == [[1, 2, 3], [1, 2, 0]]
+    assert second.inputs.tolist() == [[1, 2, 3, 4, 5]]
+    assert second.scored.tolist() == [[True, True, True, True, False]]
+    assert int(first.counted.sum() + second.counted.sum()) == counted.sum()

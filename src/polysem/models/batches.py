@@ -29,13 +29,16 @@ class TokenStore:
         return self._text(start, stop) if self.is_text else self._images(start, stop)
 
     def batches(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
-        """All sequences in their order, `size` at a time; about a chunk of the store is read at once."""
+        """All sequences in their order, `size` at a time; about a chunk of the store is read at once.
+
+        Positions behind the last one that any sequence of a batch uses are cut off: padding costs as much as text.
+        """
         stop = self.sequences if stop is None else min(stop, self.sequences)
         together = max(1, ROWS_PER_CHUNK // size) * size
         for first in range(start, stop, together):
             several = self.batch(first, min(first + together, stop))
             for offset in range(0, len(several.targets), size):
-                yield several.part(offset, offset + size)
+                yield several.part(offset, offset + size).without_padding()
 
     def _read(self, name: str, start: int, stop: int) -> Tensor:
         return torch.from_numpy(read_array(self._group, name)[start:stop])

@@ -29,6 +29,15 @@ class Batch:
         values = (self.inputs, self.targets, self.scored, self.counted)
         return Batch(*(value[start:stop] for value in values))
 
+    def without_padding(self) -> "Batch":
+        """The same without the positions at the end that neither count nor are scored in any sequence."""
+        used = torch.nonzero((self.counted | self.scored).any(dim=0))
+        width = int(used[-1]) + 1 if len(used) else 1
+        if width == self.targets.shape[1]:
+            return self
+        values = (self.inputs, self.targets, self.scored, self.counted)
+        return Batch(*(value[:, :width] for value in values))
+
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
         return Batch(*(value.to(device) for value in (self.inputs, self.targets, self.scored, self.counted)))
