@@ -24,6 +24,6 @@ class Analysis(Section):
     """Ranks below this are the head of the rank-frequency plot (S0.F2)."""
     baseline_seed: Seed = 0
     """Seed of random baselines."""
-    fidelity_tokens: Tokens = 32_768
+    fidelity_tokens: Tokens = 16_384
     """Eval tokens on which the model is run with activations replaced (S0.T1, S2.T1), at most those of the eval
     store."""
