@@ -30,7 +30,6 @@ def train_sae(activations: Path, output: Path, architecture: str, params: dict[s
     recipe = kind.Recipe.model_validate(params)
     torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory that it has not written
     rows = ActivationRows(activations)
     if rows.length < recipe.batch_size:
         raise InputError(
