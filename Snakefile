@@ -22,4 +22,5 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        artifacts.everything(study),
+        artifacts.ends(study),
+        guard.deleted(artifacts.recorded(study)),

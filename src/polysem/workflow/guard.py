@@ -37,6 +37,14 @@ def require_records(artifacts: Iterable[str], state: Path = STATE) -> None:
         )
 
 
+def deleted(artifacts: Iterable[str], state: Path = STATE) -> list[str]:
+    """Artifacts that were made once, by their records, and are gone.
+
+    Snakemake does not miss an intermediate file as long as what follows from it is there, unless it is asked for.
+    """
+    return [path for path in artifacts if not Path(path).exists() and _record(state / "metadata", path)]
+
+
 def _record(folder: Path, artifact: str) -> bool:
     """Whether Snakemake's folder of records has one for the artifact; it names them as its file persistence does."""
     encoded = urlsafe_b64encode(artifact.encode()).decode()
