@@ -5,15 +5,24 @@ from pathlib import Path
 
 from polysem.io.errors import InputError
 from polysem.io.network import network_errors
+from polysem.params.base import Section
+
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+"""How weights are called that can run code when they are read."""
 
 
-@dataclass(frozen=True)
-class Repository:
+class Repository(Section):
     """A model repository as the params name it."""
 
     repository: str
-    revision: str
-    local_copy: str | None
+    revision: str = "main"
+    local_copy: str | None = None
+    tokenizer: str | None = None
+
+    @property
+    def where(self) -> str:
+        """What an error calls it."""
+        return self.local_copy or self.repository
 
 
 @dataclass(frozen=True)

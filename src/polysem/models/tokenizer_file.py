@@ -20,5 +20,5 @@ def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
     local = Path(tokenizer).expanduser()
     if local.is_file():
         return local
-    other = snapshot(Repository(tokenizer, "main", None), [TOKENIZER])
+    other = snapshot(Repository(repository=tokenizer), [TOKENIZER])
     return tokenizer_file(other, None, tokenizer)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from polysem.io.errors import InputError
+from polysem.models.hub import PICKLED
 from polysem.params.base import CorpusSection, ModelSection
 from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
@@ -23,7 +24,6 @@ from polysem.workflow import artifacts
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
 DECODED_BYTES = 64 << 20
 """Text files are decoded up to here before the run; the step that reads them checks the rest."""
-PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def check(study: Study) -> None:

@@ -20,18 +20,8 @@ from polysem.models.hub import Repository, snapshot
 from polysem.models.native import save_native
 from polysem.models.record import CONFIG, TOKENIZER
 from polysem.models.tokenizer_file import tokenizer_file
-from polysem.params.base import Section
 
 NEEDED = ("d_model", "n_layers", "d_mlp", "d_head", "n_heads", "n_ctx", "d_vocab", "act_fn")
-
-
-class Params(Section):
-    """The keys that say which files."""
-
-    repository: str
-    revision: str
-    local_copy: str | None
-    tokenizer: str | None
 
 
 def fetch(params: dict[str, Any], folder: Path) -> str | None:
@@ -39,9 +29,9 @@ def fetch(params: dict[str, Any], folder: Path) -> str | None:
 
     InputError if config or weights are missing or are no TransformerLens ones.
     """
-    keys = Params.model_validate(params)
-    where = keys.local_copy or keys.repository
-    source = snapshot(Repository(keys.repository, keys.revision, keys.local_copy), [CONFIG, "*final.pth", TOKENIZER])
+    keys = Repository.model_validate(params)
+    where = keys.where
+    source = snapshot(keys, [CONFIG, "*final.pth", TOKENIZER])
     names = source.names()
     weights = [name for name in names if name.endswith("final.pth")]
     if CONFIG not in names or len(weights) != 1:

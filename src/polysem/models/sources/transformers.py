@@ -11,22 +11,11 @@ from torch import Tensor
 
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
-from polysem.models.hub import Repository, Snapshot, snapshot
+from polysem.models.hub import PICKLED, Repository, Snapshot, snapshot
 from polysem.models.record import CONFIG, TOKENIZER, WEIGHTS
 from polysem.models.tokenizer_file import tokenizer_file
-from polysem.params.base import Section
 
 SHARDS = "model.safetensors.index.json"
-PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-
-
-class Params(Section):
-    """The keys that say which files."""
-
-    repository: str
-    revision: str
-    local_copy: str | None
-    tokenizer: str | None
 
 
 def fetch(params: dict[str, Any], folder: Path) -> str | None:
@@ -34,26 +23,22 @@ def fetch(params: dict[str, Any], folder: Path) -> str | None:
 
     InputError if the repository has no config, no tokenizer, or its weights only as pickles, which may run code.
     """
-    keys = Params.model_validate(params)
+    keys = Repository.model_validate(params)
     source = snapshot(
-        Repository(keys.repository, keys.revision, keys.local_copy),
+        keys,
         [CONFIG, TOKENIZER, WEIGHTS, SHARDS, "model-*.safetensors"],
     )
     if CONFIG not in source.names():
-        raise InputError(f"{_where(keys)} has no {CONFIG}; a transformers model has one")
+        raise InputError(f"{keys.where} has no {CONFIG}; a transformers model has one")
     config = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))
     if "auto_map" in config:
-        raise InputError(f"{_where(keys)} needs its own code to load (auto_map in {CONFIG}), which is never run")
+        raise InputError(f"{keys.where} needs its own code to load (auto_map in {CONFIG}), which is never run")
     with written(folder / WEIGHTS) as partial:
-        _copy_weights(source, partial, _where(keys))
+        _copy_weights(source, partial, keys.where)
     with written(folder / TOKENIZER) as partial:
-        shutil.copyfile(tokenizer_file(source, keys.tokenizer, _where(keys)), partial)
+        shutil.copyfile(tokenizer_file(source, keys.tokenizer, keys.where), partial)
     write_json(folder / CONFIG, config)
     return source.commit
-
-
-def _where(keys: Params) -> str:
-    return keys.local_copy or keys.repository
 
 
 def _copy_weights(source: Snapshot, target: Path, where: str) -> None:
