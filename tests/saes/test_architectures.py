@@ -96,7 +96,7 @@ def test_a_saved_sae_loads_to_the_same_features_and_reconstructions(architecture
     weights = random_weights(40, 16, torch.float32)
     W_enc = weights["W_enc"].T.contiguous()
     sae = SAE(W_enc, weights["b_enc"], weights["W_dec"], weights["b_dec"], kind.activation(recipe))
-    save_sae(sae, tmp_path, kind.config(recipe), {}, torch.rand(40))
+    save_sae(sae, tmp_path, {}, torch.rand(40))
     loaded = load_sae(tmp_path, 16)
     x = torch.randn(50, 16)
     assert torch.equal(loaded.encode(x), sae.encode(x))

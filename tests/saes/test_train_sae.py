@@ -137,7 +137,7 @@ def test_a_truncated_file_is_refused(sae_folder, file):
 def test_an_unknown_architecture_is_refused(sae_folder):
     config = json.loads((sae_folder / "cfg.json").read_text()) | {"architecture": "gtd"}
     (sae_folder / "cfg.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="'gtd' is none of standard, topk"):
+    with pytest.raises(InputError, match="'gtd' is none of gated, jumprelu, standard, topk"):
         load_sae(sae_folder, 8)
 
 

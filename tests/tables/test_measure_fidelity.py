@@ -30,6 +30,9 @@ class Constant:
     def decode(self, f):
         return self.value.expand(*f.shape[:-1], -1)
 
+    def reconstruct(self, x, f):
+        return self.decode(f)
+
     def decoder(self):
         return self.value[None]
 

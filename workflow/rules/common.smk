@@ -135,8 +135,8 @@ def dictionary_modules(wildcards):
     """The modules that a step finds by name to encode and decode with a dictionary."""
     if wildcards.dictionary == NEURONS:
         return ["polysem.saes.dictionary"]
-    architecture = study.saes[wildcards.dictionary].recipe.architecture
-    return ["polysem.saes.sae", f"polysem.saes.architectures.{architecture}"]
+    function = study.saes[wildcards.dictionary].recipe.saved_as
+    return ["polysem.saes.sae", f"polysem.saes.activation_functions.{function}"]
 
 
 THRESHOLDS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine")

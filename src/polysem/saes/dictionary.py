@@ -25,7 +25,12 @@ class Dictionary(Protocol):
         """Activations of all features."""
 
     def decode(self, f: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch neuron"]:
-        """Reconstruction from feature activations."""
+        """Sum of the directions of the features, weighted by their activations, and the decoder's bias."""
+
+    def reconstruct(
+        self, x: Float[Tensor, "*batch neuron"], f: Float[Tensor, "*batch feature"]
+    ) -> Float[Tensor, "*batch neuron"]:
+        """Reconstruction of x from its features."""
 
     def decoder(self) -> Float[Tensor, "feature neuron"]:
         """Direction of each feature."""
@@ -43,6 +48,12 @@ class Neurons:
         return x
 
     def decode(self, f: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch neuron"]:
+        """The activations themselves."""
+        return f
+
+    def reconstruct(
+        self, x: Float[Tensor, "*batch neuron"], f: Float[Tensor, "*batch neuron"]
+    ) -> Float[Tensor, "*batch neuron"]:
         """The activations themselves."""
         return f
 

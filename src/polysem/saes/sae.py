@@ -1,11 +1,12 @@
 """Sparse autoencoders, in memory and in their SAELens 6 folder (document S1, "Autoencoder")."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from pkgutil import iter_modules
+from typing import Any, ClassVar, Protocol, Self
 
 import torch
 from jaxtyping import Float
@@ -15,28 +16,53 @@ from torch import Tensor
 
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
+from polysem.saes import activation_functions
 
 CONFIG = "cfg.json"
 WEIGHTS = "sae_weights.safetensors"
 SPARSITY = "sparsity.safetensors"
-ARCHITECTURES = {"standard": "relu", "topk": "topk"}
-"""SAELens's names of architectures, and the modules that know them."""
-
-Activation = Callable[[Float[Tensor, "*batch feature"]], Float[Tensor, "*batch feature"]]
+NORMALIZATIONS = ("none", "layer_norm", "constant_norm_rescale")
+"""What is done to each activation vector before an SAE sees it; every trained SAE has its scale folded in: none."""
 
 
-@dataclass
+class ActivationFunction(Protocol):
+    """From pre-activations to features; a module per function in `polysem.saes.activation_functions`."""
+
+    bias: ClassVar[str]
+    """Name under which the encoder's bias is saved."""
+    tensor_names: ClassVar[tuple[str, ...]]
+    """Names of its own saved tensors, each of shape [feature]."""
+
+    def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
+        """Features of pre-activations."""
+
+    def config(self) -> dict[str, Any]:
+        """Its entries in `cfg.json`: SAELens's name of the architecture and what goes with it."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its own tensors, by the names in `tensor_names`."""
+
+    def scaled(self, factor: float) -> Self:
+        """The function g with g(factor · pre) = factor · f(pre)."""
+
+    @classmethod
+    def from_saved(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """The function of a saved SAE; `tensors` hold its own and the bias. InputError if the config does not do."""
+
+
+@dataclass(frozen=True)
 class SAE:
-    """f = activation((x − b_dec) W_enc + b_enc),  x̂ = f W_dec + b_dec.
+    """f = activation((x − b_dec) W_enc + b_enc),  x̂ = f W_dec + b_dec, on activations as `normalization` makes them.
 
     Shapes as in SAELens: `W_enc` [neuron, feature], `b_enc` [feature], `W_dec` [feature, neuron], `b_dec` [neuron].
     """
 
-    W_enc: Tensor
-    b_enc: Tensor
-    W_dec: Tensor
-    b_dec: Tensor
-    activation: Activation
+    W_enc: Float[Tensor, "neuron feature"]
+    b_enc: Float[Tensor, " feature"]
+    W_dec: Float[Tensor, "feature neuron"]
+    b_dec: Float[Tensor, " neuron"]
+    activation: ActivationFunction
+    normalization: str = "none"
 
     @property
     def inputs(self) -> int:
@@ -49,44 +75,68 @@ class SAE:
         return self.W_enc.shape[1]
 
     def tensors(self) -> dict[str, Tensor]:
-        """The trainable tensors by name."""
-        return {"W_enc": self.W_enc, "b_enc": self.b_enc, "W_dec": self.W_dec, "b_dec": self.b_dec}
+        """All tensors under the names that they are saved by."""
+        weights = {"W_enc": self.W_enc, self.activation.bias: self.b_enc, "W_dec": self.W_dec, "b_dec": self.b_dec}
+        return weights | self.activation.tensors()
 
     def encode(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch feature"]:
         """Activations of all features; `b_dec` is folded into the bias, which saves a copy of x."""
-        flat = torch.addmm(self.b_enc - self.b_dec @ self.W_enc, x.reshape(-1, self.inputs), self.W_enc)
-        return self.activation(flat.view(*x.shape[:-1], self.features))
+        normal, _, _ = normalized(x.reshape(-1, self.inputs), self.normalization)
+        pre = torch.addmm(self.b_enc - self.b_dec @ self.W_enc, normal, self.W_enc)
+        return self.activation(pre).view(*x.shape[:-1], self.features)
 
     def decode(self, f: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch neuron"]:
-        """Reconstruction from feature activations."""
+        """Reconstruction of normalised activations from feature activations."""
         return f @ self.W_dec + self.b_dec
+
+    def reconstruct(
+        self, x: Float[Tensor, "*batch neuron"], f: Float[Tensor, "*batch feature"]
+    ) -> Float[Tensor, "*batch neuron"]:
+        """Reconstruction of x from its features, with the normalisation of x undone."""
+        _, mean, size = normalized(x, self.normalization)
+        return self.decode(f) * size + mean
 
     def decoder(self) -> Float[Tensor, "feature neuron"]:
         """Direction of each feature."""
         return self.W_dec
 
 
-def save_sae(
-    sae: SAE, folder: Path, architecture: Mapping[str, Any], metadata: Mapping[str, Any], frequency: Tensor
-) -> None:
-    """Write `cfg.json`, `sae_weights.safetensors` and `sparsity.safetensors`, which holds log10(frequency + 1e-10).
+def normalized(
+    x: Float[Tensor, "*batch neuron"], how: str
+) -> tuple[Float[Tensor, "*batch neuron"], Tensor | float, Tensor | float]:
+    """(z, mean, size) with x = z · size + mean, per vector.
 
-    `architecture` gives SAELens's name of the architecture and the keys that go with it.
+    `layer_norm` subtracts the mean and divides by the standard deviation (ddof 1) + 1e-5, as OpenAI's and SAELens's
+    SAEs do; `constant_norm_rescale` brings the norm to the square root of the number of neurons.
     """
+    if how == "layer_norm":
+        mean = x.mean(-1, keepdim=True)
+        size = (x - mean).std(-1, keepdim=True) + 1e-5
+        return (x - mean) / size, mean, size
+    if how == "constant_norm_rescale":
+        size = x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5
+        return x / size, 0.0, size
+    return x, 0.0, 1.0
+
+
+def save_sae(sae: SAE, folder: Path, metadata: Mapping[str, Any], frequency: Float[Tensor, " feature"] | None) -> None:
+    """Write `cfg.json`, `sae_weights.safetensors` and, where frequencies are known, `sparsity.safetensors`, which holds
+    log10(frequency + 1e-10)."""
     with written(folder / WEIGHTS) as partial:
         save_file({name: tensor.detach().contiguous() for name, tensor in sae.tensors().items()}, partial)
-    with written(folder / SPARSITY) as partial:
-        save_file({"sparsity": (frequency.double() + 1e-10).log10().float()}, partial)
+    if frequency is not None:
+        with written(folder / SPARSITY) as partial:
+            save_file({"sparsity": (frequency.double() + 1e-10).log10().float()}, partial)
     write_json(
         folder / CONFIG,
         {
-            **architecture,
+            **sae.activation.config(),
             "d_in": sae.inputs,
             "d_sae": sae.features,
             "dtype": "float32",
             "device": "cpu",
             "apply_b_dec_to_input": True,
-            "normalize_activations": "none",
+            "normalize_activations": sae.normalization,
             "reshape_activations": "none",
             "metadata": dict(metadata),
         },
@@ -94,18 +144,17 @@ def save_sae(
 
 
 def load_sae(folder: Path, width: int, device: str = "cpu") -> SAE:
-    """The SAE of a folder. InputError, with file and tensor named, if it is none or does not fit a site of this
-    width."""
+    """The SAE of a folder that `save_sae` wrote. InputError, with file and tensor named, if it is none or does not fit
+    a site of this width; `polysem.saes.formats` reads what others wrote."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         tensors = load_file(folder / WEIGHTS)
     except (OSError, json.JSONDecodeError, SafetensorError) as error:
         raise InputError(f"{folder} holds no SAE ({error})") from error
-    name = config.get("architecture")
-    if name not in ARCHITECTURES:
-        raise InputError(f"{folder / CONFIG}: architecture {name!r} is none of {', '.join(sorted(ARCHITECTURES))}")
+    function = activation_function(config.get("architecture"), folder / CONFIG)
     features = config.get("d_sae")
-    expected = {"W_enc": (width, features), "b_enc": (features,), "W_dec": (features, width), "b_dec": (width,)}
+    expected = {"W_enc": (width, features), function.bias: (features,), "W_dec": (features, width), "b_dec": (width,)}
+    expected |= dict.fromkeys(function.tensor_names, (features,))
     for tensor, shape in expected.items():
         found = tuple(tensors[tensor].shape) if tensor in tensors else None
         if found != shape:
@@ -114,7 +163,24 @@ def load_sae(folder: Path, width: int, device: str = "cpu") -> SAE:
             )
         if not torch.isfinite(tensors[tensor]).all():
             raise InputError(f"{folder / WEIGHTS}: {tensor} holds NaN or infinite values")
-    module = import_module(f"polysem.saes.architectures.{ARCHITECTURES[name]}")
-    return SAE(
-        **{tensor: tensors[tensor].float().to(device) for tensor in expected}, activation=module.from_config(config)
-    )
+    normalization = config.get("normalize_activations", "none")
+    if normalization not in NORMALIZATIONS:
+        raise InputError(
+            f"{folder / CONFIG}: normalize_activations is {normalization!r}; known are {', '.join(NORMALIZATIONS)}"
+        )
+    placed = {name: tensors[name].float().to(device) for name in expected}
+    try:
+        activation = function.from_saved(config, placed)
+    except InputError as error:
+        raise InputError(f"{folder / CONFIG}: {error}") from None
+    weights = (placed["W_enc"], placed[function.bias], placed["W_dec"], placed["b_dec"])
+    return SAE(*weights, activation=activation, normalization=normalization)
+
+
+def activation_function(architecture: Any, file: Path) -> type[ActivationFunction]:
+    """The class of an architecture's activation function; InputError, with the file named, if there is none."""
+    known = sorted(module.name for module in iter_modules(activation_functions.__path__))
+    if architecture not in known:
+        raise InputError(f"{file}: architecture {architecture!r} is none of {', '.join(known)}")
+    function: type[ActivationFunction] = import_module(f"{activation_functions.__name__}.{architecture}").Function
+    return function

@@ -53,7 +53,7 @@ def train_sae(activations: Path, output: Path, architecture: str, params: dict[s
         if checkpoint.due():
             checkpoint.save({"trainer": trainer.state(), "history": history.state()})
     metadata = {"hook_name": rows.receipt["params"]["site"], "training": rows.receipt["params"], "recipe": params}
-    save_sae(trainer.finished(), output, kind.config(recipe), metadata, trainer.frequency())
+    save_sae(trainer.finished(), output, metadata, trainer.frequency())
     write_table(output / "training.nc", history.table())
     checkpoint.remove()
 

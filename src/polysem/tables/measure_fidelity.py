@@ -79,7 +79,7 @@ def dictionary_fidelity(
 ) -> xr.Dataset:
     """What a model loses when a site's activations at counted positions are replaced; other positions keep theirs.
 
-    Four runs: clean, spliced (decode(encode(x))), zero-ablated and mean-ablated. Scalars: `cross_entropy_*` (nats per
+    Four runs: clean, spliced (the reconstruction), zero-ablated and mean-ablated. Scalars: `cross_entropy_*` (nats per
     scored token), `accuracy_clean`, `accuracy_spliced`, `loss_recovered_zero` = (CE_zero − CE_spliced)/(CE_zero −
     CE_clean), `loss_recovered_mean` likewise, `loss_increase_*` = CE/CE_clean − 1; over the counted tokens
     `explained_variance` = 1 − Σ‖x − x̂‖²/Σ‖x − mean(x)‖² (mean over the same tokens; NaN if they are all equal),
@@ -92,8 +92,9 @@ def dictionary_fidelity(
     reconstruction = Reconstruction()
 
     def splice(x: Float[Tensor, "token neuron"]) -> Float[Tensor, "token neuron"]:
-        f = dictionary.encode(x.float())
-        x_hat = dictionary.decode(f)
+        x = x.float()
+        f = dictionary.encode(x)
+        x_hat = dictionary.reconstruct(x, f)
         reconstruction.add(x, f, x_hat)
         return x_hat
 

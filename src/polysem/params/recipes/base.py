@@ -1,6 +1,6 @@
 """What all SAE recipes share (document S1, "Autoencoder")."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from polysem.params.base import Name, Rate, Section, Seed, Tokens
 class Recipe(Section):
     """Hyper-parameters of a sparse autoencoder. A list in place of a value spans a grid; the subclass of each
     architecture stands in a module of the architecture's name."""
+
+    saved_as: ClassVar[str]
+    """SAELens's name of the architecture that the finished SAE has."""
 
     architecture: str
     models: list[Name] | Literal["all"] = "all"

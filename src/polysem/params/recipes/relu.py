@@ -1,6 +1,6 @@
 """`architecture: relu`: its keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from polysem.params.recipes.base import Recipe
 
 class ReluRecipe(Recipe):
     """ReLU and an L1 penalty, the SAE of *Towards Monosemanticity* (S1.M1)."""
+
+    saved_as: ClassVar[str] = "standard"
 
     architecture: Literal["relu"]
     l1: Annotated[float, Field(ge=0, le=1e6)]

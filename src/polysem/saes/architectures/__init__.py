@@ -2,6 +2,5 @@
 
 A module has: `Recipe`, the class of its hyper-parameters; `activation(recipe)`, from pre-activations to features;
 `select(recipe)`, the active entries among pre-activations; `penalty(recipe, progress)`, what is added to the squared
-error of a token, and its derivative; `config(recipe)`, its entries in `cfg.json`; and `from_config(config)`, the
-activation of a saved SAE. `polysem.saes.gradients` says what the functions take.
+error of a token, and its derivative. `polysem.saes.gradients` says what the functions take.
 """

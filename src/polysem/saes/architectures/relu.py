@@ -1,21 +1,19 @@
 """ReLU with an L1 penalty, the SAE of *Towards Monosemanticity* (S1.M1)."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from polysem.params.recipes.relu import ReluRecipe as Recipe
+from polysem.saes.activation_functions.standard import Function
 from polysem.saes.gradients import Penalty, Select
-from polysem.saes.sae import Activation
 
-__all__ = ["Recipe", "activation", "config", "from_config", "penalty", "select"]
+__all__ = ["Recipe", "activation", "penalty", "select"]
 
 
-def activation(recipe: Recipe) -> Activation:
+def activation(recipe: Recipe) -> Function:
     """f = ReLU(pre-activation)."""
-    return torch.relu
+    return Function()
 
 
 def select(recipe: Recipe) -> Select:
@@ -31,13 +29,3 @@ def penalty(recipe: Recipe, progress: float) -> Penalty:
     """The L1 norm times its weight, which rises from 0 over the first `l1_warmup` of training."""
     weight = recipe.l1 * min(1.0, progress / recipe.l1_warmup if recipe.l1_warmup else 1.0)
     return Penalty(lambda values: weight * values, lambda values: torch.full_like(values, weight))
-
-
-def config(recipe: Recipe) -> dict[str, Any]:
-    """SAELens calls this architecture `standard`."""
-    return {"architecture": "standard"}
-
-
-def from_config(config: dict[str, Any]) -> Activation:
-    """ReLU; nothing in the config changes it."""
-    return torch.relu

@@ -1,28 +1,21 @@
 """TopK: the k largest pre-activations of a token stay, where they are above 0; no penalty."""
 
 from functools import partial
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from polysem.params.recipes.topk import TopKRecipe as Recipe
+from polysem.saes.activation_functions.topk import Function
 from polysem.saes.gradients import Penalty, Select
-from polysem.saes.sae import Activation
 
-__all__ = ["Recipe", "activation", "config", "from_config", "penalty", "select"]
+__all__ = ["Recipe", "activation", "penalty", "select"]
 
 
-def activation(recipe: Recipe) -> Activation:
+def activation(recipe: Recipe) -> Function:
     """f = ReLU of the k largest pre-activations, 0 elsewhere."""
-    return partial(keep_largest, k=recipe.k)
-
-
-def keep_largest(pre: Float[Tensor, "*batch feature"], k: int) -> Float[Tensor, "*batch feature"]:
-    """The k largest entries of the last dimension where they are above 0, and 0 elsewhere."""
-    values, indices = pre.topk(min(k, pre.shape[-1]), dim=-1, sorted=False)
-    return torch.zeros_like(pre).scatter(-1, indices, values.relu())
+    return Function(recipe.k)
 
 
 def select(recipe: Recipe) -> Select:
@@ -39,13 +32,3 @@ def _largest(pre: Float[Tensor, "row feature"], k: int) -> Int[Tensor, " entry"]
 def penalty(recipe: Recipe, progress: float) -> Penalty:
     """None: k bounds the number of active features."""
     return Penalty(torch.zeros_like, torch.zeros_like)
-
-
-def config(recipe: Recipe) -> dict[str, Any]:
-    """Name and k, as SAELens spells them."""
-    return {"architecture": "topk", "k": recipe.k}
-
-
-def from_config(config: dict[str, Any]) -> Activation:
-    """The activation of a saved SAE."""
-    return partial(keep_largest, k=int(config["k"]))

@@ -1,0 +1,44 @@
+"""Gated: one affine map decides whether a feature is active, another how strongly."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Function:
+    """With gate = (x − b_dec) W_enc + b_gate: f = ReLU((x − b_dec) W_enc · exp(r_mag) + b_mag) where gate > 0, else 0
+    (Rajamanoharan et al. 2024, *Improving Dictionary Learning with Gated Sparse Autoencoders*). The pre-activation that
+    the function takes is the gate."""
+
+    b_gate: Float[Tensor, " feature"]
+    b_mag: Float[Tensor, " feature"]
+    r_mag: Float[Tensor, " feature"]
+
+    bias: ClassVar[str] = "b_gate"
+    tensor_names: ClassVar[tuple[str, ...]] = ("b_mag", "r_mag")
+
+    def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
+        """Features of gates."""
+        return torch.relu((pre - self.b_gate) * self.r_mag.exp() + self.b_mag) * (pre > 0)
+
+    def config(self) -> dict[str, Any]:
+        """Its entries in `cfg.json`."""
+        return {"architecture": "gated"}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is saved beside the weights and `b_gate`."""
+        return {"b_mag": self.b_mag, "r_mag": self.r_mag}
+
+    def scaled(self, factor: float) -> "Function":
+        """The function for gates times a factor."""
+        return Function(self.b_gate * factor, self.b_mag * factor, self.r_mag)
+
+    @classmethod
+    def from_saved(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "Function":
+        """The function of a saved SAE."""
+        return cls(tensors["b_gate"], tensors["b_mag"], tensors["r_mag"])

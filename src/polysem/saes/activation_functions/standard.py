@@ -1,0 +1,38 @@
+"""ReLU."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Function:
+    """f = ReLU(pre-activation)."""
+
+    bias: ClassVar[str] = "b_enc"
+    tensor_names: ClassVar[tuple[str, ...]] = ()
+
+    def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
+        """Features of pre-activations."""
+        return torch.relu(pre)
+
+    def config(self) -> dict[str, Any]:
+        """Its entries in `cfg.json`."""
+        return {"architecture": "standard"}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Nothing of its own is saved."""
+        return {}
+
+    def scaled(self, factor: float) -> "Function":
+        """The function for pre-activations times a factor: the same."""
+        return self
+
+    @classmethod
+    def from_saved(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "Function":
+        """Nothing in a saved SAE changes it."""
+        return cls()
