@@ -72,6 +72,9 @@ class ReluDictionary:
     def decode(self, f: torch.Tensor) -> torch.Tensor:
         return f @ self.W_dec
 
+    def reconstruct(self, x: torch.Tensor, f: torch.Tensor) -> torch.Tensor:
+        return self.decode(f)
+
     def decoder(self) -> torch.Tensor:
         return self.W_dec
 
