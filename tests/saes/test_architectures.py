@@ -3,111 +3,196 @@
 from importlib import import_module
 
 import pytest
+import reference
 import torch
 import torch.nn.functional as F
 from directions import random_directions, sparse_sums
 
-from polysem.activations.rows import ActivationRows
 from polysem.params.study import kinds, section_class
-from polysem.saes import gradients as engine
-from polysem.saes.gradients import active_entries, gradients
+from polysem.saes import search as search_module
+from polysem.saes.entries import SparseEntries
+from polysem.saes.gradients import auxiliary_gradients
+from polysem.saes.gradients import search as find
 from polysem.saes.sae import SAE, load_sae, save_sae
+from polysem.saes.search import Above, Largest, LargestOfBatch, active_entries
+from polysem.saes.sources import StoredRows
 from polysem.saes.trainer import Trainer
 
-KEYS = {"relu": {"l1": 0.3}, "topk": {"k": 3}}
-ARCHITECTURES = kinds("saes")
+KEYS = {
+    "relu": {"l1": 0.3, "l1_warmup": 0.0},
+    "topk": {"k": 3},
+    "batchtopk": {"k": 3},
+    "jumprelu": {"l0": 0.1, "l0_warmup": 0.0, "threshold": 0.3, "bandwidth": 0.2},
+    "gated": {"l1": 0.3, "l1_warmup": 0.0},
+}
+ARCHITECTURES = [name for name in kinds("saes") if name != "pretrained"]
+VARIANTS = [
+    *((name, {}) for name in KEYS),
+    *(("relu", {"penalty": penalty}) for penalty in ("sqrt", "hoyer_l1", "hoyer_sqrt")),
+    *((name, {"decoder_norm": "free"}) for name in KEYS),
+    ("relu", {"penalty": "hoyer_sqrt", "decoder_norm": "free"}),
+]
 
 
 def recipe_of(architecture, **keys):
     values = {"architecture": architecture, "expansion": 2, "tokens": 4096, "batch_size": 128, "learning_rate": 5e-3}
+    if keys.get("penalty", "").startswith("hoyer_"):
+        keys["hoyer"] = 0.2
     return section_class("saes", architecture).model_validate(values | KEYS[architecture] | keys)
 
 
-def module_of(architecture):
-    return import_module(f"polysem.saes.architectures.{architecture}")
+def method_of(recipe):
+    return import_module(f"polysem.saes.architectures.{recipe.architecture}").Method(recipe)
 
 
-def random_weights(features, neurons, dtype=torch.float64):
+def random_weights(recipe, features, neurons, dtype=torch.float64):
     generator = torch.Generator().manual_seed(1)
     W_dec = F.normalize(torch.randn(features, neurons, generator=generator, dtype=dtype), dim=1)
-    return {
+    if recipe.decoder_norm == "free":
+        W_dec *= 0.5 + torch.rand(features, 1, generator=generator, dtype=dtype)
+    weights = {
         "W_enc": W_dec + 0.1 * torch.randn(features, neurons, generator=generator, dtype=dtype),
         "b_enc": 0.1 * torch.randn(features, generator=generator, dtype=dtype),
         "W_dec": W_dec,
         "b_dec": 0.1 * torch.randn(neurons, generator=generator, dtype=dtype),
     }
+    for name, tensor in method_of(recipe).extra_weights(features).items():
+        weights[name] = tensor.to(dtype) + 0.1 * torch.randn(features, generator=generator, dtype=dtype)
+    return weights
+
+
+def single(weights, recipe):
+    seen = {name: tensor.float() for name, tensor in weights.items()}
+    if recipe.decoder_norm == "free":
+        seen["decoder_norm"] = seen["W_dec"].norm(dim=1)
+    return seen
+
+
+def trainer_of(path, recipe, **keys):
+    return Trainer(method_of(recipe), recipe, StoredRows(path, recipe.batch_size, recipe.seed), **keys)
 
 
 def test_this_file_has_keys_for_every_architecture():
     assert set(KEYS) == set(ARCHITECTURES)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("dense", [True, False])
-def test_gradients_equal_those_of_autograd(architecture, dense, monkeypatch):
-    monkeypatch.setattr(engine, "DENSE_ABOVE", 0.0 if dense else 1.0)
-    recipe, kind = recipe_of(architecture), module_of(architecture)
-    x = torch.randn(300, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    weights = random_weights(40, 16)
-    penalty = kind.penalty(recipe, progress=0.5)
-    found = gradients(
-        x.float(), **{k: v.float() for k, v in weights.items()}, select=kind.select(recipe), penalty=penalty
-    )
+FORMS = {
+    "dense": {"DENSE_ABOVE": -1.0},
+    "sparse": {"DENSE_ABOVE": 1.1, "BFLOAT16_BELOW": -1.0},
+    "sparse, searched in bfloat16": {"DENSE_ABOVE": 1.1, "BFLOAT16_BELOW": 1.1},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("architecture", "keys"), VARIANTS, ids=str)
+def test_gradients_equal_those_of_autograd_in_float64(architecture, keys, form, monkeypatch):
+    for name, value in FORMS[form].items():
+        monkeypatch.setattr(search_module, name, value)
+    recipe = recipe_of(architecture, **keys)
+    x = torch.randn(600, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = random_weights(recipe, 96, 32)
+    found = method_of(recipe).gradients(x.float(), single(weights, recipe), 0.5)
 
     leaves = {name: tensor.clone().requires_grad_() for name, tensor in weights.items()}
-    sae = SAE(leaves["W_enc"].T, leaves["b_enc"], leaves["W_dec"], leaves["b_dec"], kind.activation(recipe))
-    f = sae.encode(x)
-    squared_error = (sae.decode(f) - x).square().sum(-1).mean()
-    paid = penalty.value(f[f > 0]).sum() / len(x)
-    wanted = dict(zip(leaves, torch.autograd.grad(squared_error + paid, list(leaves.values())), strict=True))
+    loss = getattr(reference, architecture)(x, leaves, recipe)
+    wanted = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
 
+    assert set(found.by_weight) == set(wanted)
     for name, gradient in wanted.items():
-        error = (getattr(found, name) - gradient).norm() / gradient.norm()
+        error = (found.by_weight[name] - gradient).norm() / gradient.norm()
         assert error < 1e-5, f"{name}: {error}"
-    assert found.squared_error == pytest.approx(squared_error.item(), rel=1e-5)
-    assert found.penalty == pytest.approx(paid.item(), rel=1e-5)
+    assert sum(found.terms.values()) == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_the_gradients_of_the_auxiliary_loss_equal_those_of_autograd():
+    recipe = recipe_of("topk")
+    x = torch.randn(200, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = random_weights(recipe, 40, 16)
+    dead = torch.tensor([1, 5, 7, 20, 33])
+    found = method_of(recipe).gradients(x.float(), single(weights, recipe), 0.5)
+    before = {name: tensor.clone() for name, tensor in found.by_weight.items()}
+    paid = auxiliary_gradients(found, x.float(), single(weights, recipe), dead, k=2, weight=0.25)
+
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in weights.items()}
+    pre = reference.pre_activations(x, leaves)[:, dead]
+    least = pre.sort(dim=-1, descending=True).values[:, 1:2]
+    predicted = torch.where(pre >= least, pre, 0.0).relu() @ leaves["W_dec"][dead]
+    missed = -found.residual.double()
+    loss = 0.25 * (missed - predicted).square().sum(-1).mean()
+    wanted = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+    assert paid == pytest.approx(loss.item(), rel=1e-5)
+    for name, gradient in wanted.items():
+        torch.testing.assert_close(found.by_weight[name] - before[name], gradient.float(), rtol=1e-3, atol=1e-5)
+
+
+RULES = [Above(), Above(torch.linspace(0, 1, 640)), Largest(5), Largest(39), LargestOfBatch(5), LargestOfBatch(60)]
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("heavy", [False, True])
+def test_a_search_finds_what_a_sort_of_all_pre_activations_finds(rule, coarse, heavy, monkeypatch):
+    monkeypatch.setattr(search_module, "DENSE_ABOVE", 1.1)
+    monkeypatch.setattr(search_module, "BFLOAT16_BELOW", 1.1 if coarse else -1.0)
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(700, 64, generator=generator)
+    if heavy:  # a few neurons carry most of the norm, as behind a ReLU; some tokens are far larger than others
+        x = x.abs() ** 3 * (1 + 10 * (torch.rand(700, 1, generator=generator) > 0.98))
+    W_enc = F.normalize(torch.randn(640, 64, generator=generator), dim=1)
+    bias = -1.5 - 0.2 * torch.rand(640, generator=generator)
+    found = active_entries(x, W_enc, bias, rule)
+    assert isinstance(found, SparseEntries)
+    pre = torch.addmm(bias, x, W_enc.T)
+    wanted = rule.mask(pre)
+    ours = torch.zeros_like(wanted)
+    ours[found.row, found.feature] = True
+    differing = torch.nonzero(ours != wanted, as_tuple=True)
+    if rule.floor is None and isinstance(rule, Above):  # an entry may round to either side of its bound
+        assert (pre[differing].abs() < 1e-5).all()
+    else:
+        assert len(differing[0]) <= 4
+    both = ours & wanted
+    dense = torch.zeros_like(pre)
+    dense[found.row, found.feature] = found.value
+    torch.testing.assert_close(dense[both], pre[both], rtol=1e-4, atol=1e-4)
+    assert (torch.diff(found.row) >= 0).all()
+
+
+@pytest.mark.parametrize(("architecture", "keys"), VARIANTS, ids=str)
+def test_a_finished_sae_has_the_features_that_the_method_saw(architecture, keys):
+    recipe = recipe_of(architecture, **keys)
+    weights = single(random_weights(recipe, 96, 32), recipe)
+    x = torch.randn(300, 32, generator=torch.Generator().manual_seed(2))
+    method = method_of(recipe)
+    found = method.gradients(x, weights, 1.0)
+    function = method.function(weights)
+    f = SAE(weights["W_enc"].T, weights["b_enc"], weights["W_dec"], weights["b_dec"], function).encode(x)
+    if architecture == "batchtopk":  # the threshold stands for the batch's choice
+        assert float((f > 0).sum()) == pytest.approx(found.active.count(), abs=2)
+    else:
+        assert int((f > 0).sum()) == found.active.count()
+        assert torch.equal((f > 0).sum(0), found.active.firings())
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_slope_of_the_penalty_is_its_derivative(architecture):
-    penalty = module_of(architecture).penalty(recipe_of(architecture), progress=0.7)
-    values = torch.tensor([0.1, 1.0, 3.0], dtype=torch.float64, requires_grad=True)
-    total = penalty.value(values).sum() + 0 * values.sum()
-    (derivative,) = torch.autograd.grad(total, values)
-    torch.testing.assert_close(penalty.slope(values.detach()), derivative)
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_active_entries_are_those_of_the_activation_function(architecture):
-    recipe, kind = recipe_of(architecture), module_of(architecture)
-    weights = random_weights(40, 16, torch.float32)
-    x = torch.randn(600, 16, generator=torch.Generator().manual_seed(2))
-    found = active_entries(x, weights["W_enc"], weights["b_enc"], kind.select(recipe))
-    f = kind.activation(recipe)(torch.addmm(weights["b_enc"], x, weights["W_enc"].T))
-    row, feature = torch.nonzero(f, as_tuple=True)
-    assert torch.equal(found.row, row)
-    assert torch.equal(found.feature, feature)
-    torch.testing.assert_close(found.value, f[row, feature])
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_saved_sae_loads_to_the_same_features_and_reconstructions(architecture, tmp_path):
-    recipe, kind = recipe_of(architecture), module_of(architecture)
-    weights = random_weights(40, 16, torch.float32)
-    W_enc = weights["W_enc"].T.contiguous()
-    sae = SAE(W_enc, weights["b_enc"], weights["W_dec"], weights["b_dec"], kind.activation(recipe))
-    save_sae(sae, tmp_path, {}, torch.rand(40))
-    loaded = load_sae(tmp_path, 16)
+def test_a_saved_sae_loads_to_the_same_features_and_reconstructions(architecture, store, tmp_path):
+    trainer = trainer_of(store(sparse_sums(1000, random_directions(24, 16), 3)), recipe_of(architecture))
+    for _ in range(5):
+        trainer.advance()
+    sae = trainer.finished()
+    save_sae(sae, tmp_path / "sae", {}, trainer.frequency())
+    loaded = load_sae(tmp_path / "sae", 16)
     x = torch.randn(50, 16)
-    assert torch.equal(loaded.encode(x), sae.encode(x))
-    assert torch.equal(loaded.decode(loaded.encode(x)), sae.decode(sae.encode(x)))
+    f = sae.encode(x)
+    assert f.any()
+    assert torch.equal(loaded.encode(x), f)
+    assert torch.equal(loaded.reconstruct(x, f), sae.reconstruct(x, f))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_training_lowers_the_error_and_keeps_decoder_rows_at_norm_1(architecture, store):
-    rows = ActivationRows(store(sparse_sums(2000, random_directions(24, 16), 3)))
-    trainer = Trainer(module_of(architecture), recipe_of(architecture), rows)
-    errors = [trainer.advance()["squared_error"] for _ in range(trainer.steps)]
+    trainer = trainer_of(store(sparse_sums(2000, random_directions(24, 16), 3)), recipe_of(architecture))
+    errors = [trainer.advance()[0]["squared_error"] for _ in range(trainer.steps)]
     assert sum(errors[-5:]) < 0.7 * sum(errors[:5])
     norms = trainer.finished().W_dec.norm(dim=1)
     torch.testing.assert_close(norms, torch.ones_like(norms))
@@ -116,16 +201,18 @@ def test_training_lowers_the_error_and_keeps_decoder_rows_at_norm_1(architecture
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_folded_scale_gives_the_reconstruction_of_the_training(architecture, store):
     activations = 7.5 * sparse_sums(2000, random_directions(24, 16), 3)
-    trainer = Trainer(module_of(architecture), recipe_of(architecture), ActivationRows(store(activations)))
+    recipe = recipe_of(architecture)
+    trainer = trainer_of(store(activations), recipe)
     for _ in range(10):
         trainer.advance()
     x = torch.from_numpy(activations[:100]).float()
-    weights, scale = trainer.weights, trainer.scale
-    inner = SAE(weights["W_enc"].T, weights["b_enc"], weights["W_dec"], weights["b_dec"], trainer.finished().activation)
+    weights, scale, finished = trainer.weights, trainer.scale, trainer.finished()
+    function = finished.activation.scaled(scale)
+    inner = SAE(weights["W_enc"].T, weights["b_enc"], weights["W_dec"], weights["b_dec"], function)
+    f = finished.encode(x)
+    torch.testing.assert_close(f * scale, inner.encode(x * scale), rtol=1e-4, atol=1e-3)
     trained = inner.decode(inner.encode(x * scale)) / scale
-    finished = trainer.finished()
-    torch.testing.assert_close(finished.decode(finished.encode(x)), trained, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(finished.encode(x) * scale, inner.encode(x * scale), rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(finished.decode(f), trained, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -133,7 +220,7 @@ def test_two_trainings_of_the_same_recipe_are_equal_and_another_seed_is_not(arch
     path = store(sparse_sums(1000, random_directions(24, 16), 3))
 
     def train(seed):
-        trainer = Trainer(module_of(architecture), recipe_of(architecture, seed=seed), ActivationRows(path))
+        trainer = trainer_of(path, recipe_of(architecture, seed=seed))
         for _ in range(8):
             trainer.advance()
         return trainer.finished().W_enc
@@ -142,27 +229,67 @@ def test_two_trainings_of_the_same_recipe_are_equal_and_another_seed_is_not(arch
     assert not torch.equal(train(0), train(1))
 
 
-def test_topk_keeps_k_features_and_none_below_0():
-    kind, recipe = module_of("topk"), recipe_of("topk")
-    pre = torch.tensor([[3.0, 1.0, 2.0, 0.5, -1.0], [-1.0, 0.2, -3.0, -4.0, -5.0]])
-    assert kind.activation(recipe)(pre).tolist() == [[3.0, 1.0, 2.0, 0, 0], [0, pytest.approx(0.2), 0, 0, 0]]
+OPTIONS = [
+    {"tied": True},
+    {"decoder_norm": "project_only"},
+    {"decoder_norm": "free"},
+    {"encoder_l1": 0.1, "encoder_l2": 0.1},
+    {"clip_norm": 0.5},
+    {"dead_features": "reinitialise", "dead_every": 6, "dead_below": 0.05},
+    {"dead_features": "loss_weighted", "dead_every": 6, "dead_below": 0.05, "dead_tokens": 500},
+    {"dead_features": "auxk", "dead_every": 6, "dead_below": 0.05, "auxk": 4},
+]
+
+
+@pytest.mark.parametrize("keys", [{}, *OPTIONS], ids=str)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bits(architecture, keys, store):
+    path = store(sparse_sums(1000, random_directions(24, 16), 3))
+    whole = trainer_of(path, recipe_of(architecture, **keys))
+    first = trainer_of(path, recipe_of(architecture, **keys))
+    for _ in range(20):
+        whole.advance()
+    for _ in range(11):
+        first.advance()
+    second = trainer_of(path, recipe_of(architecture, **keys))
+    second.load_state(torch.load(saved(first.state()), weights_only=True))
+    for _ in range(9):
+        second.advance()
+    for name, tensor in whole.finished().tensors().items():
+        assert torch.equal(second.finished().tensors()[name], tensor), name
+    assert torch.equal(second.frequency(), whole.frequency())
+
+
+def saved(state):
+    import io
+
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    stream.seek(0)
+    return stream
 
 
 def test_a_case_of_the_relu_loss_worked_by_hand():
     # one token x = (2, 0), b_dec = (1, 0); feature 0 reads and writes neuron 0, feature 1 is off
-    kind, recipe = module_of("relu"), recipe_of("relu", l1=0.5, l1_warmup=0.0)
+    recipe = recipe_of("relu", l1=0.5)
     weights = {
         "W_enc": torch.tensor([[2.0, 0.0], [0.0, 1.0]]),
         "b_enc": torch.tensor([1.0, -1.0]),
-        "W_dec": torch.eye(2),
+        "W_dec": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
         "b_dec": torch.tensor([1.0, 0.0]),
     }
-    step = gradients(torch.tensor([[2.0, 0.0]]), **weights, select=kind.select(recipe), penalty=kind.penalty(recipe, 0))
-    # f0 = 2·(2−1) + 1 = 3, x̂ = (4, 0), residual (2, 0), so the error is 4 and the penalty 0.5·3
-    assert step.squared_error == pytest.approx(4.0)
-    assert step.penalty == pytest.approx(1.5)
-    # dL/df0 = 2·2·1 + 0.5 = 4.5; dL/dW_dec = f0·2·residual; dL/db_dec = 2·residual − W_encᵀ dL/df
-    assert step.b_enc.tolist() == pytest.approx([4.5, 0.0])
-    assert step.W_enc[0].tolist() == pytest.approx([4.5, 0.0])
-    assert step.W_dec[0].tolist() == pytest.approx([12.0, 0.0])
-    assert step.b_dec.tolist() == pytest.approx([4.0 - 9.0, 0.0])
+    found = method_of(recipe).gradients(torch.tensor([[2.0, 0.0]]), weights, 1.0)
+    # pre = 2 · (2 − 1) + 1 = 3, x̂ = (4, 0), residual 2: squared error 4, penalty 1.5
+    assert found.terms == {"squared_error": pytest.approx(4.0), "penalty": pytest.approx(1.5)}
+    # d/df = 2 · 2 + 0.5 = 4.5; W_enc: 4.5 · (x − b_dec) = (4.5, 0); W_dec: f · 4 = 12; b_dec: 4 − 2 · 4.5
+    assert found.by_weight["b_enc"].tolist() == pytest.approx([4.5, 0.0])
+    assert found.by_weight["W_enc"].flatten().tolist() == pytest.approx([4.5, 0.0, 0.0, 0.0])
+    assert found.by_weight["W_dec"].flatten().tolist() == pytest.approx([12.0, 0.0, 0.0, 0.0])
+    assert found.by_weight["b_dec"].tolist() == pytest.approx([-5.0, 0.0])
+
+
+def test_batchtopk_takes_the_largest_of_the_batch_not_of_each_token():
+    weights = {"W_enc": torch.eye(4), "b_enc": torch.zeros(4), "W_dec": torch.eye(4), "b_dec": torch.zeros(4)}
+    x = torch.tensor([[5.0, 4.0, 3.0, 0.1], [1.0, 0.2, 0.0, -1.0]])
+    found = find(x, weights, LargestOfBatch(2))
+    assert found.firings().tolist() == [2, 1, 1, 0]

@@ -116,13 +116,6 @@ def model_kind(wildcards):
     return "classifier" if study.models[wildcards.model].source == "classifier" else "language"
 
 
-def hyper_parameters(wildcards):
-    """The keys of a recipe that its training reads; which models it is for is none of them."""
-    values = study.saes[wildcards.sae].recipe.values()
-    del values["models"]
-    return values
-
-
 def dictionary_files(wildcards):
     """What a table needs of a dictionary: weights and config of an SAE, nothing for the neurons."""
     if wildcards.dictionary == NEURONS:

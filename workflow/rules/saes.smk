@@ -19,7 +19,7 @@ rule train_sae:
             "polysem.saes.train_sae", f"polysem.saes.architectures.{study.saes[wildcards.sae].recipe.architecture}"
         ),
         spec=lambda wildcards: spec(
-            architecture=study.saes[wildcards.sae].recipe.architecture, params=hyper_parameters(wildcards)
+            architecture=study.saes[wildcards.sae].recipe.architecture, params=study.saes[wildcards.sae].recipe.hyper_parameters()
         ),
         folder=artifacts.SAE,
     message:

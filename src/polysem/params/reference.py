@@ -16,7 +16,7 @@ from polysem.io.atomic import write_text
 from polysem.params.analysis import Analysis
 from polysem.params.base import NAME
 from polysem.params.explain import models_in
-from polysem.params.study import KINDS, kinds, section_class
+from polysem.params.study import KINDS, LISTS, kinds, section_class
 
 SCHEMA = Path("docs/params.schema.json")
 REFERENCE = Path("docs/params.md")
@@ -56,7 +56,7 @@ def schema_text() -> str:
 def _allow_grids(schema: dict[str, Any]) -> None:
     """In a recipe every scalar may be a list, which spans a grid."""
     for key, value in schema["properties"].items():
-        if key in {"architecture", "models"}:
+        if key == "architecture" or key in LISTS:
             continue
         scalar = {name: value.pop(name) for name in list(value) if name not in {"default", "description", "title"}}
         value["anyOf"] = [scalar, {"type": "array", "items": scalar, "minItems": 1}]

@@ -25,6 +25,10 @@ KINDS: dict[str, tuple[str, type[Section], str]] = {
 """Per top-level key: the package with a module per kind of entry, their base class, and the key that names the kind."""
 
 
+LISTS = ("models", "followed_features")
+"""Keys of a recipe whose value is a list itself, and spans no grid."""
+
+
 @dataclass(frozen=True)
 class Sae:
     """One point of a recipe's grid; `id` is spelled from the text of the params file."""
@@ -161,7 +165,7 @@ def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
     axes = [
         key
         for key in _own_keys_first(section)
-        if key != "models" and key in entry.value and isinstance(entry.value[key].value, list)
+        if key not in LISTS and key in entry.value and isinstance(entry.value[key].value, list)
     ]
     for key in axes:
         if not entry.value[key].value:

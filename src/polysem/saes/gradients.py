@@ -1,143 +1,126 @@
-"""Exact gradients of an SAE whose features are masked pre-activations (ReLU, TopK), with one dense matmul.
+"""Exact gradients of SAEs with one dense matrix product, the search for active features.
 
-A token has a few dozen active features of thousands. Only the search for them needs the dense product x W_enc;
-decoding, the gradient at active features and both weight gradients run over the list of active entries. Where many
-features are active, as at the start of training with an L1 penalty, the dense form of the same gradients is faster and
-is taken.
-
-Loss per token: ‖x − x̂‖² + penalty(f), with f = mask(pre) · pre, pre = (x − b_dec) W_enc + b_enc, x̂ = f W_dec + b_dec.
+Loss per token: ‖x − x̂‖² + penalty(f), with pre = (x − b_dec) W_encᵀ + b_enc, features f of some pre-activations and
+x̂ = f W_dec + b_dec. Everything but the search runs over the active entries; no graph is recorded. All derivatives are
+of means over tokens. An architecture puts its gradients together from the parts here.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-ROWS_PER_CHUNK = 256
-"""Tokens per block of pre-activations: these then stay in the cache and are never all in memory."""
-DENSE_ABOVE = 0.14
-"""Share of active entries above which the dense form is faster, measured on a CPU in float32."""
+from polysem.saes.entries import Entries, PerEntry
+from polysem.saes.penalties import Penalty
+from polysem.saes.search import Rule, active_entries
 
-Select = Callable[[Float[Tensor, "row feature"]], Int[Tensor, " entry"]]
-"""Flat indices, ascending within a row and row by row, of the active entries of a block of pre-activations."""
-PerEntry = Callable[[Float[Tensor, " entry"]], Float[Tensor, " entry"]]
-
-_dot_with_rows = torch.ops.aten._embedding_bag_per_sample_weights_backward
+Weights = dict[str, Tensor]
+"""`W_enc` and `W_dec` [feature, neuron], `b_enc` [feature], `b_dec` [neuron], and what an architecture adds."""
 
 
-@dataclass(frozen=True)
-class Penalty:
-    """What is added to the squared error of a token for each of its active features."""
-
-    value: PerEntry
-    """The penalty by the value of the feature."""
-    slope: PerEntry
-    """Its derivative."""
-
-
-@dataclass(frozen=True)
-class Active:
-    """The active entries of a batch, row by row."""
-
-    row: Int[Tensor, " entry"]
-    feature: Int[Tensor, " entry"]
-    value: Float[Tensor, " entry"]
-
-
-@dataclass(frozen=True)
+@dataclass
 class Gradients:
-    """Gradients of the mean loss, in the shapes of the weights (rows are features), with what the step saw."""
+    """Derivatives of the loss, by the names of the weights, with what the step saw."""
 
-    W_enc: Float[Tensor, "feature neuron"]
-    b_enc: Float[Tensor, " feature"]
-    W_dec: Float[Tensor, "feature neuron"]
-    b_dec: Float[Tensor, " neuron"]
-    active: Active
-    squared_error: float
-    """Mean over tokens."""
-    penalty: float
-    """Mean over tokens."""
+    by_weight: Weights
+    active: Entries
+    """The features that are active, with their values."""
+    residual: Float[Tensor, "token neuron"]
+    """x̂ − x."""
+    terms: dict[str, float] = field(default_factory=dict)
+    """Terms of the loss, means over tokens."""
 
 
-def active_entries(
-    x: Float[Tensor, "token neuron"],
-    W_enc: Float[Tensor, "feature neuron"],
-    bias: Float[Tensor, " feature"],
-    select: Select,
-) -> Active:
-    """The active entries of x W_encᵀ + bias, in blocks of tokens."""
-    features = len(W_enc)
-    found, values = [], []
-    for start in range(0, len(x), ROWS_PER_CHUNK):
-        pre = torch.addmm(bias, x[start : start + ROWS_PER_CHUNK], W_enc.T)
-        hit = select(pre)
-        found.append(hit + start * features)
-        values.append(pre.view(-1)[hit])
-    flat = torch.cat(found)
-    row = flat.div(features, rounding_mode="floor")
-    return Active(row, flat - row * features, torch.cat(values))
+def search(x: Float[Tensor, "token neuron"], weights: Weights, rule: Rule) -> Entries:
+    """Active pre-activations; b_dec is folded into the bias, so that x − b_dec is never made."""
+    return active_entries(x, weights["W_enc"], weights["b_enc"] - weights["W_enc"] @ weights["b_dec"], rule)
 
 
-def gradients(
-    x: Float[Tensor, "token neuron"],
-    W_enc: Float[Tensor, "feature neuron"],
-    b_enc: Float[Tensor, " feature"],
-    W_dec: Float[Tensor, "feature neuron"],
-    b_dec: Float[Tensor, " neuron"],
-    select: Select,
-    penalty: Penalty,
-) -> Gradients:
-    """Gradients of the mean over tokens of squared error and penalty; equal to autograd's up to rounding."""
-    active = active_entries(x, W_enc, b_enc - W_enc @ b_dec, select)
-    share = len(active.value) / (len(x) * len(W_enc))
-    form = _dense if share > DENSE_ABOVE else _sparse
-    W_enc_gradient, b_enc_gradient, W_dec_gradient, residual = form(x, W_dec, b_dec, active, penalty, len(W_enc))
-    # b_dec is also inside the encoder: its part of the gradients is an outer product and a matrix times a vector
-    W_enc_gradient.addr_(b_enc_gradient, b_dec, alpha=-1)
-    b_dec_gradient = residual.sum(0).addmv_(W_enc.T, b_enc_gradient, alpha=-1)
-    squared_error = residual.square().sum().item() * len(x) / 4
-    paid = penalty.value(active.value).sum().item() / len(x)
-    return Gradients(W_enc_gradient, b_enc_gradient, W_dec_gradient, b_dec_gradient, active, squared_error, paid)
+def masked_gradients(x: Float[Tensor, "token neuron"], weights: Weights, rule: Rule, penalty: Penalty) -> Gradients:
+    """Gradients of an SAE whose features are its active pre-activations themselves (ReLU, TopK, BatchTopK)."""
+    active = search(x, weights, rule)
+    by_weight, residual, slope, terms = decoder_gradients(x, weights, active, active.value, penalty)
+    add_encoder_gradients(by_weight, x, weights, active, slope)
+    return Gradients(by_weight, active, residual, terms)
 
 
-def _sparse(
-    x: Tensor, W_dec: Tensor, b_dec: Tensor, active: Active, penalty: Penalty, features: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def decoder_gradients(
+    x: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry, penalty: Penalty
+) -> tuple[Weights, Float[Tensor, "token neuron"], PerEntry, dict[str, float]]:
+    """Gradients of W_dec and of b_dec as the decoder uses it, x̂ − x, the derivative by f, and the terms of the loss."""
     tokens = len(x)
-    by_row = _offsets(active.row, tokens)
-    x_hat = F.embedding_bag(active.feature, W_dec, by_row, mode="sum", per_sample_weights=active.value)
-    residual = x_hat.add_(b_dec).sub_(x).mul_(2 / tokens)
-    d_value = _dot_with_rows(residual, W_dec, active.feature, by_row, active.row, 0)
-    d_value.add_(penalty.slope(active.value), alpha=1 / tokens)
-    order = torch.argsort(active.feature, stable=True)
-    row, by_feature = active.row[order], _offsets(active.feature[order], features)
-    W_dec_gradient = F.embedding_bag(row, residual, by_feature, mode="sum", per_sample_weights=active.value[order])
-    W_enc_gradient = F.embedding_bag(row, x, by_feature, mode="sum", per_sample_weights=d_value[order])
-    b_enc_gradient = torch.zeros(features).index_add_(0, active.feature, d_value)
-    return W_enc_gradient, b_enc_gradient, W_dec_gradient, residual
+    residual, slope = reconstruction(x, weights, active, f)
+    by_weight = {"W_dec": active.outer(f, residual).mul_(2 / tokens), "b_dec": residual.sum(0).mul_(2 / tokens)}
+    paid = add_penalty(by_weight, slope, weights, active, f, penalty, tokens)
+    squared_error = float(residual.square().sum()) / tokens
+    return by_weight, residual, slope, {"squared_error": squared_error, "penalty": paid}
 
 
-def _dense(
-    x: Tensor, W_dec: Tensor, b_dec: Tensor, active: Active, penalty: Penalty, features: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    tokens = len(x)
-    flat = active.row * features + active.feature
-    f = torch.zeros(tokens * features)
-    f[flat] = active.value
-    f = f.view(tokens, features)
-    residual = torch.addmm(b_dec, f, W_dec).sub_(x).mul_(2 / tokens)
-    d_value = (residual @ W_dec.T).view(-1)[flat].add_(penalty.slope(active.value), alpha=1 / tokens)
-    d_pre = torch.zeros(tokens * features)
-    d_pre[flat] = d_value
-    d_pre = d_pre.view(tokens, features)
-    return d_pre.T @ x, d_pre.sum(0), f.T @ residual, residual
+def reconstruction(
+    x: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry
+) -> tuple[Float[Tensor, "token neuron"], PerEntry]:
+    """x̂ − x, and the derivative of its mean square by f."""
+    residual = active.sums(f, weights["W_dec"]).add_(weights["b_dec"]).sub_(x)
+    return residual, active.dots(residual, weights["W_dec"]).mul_(2 / len(x))
 
 
-def _offsets(ascending: Int[Tensor, " entry"], count: int) -> Int[Tensor, " bag"]:
-    """Where each of `count` bags begins in a list of ascending bag numbers."""
-    starts = torch.zeros(count, dtype=torch.int64)
-    torch.cumsum(torch.bincount(ascending, minlength=count)[:-1], 0, out=starts[1:])
-    return starts
+def add_penalty(
+    by_weight: Weights, slope: PerEntry, weights: Weights, active: Entries, f: PerEntry, penalty: Penalty, tokens: int
+) -> float:
+    """Add a penalty's derivatives to those by f and by W_dec; its per-token mean.
+
+    The sizes that are penalised are f, or f · ‖W_dec‖ where the decoder's norms are free (`decoder_norm` among the
+    weights), so that it does not pay to shrink f and to grow the decoder.
+    """
+    norm = weights.get("decoder_norm")
+    if norm is None:
+        paid = penalty(active, f)
+        slope.add_(paid.slope, alpha=1 / tokens)
+    else:
+        by_entry = active.of_feature(norm)
+        paid = penalty(active, f * by_entry)
+        slope.add_(paid.slope * by_entry, alpha=1 / tokens)
+        by_weight["W_dec"].addcmul_(weights["W_dec"], (active.per_feature(paid.slope * f) / norm / tokens)[:, None])
+    return paid.mean
+
+
+def add_encoder_gradients(
+    by_weight: Weights, x: Float[Tensor, "token neuron"], weights: Weights, active: Entries, slope: PerEntry
+) -> None:
+    """Add the gradients of W_enc, b_enc and of b_dec as the encoder uses it, from those of the pre-activations.
+
+    The gradient through x − b_dec is an outer product and a product with a vector.
+    """
+    total = active.per_feature(slope)
+    by_weight["W_enc"] = active.outer(slope, x).addr_(total, weights["b_dec"], alpha=-1)
+    by_weight["b_enc"] = total
+    by_weight["b_dec"].addmv_(weights["W_enc"].T, total, alpha=-1)
+
+
+def auxiliary_gradients(
+    found: Gradients, x: Float[Tensor, "token neuron"], weights: Weights, dead: Tensor, k: int, weight: float
+) -> float:
+    """Add the gradients of the AuxK loss (Gao et al. 2024, *Scaling and evaluating sparse autoencoders*); its value.
+
+    The k largest of the dead features of each token predict what the others miss: weight · min(1, dead / k) ·
+    ‖(x − x̂) − f_dead W_dec‖², in which x̂ is held fixed. `dead` are the numbers of the dead features.
+    """
+    if not len(dead):
+        return 0.0
+    W_enc, W_dec, tokens = weights["W_enc"][dead], weights["W_dec"][dead], len(x)
+    pre = torch.addmm(weights["b_enc"][dead] - W_enc @ weights["b_dec"], x, W_enc.T)
+    kept = pre.topk(min(k, len(dead)), dim=1, sorted=False).indices
+    active = torch.zeros_like(pre, dtype=torch.bool).scatter_(1, kept, True) & (pre > 0)
+    f = torch.where(active, pre, 0.0)
+    missed = torch.addmm(found.residual, f, W_dec)
+    weight *= min(1.0, len(dead) / k)
+    factor = 2 * weight / tokens
+    slope = torch.where(active, missed @ W_dec.T, 0.0).mul_(factor)
+    total = slope.sum(0)
+    grown = found.by_weight
+    grown["W_dec"].index_add_(0, dead, (f.T @ missed).mul_(factor))
+    grown["W_enc"].index_add_(0, dead, (slope.T @ x).addr_(total, weights["b_dec"], alpha=-1))
+    grown["b_enc"].index_add_(0, dead, total)
+    grown["b_dec"].addmv_(W_enc.T, total, alpha=-1)
+    return weight * float(missed.square().sum()) / tokens

@@ -8,54 +8,68 @@ from typing import Any
 
 import torch
 
-from polysem.activations.rows import ActivationRows
 from polysem.io.checkpoints import Checkpoint
 from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.saes.history import History
 from polysem.saes.sae import save_sae
+from polysem.saes.sources import StoredRows
 from polysem.saes.trainer import Trainer
 
 
-def train_sae(activations: Path, output: Path, architecture: str, params: dict[str, Any], code: str) -> None:
+def train_sae(
+    activations: Path, output: Path, architecture: str, params: dict[str, Any], code: str, device: str = "cpu"
+) -> None:
     """Write an SAE folder (`cfg.json`, `sae_weights.safetensors`, `sparsity.safetensors`) and its history
     `training.nc`.
 
-    The module of the architecture gives recipe, activation function and penalty. Interrupted training resumes at its
-    last checkpoint, to the same bits. Raises InputError if the store holds fewer rows than a batch, FloatingPointError
-    if the loss is no longer finite.
+    The module of the architecture gives recipe, gradients and activation function. Interrupted training resumes at its
+    last checkpoint, to the same bits. Raises InputError if the store holds fewer rows than a batch or a followed
+    feature does not exist, FloatingPointError if the loss is no longer finite or all features are dead; the last
+    checkpoint is then kept.
     """
     kind = import_module(f"polysem.saes.architectures.{architecture}")
     recipe = kind.Recipe.model_validate(params)
     torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(True)
-    rows = ActivationRows(activations)
-    if rows.length < recipe.batch_size:
-        raise InputError(
-            f"{activations} holds {rows.length} tokens, fewer than one batch of {recipe.batch_size}; "
-            "lower the recipe's batch_size or raise the model's activations.train_tokens"
-        )
-    trainer = Trainer(kind, recipe, rows)
-    history = History(trainer.steps, recipe.batch_size)
-    checkpoint = Checkpoint("train_sae", str(output), params, rows.receipt, code)
+    source = StoredRows(activations, recipe.batch_size, recipe.seed)
+    features = recipe.expansion * source.width
+    if unknown := [feature for feature in recipe.followed_features if feature >= features]:
+        raise InputError(f"followed_features holds {unknown[0]}; features are 0 … {features - 1}")
+    trainer = Trainer(kind.Method(recipe), recipe, source, device=device)
+    history = History(trainer.steps, recipe.batch_size, features, recipe.followed_features)
+    checkpoint = Checkpoint("train_sae", str(output), params, source.receipt, code)
     if state := checkpoint.load():
         trainer.load_state(state["trainer"])
         history.load_state(state["history"])
         print(f"resumed at step {trainer.step} of {trainer.steps}", file=sys.stderr)
-    begun, first = time.monotonic(), trainer.step
-    while trainer.step < trainer.steps:
-        terms = trainer.advance()
-        if history.add(trainer.step, terms):
-            speed = (trainer.step - first) * recipe.batch_size / (time.monotonic() - begun)
-            left = (trainer.steps - trainer.step) * recipe.batch_size / speed
-            print(f"{history.last()}  {speed:,.0f} tokens/s  {left:.0f} s left", file=sys.stderr, flush=True)
-        if checkpoint.due():
-            checkpoint.save({"trainer": trainer.state(), "history": history.state()})
-    metadata = {"hook_name": rows.receipt["params"]["site"], "training": rows.receipt["params"], "recipe": params}
+    train(trainer, history, checkpoint, recipe.batch_size)
+    metadata = {"hook_name": source.receipt["params"]["site"], "training": source.receipt["params"], "recipe": params}
     save_sae(trainer.finished(), output, metadata, trainer.frequency())
     write_table(output / "training.nc", history.table())
     checkpoint.remove()
+
+
+def train(trainer: Trainer, history: History, checkpoint: Checkpoint, batch_size: int) -> None:
+    """All remaining steps, with a line per log entry on standard error and a checkpoint now and then.
+
+    A FloatingPointError names the last good checkpoint, which the next run starts from.
+    """
+    begun, first = time.monotonic(), trainer.step
+    while trainer.step < trainer.steps:
+        try:
+            terms, found = trainer.advance()
+        except FloatingPointError as error:
+            kept = f"; the last checkpoint is {checkpoint.path}" if checkpoint.path.exists() else ""
+            raise FloatingPointError(f"{error}{kept}") from None
+        if history.add(trainer.step, terms, found.active):
+            history.log(trainer.step, trainer.weights["W_enc"], trainer.weights["b_enc"], trainer.replaced)
+            speed = (trainer.step - first) * batch_size / (time.monotonic() - begun)
+            left = (trainer.steps - trainer.step) * batch_size / speed
+            print(f"{history.last()}  {speed:,.0f} tokens/s  {left:.0f} s left", file=sys.stderr, flush=True)
+        if checkpoint.due():
+            checkpoint.save({"trainer": trainer.state(), "history": history.state()})
 
 
 if __name__ == "__main__":

@@ -1,93 +1,159 @@
 """Training of a sparse autoencoder, one step at a time."""
 
 import math
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from polysem.activations.rows import ActivationRows
-from polysem.io.order import EpochOrder
 from polysem.params.recipes.base import Recipe
-from polysem.saes.gradients import Gradients, gradients
+from polysem.saes.constraints import Constraints
+from polysem.saes.dead_features import (
+    ENCODER_NORM,
+    Census,
+    poorly_reconstructed,
+    random_directions,
+    replace_features,
+)
+from polysem.saes.gradients import Gradients, auxiliary_gradients
+from polysem.saes.method import Method
 from polysem.saes.sae import SAE
+from polysem.saes.sources import RowSource
 
 SAMPLE = 16_384
 """Rows from which the scale of the activations and the first b_dec are taken."""
+BLOCK = 8192
+"""Rows at a time, where a loss is measured outside of a step."""
 
 
 class Trainer:
     """The state of a training: weights, optimiser, counts of firings and the number of steps done.
 
-    `weights` are for activations times `scale`; `W_enc` and `W_dec` are both [feature, neuron].
+    `weights` are for activations times `scale`; `W_enc` and `W_dec` are both [feature, neuron], and the same tensor
+    where they are tied.
     """
 
-    def __init__(self, kind: ModuleType, recipe: Recipe, rows: ActivationRows) -> None:
+    def __init__(
+        self,
+        method: Method,
+        recipe: Recipe,
+        source: RowSource,
+        forbidden: Float[Tensor, " neuron"] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        """`forbidden` is a direction that the encoder stays orthogonal to (`orthogonal_to`)."""
         self.steps = max(1, recipe.tokens // recipe.batch_size)
         self.step = 0
-        self._kind, self._recipe, self._rows = kind, recipe, rows
-        self._select = kind.select(recipe)
-        self._order = EpochOrder(rows.length, recipe.batch_size, recipe.seed)
-        sample = self._sample()
+        self.device = device
+        self._method, self._recipe, self._source = method, recipe, source
+        sample = source.sample(SAMPLE, recipe.seed)
         self.scale = activation_scale(sample) if recipe.normalize_activations else 1.0
-        self.weights = new_weights(sample * self.scale, recipe)
-        self._optimiser = torch.optim.Adam(list(self.weights.values()), betas=(recipe.beta1, recipe.beta2), fused=True)
-        self._fired = torch.zeros(len(self.weights["b_enc"]), dtype=torch.int64)
+        self.weights = new_weights(sample * self.scale, recipe, method, device)
+        self._constraints = Constraints(recipe, None if forbidden is None else forbidden.to(device))
+        self._constraints.start(self.weights)
+        self._trained = {name: tensor for name, tensor in self.weights.items() if not (recipe.tied and name == "W_enc")}
+        self._optimiser = torch.optim.Adam(list(self._trained.values()), betas=(recipe.beta1, recipe.beta2), fused=True)
+        self.features = len(self.weights["b_enc"])
+        self._census = Census(recipe, self.features, self.steps)
+        self._fired = torch.zeros(self.features, dtype=torch.int64)
         self._watched = 0
+        self.replaced = 0
+        """Dead features that got new weights so far."""
 
-    def advance(self) -> dict[str, float]:
-        """One step on the next batch; its loss terms, per token.
+    def advance(self) -> tuple[dict[str, float], Gradients]:
+        """One step on the next batch; the terms of its loss, per token, and what the step saw.
 
-        Raises FloatingPointError if the loss is no longer finite.
+        Raises FloatingPointError if the loss is no longer finite or no feature is active.
         """
-        progress = self.step / self.steps
+        recipe = self._recipe
+        rate = recipe.learning_rate * rate_factor(recipe, self.step / self.steps)
         for group in self._optimiser.param_groups:
-            group["lr"] = self._recipe.learning_rate * rate_factor(self._recipe, progress)
-        x = torch.from_numpy(self._rows.gather(self._order.at(self.step).numpy())).mul_(self.scale)
-        step = gradients(x, **self.weights, select=self._select, penalty=self._kind.penalty(self._recipe, progress))
-        loss = step.squared_error + step.penalty
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss} at step {self.step}; lower the recipe's learning_rate")
-        self._step_with_unit_decoder(step)
-        self.step += 1
-        if 2 * self.step > self.steps:
-            self._fired += torch.bincount(step.active.feature, minlength=len(self._fired))
-            self._watched += len(x)
-        return {
-            "loss": loss,
-            "squared_error": step.squared_error,
-            "penalty": step.penalty,
-            "L0": len(step.active.value) / len(x),
-            "explained_variance": 1 - step.squared_error / (x - x.mean(0)).square().sum(-1).mean().item(),
-        }
-
-    def _step_with_unit_decoder(self, step: Gradients) -> None:
-        """Adam's step, with the gradient along each decoder row removed and the row renormalised (S2.M3)."""
-        W_dec = self.weights["W_dec"]
-        along = torch.linalg.vecdot(step.W_dec, W_dec)
-        step.W_dec.addcmul_(W_dec, along[:, None], value=-1)
-        for name, tensor in self.weights.items():
-            tensor.grad = getattr(step, name)
+            group["lr"] = rate
+        x = self._source.batch(self.step).to(self.device).mul_(self.scale)
+        found = self._method.gradients(x, self._constraints.seen(self.weights), self.step / self.steps)
+        if recipe.dead_features == "auxk":
+            found.terms["auxiliary"] = auxiliary_gradients(
+                found, x, self.weights, self._census.dead.to(self.device), recipe.auxk, recipe.auxk_weight
+            )
+        if recipe.encoder_l1 or recipe.encoder_l2:
+            found.terms["encoder"] = self._constraints.add_encoder_penalty(self.weights, found.by_weight)
+        terms = {"loss": sum(found.terms.values()), **found.terms, "learning_rate": rate}
+        terms["L0"] = found.active.count() / len(x)
+        self._refuse_failure(terms)
+        self._constraints.before_step(self.weights, found.by_weight)
+        for name, tensor in self._trained.items():
+            tensor.grad = found.by_weight[name]
         self._optimiser.step()
-        F.normalize(W_dec, dim=-1, out=W_dec)
+        self._constraints.after_step(self.weights)
+        self.step += 1
+        self._count(found, len(x))
+        variance = (x - x.mean(0)).square().sum(-1).mean().item()
+        terms["explained_variance"] = 1 - terms["squared_error"] / variance if variance else math.nan
+        return terms, found
+
+    def _refuse_failure(self, terms: dict[str, float]) -> None:
+        if not math.isfinite(terms["loss"]):
+            raise FloatingPointError(
+                f"the loss is {terms['loss']} at step {self.step}; lower the recipe's learning_rate "
+                f"(now {self._recipe.learning_rate:g}) or set clip_norm"
+            )
+        if not terms["L0"] and self.step:
+            key = next((key for key in ("l1", "l0") if hasattr(self._recipe, key)), "learning_rate")
+            raise FloatingPointError(
+                f"no feature is active on any token of step {self.step}: all are dead; lower the recipe's {key} "
+                f"(now {getattr(self._recipe, key):g})"
+            )
+
+    def _count(self, found: Gradients, tokens: int) -> None:
+        if 2 * self.step > self.steps:
+            self._fired += found.active.firings().cpu()
+            self._watched += tokens
+        if self._recipe.dead_features == "none":
+            return
+        if self._census.take(self.step, found.active, tokens) and self._census.replaces(self.step):
+            self._replace(self._census.dead)
+
+    def _replace(self, dead: Tensor) -> None:
+        if not len(dead):
+            return
+        generator = torch.Generator().manual_seed(self._recipe.seed * 1_000_003 + self.step)
+        W_enc = self.weights["W_enc"]
+        if self._recipe.dead_features == "reinitialise":
+            directions, norm = random_directions(len(dead), W_enc.shape[1], generator), 1.0
+        else:
+            x, loss = self._measured(self._recipe.dead_tokens)
+            directions = poorly_reconstructed(x, loss, self.weights["b_dec"], len(dead), generator)
+            living = torch.ones(self.features, dtype=torch.bool)
+            living[dead] = False
+            norms = W_enc.norm(dim=1)[living.to(W_enc.device)]
+            norm = ENCODER_NORM * float(norms.mean()) if len(norms) else 1.0
+        replace_features(self.weights, self._optimiser, dead, directions, norm)
+        self._constraints.after_step(self.weights)
+        self.replaced += len(dead)
+
+    def _measured(self, count: int) -> tuple[Float[Tensor, "row neuron"], Float[Tensor, " row"]]:
+        """Random rows and the squared error of each."""
+        x = self._source.sample(count, self._recipe.seed + self.step).to(self.device).mul_(self.scale)
+        seen = self._constraints.seen(self.weights)
+        state = self._method.state()
+        parts = [self._method.gradients(block, seen, 1.0).residual.square().sum(-1) for block in x.split(BLOCK)]
+        self._method.load_state(state)
+        return x, torch.cat(parts)
 
     def finished(self) -> SAE:
-        """The SAE for activations as they are: the scale is folded in, decoder rows keep norm 1.
+        """The SAE for activations as they are: the scale is folded in, decoder rows keep their norm.
 
         With x' = s x, f' = activation((x' − b_dec) W_enc + b_enc) is s times the feature of the unscaled x, because the
-        activation functions are homogeneous; so only the biases are divided by s.
+        activation functions scale with their tensors; so only biases and thresholds are divided by s.
         """
-        weights = self.weights
+        weights, factor = {name: tensor.cpu() for name, tensor in self.weights.items()}, 1 / self.scale
         return SAE(
             W_enc=weights["W_enc"].T.contiguous(),
-            b_enc=weights["b_enc"] / self.scale,
+            b_enc=weights["b_enc"] * factor,
             W_dec=weights["W_dec"].clone(),
-            b_dec=weights["b_dec"] / self.scale,
-            activation=self._kind.activation(self._recipe),
+            b_dec=weights["b_dec"] * factor,
+            activation=self._method.function(weights).scaled(factor),
         )
 
     def frequency(self) -> Float[Tensor, " feature"]:
@@ -98,25 +164,24 @@ class Trainer:
         """Everything that another process needs to go on."""
         return {
             "step": self.step,
-            "weights": {name: tensor.detach() for name, tensor in self.weights.items()},
+            "weights": {name: tensor.detach() for name, tensor in self._trained.items()},
             "optimiser": self._optimiser.state_dict(),
+            "method": self._method.state(),
+            "census": self._census.state(),
             "fired": self._fired,
             "watched": self._watched,
+            "replaced": self.replaced,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where another process stopped."""
-        self.step, self._watched = state["step"], state["watched"]
+        self.step, self._watched, self.replaced = state["step"], state["watched"], state["replaced"]
         self._fired.copy_(state["fired"])
-        for name, tensor in self.weights.items():
+        for name, tensor in self._trained.items():
             tensor.copy_(state["weights"][name])
         self._optimiser.load_state_dict(state["optimiser"])
-
-    def _sample(self) -> Float[Tensor, "row neuron"]:
-        generator = np.random.default_rng(self._recipe.seed)
-        count = min(SAMPLE, self._rows.length)
-        numbers = np.sort(generator.choice(self._rows.length, size=count, replace=False))
-        return torch.from_numpy(self._rows.gather(numbers))
+        self._method.load_state(state["method"])
+        self._census.load_state(state["census"])
 
 
 def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
@@ -127,15 +192,20 @@ def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
     return sample.shape[1] ** 0.5 / norm
 
 
-def new_weights(sample: Float[Tensor, "row neuron"], recipe: Recipe) -> dict[str, Tensor]:
+def new_weights(
+    sample: Float[Tensor, "row neuron"], recipe: Recipe, method: Method, device: str = "cpu"
+) -> dict[str, Tensor]:
     """Random decoder rows of norm 1, the encoder rows the same, b_dec the mean of the sample, b_enc 0.
 
     `W_enc` and `W_dec` are both [feature, neuron].
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     neurons = sample.shape[1]
-    W_dec = F.normalize(torch.randn(recipe.expansion * neurons, neurons, generator=generator), dim=-1)
-    return {"W_enc": W_dec.clone(), "b_enc": torch.zeros(len(W_dec)), "W_dec": W_dec, "b_dec": sample.mean(0)}
+    W_dec = random_directions(recipe.expansion * neurons, neurons, generator).to(device)
+    W_enc = W_dec if recipe.tied else W_dec.clone()
+    weights = {"W_enc": W_enc, "b_enc": torch.zeros(len(W_dec), device=device), "W_dec": W_dec}
+    weights["b_dec"] = sample.mean(0).to(device)
+    return weights | {name: tensor.to(device) for name, tensor in method.extra_weights(len(W_dec)).items()}
 
 
 def rate_factor(recipe: Recipe, progress: float) -> float:

@@ -1,10 +1,20 @@
 """What all SAE recipes share (document S1, "Autoencoder")."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from polysem.params.base import Name, Rate, Section, Seed, Tokens
+from polysem.params.base import Name, Rate, Section, Seed, Share, Tokens
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+
+DEAD_FEATURES = {
+    "reinitialise": ("dead_every", "dead_below", "dead_until"),
+    "loss_weighted": ("dead_every", "dead_below", "dead_until", "dead_tokens"),
+    "auxk": ("dead_every", "dead_below", "auxk", "auxk_weight"),
+}
+"""The keys that each treatment of dead features reads."""
 
 
 class Recipe(Section):
@@ -26,16 +36,63 @@ class Recipe(Section):
     normalize_activations: bool = True
     """Train on activations scaled to a mean norm of sqrt(neurons), so that one L1 weight suits many sites; the scale is
     folded into the saved weights."""
+    tied: bool = False
+    """Encode with the decoder's transpose (S2.X3)."""
+    decoder_norm: Literal["unit", "project_only", "free"] = "unit"
+    """`unit`: decoder rows keep norm 1, their gradient has no part along them; `project_only`: the gradient loses that
+    part but rows are not renormalised, as in document S2 (S2.M3); `free`: neither, penalties see f times the norm."""
+    encoder_l1: Weight = 0.0
+    """Weight of the mean over features of the L1 norm of the encoder row (S2.X1)."""
+    encoder_l2: Weight = 0.0
+    """Weight of the mean over features of the squared L2 norm of the encoder row (S2.X1)."""
+    orthogonal_to: str | None = None
+    """Id of another SAE of the same site: encoder rows are kept orthogonal to the mean encoder row of its features that
+    are rarer than `analysis.ultra_low_frequency` (S2.F9)."""
     learning_rate: Rate = 1e-3
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    warmup: Fraction = 0.05
     """Share of steps in which the learning rate rises from 0."""
-    decay: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    decay: Fraction = 0.2
     """Share of steps at the end in which the learning rate falls to 0."""
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta1: Fraction = 0.9
     """Adam's decay of the mean gradient."""
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    beta2: Fraction = 0.999
     """Adam's decay of the mean squared gradient."""
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
+    """Largest norm of the gradient of all weights together; larger ones are scaled down to it. Null: no limit."""
+    dead_features: Literal["none", "reinitialise", "loss_weighted", "auxk"] = "none"
+    """What happens to features that (almost) never fire: `reinitialise`: new random weights (S2.M2); `loss_weighted`:
+    an input that is reconstructed badly as direction, as in *Towards Monosemanticity* (S2.M2); `auxk`: they predict
+    what the others miss (Gao et al. 2024)."""
+    dead_every: Annotated[int, Field(ge=2, le=1_000_000_000)] = 1000
+    """Steps between two counts of dead features; firings are counted in the second half of each interval."""
+    dead_below: Share = 1e-5
+    """Features that fire on a smaller share of the tokens counted are dead."""
+    dead_until: Share = 0.8
+    """Share of training after which no feature is replaced."""
+    dead_tokens: Tokens = 819_200
+    """Inputs whose loss is measured to choose replacements."""
+    auxk: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Dead features per token that predict what the others miss."""
+    auxk_weight: Weight = 0.03125
+    """Weight of their squared error."""
+    followed_features: list[Annotated[int, Field(ge=0)]] = []
+    """Features whose frequency, encoder norm and bias are written at every checkpoint (S2.X2); a list, no grid."""
     seed: Seed = 0
     """Seed of the initial weights and of the order of the rows."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads; a param because another number rounds sums in another order."""
+
+    @model_validator(mode="after")
+    def _no_key_is_ignored(self) -> Self:
+        read = DEAD_FEATURES.get(self.dead_features, ())
+        for key in dict.fromkeys(key for keys in DEAD_FEATURES.values() for key in keys):
+            if key not in read and getattr(self, key) != type(self).model_fields[key].default:
+                users = ", ".join(method for method, keys in DEAD_FEATURES.items() if key in keys)
+                raise ValueError(f"{key} is read with dead_features: {users}; here it is {self.dead_features}")
+        return self
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """What training reads: all keys but which models the recipe is for."""
+        values = self.values()
+        del values["models"]
+        return values

@@ -1,6 +1,6 @@
-"""SAE architectures, each a module of its own that is found by its name.
+"""How SAE architectures train, each a module of its own that is found by its name.
 
-A module has: `Recipe`, the class of its hyper-parameters; `activation(recipe)`, from pre-activations to features;
-`select(recipe)`, the active entries among pre-activations; `penalty(recipe, progress)`, what is added to the squared
-error of a token, and its derivative. `polysem.saes.gradients` says what the functions take.
+A module has a class `Method`: made from a recipe, it says which weights it adds to those of every SAE
+(`extra_weights`), gives the gradients of a step (`gradients`) and the activation function of the finished SAE
+(`function`). `polysem.saes.method` says what they take; `polysem.saes.gradients` has the parts.
 """

@@ -1,31 +1,36 @@
-"""ReLU with an L1 penalty, the SAE of *Towards Monosemanticity* (S1.M1)."""
+"""ReLU with a sparsity penalty, the SAE of *Towards Monosemanticity* (S1.M1)."""
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from polysem.params.recipes.relu import ReluRecipe as Recipe
+from polysem.saes import penalties
 from polysem.saes.activation_functions.standard import Function
-from polysem.saes.gradients import Penalty, Select
-
-__all__ = ["Recipe", "activation", "penalty", "select"]
-
-
-def activation(recipe: Recipe) -> Function:
-    """f = ReLU(pre-activation)."""
-    return Function()
+from polysem.saes.gradients import Gradients, Weights, masked_gradients
+from polysem.saes.method import Plain, ramp
+from polysem.saes.search import Above
 
 
-def select(recipe: Recipe) -> Select:
-    """All entries above 0."""
-    return _positive
+class Method(Plain):
+    """Features are the pre-activations above 0; their sizes are penalised."""
 
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
 
-def _positive(pre: Float[Tensor, "row feature"]) -> Int[Tensor, " entry"]:
-    return torch.nonzero(pre.view(-1) > 0).view(-1)
+    def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
+        """See `Method.gradients`."""
+        return masked_gradients(x, weights, Above(), self.penalty(progress))
 
+    def penalty(self, progress: float) -> penalties.Penalty:
+        """The recipe's penalty; its weights rise from 0 at the start and may fall at the end."""
+        recipe = self._recipe
+        factor = ramp(recipe.l1_warmup, recipe.l1_decay, progress)
+        form = penalties.sqrt if recipe.penalty in ("sqrt", "hoyer_sqrt") else penalties.l1
+        size = form(factor * recipe.l1)
+        if recipe.hoyer is None:
+            return size
+        return penalties.both(size, penalties.hoyer(factor * recipe.hoyer))
 
-def penalty(recipe: Recipe, progress: float) -> Penalty:
-    """The L1 norm times its weight, which rises from 0 over the first `l1_warmup` of training."""
-    weight = recipe.l1 * min(1.0, progress / recipe.l1_warmup if recipe.l1_warmup else 1.0)
-    return Penalty(lambda values: weight * values, lambda values: torch.full_like(values, weight))
+    def function(self, weights: Weights) -> Function:
+        """ReLU."""
+        return Function()

@@ -1,34 +1,26 @@
 """TopK: the k largest pre-activations of a token stay, where they are above 0; no penalty."""
 
-from functools import partial
-
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from polysem.params.recipes.topk import TopKRecipe as Recipe
+from polysem.saes import penalties
 from polysem.saes.activation_functions.topk import Function
-from polysem.saes.gradients import Penalty, Select
-
-__all__ = ["Recipe", "activation", "penalty", "select"]
-
-
-def activation(recipe: Recipe) -> Function:
-    """f = ReLU of the k largest pre-activations, 0 elsewhere."""
-    return Function(recipe.k)
+from polysem.saes.gradients import Gradients, Weights, masked_gradients
+from polysem.saes.method import Plain
+from polysem.saes.search import Largest
 
 
-def select(recipe: Recipe) -> Select:
-    """The k largest entries of each row where they are above 0."""
-    return partial(_largest, k=recipe.k)
+class Method(Plain):
+    """k bounds the number of active features of each token."""
 
+    def __init__(self, recipe: Recipe) -> None:
+        self._k = recipe.k
 
-def _largest(pre: Float[Tensor, "row feature"], k: int) -> Int[Tensor, " entry"]:
-    indices = pre.topk(min(k, pre.shape[1]), dim=-1, sorted=False).indices.sort(dim=-1).values
-    flat = (indices + torch.arange(len(pre))[:, None] * pre.shape[1]).view(-1)
-    return flat[pre.view(-1)[flat] > 0]
+    def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
+        """See `Method.gradients`."""
+        return masked_gradients(x, weights, Largest(self._k), penalties.none())
 
-
-def penalty(recipe: Recipe, progress: float) -> Penalty:
-    """None: k bounds the number of active features."""
-    return Penalty(torch.zeros_like, torch.zeros_like)
+    def function(self, weights: Weights) -> Function:
+        """The k largest."""
+        return Function(self._k)

@@ -1,0 +1,207 @@
+"""Products over the active entries of a batch: all that training needs beside the search for them.
+
+A token has a few dozen active features of thousands. Decoding, the gradient at active features and both weight
+gradients then run over a list of entries (`SparseEntries`). Where many features are active, as at the start of training
+with an L1 penalty, and on a GPU, matrix products with a mask are faster (`DenseEntries`). Both offer the same products,
+so that an architecture is written once; a number per entry is a vector for the one and a matrix that is 0 at inactive
+places for the other.
+"""
+
+from functools import cached_property
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+PerEntry = Float[Tensor, "*entry"]
+"""A number for each active entry: [entry], or [token, feature] with 0 at inactive places."""
+
+_dots_with_rows = torch.ops.aten._embedding_bag_per_sample_weights_backward
+
+
+class Entries(Protocol):
+    """The active entries of a batch and their values."""
+
+    value: PerEntry
+
+    def sums(self, weight: PerEntry, table: Float[Tensor, "feature column"]) -> Float[Tensor, "token column"]:
+        """For each token, the sum of the table's rows of its active features, weighted."""
+
+    def dots(self, left: Float[Tensor, "token column"], table: Float[Tensor, "feature column"]) -> PerEntry:
+        """For each entry, the inner product of its token's row of `left` and its feature's row of `table`."""
+
+    def outer(self, weight: PerEntry, right: Float[Tensor, "token column"]) -> Float[Tensor, "feature column"]:
+        """For each feature, the sum of the rows of its tokens, weighted."""
+
+    def per_token(self, weight: PerEntry) -> Float[Tensor, " token"]:
+        """Sum over the entries of each token."""
+
+    def per_feature(self, weight: PerEntry) -> Float[Tensor, " feature"]:
+        """Sum over the entries of each feature."""
+
+    def of_token(self, values: Float[Tensor, " token"]) -> PerEntry:
+        """The number of each entry's token."""
+
+    def of_feature(self, values: Float[Tensor, " feature"]) -> PerEntry:
+        """The number of each entry's feature."""
+
+    def where(self, condition: Tensor, value: PerEntry) -> PerEntry:
+        """The value at the active entries that meet a condition, 0 elsewhere."""
+
+    def firings(self) -> Int[Tensor, " feature"]:
+        """Number of tokens on which each feature is active."""
+
+    def count(self) -> int:
+        """Number of active entries."""
+
+    def keep(self, condition: Tensor) -> "Entries":
+        """The entries that meet a condition."""
+
+
+class SparseEntries:
+    """Entries as a list, row by row."""
+
+    def __init__(
+        self,
+        row: Int[Tensor, " entry"],
+        feature: Int[Tensor, " entry"],
+        value: Float[Tensor, " entry"],
+        shape: tuple[int, int],
+    ) -> None:
+        self.row, self.feature, self.value = row, feature, value
+        self.tokens, self.features = shape
+
+    @cached_property
+    def row_starts(self) -> Int[Tensor, " token"]:
+        """Where the entries of each token begin."""
+        return starts(self.row, self.tokens)
+
+    @cached_property
+    def _by_feature(self) -> tuple[Int[Tensor, " entry"], Int[Tensor, " entry"], Int[Tensor, " feature"]]:
+        """The order by feature, the row of each entry in that order, and where each feature begins."""
+        order = torch.argsort(self.feature, stable=True)
+        first = torch.zeros(self.features, dtype=torch.int64)
+        torch.cumsum(self.firings()[:-1], 0, out=first[1:])
+        return order, self.row[order], first
+
+    def sums(self, weight: PerEntry, table: Float[Tensor, "feature column"]) -> Float[Tensor, "token column"]:
+        """See `Entries.sums`."""
+        return F.embedding_bag(self.feature, table, self.row_starts, mode="sum", per_sample_weights=weight)
+
+    def dots(self, left: Float[Tensor, "token column"], table: Float[Tensor, "feature column"]) -> PerEntry:
+        """See `Entries.dots`."""
+        found: Tensor = _dots_with_rows(left, table, self.feature, self.row_starts, self.row, 0)
+        return found
+
+    def outer(self, weight: PerEntry, right: Float[Tensor, "token column"]) -> Float[Tensor, "feature column"]:
+        """See `Entries.outer`."""
+        order, row, first = self._by_feature
+        return F.embedding_bag(row, right, first, mode="sum", per_sample_weights=weight[order])
+
+    def per_token(self, weight: PerEntry) -> Float[Tensor, " token"]:
+        """See `Entries.per_token`."""
+        return weight.new_zeros(self.tokens).index_add_(0, self.row, weight)
+
+    def per_feature(self, weight: PerEntry) -> Float[Tensor, " feature"]:
+        """See `Entries.per_feature`."""
+        return weight.new_zeros(self.features).index_add_(0, self.feature, weight)
+
+    def of_token(self, values: Float[Tensor, " token"]) -> PerEntry:
+        """See `Entries.of_token`."""
+        return values[self.row]
+
+    def of_feature(self, values: Float[Tensor, " feature"]) -> PerEntry:
+        """See `Entries.of_feature`."""
+        return values[self.feature]
+
+    def where(self, condition: Tensor, value: PerEntry) -> PerEntry:
+        """See `Entries.where`."""
+        return torch.where(condition, value, 0.0)
+
+    @cached_property
+    def _firings(self) -> Int[Tensor, " feature"]:
+        return torch.bincount(self.feature, minlength=self.features)
+
+    def firings(self) -> Int[Tensor, " feature"]:
+        """See `Entries.firings`."""
+        return self._firings
+
+    def count(self) -> int:
+        """See `Entries.count`."""
+        return len(self.value)
+
+    def keep(self, condition: Bool[Tensor, " entry"]) -> "SparseEntries":
+        """The entries that meet a condition."""
+        kept = torch.nonzero(condition).view(-1)
+        return SparseEntries(self.row[kept], self.feature[kept], self.value[kept], (self.tokens, self.features))
+
+
+class DenseEntries:
+    """Entries as matrices [token, feature] that are 0 where a feature is not active. Products with tables run in
+    `precision`, sums in float32."""
+
+    def __init__(
+        self,
+        active: Bool[Tensor, "token feature"],
+        pre: Float[Tensor, "token feature"],
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        self.active = active
+        self.value = torch.where(active, pre, 0.0)
+        self._precision = precision
+
+    def _product(self, left: Tensor, right: Tensor) -> Tensor:
+        return (left.to(self._precision) @ right.to(self._precision)).to(self.value.dtype)
+
+    def sums(self, weight: PerEntry, table: Float[Tensor, "feature column"]) -> Float[Tensor, "token column"]:
+        """See `Entries.sums`."""
+        return self._product(weight, table)
+
+    def dots(self, left: Float[Tensor, "token column"], table: Float[Tensor, "feature column"]) -> PerEntry:
+        """See `Entries.dots`."""
+        return torch.where(self.active, self._product(left, table.T), 0.0)
+
+    def outer(self, weight: PerEntry, right: Float[Tensor, "token column"]) -> Float[Tensor, "feature column"]:
+        """See `Entries.outer`."""
+        return self._product(weight.T, right)
+
+    def per_token(self, weight: PerEntry) -> Float[Tensor, " token"]:
+        """See `Entries.per_token`."""
+        return weight.sum(1)
+
+    def per_feature(self, weight: PerEntry) -> Float[Tensor, " feature"]:
+        """See `Entries.per_feature`."""
+        return weight.sum(0)
+
+    def of_token(self, values: Float[Tensor, " token"]) -> PerEntry:
+        """See `Entries.of_token`."""
+        return torch.where(self.active, values[:, None], 0.0)
+
+    def of_feature(self, values: Float[Tensor, " feature"]) -> PerEntry:
+        """See `Entries.of_feature`."""
+        return torch.where(self.active, values, 0.0)
+
+    def where(self, condition: Tensor, value: PerEntry) -> PerEntry:
+        """See `Entries.where`."""
+        return torch.where(self.active & condition, value, 0.0)
+
+    def firings(self) -> Int[Tensor, " feature"]:
+        """See `Entries.firings`."""
+        return self.active.sum(0)
+
+    def count(self) -> int:
+        """See `Entries.count`."""
+        return int(self.active.sum())
+
+    def keep(self, condition: Bool[Tensor, "token feature"]) -> "DenseEntries":
+        """The entries that meet a condition."""
+        return DenseEntries(self.active & condition, self.value, self._precision)
+
+
+def starts(ascending: Int[Tensor, " entry"], count: int) -> Int[Tensor, " bag"]:
+    """Where each of `count` bags begins in a list of ascending bag numbers."""
+    first = torch.zeros(count, dtype=torch.int64)
+    torch.cumsum(torch.bincount(ascending, minlength=count)[:-1], 0, out=first[1:])
+    return first

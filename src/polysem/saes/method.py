@@ -1,0 +1,50 @@
+"""What an architecture brings to training."""
+
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from polysem.saes.gradients import Gradients, Weights
+from polysem.saes.sae import ActivationFunction
+
+
+class Method(Protocol):
+    """One architecture with its hyper-parameters; a module per architecture in `polysem.saes.architectures`."""
+
+    def extra_weights(self, features: int) -> dict[str, Tensor]:
+        """Trainable tensors beside `W_enc`, `b_enc`, `W_dec`, `b_dec`."""
+
+    def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
+        """Gradients of the loss on a batch; `progress` is the share of training that is done."""
+
+    def function(self, weights: Weights) -> ActivationFunction:
+        """The activation function of the finished SAE."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps beside the weights."""
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from a checkpoint."""
+
+
+class Plain:
+    """An architecture that adds no weights and keeps nothing between steps, where a subclass does not say otherwise."""
+
+    def extra_weights(self, features: int) -> dict[str, Tensor]:
+        """None."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Nothing."""
+
+
+def ramp(rise: float, fall: float, progress: float) -> float:
+    """A factor that rises linearly from 0 over the first `rise` of training and falls to 0 over the last `fall`."""
+    up = progress / rise if rise else 1.0
+    down = (1 - progress) / fall if fall else 1.0
+    return max(0.0, min(1.0, up, down))

@@ -1,0 +1,266 @@
+"""Which entries of a batch are active, found without keeping its pre-activations.
+
+The search needs the dense product x W_encᵀ, block by block. Where few features are active it runs in bfloat16: entries
+that come within a margin of the bound are scored again in float32, so the result is that of a float32 search
+(`docs/performance.md` has the measurements). Where many are active, the whole batch is kept as a matrix.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from polysem.saes.entries import DenseEntries, Entries, SparseEntries
+
+ROWS_PER_BLOCK = 256
+"""Tokens per block of pre-activations: these then stay in the cache."""
+DENSE_ABOVE = 0.14
+"""Share of active entries above which matrices are faster than lists, measured on a CPU."""
+BFLOAT16_BELOW = 0.08
+"""Share of active entries below which searching in bfloat16 and scoring again is faster, measured on a CPU."""
+MARGIN = 0.06
+"""Margin of the bfloat16 search in units of ‖x‖ · max‖w‖ / √neurons: more than 20 standard deviations of its error for
+vectors that are spread over the neurons, and enough for products that stand in one neuron of 500."""
+GROUP = 16
+"""Features per group in the search for the largest: the k-th largest maximum of the groups bounds the k-th largest
+entry from below."""
+
+
+class Rule(Protocol):
+    """What makes an entry active; active entries are above 0."""
+
+    @property
+    def floor(self) -> Float[Tensor, " feature"] | None:
+        """Pre-activations at or below it are not active; None for 0."""
+
+    def share(self, above: Float[Tensor, "row feature"]) -> float:
+        """Share of active entries, from some rows of pre-activations less the floor."""
+
+    def guessed(self, above: Float[Tensor, "row feature"]) -> "Rule":
+        """The rule with what it may guess from some rows to narrow the search."""
+
+    def exhaustive(self) -> "Rule":
+        """The rule without guesses."""
+
+    def bound(self, pre: Tensor) -> Float[Tensor, "row 1"] | None:
+        """For each row of a block, a value that no active entry of this block is below; None for 0."""
+
+    def trimmed(self, entries: SparseEntries) -> SparseEntries | None:
+        """The active ones among candidates; None if the guess was wrong, so that some may be missing."""
+
+    def mask(self, pre: Float[Tensor, "token feature"]) -> Bool[Tensor, "token feature"]:
+        """The active entries of a whole batch of pre-activations."""
+
+
+def active_entries(
+    x: Float[Tensor, "token neuron"],
+    W_enc: Float[Tensor, "feature neuron"],
+    bias: Float[Tensor, " feature"],
+    rule: Rule,
+) -> Entries:
+    """The active entries of x W_encᵀ + bias with their pre-activations as values."""
+    if x.is_cuda:
+        pre = (x.bfloat16() @ W_enc.bfloat16().T).float().add_(bias)
+        return DenseEntries(rule.mask(pre), pre, torch.bfloat16)
+    above = torch.addmm(bias, x[:ROWS_PER_BLOCK], W_enc.T)
+    above = above if rule.floor is None else above - rule.floor
+    share = rule.share(above)
+    if share > DENSE_ABOVE:
+        pre = torch.addmm(bias, x, W_enc.T)
+        return DenseEntries(rule.mask(pre), pre)
+    find = _scored_again if share < BFLOAT16_BELOW and has_fast_bfloat16() else _scored_once
+    guessed = rule.guessed(above)
+    entries = guessed.trimmed(find(x, W_enc, bias, guessed))
+    if entries is None:
+        entries = rule.exhaustive().trimmed(find(x, W_enc, bias, rule.exhaustive()))
+    assert entries is not None, "an exhaustive search finds all active entries"
+    return entries
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether the CPU multiplies in bfloat16 faster than in float32."""
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _scored_once(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> SparseEntries:
+    """All entries above the rule's floor and bound, by a search in float32."""
+    shifted = bias if rule.floor is None else bias - rule.floor
+    found, values = [], []
+    for start in range(0, len(x), ROWS_PER_BLOCK):
+        pre = torch.addmm(shifted, x[start : start + ROWS_PER_BLOCK], W_enc.T)
+        bound = rule.bound(pre)
+        if bound is None:
+            above = pre.numpy() > 0
+        else:
+            above = pre.numpy() > np.nextafter(bound.numpy(), np.float32(-np.inf)).clip(0)
+        hit = torch.from_numpy(np.flatnonzero(above))
+        values.append(pre.view(-1)[hit])
+        found.append(hit.add_(start * len(W_enc)))
+    row, feature = _places(torch.cat(found), len(W_enc))
+    value = torch.cat(values)
+    if rule.floor is not None:
+        value += rule.floor[feature]
+    return SparseEntries(row, feature, value, (len(x), len(W_enc)))
+
+
+def _scored_again(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> SparseEntries:
+    """All entries above the rule's floor and bound, by a search in bfloat16.
+
+    Blocks are raised by a margin, so that entries above 0 are still found above 0, whatever the error; a bound that
+    was found in a raised block is lowered by two. bfloat16 numbers above 0 are ordered like their bits, and integers
+    are compared faster.
+    """
+    shifted = bias if rule.floor is None else bias - rule.floor
+    coarse, unit = W_enc.bfloat16(), W_enc.norm(dim=1).max() * (MARGIN / x.shape[1] ** 0.5)
+    found = []
+    for start in range(0, len(x), ROWS_PER_BLOCK):
+        block = x[start : start + ROWS_PER_BLOCK]
+        margin = block.norm(dim=1).max() * unit
+        pre = torch.addmm((shifted + margin).bfloat16(), block.bfloat16(), coarse.T)
+        bound = rule.bound(pre)
+        if bound is None:
+            floor = np.int16(0)
+        else:
+            lowered = (bound - 2 * margin).clamp(min=0).bfloat16()
+            floor = (lowered.view(torch.int16) - 1).clamp(min=0).numpy()
+        hit = torch.from_numpy(np.flatnonzero(pre.view(torch.int16).numpy() > floor))
+        found.append(hit.add_(start * len(W_enc)))
+    row, feature = _places(torch.cat(found), len(W_enc))
+    entries = SparseEntries(row, feature, torch.empty(0), (len(x), len(W_enc)))
+    entries.value = entries.dots(x, W_enc).add_(bias[feature])
+    return entries.keep(entries.value > (0 if rule.floor is None else rule.floor[feature]))
+
+
+def _places(flat: Tensor, features: int) -> tuple[Tensor, Tensor]:
+    row = flat.div(features, rounding_mode="floor")
+    return row, flat - row * features
+
+
+@dataclass(frozen=True)
+class Above:
+    """All entries above a floor of each feature, which is at least 0."""
+
+    floor: Float[Tensor, " feature"] | None = None
+
+    def share(self, above: Float[Tensor, "row feature"]) -> float:
+        """See `Rule.share`."""
+        return float((above > 0).float().mean())
+
+    def guessed(self, above: Float[Tensor, "row feature"]) -> "Above":
+        """Nothing to guess."""
+        return self
+
+    def exhaustive(self) -> "Above":
+        """The same."""
+        return self
+
+    def bound(self, pre: Tensor) -> Float[Tensor, "row 1"] | None:
+        """None."""
+        return None
+
+    def trimmed(self, entries: SparseEntries) -> SparseEntries | None:
+        """All candidates."""
+        return entries
+
+    def mask(self, pre: Float[Tensor, "token feature"]) -> Bool[Tensor, "token feature"]:
+        """Above the floor."""
+        return pre > (0 if self.floor is None else self.floor)
+
+
+@dataclass(frozen=True)
+class Largest:
+    """The k largest entries of each token, where they are above 0."""
+
+    k: int
+    floor: None = None
+
+    def share(self, above: Float[Tensor, "row feature"]) -> float:
+        """k of all features."""
+        return min(1.0, self.k / above.shape[1])
+
+    def guessed(self, above: Float[Tensor, "row feature"]) -> "Largest":
+        """Nothing to guess."""
+        return self
+
+    def exhaustive(self) -> "Largest":
+        """The same."""
+        return self
+
+    def bound(self, pre: Tensor) -> Float[Tensor, "row 1"] | None:
+        """The k-th largest of the maxima of groups of features: at least k entries reach it."""
+        rows, features = pre.shape
+        groups = features // GROUP
+        if groups < self.k:
+            return None
+        bits = pre.view(torch.int16) if pre.dtype == torch.bfloat16 else pre
+        maxima = bits[:, : groups * GROUP].view(rows, GROUP, groups).amax(1).numpy()
+        kth = torch.from_numpy(np.partition(maxima, groups - self.k, axis=1)[:, groups - self.k, None])
+        return kth.view(pre.dtype).float()
+
+    def trimmed(self, entries: SparseEntries) -> SparseEntries | None:
+        """The k largest candidates of each token."""
+        place = torch.arange(len(entries.row)) - entries.row_starts[entries.row]
+        width = int(place.max()) + 1 if len(place) else 0
+        if width <= self.k:
+            return entries
+        values = torch.full((entries.tokens, width), -torch.inf)
+        values[entries.row, place] = entries.value
+        kept = values.topk(self.k, dim=1, sorted=False).indices
+        chosen = torch.zeros(entries.tokens, width, dtype=torch.bool).scatter_(1, kept, True)
+        return entries.keep(chosen[entries.row, place])
+
+    def mask(self, pre: Float[Tensor, "token feature"]) -> Bool[Tensor, "token feature"]:
+        """The k largest of each row where they are above 0."""
+        kept = pre.topk(min(self.k, pre.shape[1]), dim=1, sorted=False).indices
+        return torch.zeros_like(pre, dtype=torch.bool).scatter_(1, kept, True) & (pre > 0)
+
+
+@dataclass(frozen=True)
+class LargestOfBatch:
+    """The k · tokens largest entries of a batch, where they are above 0."""
+
+    k: int
+    assumed: float = 0.0
+    """A value that all of them are assumed to reach."""
+    floor: None = None
+
+    def share(self, above: Float[Tensor, "row feature"]) -> float:
+        """k of all features."""
+        return min(1.0, self.k / above.shape[1])
+
+    def guessed(self, above: Float[Tensor, "row feature"]) -> "LargestOfBatch":
+        """In the rows seen, half as many again as are wanted reach the value that is assumed."""
+        wanted = int(1.5 * self.k * len(above)) + 64
+        if wanted >= above.numel():
+            return self
+        values = above.reshape(-1).numpy()
+        return LargestOfBatch(self.k, max(0.0, float(np.partition(values, -wanted)[-wanted])))
+
+    def exhaustive(self) -> "LargestOfBatch":
+        """Nothing assumed."""
+        return LargestOfBatch(self.k)
+
+    def bound(self, pre: Tensor) -> Float[Tensor, "row 1"] | None:
+        """What is assumed."""
+        return torch.full((1, 1), self.assumed) if self.assumed else None
+
+    def trimmed(self, entries: SparseEntries) -> SparseEntries | None:
+        """The largest candidates, if at least as many as are wanted reach what is assumed."""
+        wanted = self.k * entries.tokens
+        value = entries.value
+        if self.assumed and int((value >= self.assumed).sum()) < wanted:
+            return None
+        if len(value) <= wanted:
+            return entries
+        return entries.keep(value > np.partition(value.numpy(), -wanted - 1)[-wanted - 1])
+
+    def mask(self, pre: Float[Tensor, "token feature"]) -> Bool[Tensor, "token feature"]:
+        """The largest of all rows where they are above 0."""
+        wanted = self.k * len(pre)
+        if wanted >= pre.numel():
+            return pre > 0
+        least = pre.reshape(-1).kthvalue(pre.numel() - wanted).values.clamp(min=0)
+        return pre > least

@@ -1,0 +1,54 @@
+"""Where the rows of a training come from."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polysem.activations.rows import ActivationRows
+from polysem.io.errors import InputError
+from polysem.io.order import EpochOrder
+
+
+class RowSource(Protocol):
+    """Shuffled activation rows; which ones a step gets depends on the seed and on the step alone."""
+
+    width: int
+    """Number of neurons."""
+    receipt: dict[str, Any]
+    """Receipt of what the rows are made from."""
+
+    def batch(self, step: int) -> Float[Tensor, "row neuron"]:
+        """The rows of a step, float32."""
+
+    def sample(self, count: int, seed: int) -> Float[Tensor, "row neuron"]:
+        """Up to `count` random rows, float32."""
+
+
+class StoredRows:
+    """Rows of an activation store, epoch after epoch in another order."""
+
+    def __init__(self, store: Path, batch_size: int, seed: int) -> None:
+        """InputError if the store holds fewer rows than a batch."""
+        self._rows = ActivationRows(store)
+        if self._rows.length < batch_size:
+            raise InputError(
+                f"{store} holds {self._rows.length} tokens, fewer than one batch of {batch_size}; "
+                "lower the recipe's batch_size or raise the model's activations.train_tokens"
+            )
+        self.width, self.receipt = self._rows.width, self._rows.receipt
+        self._order = EpochOrder(self._rows.length, batch_size, seed)
+
+    def batch(self, step: int) -> Float[Tensor, "row neuron"]:
+        """See `RowSource.batch`."""
+        return torch.from_numpy(self._rows.gather(self._order.at(step).numpy()))
+
+    def sample(self, count: int, seed: int) -> Float[Tensor, "row neuron"]:
+        """See `RowSource.sample`."""
+        generator = np.random.default_rng(seed)
+        size = min(count, self._rows.length)
+        numbers = np.sort(generator.choice(self._rows.length, size=size, replace=False))
+        return torch.from_numpy(self._rows.gather(numbers))
