@@ -1,30 +1,20 @@
 """The contract that every registered architecture keeps."""
 
-from importlib import import_module
-
 import pytest
 import reference
 import torch
 import torch.nn.functional as F
 from directions import random_directions, sparse_sums
+from recipes import KEYS, method_of, recipe_of, trainer_of
 
-from polysem.params.study import kinds, section_class
+from polysem.params.study import kinds
 from polysem.saes import search as search_module
 from polysem.saes.entries import SparseEntries
 from polysem.saes.gradients import auxiliary_gradients
 from polysem.saes.gradients import search as find
 from polysem.saes.sae import SAE, load_sae, save_sae
 from polysem.saes.search import Above, Largest, LargestOfBatch, active_entries
-from polysem.saes.sources import StoredRows
-from polysem.saes.trainer import Trainer
 
-KEYS = {
-    "relu": {"l1": 0.3, "l1_warmup": 0.0},
-    "topk": {"k": 3},
-    "batchtopk": {"k": 3},
-    "jumprelu": {"l0": 0.1, "l0_warmup": 0.0, "threshold": 0.3, "bandwidth": 0.2},
-    "gated": {"l1": 0.3, "l1_warmup": 0.0},
-}
 ARCHITECTURES = [name for name in kinds("saes") if name != "pretrained"]
 VARIANTS = [
     *((name, {}) for name in KEYS),
@@ -32,17 +22,6 @@ VARIANTS = [
     *((name, {"decoder_norm": "free"}) for name in KEYS),
     ("relu", {"penalty": "hoyer_sqrt", "decoder_norm": "free"}),
 ]
-
-
-def recipe_of(architecture, **keys):
-    values = {"architecture": architecture, "expansion": 2, "tokens": 4096, "batch_size": 128, "learning_rate": 5e-3}
-    if keys.get("penalty", "").startswith("hoyer_"):
-        keys["hoyer"] = 0.2
-    return section_class("saes", architecture).model_validate(values | KEYS[architecture] | keys)
-
-
-def method_of(recipe):
-    return import_module(f"polysem.saes.architectures.{recipe.architecture}").Method(recipe)
 
 
 def random_weights(recipe, features, neurons, dtype=torch.float64):
@@ -68,11 +47,7 @@ def single(weights, recipe):
     return seen
 
 
-def trainer_of(path, recipe, **keys):
-    return Trainer(method_of(recipe), recipe, StoredRows(path, recipe.batch_size, recipe.seed), **keys)
-
-
-def test_this_file_has_keys_for_every_architecture():
+def test_every_architecture_is_tested():
     assert set(KEYS) == set(ARCHITECTURES)
 
 

@@ -20,13 +20,17 @@ from polysem.saes.train_sae import train_sae
 RECIPE = {"architecture": "relu", "l1": 0.2, "expansion": 2, "tokens": 20_000, "batch_size": 100}
 
 
+def stored(path):
+    return {"store": str(path)}
+
+
 def folder_bytes(folder):
     return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
 
 
 def test_an_sae_folder_is_saelens_6(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train_sae(store(sparse_sums(1000, random_directions(24, 16), 3)), tmp_path / "sae", "relu", RECIPE, "code")
+    train_sae(stored(store(sparse_sums(1000, random_directions(24, 16), 3))), tmp_path / "sae", "relu", RECIPE, "code")
     config = json.loads((tmp_path / "sae/cfg.json").read_text())
     assert config["architecture"] == "standard"
     assert (config["d_in"], config["d_sae"], config["dtype"]) == (16, 32, "float32")
@@ -53,7 +57,7 @@ def test_known_directions_are_recovered(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     directions = random_directions(16, 32)
     recipe = {"architecture": "topk", "k": 3, "expansion": 1, "tokens": 200_000, "batch_size": 100}
-    train_sae(store(sparse_sums(4000, directions, 3)), tmp_path / "sae", "topk", recipe, "code")
+    train_sae(stored(store(sparse_sums(4000, directions, 3))), tmp_path / "sae", "topk", recipe, "code")
     sae = load_sae(tmp_path / "sae", 32)
     best = (sae.decoder() @ torch.from_numpy(directions).float().T).max(0).values
     assert best.mean() > 0.95
@@ -67,7 +71,7 @@ def test_an_interrupted_training_ends_with_the_bytes_of_an_undisturbed_one(store
         "c.Checkpoint.due = lambda self: time.monotonic() - self._saved > 0.05\n"
         "from pathlib import Path\n"
         "from polysem.saes.train_sae import train_sae\n"
-        "train_sae(Path(sys.argv[1]), Path(sys.argv[2]), 'relu', json.loads(sys.argv[3]), 'code')\n"
+        "train_sae({'store': sys.argv[1]}, Path(sys.argv[2]), 'relu', json.loads(sys.argv[3]), 'code')\n"
     )
 
     def start(name):
@@ -95,7 +99,7 @@ def test_an_interrupted_training_ends_with_the_bytes_of_an_undisturbed_one(store
 
 def test_a_store_smaller_than_a_batch_is_refused(store, tmp_path):
     with pytest.raises(InputError, match="holds 50 tokens, fewer than one batch of 100"):
-        train_sae(store(np.ones((50, 4))), tmp_path / "sae", "relu", RECIPE, "code")
+        train_sae(stored(store(np.ones((50, 4)))), tmp_path / "sae", "relu", RECIPE, "code")
 
 
 def test_a_loss_that_is_no_number_stops_the_training(store, tmp_path, monkeypatch):
@@ -103,13 +107,15 @@ def test_a_loss_that_is_no_number_stops_the_training(store, tmp_path, monkeypatc
     activations = sparse_sums(500, random_directions(8, 8), 2)
     activations[:, 0] = np.inf
     with pytest.raises(FloatingPointError, match="learning_rate"):
-        train_sae(store(activations), tmp_path / "sae", "relu", RECIPE | {"normalize_activations": False}, "code")
+        train_sae(
+            stored(store(activations)), tmp_path / "sae", "relu", RECIPE | {"normalize_activations": False}, "code"
+        )
 
 
 @pytest.fixture
 def sae_folder(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train_sae(store(sparse_sums(500, random_directions(12, 8), 2)), tmp_path / "sae", "relu", RECIPE, "code")
+    train_sae(stored(store(sparse_sums(500, random_directions(12, 8), 2))), tmp_path / "sae", "relu", RECIPE, "code")
     return tmp_path / "sae"
 
 

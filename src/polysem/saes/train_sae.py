@@ -1,4 +1,4 @@
-"""Step: train a sparse autoencoder on an activation store."""
+"""Step: train a sparse autoencoder on the activations of one site."""
 
 import sys
 import time
@@ -12,19 +12,30 @@ from polysem.io.checkpoints import Checkpoint
 from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
+from polysem.saes.forbidden import ultra_low_direction
 from polysem.saes.history import History
+from polysem.saes.row_source import RowSource
 from polysem.saes.sae import save_sae
-from polysem.saes.sources import StoredRows
 from polysem.saes.trainer import Trainer
 
 
 def train_sae(
-    activations: Path, output: Path, architecture: str, params: dict[str, Any], code: str, device: str = "cpu"
+    rows: dict[str, str],
+    output: Path,
+    architecture: str,
+    params: dict[str, Any],
+    code: str,
+    avoided: dict[str, str] | None = None,
+    ultra_low_frequency: float = 1e-4,
+    device: str = "cpu",
 ) -> None:
     """Write an SAE folder (`cfg.json`, `sae_weights.safetensors`, `sparsity.safetensors`) and its history
     `training.nc`.
 
-    The module of the architecture gives recipe, gradients and activation function. Interrupted training resumes at its
+    The module of the architecture gives recipe, gradients and activation function, the module that the recipe's
+    `activations` names the rows, from the paths in `rows`. `avoided` has the `folder` and
+    the frequency `table` of the SAE of `orthogonal_to`, whose features rarer than `ultra_low_frequency` give the
+    direction. Interrupted training resumes at its
     last checkpoint, to the same bits. Raises InputError if the store holds fewer rows than a batch or a followed
     feature does not exist, FloatingPointError if the loss is no longer finite or all features are dead; the last
     checkpoint is then kept.
@@ -33,13 +44,19 @@ def train_sae(
     recipe = kind.Recipe.model_validate(params)
     torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(True)
-    source = StoredRows(activations, recipe.batch_size, recipe.seed)
+    source: RowSource = import_module(f"polysem.saes.sources.{recipe.activations}").open_rows(recipe, rows, device)
     features = recipe.expansion * source.width
     if unknown := [feature for feature in recipe.followed_features if feature >= features]:
         raise InputError(f"followed_features holds {unknown[0]}; features are 0 … {features - 1}")
-    trainer = Trainer(kind.Method(recipe), recipe, source, device=device)
+    forbidden = None
+    if avoided is not None:
+        forbidden = ultra_low_direction(
+            Path(avoided["folder"]), Path(avoided["table"]), source.width, ultra_low_frequency
+        )
+    trainer = Trainer(kind.Method(recipe), recipe, source, forbidden, device)
     history = History(trainer.steps, recipe.batch_size, features, recipe.followed_features)
-    checkpoint = Checkpoint("train_sae", str(output), params, source.receipt, code)
+    direction = None if forbidden is None else forbidden.tolist()
+    checkpoint = Checkpoint("train_sae", str(output), params, source.receipt, code, direction)
     if state := checkpoint.load():
         trainer.load_state(state["trainer"])
         history.load_state(state["history"])

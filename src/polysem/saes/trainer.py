@@ -18,8 +18,8 @@ from polysem.saes.dead_features import (
 )
 from polysem.saes.gradients import Gradients, auxiliary_gradients
 from polysem.saes.method import Method
+from polysem.saes.row_source import RowSource
 from polysem.saes.sae import SAE
-from polysem.saes.sources import RowSource
 
 SAMPLE = 16_384
 """Rows from which the scale of the activations and the first b_dec are taken."""

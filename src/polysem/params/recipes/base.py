@@ -33,6 +33,11 @@ class Recipe(Section):
     """Activation rows to train on; above the number of stored rows they are repeated in another order."""
     batch_size: Annotated[int, Field(ge=1, le=1_048_576)] = 1024
     """Activation rows per step."""
+    activations: Literal["stored", "streamed"] = "stored"
+    """`stored`: rows come from the model's train store; `streamed`: the model runs inside the training job and fills a
+    shuffled buffer (S2.M1), for more tokens than the disk holds."""
+    buffer_gib: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Memory of that buffer in GiB."""
     normalize_activations: bool = True
     """Train on activations scaled to a mean norm of sqrt(neurons), so that one L1 weight suits many sites; the scale is
     folded into the saved weights."""
@@ -89,6 +94,8 @@ class Recipe(Section):
             if key not in read and getattr(self, key) != type(self).model_fields[key].default:
                 users = ", ".join(method for method, keys in DEAD_FEATURES.items() if key in keys)
                 raise ValueError(f"{key} is read with dead_features: {users}; here it is {self.dead_features}")
+        if self.activations == "stored" and self.buffer_gib != type(self).model_fields["buffer_gib"].default:
+            raise ValueError("buffer_gib is read with activations: streamed; here they are stored")
         return self
 
     def hyper_parameters(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""Where the rows of a training come from."""
+"""`activations: stored`: rows of an activation store."""
 
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,21 +10,7 @@ from torch import Tensor
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.order import EpochOrder
-
-
-class RowSource(Protocol):
-    """Shuffled activation rows; which ones a step gets depends on the seed and on the step alone."""
-
-    width: int
-    """Number of neurons."""
-    receipt: dict[str, Any]
-    """Receipt of what the rows are made from."""
-
-    def batch(self, step: int) -> Float[Tensor, "row neuron"]:
-        """The rows of a step, float32."""
-
-    def sample(self, count: int, seed: int) -> Float[Tensor, "row neuron"]:
-        """Up to `count` random rows, float32."""
+from polysem.params.recipes.base import Recipe
 
 
 class StoredRows:
@@ -52,3 +37,8 @@ class StoredRows:
         size = min(count, self._rows.length)
         numbers = np.sort(generator.choice(self._rows.length, size=size, replace=False))
         return torch.from_numpy(self._rows.gather(numbers))
+
+
+def open_rows(recipe: Recipe, where: dict[str, str], device: str) -> StoredRows:
+    """The rows of the store at `where["store"]`."""
+    return StoredRows(Path(where["store"]), recipe.batch_size, recipe.seed)

@@ -1,0 +1,191 @@
+"""Options of all recipes, and what the history says of them."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from directions import random_directions, sparse_sums
+from recipes import recipe_of, trainer_of
+
+from polysem.io.errors import InputError
+from polysem.io.tables import read_table, write_table
+from polysem.saes.history import History
+from polysem.saes.sae import load_sae
+from polysem.saes.train_sae import train_sae
+
+RECIPE = {"architecture": "relu", "l1": 0.2, "expansion": 2, "tokens": 20_000, "batch_size": 100}
+
+
+@pytest.fixture
+def path(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return store(sparse_sums(1500, random_directions(24, 16), 3))
+
+
+def steps(trainer, count):
+    return [trainer.advance() for _ in range(count)]
+
+
+def test_tied_weights_stay_equal_and_the_finished_encoder_is_the_decoders_transpose(path):
+    trainer = trainer_of(path, recipe_of("relu", tied=True))
+    steps(trainer, 10)
+    sae = trainer.finished()
+    assert torch.equal(sae.W_enc, sae.W_dec.T)
+
+
+def test_without_renormalising_rows_grow_but_their_gradient_has_no_part_along_them(path):
+    trainer = trainer_of(path, recipe_of("relu", decoder_norm="project_only"))
+    steps(trainer, 30)
+    norms = trainer.weights["W_dec"].norm(dim=1)
+    assert (norms - 1).abs().max() > 1e-4
+    _, found = trainer.advance()
+    assert trainer.weights["W_dec"].grad is found.by_weight["W_dec"]
+
+
+def test_free_decoder_norms_move(path):
+    trainer = trainer_of(path, recipe_of("relu", decoder_norm="free"))
+    steps(trainer, 30)
+    assert (trainer.weights["W_dec"].norm(dim=1) - 1).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("key", ["encoder_l1", "encoder_l2"])
+def test_a_penalty_of_the_encoder_shrinks_its_rows(path, key):
+    plain, small = trainer_of(path, recipe_of("relu")), trainer_of(path, recipe_of("relu", **{key: 50.0}))
+    steps(plain, 30)
+    steps(small, 30)
+    assert small.weights["W_enc"].norm() < 0.8 * plain.weights["W_enc"].norm()
+
+
+def test_gradients_are_clipped_to_their_norm(path):
+    trainer = trainer_of(path, recipe_of("relu", clip_norm=0.01))
+    _, found = steps(trainer, 3)[-1]
+    total = sum(gradient.square().sum() for gradient in found.by_weight.values()).sqrt()
+    assert total.item() == pytest.approx(0.01, rel=1e-4)
+
+
+def test_the_encoder_stays_orthogonal_to_a_forbidden_direction(path):
+    direction = torch.nn.functional.normalize(torch.arange(16.0), dim=0)
+    trainer = trainer_of(path, recipe_of("relu"), forbidden=direction)
+    steps(trainer, 20)
+    assert (trainer.finished().W_enc.T @ direction).abs().max() < 1e-6
+
+
+def test_dead_features_get_new_weights_and_forget_their_optimiser(path):
+    keys = {"dead_every": 10, "dead_below": 0.01, "learning_rate": 1e-3}
+    for method in ("reinitialise", "loss_weighted"):
+        trainer = trainer_of(path, recipe_of("relu", dead_features=method, **keys))
+        trainer.weights["b_enc"][:5] = -100.0
+        before = trainer.weights["W_dec"][:5].clone()
+        steps(trainer, 9)
+        assert torch.allclose(trainer.weights["W_dec"][:5], before)
+        trainer.advance()
+        assert trainer.replaced >= 5
+        assert trainer.weights["b_enc"][:5].tolist() == [0.0] * 5
+        assert not torch.allclose(trainer.weights["W_dec"][:5], before)
+        state = trainer._optimiser.state[trainer.weights["W_dec"]]
+        assert state["exp_avg"][:5].abs().max() == 0
+        fired = sum(found.active.firings()[:5] for _, found in steps(trainer, 5))
+        assert (fired > 0).all(), method
+
+
+def test_loss_weighted_directions_are_inputs_that_are_reconstructed_badly(store):
+    # 50 rows point where no feature can reach; their loss is far above that of the others
+    rows = np.tile(np.eye(16)[0], (1000, 1)) + 0.01 * random_directions(1000, 16)
+    rows[:50] = 30 * np.eye(16)[3]
+    trainer = trainer_of(
+        store(rows), recipe_of("relu", dead_features="loss_weighted", dead_every=4, normalize_activations=False)
+    )
+    trainer.weights["b_dec"].copy_(torch.from_numpy(np.eye(16)[0]))
+    trainer.weights["b_enc"][:] = -100.0
+    trainer.weights["b_enc"][7:] = -1.0
+    trainer._replace(torch.arange(7))
+    wanted = torch.nn.functional.normalize(torch.from_numpy(30 * np.eye(16)[3] - np.eye(16)[0]).float(), dim=0)
+    assert (trainer.weights["W_dec"][:7] @ wanted).min() > 0.99
+    norms = trainer.weights["W_enc"].norm(dim=1)
+    assert norms[:7].tolist() == pytest.approx([0.2 * float(norms[7:].mean())] * 7, rel=1e-5)
+
+
+def test_the_auxiliary_loss_is_paid_for_dead_features_only(path):
+    trainer = trainer_of(path, recipe_of("topk", dead_features="auxk", dead_every=4, dead_below=0.02))
+    trainer.weights["b_enc"][:6] = -2.0
+    before = trainer.weights["b_enc"][:6].clone()
+    terms = [terms for terms, _ in steps(trainer, 12)]
+    assert all(term["auxiliary"] == 0 for term in terms[:4])
+    assert any(term["auxiliary"] > 0 for term in terms[4:])
+    assert not torch.equal(trainer.weights["b_enc"][:6], before)
+
+
+def test_keys_that_would_be_ignored_are_refused():
+    for keys, message in (
+        ({"dead_below": 0.1}, "dead_below is read with dead_features: reinitialise, loss_weighted, auxk"),
+        ({"dead_features": "reinitialise", "auxk": 3}, "auxk is read with dead_features: auxk"),
+        ({"hoyer": 0.1}, "hoyer is read with penalty: hoyer_l1, hoyer_sqrt"),
+        ({"buffer_gib": 3.0}, "buffer_gib is read with activations: streamed"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            recipe_of("relu", **keys)
+
+
+def test_the_history_counts_frequencies_over_a_window_and_follows_features(path, tmp_path):
+    recipe = RECIPE | {"followed_features": [3, 0]}
+    train_sae({"store": str(path)}, tmp_path / "sae", "relu", recipe, "code")
+    history = read_table(tmp_path / "sae/training.nc")
+    assert history.sizes["step"] == 200
+    assert history["checkpoint_step"].values.tolist() == list(range(10, 201, 10))
+    assert history["tokens_counted"].values[[0, 10, 199]].tolist() == [100, 1100, 2000]
+    total = history["frequency_histogram"].sum("bin") + history["never_fired"]
+    assert (total == 32).all()
+    assert history["feature"].values.tolist() == [3, 0]
+    sae = load_sae(tmp_path / "sae", 16)
+    norm = sae.W_enc.norm(dim=0)[[3, 0]].numpy()
+    np.testing.assert_allclose(history["followed_encoder_norm"].values[-1], norm, rtol=1e-5)
+    shares = history[["share_dead", "share_below_1e-5", "share_below_1e-4"]].to_array().values
+    assert (np.diff(shares, axis=0) >= 0).all()
+    assert {"learning_rate", "loss", "penalty", "squared_error", "L0", "explained_variance"} <= set(history)
+
+
+def test_a_followed_feature_that_does_not_exist_is_refused(path, tmp_path):
+    with pytest.raises(InputError, match="followed_features holds 32; features are 0 … 31"):
+        train_sae({"store": str(path)}, tmp_path / "sae", "relu", RECIPE | {"followed_features": [32]}, "code")
+
+
+def test_frequencies_of_a_window_are_those_of_its_tokens():
+    class Fixed:
+        def firings(self):
+            return torch.tensor([5, 0, 1])
+
+    history = History(steps=400, batch_size=10, features=3)
+    for step in range(1, 401):
+        if history.add(step, {"loss": 1.0}, Fixed()):
+            history.log(step, torch.ones(3, 2), torch.zeros(3), 0)
+    table = history.table()
+    assert table.sizes["step"] == 200
+    assert table["tokens_counted"].values[-1] == 20 * 2 * 10
+    assert table["share_dead"].values.tolist() == pytest.approx([1 / 3] * 200)
+    edges = table["bin"].values[table["frequency_histogram"].values[-1] > 0]
+    assert edges.tolist() == pytest.approx([-1.0, -0.4])
+
+
+def test_all_features_dead_stops_the_training_with_the_value_to_suspect(path, tmp_path):
+    with pytest.raises(
+        FloatingPointError, match=r"no feature is active on any token.*lower the recipe's l1 \(now 1000"
+    ):
+        train_sae(
+            {"store": str(path)}, tmp_path / "sae", "relu", RECIPE | {"l1": 1000.0, "learning_rate": 0.05}, "code"
+        )
+
+
+def test_an_sae_is_kept_orthogonal_to_the_ultra_low_direction_of_another(path, tmp_path):
+    train_sae({"store": str(path)}, tmp_path / "first", "relu", RECIPE, "code")
+    sae = load_sae(tmp_path / "first", 16)
+    rows = torch.from_numpy(sparse_sums(500, random_directions(24, 16), 3)).float()
+    frequency = (sae.encode(rows) > 0).double().mean(0)
+    units = {"long_name": "frequency", "units": "1"}
+    write_table(tmp_path / "frequency.nc", xr.Dataset({"frequency": ("feature", frequency.numpy(), units)}))
+    below = float(frequency.quantile(0.3))
+    avoided = {"folder": str(tmp_path / "first"), "table": str(tmp_path / "frequency.nc")}
+    train_sae({"store": str(path)}, tmp_path / "second", "relu", RECIPE, "code", avoided, below)
+    mean = torch.nn.functional.normalize(sae.W_enc[:, frequency < below].mean(1), dim=0)
+    assert (load_sae(tmp_path / "second", 16).W_enc.T @ mean).abs().max() < 1e-5
+    with pytest.raises(InputError, match="has no feature with a frequency below 1e-09"):
+        train_sae({"store": str(path)}, tmp_path / "third", "relu", RECIPE, "code", avoided, 1e-9)
