@@ -220,7 +220,8 @@ def measure(architecture, neurons, features, tokens, rounds):
                 times[name].append(time.perf_counter() - begun)
     ours = statistics.median(times["ours"])
     active = trainer.advance()[0]["L0"]
-    ratios = "  ".join(f"{name} {statistics.median(spent) / ours:.1f}" for name, spent in times.items() if name != "ours")
+    others = {name: statistics.median(spent) / ours for name, spent in times.items() if name != "ours"}
+    ratios = "  ".join(f"{name} {ratio:.1f}" for name, ratio in others.items())
     print(f"{architecture:5} n={neurons} m={features} batch={tokens} L0={active:.0f}: ours 1  {ratios}", flush=True)
 
 

@@ -1,7 +1,7 @@
 """A whole SAE training (rows from a store, shuffling, history, checkpoints) against its bare step; and its memory.
 
-`python benchmarks/sae_training.py` writes activation stores of two sizes into a temporary folder and prints the share of
-the bare step's throughput that the whole training reaches (medians of interleaved rounds), and the peak memory of a
+`python benchmarks/sae_training.py` writes activation stores of two sizes into a temporary folder and prints the share
+of the bare step's throughput that the whole training reaches (medians of interleaved rounds), and the peak memory of a
 training on either store: mapped files that the system may drop at any time are not counted.
 """
 

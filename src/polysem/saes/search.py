@@ -262,5 +262,5 @@ class LargestOfBatch:
         wanted = self.k * len(pre)
         if wanted >= pre.numel():
             return pre > 0
-        least = pre.reshape(-1).kthvalue(pre.numel() - wanted).values.clamp(min=0)
+        least = pre.reshape(-1).topk(wanted + 1, sorted=False).values.min().clamp(min=0)
         return pre > least
