@@ -14,7 +14,9 @@ FIGURES = (
     "ultra_low_frequency",
 )
 """Figures of every dictionary; each is a module of its name in `polysem.figures`."""
-TABLES = ("frequency", "alignment", "rank_frequency", "fidelity")
+FEATURE_TABLES = ("frequency", "rank_frequency", "alignment")
+"""Tables of the features of every dictionary, which one job measures and the figures show."""
+TABLES = (*FEATURE_TABLES, "fidelity")
 """Tables of every dictionary."""
 SPLITS = ("train", "eval")
 SAE_FILES = ("cfg.json", "sae_weights.safetensors", "sparsity.safetensors", "training.nc")
