@@ -23,4 +23,4 @@ rule all:
     default_target: True
     input:
         artifacts.ends(study),
-        guard.deleted(artifacts.recorded(study)),
+        guard.deleted([*artifacts.recorded(study), *artifacts.plots(study)]),

@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 
 from polysem.params.analysis import Analysis
-from polysem.tables.fit_rank_frequency import rank_frequency
+from polysem.tables.alignment import neuron_alignment
 from polysem.tables.labels import index, labelled, variable
-from polysem.tables.measure_alignment import neuron_alignment
+from polysem.tables.rank_frequency import rank_frequency
 
 TOKENS = 700_000
 SAE = "l1-x8_l1=3e-4_seed=0"

@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,10 +10,10 @@ import xarray as xr
 from polysem.io.command import run
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
+from polysem.tables.alignment import neuron_alignment
 from polysem.tables.collect_metrics import collect_metrics, plain
 from polysem.tables.collect_plots import collect_plots, frequency_histogram, rank_curve
-from polysem.tables.fit_rank_frequency import rank_frequency
-from polysem.tables.measure_alignment import neuron_alignment
+from polysem.tables.rank_frequency import rank_frequency
 
 KEY = "m/blocks.0.mlp.hook_post/l1-x8_seed=0"
 TOKENS = 100_000
@@ -167,3 +169,9 @@ def test_the_plot_tables_lie_in_a_folder_per_dictionary(tables, tmp_path):
     files = sorted(file.name for file in (tmp_path / "plots" / KEY).iterdir())
     assert files == ["frequency_histogram.csv", "rank_frequency.csv"]
     assert (tmp_path / "plots" / KEY / "rank_frequency.csv").read_text().splitlines()[1] == "1,0.5"
+
+
+@pytest.mark.parametrize("step", ["collect_metrics", "collect_plots"])
+def test_steps_that_run_no_model_import_no_torch(step):
+    code = f"import sys, polysem.tables.{step}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

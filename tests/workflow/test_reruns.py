@@ -7,14 +7,14 @@ import pytest
 pytestmark = pytest.mark.workflow
 
 COLLECTING = ["collect_metrics", "collect_plots", "write_report"]
-TOPK = [f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_*", "fit_rank_frequency", "draw_figures")]
+TOPK = [f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_*", "draw_figures")]
 L1 = [pattern.replace("topk", "l1") for pattern in TOPK]
 TRAINER = "src/polysem/saes/trainer.py"
 
 
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
-    return [f"{rule}/{model}*" for rule in ("extract_*", "train_sae", "measure_*", "fit_*", "draw_*")] + COLLECTING
+    return [f"{rule}/{model}*" for rule in ("extract_*", "train_sae", "measure_*", "draw_*")] + COLLECTING
 
 
 def test_a_second_run_does_nothing(repository):
@@ -102,13 +102,13 @@ def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
             "eval_tokens: 2048",
             [
                 "extract_activations/stories-1l/*/eval",
-                *(f"{rule}/stories-1l/*" for rule in ("measure_*", "fit_*", "draw_*")),
+                *(f"{rule}/stories-1l/*" for rule in ("measure_*", "draw_*")),
                 *COLLECTING,
             ],
         ),
         ("eval_documents: 300", "eval_documents: 299", ["*stories*", *COLLECTING]),
         ("fidelity_tokens: 2048", "fidelity_tokens: 1024", ["measure_fidelity/*", "collect_metrics", "write_report"]),
-        ("analysis:", "analysis:\n  head_ranks: 900", ["fit_*", "draw_*", *COLLECTING]),
+        ("analysis:", "analysis:\n  head_ranks: 900", ["measure_features/*", "draw_*", *COLLECTING]),
         ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_*", "collect_metrics", "write_report"]),
     ],
     ids=lambda value: None if isinstance(value, list) else value.replace("\n", ""),

@@ -13,6 +13,7 @@ sys.path.insert(0, str(SOURCES))
 from polysem.io.code import code_digest
 from polysem.io.errors import InputError
 from polysem.params.base import NEURONS
+from polysem.params.explain import nearest
 from polysem.params.study import load_study
 from polysem.workflow import artifacts, guard, preflight
 
@@ -70,13 +71,25 @@ def spec(**values):
     return json.dumps(values, sort_keys=True)
 
 
+def recipe(sae):
+    """The recipe of an SAE, by its id."""
+    if sae not in study.saes:
+        raise InputError(f"saes: there is no SAE {sae!r}{nearest(sae, list(study.saes))}")
+    return study.saes[sae].recipe
+
+
+# Ids of SAEs begin with the name of their recipe, which has no underscore. Snakemake parses the constraint for every file
+# of every job: with all ids in it, a dry run of a thousand SAEs takes a fifth longer.
+SAE_IDS = rf"(?:{names({sae.split('_')[0] for sae in study.saes})})(?:_[^/]+)?"
+
+
 wildcard_constraints:
     corpus=names(study.corpora),
     model=names(study.models),
     site=names({site for _, site in study.sites()}),
     split="train|eval",
-    sae=names(study.saes),
-    dictionary=names([NEURONS, *study.saes]),
+    sae=SAE_IDS,
+    dictionary=f"{NEURONS}|{SAE_IDS}",
 
 
 def outside_content(section):
@@ -128,7 +141,7 @@ def dictionary_modules(wildcards):
     """The modules that a step finds by name to encode and decode with a dictionary."""
     if wildcards.dictionary == NEURONS:
         return ["polysem.saes.dictionary"]
-    function = study.saes[wildcards.dictionary].recipe.saved_as
+    function = recipe(wildcards.dictionary).saved_as
     return ["polysem.saes.sae", f"polysem.saes.activation_functions.{function}"]
 
 

@@ -4,7 +4,7 @@
 rule draw_figures:
     """S0.F1-F3, S2.F1-F3 for one dictionary."""
     input:
-        [f"{artifacts.TABLE}/{table}.nc" for table in ("frequency", "alignment", "rank_frequency")],
+        [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FEATURE_TABLES],
     output:
         **{
             figure: report(

@@ -13,13 +13,13 @@ rule train_sae:
     benchmark:
         "logs/train_sae/{model}/{site}/{sae}.tsv"
     priority: 5
-    threads: lambda wildcards: study.saes[wildcards.sae].recipe.threads
+    threads: lambda wildcards: recipe(wildcards.sae).threads
     params:
         code=lambda wildcards: code_digest(
-            "polysem.saes.train_sae", f"polysem.saes.architectures.{study.saes[wildcards.sae].recipe.architecture}"
+            "polysem.saes.train_sae", f"polysem.saes.architectures.{recipe(wildcards.sae).architecture}"
         ),
         spec=lambda wildcards: spec(
-            architecture=study.saes[wildcards.sae].recipe.architecture, params=study.saes[wildcards.sae].recipe.hyper_parameters()
+            architecture=recipe(wildcards.sae).architecture, params=recipe(wildcards.sae).hyper_parameters()
         ),
         folder=artifacts.SAE,
     message:

@@ -5,70 +5,30 @@ EVAL_TOKENS = artifacts.TOKENS.replace("{split}", "eval")
 TRAIN_TOKENS = artifacts.TOKENS.replace("{split}", "train")
 
 
-rule measure_frequency:
-    """S0.F1, S1.F1, S2.F3: how often each feature is active, and how strongly."""
+rule measure_features:
+    """S0.F1-F3, S1.F1, S2.F1-F3: how often each feature is active, by which law, and where it points."""
     input:
         dictionary_files,
         store=ancient(f"{EVAL}.zarr"),
         receipt=f"{EVAL}.json",
     output:
-        table=f"{artifacts.TABLE}/frequency.nc",
+        [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FEATURE_TABLES],
     log:
-        "logs/measure_frequency/{model}/{site}/{dictionary}.log",
+        "logs/measure_features/{model}/{site}/{dictionary}.log",
     benchmark:
-        "logs/measure_frequency/{model}/{site}/{dictionary}.tsv"
+        "logs/measure_features/{model}/{site}/{dictionary}.tsv"
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: code_digest("polysem.tables.measure_frequency", *dictionary_modules(wildcards)),
+        code=lambda wildcards: code_digest("polysem.tables.measure_features", *dictionary_modules(wildcards)),
+        spec=spec(params=analysis("baseline_seed", "head_ranks")),
         dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
+        folder=artifacts.TABLE,
     message:
-        "Counting activations of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
+        "Measuring the features of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
     shell:
-        "python -m polysem.tables.measure_frequency --activations {input.store} --dictionary {params.dictionary} "
-        "--output {output.table} {DEVICE} > {log} 2>&1"
-
-
-rule measure_alignment:
-    """S0.F3, S2.F1, S2.F2: where each feature's decoder points in the neuron basis."""
-    input:
-        dictionary_files,
-        receipt=f"{EVAL}.json",
-    output:
-        table=f"{artifacts.TABLE}/alignment.nc",
-    log:
-        "logs/measure_alignment/{model}/{site}/{dictionary}.log",
-    benchmark:
-        "logs/measure_alignment/{model}/{site}/{dictionary}.tsv"
-    params:
-        code=code_digest("polysem.tables.measure_alignment"),
-        spec=spec(params=analysis("baseline_seed")),
-        dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
-    message:
-        "Aligning {wildcards.dictionary} with the neurons at {wildcards.site} of {wildcards.model}"
-    shell:
-        "python -m polysem.tables.measure_alignment --dictionary {params.dictionary} --receipt {input.receipt} "
-        "--output {output.table} --config {params.spec:q} > {log} 2>&1"
-
-
-rule fit_rank_frequency:
-    """S0.F2: power law and exponential, fitted to head and tail of the frequencies."""
-    input:
-        frequency=f"{artifacts.TABLE}/frequency.nc",
-    output:
-        table=f"{artifacts.TABLE}/rank_frequency.nc",
-    log:
-        "logs/fit_rank_frequency/{model}/{site}/{dictionary}.log",
-    benchmark:
-        "logs/fit_rank_frequency/{model}/{site}/{dictionary}.tsv"
-    params:
-        code=code_digest("polysem.tables.fit_rank_frequency"),
-        spec=spec(params=analysis("head_ranks")),
-    message:
-        "Fitting the frequencies of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
-    shell:
-        "python -m polysem.tables.fit_rank_frequency --frequency {input.frequency} --output {output.table} "
-        "--config {params.spec:q} > {log} 2>&1"
+        "python -m polysem.tables.measure_features --activations {input.store} --dictionary {params.dictionary} "
+        "--output {params.folder} --config {params.spec:q} {DEVICE} > {log} 2>&1"
 
 
 rule measure_fidelity:

@@ -24,11 +24,8 @@ def require_records(artifacts: Iterable[str], state: Path = STATE) -> None:
     """
     if os.environ.get(ADOPTING):
         return
-    unknown = [
-        path
-        for path in artifacts
-        if Path(path).exists() and not _record(state / "metadata", path) and not _record(state / "incomplete", path)
-    ]
+    known = _records(state / "metadata") | _records(state / "incomplete")
+    unknown = [path for path in artifacts if _record(path) not in known and Path(path).exists()]
     if unknown:
         raise InputError(
             f"results/ holds {len(unknown)} artifacts without records in {state}/metadata ({unknown[0]}, …), so "
@@ -42,15 +39,22 @@ def deleted(artifacts: Iterable[str], state: Path = STATE) -> list[str]:
 
     Snakemake does not miss an intermediate file as long as what follows from it is there, unless it is asked for.
     """
-    return [path for path in artifacts if not Path(path).exists() and _record(state / "metadata", path)]
+    known = _records(state / "metadata")
+    return [path for path in artifacts if _record(path) in known and not Path(path).exists()]
 
 
-def _record(folder: Path, artifact: str) -> bool:
-    """Whether Snakemake's folder of records has one for the artifact; it names them as its file persistence does."""
-    encoded = urlsafe_b64encode(artifact.encode()).decode()
-    limit = 254
-    parts = [encoded[start : start + limit] for start in range(0, len(encoded), limit)]
-    return folder.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1]).exists()
+def _records(folder: Path) -> set[str]:
+    """Names of all records in a folder of Snakemake's. It cuts long ones up into folders `@…/@…/…`."""
+    return {
+        "".join([*Path(base).relative_to(folder).parts, file]).replace("@", "")
+        for base, _, files in os.walk(folder)
+        for file in files
+    }
+
+
+def _record(artifact: str) -> str:
+    """The name of an artifact's record."""
+    return urlsafe_b64encode(artifact.encode()).decode()
 
 
 def hold_workflow_lock(state: Path = STATE) -> IO[str] | None:

@@ -6,10 +6,9 @@ import torch
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
-from polysem.io.tables import read_table
 from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.measure_frequency import block_rows, feature_frequency, measure_frequency
+from polysem.tables.frequency import block_rows, feature_frequency
 
 
 def test_a_case_worked_by_hand():
@@ -47,37 +46,6 @@ def test_an_sae_feature_that_is_never_active_has_no_mean_and_a_maximum_of_0(relu
     table = feature_frequency([np.ones((4, 5), np.float32)], sae)
     assert table["max_activation"].values.tolist() == [0, 0, 0]
     assert np.isnan(table["mean_active"].values).all()
-
-
-def test_the_step_counts_the_tokens_of_the_eval_store_and_no_others(activation_store, tmp_path):
-    generator = np.random.default_rng(0)
-    train = generator.standard_normal((50, 4)).astype(np.float16) + 10
-    x = generator.standard_normal((2500, 4)).astype(np.float16)
-    activation_store(train, "train")
-    store = activation_store(x, "eval")
-    output = tmp_path / "tables/m/s/neurons/frequency.nc"
-    measure_frequency(store, tmp_path / "saes/m/s/neurons", output)
-    table = read_table(output)
-    assert table.attrs["tokens"] == 2500
-    assert (table["active_tokens"].values == (x > 0).sum(axis=0)).all()
-    assert {key: table.attrs[key] for key in ("model", "site", "dictionary")} == {
-        "model": "m",
-        "site": "s",
-        "dictionary": "neurons",
-    }
-    assert "S0.F1" in table.attrs["catalogue"].split()
-
-
-def test_the_step_reads_an_sae_folder(activation_store, relu_dictionary, tmp_path):
-    x = np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32)
-    ours = relu_dictionary(4, 6)
-    folder, output = tmp_path / "saes/m/s/l1", tmp_path / "tables/m/s/l1/frequency.nc"
-    folder.mkdir(parents=True)
-    sae = SAE(ours.W_enc, ours.b_enc, ours.W_dec, torch.zeros(4), torch.relu)
-    save_sae(sae, folder, {"architecture": "standard"}, {}, torch.zeros(6))
-    measure_frequency(activation_store(x), folder, output)
-    expected = feature_frequency([x], ours)
-    assert read_table(output)["active_tokens"].equals(expected["active_tokens"])
 
 
 def test_an_sae_is_moved_to_the_device_it_is_asked_for_on(relu_dictionary, tmp_path):

@@ -1,6 +1,5 @@
 """S0.F3, S2.F1, S2.F2: where each feature's decoder points in the neuron basis."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
-from polysem.io.tables import write_table
-from polysem.params.analysis import Analysis
-from polysem.params.base import NEURONS
-from polysem.tables.labels import dictionary_attributes, index, labelled, variable
+from polysem.tables.labels import index, labelled, variable
 
 TOP = 10
 BLOCK = 256
@@ -23,18 +18,6 @@ BLOCK = 256
 RANDOM_ROWS = 4096
 
 Rows = NDArray[np.float32]
-
-
-def measure_alignment(dictionary: Path, receipt: Path, output: Path, params: Analysis) -> None:
-    """Write the table of `neuron_alignment` of the SAE in a folder, or of the neurons (a path that ends in `neurons`).
-
-    `receipt` is that of an activation store of the site, which says how many neurons there are.
-    """
-    width = json.loads(receipt.read_text(encoding="utf-8"))["arrays"]["activations"]["shape"][1]
-    blocks = identity_blocks(width) if dictionary.name == NEURONS else decoder_blocks(dictionary, width)
-    table = neuron_alignment(blocks, width, params.baseline_seed)
-    attributes = dictionary_attributes(output, "S0.F3a S0.F3b S0.F3c S2.F1 S2.F2")
-    write_table(output, table.assign_attrs(attributes))
 
 
 def identity_blocks(width: int) -> Iterator[Rows]:
@@ -141,7 +124,3 @@ def _nowhere(features: NDArray[np.int64]) -> str:
     return (
         f"decoder rows of features {some}{rest} are all zeros or not finite and have no direction; train the SAE again"
     )
-
-
-if __name__ == "__main__":
-    run(measure_alignment)

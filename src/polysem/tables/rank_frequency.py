@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from math import exp, inf, log, nan
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -10,10 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from polysem.io.command import run
-from polysem.io.tables import read_table, write_table
-from polysem.params.analysis import Analysis
-from polysem.tables.labels import dictionary_attributes, index, labelled, variable
+from polysem.tables.labels import index, labelled, variable
 
 LAWS = ("power_law", "exponential")
 RANGES = ("head", "tail")
@@ -22,13 +18,6 @@ MINIMUM_RANKS = 5
 TIE = 1e-9
 """AIC differences below this share of the AIC are rounding."""
 Values = NDArray[np.float64]
-
-
-def fit_rank_frequency(frequency: Path, output: Path, params: Analysis) -> None:
-    """Write the table of `rank_frequency` of the features in a table of frequencies."""
-    table = read_table(frequency)
-    fits = rank_frequency(table["active_tokens"].values, int(table.attrs["tokens"]), params.head_ranks)
-    write_table(output, fits.assign_attrs(dictionary_attributes(output, "S0.F2 S0.X3")))
 
 
 def rank_frequency(active_tokens: NDArray[np.int64], tokens: int, head_ranks: int) -> xr.Dataset:
@@ -128,7 +117,3 @@ def _winner(power_law: Fit, exponential: Fit) -> str:
 
 def _column(fits: list[list[Fit]], name: str) -> list[list[float]]:
     return [[getattr(fit, name) for fit in pair] for pair in fits]
-
-
-if __name__ == "__main__":
-    run(fit_rank_frequency)

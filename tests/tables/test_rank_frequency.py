@@ -3,11 +3,9 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-import xarray as xr
 
 from polysem.io.tables import read_table, write_table
-from polysem.params.analysis import Analysis
-from polysem.tables.fit_rank_frequency import fit_rank_frequency, rank_frequency
+from polysem.tables.rank_frequency import rank_frequency
 
 TOKENS = 10_000_000
 
@@ -130,20 +128,15 @@ def test_one_overwhelming_feature_is_fitted():
     assert float(head["parameter"].sel(law="exponential")) < 0.05
 
 
-def test_tables_of_one_active_feature_and_of_none_are_written_and_read(tmp_path):
-    for active in (1, 0):
-        counts = np.zeros(8, np.int64)
-        counts[:active] = 3
-        attributes = {"long_name": "tokens", "units": "token"}
-        frequency = xr.Dataset({"active_tokens": ("feature", counts, attributes)}, attrs={"tokens": 10})
-        write_table(tmp_path / "frequency.nc", frequency)
-        output = tmp_path / f"tables/m/s/{active}/rank_frequency.nc"
-        fit_rank_frequency(tmp_path / "frequency.nc", output, Analysis())
-        table = read_table(output)
-        assert table.sizes["rank"] == active
-        assert table["winner"].values.tolist() == ["", ""]
-        assert table["frequency_sorted"].values.tolist() == [0.3] * active
-        assert table.attrs["dictionary"] == str(active)
+@pytest.mark.parametrize("active", [1, 0])
+def test_tables_of_one_active_feature_and_of_none_are_written_and_read(tmp_path, active):
+    counts = np.zeros(8, np.int64)
+    counts[:active] = 3
+    write_table(tmp_path / "rank_frequency.nc", rank_frequency(counts, 10, head_ranks=1000))
+    table = read_table(tmp_path / "rank_frequency.nc")
+    assert table.sizes["rank"] == active
+    assert table["winner"].values.tolist() == ["", ""]
+    assert table["frequency_sorted"].values.tolist() == [0.3] * active
 
 
 def test_the_same_counts_give_the_same_bytes(tmp_path):

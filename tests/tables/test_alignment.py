@@ -1,21 +1,15 @@
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import scipy.stats
 from safetensors.numpy import save_file
 
-from polysem.io.atomic import write_json
 from polysem.io.errors import InputError
-from polysem.io.tables import read_table
-from polysem.params.analysis import Analysis
-from polysem.tables.measure_alignment import (
+from polysem.tables.alignment import (
     BLOCK,
     decoder_blocks,
     identity_blocks,
-    measure_alignment,
     neuron_alignment,
 )
 
@@ -24,11 +18,6 @@ def aligned(decoder, **options):
     decoder = np.asarray(decoder, np.float32)
     blocks = (decoder[start : start + BLOCK] for start in range(0, len(decoder), BLOCK))
     return neuron_alignment(blocks, decoder.shape[1], **options)
-
-
-def receipt_of(folder, neurons):
-    write_json(folder / "eval.json", {"arrays": {"activations": {"shape": [5, neurons], "dtype": "float16"}}})
-    return folder / "eval.json"
 
 
 def test_a_case_worked_by_hand():
@@ -105,39 +94,12 @@ def test_the_blocks_of_the_neurons_are_the_identity_matrix():
     assert (np.concatenate(list(identity_blocks(300))) == np.eye(300)).all()
 
 
-def test_neurons_are_their_own_strongest_neurons(tmp_path):
-    output = tmp_path / "tables/m/s/neurons/alignment.nc"
-    measure_alignment(tmp_path / "saes/m/s/neurons", receipt_of(tmp_path, 300), output, Analysis())
-    table = read_table(output)
+def test_neurons_are_their_own_strongest_neurons():
+    table = neuron_alignment(identity_blocks(300), 300)
     assert (table["strongest_neuron"].values == np.arange(300)).all()
     assert (table["power_top1"].values == 1).all()
     assert (table["features_strongest"].values == 1).all()
     np.testing.assert_allclose(table["kurtosis_excess"], scipy.stats.kurtosis(np.eye(300)[0]), rtol=1e-5)
-    assert table.attrs["dictionary"] == "neurons"
-
-
-def test_the_decoder_of_an_sae_folder_is_read_by_the_command_line(tmp_path):
-    decoder = np.random.default_rng(0).standard_normal((260, 12)).astype(np.float32)
-    folder, output = tmp_path / "saes/m/s/l1_seed=0", tmp_path / "tables/m/s/l1_seed=0/alignment.nc"
-    folder.mkdir(parents=True)
-    save_file({"W_dec": decoder, "W_enc": decoder.T.copy()}, folder / "sae_weights.safetensors")
-    command = [sys.executable, "-m", "polysem.tables.measure_alignment", "--dictionary", folder, "--output", output]
-    subprocess.run(
-        [
-            *map(str, command),
-            "--receipt",
-            str(receipt_of(tmp_path, 12)),
-            "--config",
-            '{"params": {"baseline_seed": 1}}',
-        ],
-        check=True,
-    )
-    table = read_table(output)
-    expected = aligned(decoder, baseline_seed=1)
-    assert set(table.data_vars) == set(expected.data_vars)
-    for name in expected.data_vars:
-        assert table[name].equals(expected[name])
-    assert (table.attrs["model"], table.attrs["site"]) == ("m", "s")
 
 
 def test_a_decoder_for_another_width_is_refused(tmp_path):
@@ -149,9 +111,3 @@ def test_a_decoder_for_another_width_is_refused(tmp_path):
 def test_a_folder_without_an_sae_is_an_error_that_names_it(tmp_path):
     with pytest.raises(InputError, match="holds no SAE"):
         list(decoder_blocks(tmp_path, 5))
-
-
-@pytest.mark.parametrize("step", ["measure_alignment", "fit_rank_frequency", "collect_metrics", "collect_plots"])
-def test_steps_that_run_no_model_import_no_torch(step):
-    code = f"import sys, polysem.tables.{step}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

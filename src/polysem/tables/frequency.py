@@ -1,31 +1,18 @@
 """S0.F1, S1.F1, S2.F3: on how many tokens each feature is active."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from polysem.activations.rows import ActivationRows
-from polysem.io.command import run
 from polysem.io.errors import InputError
-from polysem.io.tables import write_table
-from polysem.saes.dictionary import Dictionary, load_dictionary
-from polysem.tables.labels import dictionary_attributes, index, labelled, variable
+from polysem.saes.dictionary import Dictionary
+from polysem.tables.labels import index, labelled, variable
 
 ENTRIES = 1 << 20
 """Feature activations per block: 4 MiB of float32 stay in the cache between the encoder and the sums."""
-
-
-def measure_frequency(activations: Path, dictionary: Path, output: Path, device: str = "cpu", threads: int = 1) -> None:
-    """Write the table of `feature_frequency` of a dictionary over a store of eval activations."""
-    torch.set_num_threads(threads)
-    rows = ActivationRows(activations)
-    features = load_dictionary(dictionary, rows.width, device)
-    table = feature_frequency(rows.blocks(block_rows(features.features)), features, device)
-    write_table(output, table.assign_attrs(dictionary_attributes(output, "S0.F1 S1.F1 S2.F3")))
 
 
 def block_rows(features: int) -> int:
@@ -70,7 +57,3 @@ def _table(
         "max_activation": variable("feature", largest, "largest activation", "activation"),
     }
     return labelled(variables, {"feature": index("feature", 0, len(active), "feature")}, {"tokens": tokens})
-
-
-if __name__ == "__main__":
-    run(measure_frequency)
