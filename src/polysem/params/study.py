@@ -212,9 +212,28 @@ def _check_references(study: Study) -> None:
     for name in study.models:
         for identity in study.saes_of(name):
             _check_batch(study, name, study.saes[identity])
+            _check_avoided(study, name, study.saes[identity])
+
+
+def _check_avoided(study: Study, model: str, sae: Sae) -> None:
+    """The SAE that `orthogonal_to` names must be trained at the same sites, and not wait for this one."""
+    chain, other = [sae.id], sae.recipe.orthogonal_to
+    while other is not None:
+        known = study.saes_of(model)
+        if other not in known:
+            raise InputError(
+                f"saes.{chain[-1]}: orthogonal_to names {other!r}{nearest(other, known)}; SAEs of {model} are "
+                f"{', '.join(known)}"
+            )
+        if other in chain:
+            raise InputError(f"saes.{sae.id}: orthogonal_to goes in a circle: {' → '.join([*chain, other])}")
+        chain.append(other)
+        other = study.saes[other].recipe.orthogonal_to
 
 
 def _check_batch(study: Study, model: str, sae: Sae) -> None:
+    if sae.recipe.activations == "streamed":
+        return
     rows = study.models[model].activations.train_tokens
     if sae.recipe.batch_size > min(rows, sae.recipe.tokens):
         raise InputError(

@@ -74,13 +74,15 @@ def plots(study: Study) -> list[str]:
 
 
 def stores(study: Study) -> list[str]:
-    """All Zarr stores, without their receipts."""
+    """All Zarr stores, without their receipts. A site whose SAEs are all trained on streamed activations has no train
+    store."""
     tokens = [f"{TOKENS.format(model=model, split=split)}.zarr" for model in study.models for split in SPLITS]
-    return tokens + [
-        f"{ACTIVATIONS.format(model=model, site=site, split=split)}.zarr"
-        for model, site in study.sites()
-        for split in SPLITS
-    ]
+    activations = []
+    for model, site in study.sites():
+        kinds = {study.saes[sae].recipe.activations for sae in study.saes_of(model)}
+        for split in ("eval",) if kinds == {"streamed"} else SPLITS:
+            activations.append(f"{ACTIVATIONS.format(model=model, site=site, split=split)}.zarr")
+    return tokens + activations
 
 
 def receipts(study: Study) -> list[str]:
