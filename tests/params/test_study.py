@@ -286,6 +286,39 @@ def test_the_axes_of_a_grid_stand_in_one_order_whatever_the_file_says(study):
     assert list(one) == [f"l1-x8_l1={l1}_expansion=4_seed={seed}" for l1 in (1, 2) for seed in (0, 1)]
 
 
+def test_a_list_of_followed_features_spans_no_grid(study):
+    loaded = study(changed("l1: 0.5", "l1: 0.5, followed_features: [1, 2]"))
+    assert list(loaded.saes) == ["l1-x8"]
+    assert loaded.saes["l1-x8"].recipe.followed_features == [1, 2]
+
+
+AWAY = "l1: 0.5}\n  away: {architecture: topk, k: 8, orthogonal_to: "
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (f"{AWAY}l1-x9", "saes.away: orthogonal_to names 'l1-x9' (did you mean 'l1-x8'?); SAEs of tiny are l1-x8, away"),
+        (f"{AWAY}away", "saes.away: orthogonal_to goes in a circle: away → away"),
+        ("l1: 0.5, orthogonal_to: away" + AWAY[7:] + "l1-x8", "goes in a circle: l1-x8 → away → l1-x8"),
+        ("l1: 0.5, hoyer: 1", "saes.l1-x8: hoyer is read with penalty: hoyer_l1, hoyer_sqrt; here it is l1"),
+        ("l1: 0.5, penalty: hoyer_l1", "penalty hoyer_l1 needs the key hoyer, the weight of its second term"),
+        ("l1: 0.5, dead_every: 10", "dead_every is read with dead_features: reinitialise, loss_weighted, auxk"),
+        ("l1: 0.5, buffer_gib: 2", "buffer_gib is read with activations: streamed"),
+    ],
+)
+def test_keys_of_a_recipe_that_do_not_fit_together_are_refused(refused, written, said):
+    assert said in refused(changed("l1: 0.5", written))
+
+
+def test_a_site_without_a_stored_training_has_no_train_store(study):
+    from polysem.workflow.artifacts import stores
+
+    streamed = study(changed("l1: 0.5", "l1: 0.5, activations: streamed"))
+    assert "results/activations/tiny/blocks.0.mlp.hook_post/train.zarr" in stores(study(GOOD))
+    assert not [store for store in stores(streamed) if store.endswith("train.zarr") and "activations" in store]
+
+
 def test_a_recipe_for_some_models_is_trained_on_those_alone(study):
     loaded = study(changed("l1: 0.5", "l1: 0.5, models: [mlp]"))
     assert loaded.saes_of("mlp") == ["l1-x8"]

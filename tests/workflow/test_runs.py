@@ -3,7 +3,11 @@
 import shutil
 
 import pytest
+import torch
 from test_reruns import COLLECTING
+
+from polysem.io.tables import read_table
+from polysem.saes.sae import load_sae
 
 pytestmark = pytest.mark.workflow
 
@@ -43,6 +47,47 @@ def test_adding_a_recipe_and_then_a_grid_value_runs_only_their_jobs(repository):
     repository.edit("params.yaml", "k: [4]", "k: [4, 2]")
     plan = repository.plan()
     assert plan.pending == plan.matching("*/tiny_k=2", *COLLECTING)
+
+
+ENGINE = """  stream:
+    architecture: batchtopk
+    k: 4
+    models: [digits]
+    expansion: 2
+    tokens: 2048
+    batch_size: 64
+    activations: streamed
+    buffer_gib: 0.00002
+    followed_features: [0, 9]
+  away:
+    architecture: gated
+    l1: 0.5
+    models: [digits]
+    expansion: 2
+    tokens: 2048
+    batch_size: 256
+    orthogonal_to: stream
+
+analysis:
+  ultra_low_frequency: 0.2"""
+
+
+def test_a_streamed_sae_and_one_kept_away_from_its_rare_features_come_out_of_the_dag(repository):
+    repository.edit("params.yaml", "analysis:", ENGINE)
+    folder = f"results/saes/{SITE}/"
+    with repository.executed() as ran:
+        repository.snakemake(f"{folder}away/cfg.json")
+    assert ran == {f"train_sae/{SITE}/stream", f"measure_features/{SITE}/stream", f"train_sae/{SITE}/away"}
+    saes = {name: load_sae(repository / folder / name, 32) for name in ("stream", "away")}
+    frequency = read_table(repository / f"results/tables/{SITE}/stream/frequency.nc")["frequency"].values
+    rare = saes["stream"].W_enc[:, torch.from_numpy(frequency < 0.2)].mean(1)
+    assert 0 < (frequency < 0.2).sum() < 64
+    cosine = torch.nn.functional.cosine_similarity(saes["away"].W_enc.T, rare, dim=1)
+    assert cosine.abs().max() < 1e-5
+    assert read_table(repository / folder / "stream/training.nc")["feature"].values.tolist() == [0, 9]
+    plan = repository.plan()
+    repository.edit("params.yaml", "ultra_low_frequency: 0.2", "ultra_low_frequency: 0.3")
+    assert f"train_sae/{SITE}/away" in repository.plan().pending - plan.pending
 
 
 def test_plotting_jobs_import_no_torch(repository):

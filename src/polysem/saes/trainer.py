@@ -67,11 +67,12 @@ class Trainer:
         Raises FloatingPointError if the loss is no longer finite or no feature is active.
         """
         recipe = self._recipe
-        rate = recipe.learning_rate * rate_factor(recipe, self.step / self.steps)
+        before = self.step / self.steps
+        rate = recipe.learning_rate * rate_factor(recipe, before)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         x = self._source.batch(self.step).to(self.device).mul_(self.scale)
-        found = self._method.gradients(x, self._constraints.seen(self.weights), self.step / self.steps)
+        found = self._method.gradients(x, self._constraints.seen(self.weights), before)
         if recipe.dead_features == "auxk":
             found.terms["auxiliary"] = auxiliary_gradients(
                 found, x, self.weights, self._census.dead.to(self.device), recipe.auxk, recipe.auxk_weight
