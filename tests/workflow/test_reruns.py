@@ -43,7 +43,7 @@ def test_the_dates_of_artifacts_do_nothing(repository):
     [
         ("    def advance(self)", "    # What a batch teaches.\n    def advance(self)"),
         ('"""Training of a sparse autoencoder, one step at a time."""', '"""Another docstring."""'),
-        ("progress = self.step / self.steps\n", "progress = (\n            self.step / self.steps\n        )\n"),
+        ("        recipe = self._recipe\n", "        recipe = (\n            self._recipe\n        )\n"),
     ],
     ids=["comment", "docstring", "layout"],
 )
