@@ -1,6 +1,6 @@
 """SAEs that others published: what a format module finds in their files, and what is folded on the way to ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,3 +106,18 @@ def per_token(coefficient: Any, batch_size: int, stated: bool) -> tuple[dict[str
         f"l1_coefficient {coefficient:g} was summed over a batch of {batch_size} ({source}); "
         f"per token it is {converted:.4g}"
     )
+
+
+def in_names_of_saelens(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of an SAE that was trained here, with the settings of its activations under SAELens's names; those of
+    any other SAE as they are."""
+    training = metadata.get("training")
+    settings = training.get("settings") if isinstance(training, dict) else None
+    if not isinstance(settings, dict) or "bos_token" not in settings:
+        return dict(metadata)
+    return {
+        **metadata,
+        "prepend_bos": settings["bos_token"] is not None,
+        "context_size": settings.get("context_length"),
+        "model_from_pretrained_kwargs": settings.get("processing"),
+    }

@@ -21,6 +21,8 @@ from polysem.saes import activation_functions
 CONFIG = "cfg.json"
 WEIGHTS = "sae_weights.safetensors"
 SPARSITY = "sparsity.safetensors"
+LAYOUT = "6.0.0"
+"""The version of SAELens that brought this layout; SAELens takes a config without a version for an older one."""
 NORMALIZATIONS = ("none", "layer_norm", "constant_norm_rescale")
 """What is done to each activation vector before an SAE sees it; every trained SAE has its scale folded in: none."""
 
@@ -145,7 +147,7 @@ def save_sae(sae: SAE, folder: Path, metadata: Mapping[str, Any], frequency: Flo
             "apply_b_dec_to_input": True,
             "normalize_activations": sae.normalization,
             "reshape_activations": "none",
-            "metadata": dict(metadata),
+            "metadata": {**metadata, "sae_lens_version": LAYOUT},
         },
     )
 

@@ -18,6 +18,7 @@ from polysem.params.models.language import SITE, LanguageModel, block_sites, che
 from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
+from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import Study
 from polysem.workflow import artifacts
 
@@ -33,12 +34,20 @@ def check(study: Study) -> None:
         _check_corpus(f"corpora.{name}", corpus, made)
     for name, model in study.models.items():
         _check_model(f"models.{name}", model)
+    for sae in study.saes.values():
+        if sae.imported and sae.imported.path is not None:
+            _check_published(study, sae.id, sae.imported)
     _check_space(study)
 
 
-def outside_files(section: CorpusSection | ModelSection) -> list[Path]:
-    """Files outside of the workflow that a corpus or a model is read from, sorted; none for those of the hub."""
+def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list[Path]:
+    """Files outside of the workflow that a corpus, a model or an SAE is read from, sorted; none for those of the hub
+    and the web."""
     match section:
+        case PretrainedSae() if section.path is not None:
+            from polysem.saes.fetch import local_files
+
+            return sorted(local_files(section))
         case FilesCorpus():
             patterns = [section.paths] if isinstance(section.paths, str) else section.paths
             return sorted({file for pattern in patterns for file in _matches(pattern)})
@@ -143,6 +152,22 @@ def _check_config(where: str, folder: Path, model: LanguageModel, *keys: str) ->
         raise InputError(f"{where}.sites: {error}") from None
 
 
+def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
+    """Config and header of a local SAE; its weights are read by the step alone."""
+    from polysem.saes.agreement import disagreement
+    from polysem.saes.fetch import format_module, local_weights
+
+    try:
+        weights = local_weights(section)
+        published = format_module(section.format).read(weights)
+    except InputError as error:
+        raise InputError(f"saes.{name}: {error}") from None
+    for model in section.models:
+        width = _width(study, model, section.site)
+        if problem := disagreement(published, section.site, width, study.models[model].settings()):
+            raise InputError(f"saes.{name} does not fit models.{model}: {problem} ({weights})")
+
+
 def _check_space(study: Study) -> None:
     """InputError if the activation stores that are still to be made do not fit on the disk."""
     needed = sum(
@@ -171,6 +196,8 @@ def _rows(model: ModelSection) -> list[tuple[str, int]]:
 def _width(study: Study, name: str, site: str) -> int:
     """Neurons of a site as far as they are known before the model is there; 0 otherwise."""
     model = study.models[name]
+    if isinstance(model, ClassifierModel):
+        return model.hidden[model.available_sites().index(site)]
     match = SITE.fullmatch(site)
     if match is None:
         return 0

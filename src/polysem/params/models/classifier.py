@@ -26,6 +26,9 @@ class ClassifierModel(ModelSection):
     @model_validator(mode="after")
     def sites_exist(self) -> "ClassifierModel":
         """A classifier has one site per hidden layer."""
-        available = [f"layers.{layer}.hook_post" for layer in range(len(self.hidden))]
-        check_sites(self.sites, available)
+        check_sites(self.sites, self.available_sites())
         return self
+
+    def available_sites(self) -> list[str]:
+        """One site per hidden layer."""
+        return [f"layers.{layer}.hook_post" for layer in range(len(self.hidden))]

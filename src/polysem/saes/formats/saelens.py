@@ -11,7 +11,14 @@ from torch import Tensor
 
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors, read_config, whole_number
-from polysem.saes.published import Published, Settings, Weights, scaled_input, without_input_bias
+from polysem.saes.published import (
+    Published,
+    Settings,
+    Weights,
+    in_names_of_saelens,
+    scaled_input,
+    without_input_bias,
+)
 from polysem.saes.sae import CONFIG, NORMALIZATIONS, SAE, SPARSITY, activation_function
 from polysem.saes.sae import WEIGHTS as WEIGHTS
 
@@ -44,6 +51,7 @@ def read(weights: Path) -> Published:
     for key, found in (("d_in", inputs), ("d_sae", features)):
         if key in config and config[key] != found:
             raise InputError(f"{file}: {key} is {config[key]!r}, but W_enc of {weights} has {found}")
+    metadata = in_names_of_saelens(metadata)
     context = metadata.get("context_size")
     processing = metadata.get("model_from_pretrained_kwargs") or {}
     if not isinstance(processing, dict):
@@ -167,6 +175,6 @@ def _frequency(folder: Path, features: int) -> Float[Tensor, " feature"] | None:
 
 def _facts(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Where the SAE comes from, as far as it says; SAELens averages its L1 penalty over tokens."""
-    keys = ("l1_coefficient", "dataset_path", "sae_lens_version", "sae_lens_training_version", "neuronpedia_id")
+    keys = ("l1_coefficient", "dataset_path", "sae_lens_training_version", "neuronpedia_id")
     everything = {**config, **metadata}
     return {key: everything[key] for key in keys if everything.get(key) is not None}
