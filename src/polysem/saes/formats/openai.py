@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polysem.io.atomic import written
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors, whole_number
 from polysem.saes.activation_functions import standard, topk
+from polysem.saes.exported import Exported
 from polysem.saes.published import Published, Settings, Weights
 from polysem.saes.sae import SAE, ActivationFunction
 
@@ -50,6 +53,45 @@ def read(weights: Path) -> Published:
         lambda: Weights(_sae(tensors, inputs, features, activation), _frequency(tensors, features)),
         notes=(*notes, "BOS and context length are not in the file"),
     )
+
+
+def write(exported: Exported, folder: Path) -> None:
+    """`{location}/autoencoders/{layer}.pt`, or `autoencoder.pt` for a site that OpenAI has no name for. InputError for
+    an SAE that the authors' loader would read as another one: it normalises inputs exactly where there is a TopK."""
+    sae, activation = exported.sae, exported.sae.activation
+    is_topk = isinstance(activation, topk.Function)
+    if not is_topk and not isinstance(activation, standard.Function):
+        raise InputError(f"{exported.name} is {activation.config()['architecture']}; OpenAI's form has ReLU and TopK")
+    if (sae.normalization == "layer_norm") != is_topk or sae.normalization == "constant_norm_rescale":
+        raise InputError(
+            f"{exported.name} has {'TopK' if is_topk else 'ReLU'} and normalises its inputs by {sae.normalization}; "
+            "OpenAI's loader takes TopK for layer_norm and ReLU for none. Export it as saelens"
+        )
+    frequency = exported.frequency()
+    state: dict[str, Any] = {
+        "pre_bias": sae.b_dec,
+        "latent_bias": sae.b_enc,
+        "stats_last_nonzero": torch.zeros(sae.features, dtype=torch.long),
+        "latents_activation_frequency": torch.ones(sae.features) if frequency is None else frequency.float(),
+        "latents_mean_square": torch.zeros(sae.features),
+        "encoder.weight": sae.W_enc.T.contiguous(),
+        "decoder.weight": sae.W_dec.T.contiguous(),
+    }
+    if isinstance(activation, topk.Function):
+        state |= {"activation": "TopK", "activation_state_dict": {"k": activation.k, "postact_fn": "ReLU"}}
+    unknown = ["stats_last_nonzero", "latents_mean_square", *(["latents_activation_frequency"] * (frequency is None))]
+    exported.missing.append(f"{', '.join(unknown)} hold what a fresh SAE has: this run does not measure them")
+    with written(folder / _place(exported)) as partial:
+        torch.save(state, partial)
+
+
+def _place(exported: Exported) -> str:
+    layer, hook = exported.layer(), exported.site.split(".", 2)[-1]
+    location = {theirs: place for place, theirs in HOOKS.items()}.get(hook)
+    if location is None:
+        exported.missing.append(f"OpenAI has no location for {exported.site}, so the file is called autoencoder.pt")
+        return "autoencoder.pt"
+    return f"{location}/autoencoders/{layer}.pt"
 
 
 def _activation(tensors: TensorFile, file: Path) -> ActivationFunction:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors, read_config, whole_number
+from polysem.saes.exported import Exported
 from polysem.saes.published import (
     Published,
     Settings,
@@ -19,7 +20,7 @@ from polysem.saes.published import (
     scaled_input,
     without_input_bias,
 )
-from polysem.saes.sae import CONFIG, NORMALIZATIONS, SAE, SPARSITY, activation_function
+from polysem.saes.sae import CONFIG, NORMALIZATIONS, SAE, SPARSITY, activation_function, save_sae
 from polysem.saes.sae import WEIGHTS as WEIGHTS
 
 SCALER = "activation_scaler.json"
@@ -79,6 +80,16 @@ def _typed(values: Mapping[str, Any], key: str, kind: type[T], file: Path) -> T 
     if value is not None and not isinstance(value, kind):
         raise InputError(f"{file}: {key} is {value!r}, expected a {kind.__name__}")
     return value
+
+
+def write(exported: Exported, folder: Path) -> None:
+    """A folder that SAELens loads (`SAE.load_from_disk`), with the settings of the activations under its names and the
+    frequencies of this run."""
+    frequency = exported.frequency()
+    if frequency is None:
+        exported.missing.append("no sparsity.safetensors: the frequency table of the SAE is not made")
+    about = {"model_name": exported.model_name, "hook_name": exported.site, **exported.settings()}
+    save_sae(exported.sae, folder, about, frequency)
 
 
 def _modern(config: dict[str, Any], file: Path) -> tuple[dict[str, Any], Mapping[str, Any], tuple[str, ...]]:
