@@ -23,6 +23,8 @@ from polysem.params.study import Study
 from polysem.workflow import artifacts
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
+PIXELS = {"digits": 64, "mnist": 784}
+CLASSES = 10
 DECODED_BYTES = 64 << 20
 """Text files are decoded up to here before the run; the step that reads them checks the rest."""
 
@@ -34,6 +36,8 @@ def check(study: Study) -> None:
         _check_corpus(f"corpora.{name}", corpus, made)
     for name, model in study.models.items():
         _check_model(f"models.{name}", model)
+        if isinstance(model, ClassifierModel) and model.weights is not None:
+            _check_classifier(f"models.{name}", model, study.corpora[model.corpus])
     for sae in study.saes.values():
         if sae.imported and sae.imported.path is not None:
             _check_published(study, sae.id, sae.imported)
@@ -55,6 +59,8 @@ def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list
             return sorted(_matches(section.local_copy))
         case ImagesCorpus() if section.path is not None:
             return sorted(_matches(section.path))
+        case ClassifierModel() if section.weights is not None:
+            return sorted(_matches(section.weights))
         case TransformersModel() | TransformerLensModel():
             local = [Path(section.tokenizer)] if section.tokenizer and Path(section.tokenizer).is_file() else []
             copy = _matches(section.local_copy) if section.local_copy is not None else []
@@ -128,6 +134,25 @@ def _check_model(where: str, model: ModelSection) -> None:
             _check_config(where, _local_folder(where, model.local_copy), model, "n_layers")
         case _:
             return
+
+
+def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection) -> None:
+    """Layers of given weights, against the params and the images."""
+    from polysem.io.tensor_files import open_tensors
+    from polysem.models.import_classifier import layer_widths
+
+    assert model.weights is not None
+    assert isinstance(corpus, ImagesCorpus)
+    try:
+        pixels, *_, classes = layer_widths(open_tensors(Path(model.weights).expanduser()), model.hidden)
+    except InputError as error:
+        raise InputError(f"{where}.weights: {error}") from None
+    wanted = PIXELS[corpus.images]
+    if (pixels, classes) != (wanted, CLASSES):
+        raise InputError(
+            f"{where}.weights: {model.weights} reads {pixels} pixels and knows {classes} classes, "
+            f"corpora.{model.corpus} has {wanted} and {CLASSES}"
+        )
 
 
 def _local_folder(where: str, path: str) -> Path:
