@@ -12,8 +12,8 @@ from polysem.io.tables import write_table
 from polysem.saes.activation_functions import gated, jumprelu, standard, topk
 from polysem.saes.fetch import format_module
 from polysem.saes.sae import SAE, save_sae
+from polysem.tables.alignment import neuron_alignment
 from polysem.tables.labels import index, labelled, variable
-from polysem.tables.measure_alignment import neuron_alignment
 from polysem.workflow.export import FORMATS
 
 from .conftest import FEATURES, INPUTS, output
