@@ -7,6 +7,9 @@ import pytest
 import xarray as xr
 from test_reruns import COLLECTING
 
+from polysem.models.load import load_subject
+from polysem.saes.sae import load_sae
+
 pytestmark = pytest.mark.workflow
 
 SITE = "stories-1l/blocks.0.mlp.hook_post"
@@ -46,6 +49,17 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
     assert about["imported"]["format"] == "saelens"
     assert about["imported"]["not_known"] == ["model_name"]
     assert len(about["imported"]["sha256"]) == 64
+
+    said = repository.polysem("export", f"{SITE}/theirs", "--format", "neuronpedia", "--output", "out")
+    assert "activations (examples)" in said
+    feature = json.loads((repository / "out/batch-0.json").read_text())["features"][3]
+    effects = load_sae(repository / f"results/saes/{SITE}/theirs", 64).W_dec[3] @ load_subject(
+        repository / "results/models/stories-1l"
+    ).logit_directions("blocks.0.mlp.hook_post")
+    assert feature["pos_values"] == pytest.approx(effects.sort(descending=True).values[:10].tolist(), rel=1e-4)
+    assert feature["neg_values"] == pytest.approx(effects.sort().values[:10].tolist(), rel=1e-4)
+    assert sum(feature["logits_hist_data_bar_heights"]) == len(effects)
+    assert len(set(feature["pos_str"])) == 10
 
     # another file in its place, of the same size and date, is noticed; a file that nothing reads is not
     (repository / "published/notes.txt").write_text("unrelated")
