@@ -298,7 +298,10 @@ AWAY = "l1: 0.5}\n  away: {architecture: topk, k: 8, orthogonal_to: "
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        (f"{AWAY}l1-x9", "saes.away: orthogonal_to names 'l1-x9' (did you mean 'l1-x8'?); SAEs of tiny are l1-x8, away"),
+        (
+            f"{AWAY}l1-x9",
+            "saes.away: orthogonal_to names 'l1-x9' (did you mean 'l1-x8'?); SAEs of tiny are l1-x8, away",
+        ),
         (f"{AWAY}away", "saes.away: orthogonal_to goes in a circle: away → away"),
         ("l1: 0.5, orthogonal_to: away" + AWAY[7:] + "l1-x8", "goes in a circle: l1-x8 → away → l1-x8"),
         ("l1: 0.5, hoyer: 1", "saes.l1-x8: hoyer is read with penalty: hoyer_l1, hoyer_sqrt; here it is l1"),

@@ -268,3 +268,26 @@ def test_batchtopk_takes_the_largest_of_the_batch_not_of_each_token():
     x = torch.tensor([[5.0, 4.0, 3.0, 0.1], [1.0, 0.2, 0.0, -1.0]])
     found = find(x, weights, LargestOfBatch(2))
     assert found.firings().tolist() == [2, 1, 1, 0]
+
+
+def test_tokens_whose_largest_entries_are_in_doubt_are_searched_again_in_float32(monkeypatch):
+    monkeypatch.setattr(search_module, "DENSE_ABOVE", 1.1)
+    monkeypatch.setattr(search_module, "BFLOAT16_BELOW", 1.1)
+    again = []
+    exact = search_module._scored_once
+    monkeypatch.setattr(search_module, "_scored_once", lambda x, *rest: again.append(len(x)) or exact(x, *rest))
+    generator = torch.Generator().manual_seed(4)
+    W_enc = 1e-3 * F.normalize(torch.randn(640, 64, generator=generator), dim=1)
+    W_enc[:40] = F.normalize(torch.randn(40, 64, generator=generator), dim=1)
+    # most features are tiny and have a tiny margin; where the k-th largest is none of these, it is in doubt
+    x = torch.randn(700, 64, generator=generator)
+    x[::2] = -3 * W_enc[:40].sum(0)
+    pre = x @ W_enc.T
+    found = active_entries(x, W_enc, torch.zeros(640), Largest(10))
+    assert again
+    assert 0 < again[0] < 700
+    wanted = Largest(10).mask(pre)
+    ours = torch.zeros_like(wanted)
+    ours[found.row, found.feature] = True
+    assert int((ours != wanted).sum()) <= 4
+    assert (torch.diff(found.row) >= 0).all()
