@@ -16,7 +16,9 @@ FORMATS = ("saelens", "neuronpedia", "openai", "dictionary_learning")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("sae", metavar="SAE", help="model/site/sae, or the id of an SAE that stands at one site alone")
+    parser.add_argument(
+        "sae", metavar="SAE", help="model/site/sae, its folder, or the id of an SAE that stands at one site alone"
+    )
     parser.add_argument("--format", choices=FORMATS, required=True, help="whose form it gets")
     parser.add_argument("--output", type=Path, help="a folder that is not there yet; exports/FORMAT/SAE without it")
     parser.add_argument("--configfile", type=Path, default=Path("params.yaml"), help="the params file of the run")
@@ -57,8 +59,9 @@ def command(options: argparse.Namespace) -> int:
 
 
 def chosen(study: Study, text: str) -> tuple[str, str, str]:
-    """Model, site and id of the SAE that a user names; InputError with those that there are."""
+    """Model, site and id of the SAE that a user names, or whose folder; InputError with those that there are."""
     there = {"/".join(key): key for key in study.dictionaries() if key[2] in study.saes}
+    text = text.rstrip("/").removeprefix(artifacts.SAE.partition("{")[0])
     if text in there:
         return there[text]
     alike = [key for key in there.values() if key[2] == text]

@@ -140,6 +140,13 @@ def test_what_a_format_cannot_say_is_refused(run, capsys, kind, normalization, a
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["x", f"m/{SITE}/x", f"results/saes/m/{SITE}/x/"])
+def test_an_sae_is_named_by_its_id_its_place_or_its_folder(run, name):
+    run("standard")
+    assert main(["export", name, "--format", "saelens", "--output", "theirs"]) == 0
+    assert Path("theirs/cfg.json").exists()
+
+
 def test_an_unknown_and_an_unmade_sae_are_refused(run, capsys):
     assert main(["export", "y", "--format", "saelens"]) == 1
     assert "there is no SAE 'y'; there are m/blocks.0.mlp.hook_post/x" in capsys.readouterr().err
