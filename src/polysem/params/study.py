@@ -56,10 +56,14 @@ class Study:
         """Ids of the SAEs that are trained at each site of a model."""
         return [sae.id for sae in self.saes.values() if sae.recipe.models == "all" or model in sae.recipe.models]
 
+    def dictionaries_of(self, model: str) -> list[str]:
+        """The dictionaries at each site of a model, the neurons first."""
+        return [NEURONS, *self.saes_of(model)]
+
     def dictionaries(self) -> Iterator[tuple[str, str, str]]:
         """Every (model, site, dictionary), the neurons first."""
         for model, site in self.sites():
-            for dictionary in [NEURONS, *self.saes_of(model)]:
+            for dictionary in self.dictionaries_of(model):
                 yield model, site, dictionary
 
     def values(self) -> dict[str, Any]:
