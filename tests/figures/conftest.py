@@ -1,12 +1,19 @@
 """Tables as the table steps make them, small enough to draw in a second, and their degenerate relatives."""
 
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
+from polysem.figures import theme
 from polysem.params.analysis import Analysis
 from polysem.tables.alignment import neuron_alignment
 from polysem.tables.labels import index, labelled, variable
@@ -41,6 +48,27 @@ def alignment_table(decoder: np.ndarray, dictionary: str = SAE) -> xr.Dataset:
 def rank_frequency_table(frequency: xr.Dataset, head_ranks: int = 1000) -> xr.Dataset:
     table = rank_frequency(frequency["active_tokens"].to_numpy(), frequency.attrs["tokens"], head_ranks)
     return table.assign_attrs({**frequency.attrs})
+
+
+def legible_texts(figure: Figure, path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """All texts of a figure, once it is saved; none covers another or leaves the page."""
+    drawn: dict[Text, Bbox] = {}
+    draw_text = Text.draw
+
+    def recorded(text, renderer):
+        if text.get_visible() and text.get_text().strip():
+            drawn[text] = Text.get_window_extent(text, renderer)
+        draw_text(text, renderer)
+
+    monkeypatch.setattr(Text, "draw", recorded)
+    theme.save(figure, path)
+    assert ElementTree.parse(path).getroot().tag.endswith("svg")
+    page = Bbox.from_bounds(0, 0, *(72 * figure.get_size_inches()))
+    for (one, box), (other, rest) in combinations(drawn.items(), 2):
+        assert not box.padded(-1).overlaps(rest.padded(-1)), (one.get_text(), other.get_text())
+    for text, box in drawn.items():
+        assert Bbox.union([page, box]).bounds == pytest.approx(page.bounds, abs=1), text.get_text()
+    return [text.get_text() for text in drawn]
 
 
 def origin(dictionary: str) -> dict[str, str]:

@@ -93,6 +93,17 @@ def test_every_expected_figure_is_shown_once_in_the_order_of_the_catalogue(study
     assert "How polysemantic can one neuron be?" in page.text and "Neuron embeddings" not in page.text
 
 
+def test_a_figure_of_all_dictionaries_is_shown_and_is_no_choice(study):
+    choices = study.write().all("option")
+    study.expected.append("toy/blocks.0.mlp.hook_post/loss_recovered.svg")
+    study.add_figure(study.expected[-1])
+    page = study.write()
+    assert page.all("option") == choices
+    (figure,) = [each for each in page.all("figure") if each["data-dictionary"].endswith("/all dictionaries")]
+    assert figure["data-dictionary"].startswith("toy/blocks.0.mlp.hook_post/")
+    assert "S2.T1" in [article["id"] for article in page.all("article")]
+
+
 def test_the_dictionaries_can_be_chosen(study):
     page = study.write()
     chosen = [option["value"] for option in page.all("option")]
@@ -131,9 +142,7 @@ def test_a_missing_figure_is_refused_by_name_and_the_old_report_stays(study):
     assert (study.output / "index.html").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "relative", ["../../metrics.json", "toy/site/decoder_power.svg", "toy/site/../decoder_power.svg"]
-)
+@pytest.mark.parametrize("relative", ["../../metrics.json", "toy/decoder_power.svg", "toy/site/../decoder_power.svg"])
 def test_a_path_that_is_no_figure_of_a_dictionary_is_refused(study, relative):
     study.add_figure(relative)
     study.expected.append(relative)

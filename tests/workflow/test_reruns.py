@@ -7,8 +7,9 @@ import pytest
 pytestmark = pytest.mark.workflow
 
 COLLECTING = ["collect_metrics", "collect_plots", "write_report"]
-TOPK = [f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_*", "draw_figures")]
+TOPK = [*(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_*", "draw_figures")), "draw_site_figures/*/*"]
 L1 = [pattern.replace("topk", "l1") for pattern in TOPK]
+FIDELITY = ["measure_fidelity/*", "draw_site_figures/*"]
 TRAINER = "src/polysem/saes/trainer.py"
 
 
@@ -64,9 +65,10 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("io/order", ["train_model/*", "train_classifier/*", "record_model/*", *behind_model("")]),
         ("saes/architectures/topk", [*TOPK, *COLLECTING]),
         ("params/recipes/relu", [*L1, *COLLECTING]),
-        ("tables/measure_fidelity", ["measure_fidelity/*", "collect_metrics", "write_report"]),
+        ("tables/measure_fidelity", [*FIDELITY, "collect_metrics", "write_report"]),
         ("figures/decoder_power", ["draw_figures/*", "write_report"]),
-        ("figures/theme", ["draw_figures/*", "write_report"]),
+        ("figures/theme", ["draw_*", "write_report"]),
+        ("figures/loss_recovered", ["draw_site_figures/*", "write_report"]),
         ("report/gallery", ["write_report"]),
         ("corpora/stories/cast", ["*stories*", *COLLECTING]),
     ],
@@ -107,9 +109,9 @@ def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
             ],
         ),
         ("eval_documents: 300", "eval_documents: 299", ["*stories*", *COLLECTING]),
-        ("fidelity_tokens: 2048", "fidelity_tokens: 1024", ["measure_fidelity/*", "collect_metrics", "write_report"]),
-        ("analysis:", "analysis:\n  head_ranks: 900", ["measure_features/*", "draw_*", *COLLECTING]),
-        ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_*", "collect_metrics", "write_report"]),
+        ("fidelity_tokens: 2048", "fidelity_tokens: 1024", [*FIDELITY, "collect_metrics", "write_report"]),
+        ("analysis:", "analysis:\n  head_ranks: 900", ["measure_features/*", "draw_figures/*", *COLLECTING]),
+        ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", "collect_metrics", "write_report"]),
     ],
     ids=lambda value: None if isinstance(value, list) else value.replace("\n", ""),
 )
@@ -123,7 +125,11 @@ def test_a_changed_param_reruns_exactly_its_dependants(repository, old, new, pat
     ("old", "new", "patterns"),
     [
         ("k: 8", "k: 8\n    warmup: 0.2\n    decay: 0.05", [*TOPK, *COLLECTING]),
-        ("analysis:", "analysis:\n  one_sparse: 0.1\n  next_nine: 0.35", ["draw_*", "collect_metrics", "write_report"]),
+        (
+            "analysis:",
+            "analysis:\n  one_sparse: 0.1\n  next_nine: 0.35",
+            ["draw_figures/*", "collect_metrics", "write_report"],
+        ),
         ("layers: 1, d_model: 32, heads: 2", "layers: 2, d_model: 32, heads: 1", None),
     ],
     ids=["of-a-recipe", "of-the-analysis", "of-an-architecture"],
@@ -148,11 +154,12 @@ def test_adding_a_model_runs_only_its_jobs(repository):
     assert plan.pending == plan.matching("*/digits-wide*", *COLLECTING)
 
 
-def test_removing_a_recipe_runs_only_what_collects(repository):
+def test_removing_a_recipe_runs_only_what_shows_all_of_them(repository):
     text = (repository / "params.yaml").read_text()
     start, end = text.index("  topk-x4:"), text.index("analysis:")
     (repository / "params.yaml").write_text(text[:start] + text[end:])
-    assert repository.plan().pending == set(COLLECTING)
+    plan = repository.plan()
+    assert plan.pending == plan.matching("draw_site_figures/*", *COLLECTING)
 
 
 def test_a_deleted_artifact_is_made_again_with_what_hangs_on_it(repository):

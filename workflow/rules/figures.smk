@@ -1,4 +1,4 @@
-# Figures, all of one dictionary in one job: starting Python takes longer than drawing.
+# Figures, all of one dictionary or of one site in one job: starting Python takes longer than drawing.
 
 
 rule draw_figures:
@@ -30,3 +30,44 @@ rule draw_figures:
     shell:
         "python -m polysem.figures.draw_figures --tables {params.tables} --output {params.folder} "
         "--config {params.spec:q} > {log} 2>&1"
+
+
+rule draw_site_figures:
+    """S0.T1, S2.T1: all dictionaries of one site together."""
+    input:
+        lambda wildcards: [
+            f"{artifacts.TABLE.format(**wildcards, dictionary=dictionary)}/{table}.nc"
+            for dictionary in study.dictionaries_of(wildcards.model, wildcards.site)
+            for table in artifacts.SITE_TABLES
+        ],
+    output:
+        **{
+            figure: report(
+                f"{artifacts.SITE_FIGURE}/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="{model}",
+                subcategory="{site}",
+                labels={"dictionary": ALL_DICTIONARIES, "figure": figure.replace("_", " ")},
+            )
+            for figure in artifacts.SITE_FIGURES
+        },
+    log:
+        "logs/draw_site_figures/{model}/{site}.log",
+    benchmark:
+        "logs/draw_site_figures/{model}/{site}.tsv"
+    params:
+        code=code_digest(
+            "polysem.figures.draw_site_figures", *(f"polysem.figures.{figure}" for figure in artifacts.SITE_FIGURES)
+        ),
+        spec=lambda wildcards: spec_file(
+            figures=artifacts.SITE_FIGURES,
+            dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
+            params=analysis(),
+        ),
+        tables=artifacts.TABLE.removesuffix("/{dictionary}"),
+        folder=artifacts.SITE_FIGURE,
+    message:
+        "Drawing the figures of all dictionaries at {wildcards.site} of {wildcards.model}"
+    shell:
+        "python -m polysem.figures.draw_site_figures --tables {params.tables} --output {params.folder} "
+        "--config {params.spec} > {log} 2>&1"

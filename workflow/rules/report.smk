@@ -7,7 +7,7 @@ rule write_report:
         figures=artifacts.figures(study),
         metrics=artifacts.METRICS,
         receipts=artifacts.receipts(study),
-        captions=[f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES)],
+        captions=[f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES, *artifacts.SITE_FIGURES)],
     output:
         site=directory(artifacts.REPORT),
     log:
@@ -15,7 +15,10 @@ rule write_report:
     benchmark:
         "logs/write_report.tsv"
     params:
-        code=code_digest("polysem.report.write_report", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
+        code=code_digest(
+            "polysem.report.write_report",
+            *(f"polysem.figures.{figure}" for figure in (*artifacts.FIGURES, *artifacts.SITE_FIGURES)),
+        ),
         page=lambda wildcards: file_digest(
             "src/polysem/report/page.html.j2", "src/polysem/report/page.css", "src/polysem/report/page.js"
         ),

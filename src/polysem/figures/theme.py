@@ -36,6 +36,8 @@ COLOURS = {
 }
 """What each colour stands for, after Okabe & Ito and Tol: told apart with any common colour blindness."""
 
+FAMILIES = ("#0072B2", "#D55E00", "#117733", "#AA3377", "#7A5C00", "#332288", "#3C7F8B", "#4D4D4D")
+"""Lines of recipes, in the order of the params file; each has its name beside it and a marker of its own, too."""
 INK, FAINT = "#1A1A1A", "#5A5A5A"
 WIDTH = 7.2
 """Inches: the width of a page, so that font sizes are those on paper."""

@@ -12,6 +12,9 @@ underscore."""
 NEURONS = "neurons"
 """Id of the identity dictionary, in which every neuron is one feature; no recipe may be called so."""
 
+ALL_DICTIONARIES = "all dictionaries"
+"""What stands in place of a dictionary's id where all of a site are meant; ids have no spaces."""
+
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 """The name of another entry of `params.yaml`."""
 

@@ -72,10 +72,14 @@ class Study:
         """Ids of the SAEs of a site of a model."""
         return [sae.id for sae in self.saes.values() if sae.belongs_to(model, site)]
 
+    def dictionaries_of(self, model: str, site: str) -> list[str]:
+        """The dictionaries of a site of a model, the neurons first."""
+        return [NEURONS, *self.saes_of(model, site)]
+
     def dictionaries(self) -> Iterator[tuple[str, str, str]]:
         """Every (model, site, dictionary), the neurons first."""
         for model, site in self.sites():
-            for dictionary in [NEURONS, *self.saes_of(model, site)]:
+            for dictionary in self.dictionaries_of(model, site):
                 yield model, site, dictionary
 
     def values(self) -> dict[str, Any]:

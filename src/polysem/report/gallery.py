@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from polysem.figures.registry import find_figure
 from polysem.io.errors import InputError
+from polysem.params.base import ALL_DICTIONARIES
 from polysem.report.captions import caption_html
 
 DOCUMENTS = {
@@ -23,7 +24,7 @@ HEADER_BYTES = 4096
 
 
 class Origin(NamedTuple):
-    """Whose figure it is."""
+    """Whose figure it is; `dictionary` is `ALL_DICTIONARIES` where they stand together."""
 
     model: str
     site: str
@@ -72,7 +73,8 @@ class Chapter:
 def read_gallery(figures: Path, captions: Path, expected: list[str]) -> list[Chapter]:
     """Chapters in the order of the documents, entries in that of the catalogue, figures in that of `expected`.
 
-    `expected` are paths `{model}/{site}/{dictionary}/{figure}.svg` below `figures`; files not among them are ignored.
+    `expected` are paths `{model}/{site}/{dictionary}/{figure}.svg` below `figures`, without the dictionary where a
+    figure shows all of a site; files not among them are ignored.
     Raises InputError, naming them, for figures that are missing or are no such path.
     """
     entries: dict[str, Entry] = {}
@@ -95,20 +97,23 @@ def read_gallery(figures: Path, captions: Path, expected: list[str]) -> list[Cha
 
 
 def dictionaries_by_site(chapters: list[Chapter]) -> dict[str, list[Origin]]:
-    """All dictionaries with a figure under "model / site", in the order of their figures."""
+    """All dictionaries with a figure of their own under "model / site", in the order of their figures."""
     sites: dict[str, list[Origin]] = {}
     figures = (shown for chapter in chapters for entry in chapter.entries for shown in entry.figures)
     for origin in dict.fromkeys(shown.origin for shown in figures):
-        sites.setdefault(f"{origin.model} / {origin.site}", []).append(origin)
+        if origin.dictionary != ALL_DICTIONARIES:
+            sites.setdefault(f"{origin.model} / {origin.site}", []).append(origin)
     return sites
 
 
 def _parsed(relative: str) -> tuple[Origin, str]:
     parts = relative.split("/")
-    if len(parts) != 4 or not relative.endswith(".svg") or {"", ".", ".."} & set(parts):
-        raise InputError(f"{relative!r} is no figure; expected model/site/dictionary/figure.svg")
-    model, site, dictionary, file = parts
-    return Origin(model, site, dictionary), file.removesuffix(".svg")
+    if len(parts) not in (3, 4) or not relative.endswith(".svg") or {"", ".", ".."} & set(parts):
+        raise InputError(
+            f"{relative!r} is no figure; expected model/site/dictionary/figure.svg or model/site/figure.svg"
+        )
+    model, site = parts[:2]
+    return Origin(model, site, parts[2] if len(parts) == 4 else ALL_DICTIONARIES), parts[-1].removesuffix(".svg")
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -30,7 +30,8 @@ def write_report(
     """Write a static site that opens from disk: `index.html` and, beside it, a copy of the figures it shows.
 
     Args:
-        figures: Folder with `{model}/{site}/{dictionary}/{figure}.svg`.
+        figures: Folder with `{model}/{site}/{dictionary}/{figure}.svg` and, for all dictionaries of a site together,
+            `{model}/{site}/{figure}.svg`.
         metrics: JSON, `{model: {site: {dictionary: {metric: value}}}}` and, for a model's own numbers,
             `{model: {"model": {metric: value}}}`.
         receipts: JSON files.

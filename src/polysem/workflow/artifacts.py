@@ -14,6 +14,10 @@ FIGURES = (
     "ultra_low_frequency",
 )
 """Figures of every dictionary; each is a module of its name in `polysem.figures`."""
+SITE_FIGURES = ("loss_recovered",)
+"""Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
+SITE_TABLES = ("fidelity",)
+"""Tables of every dictionary that these figures show."""
 FEATURE_TABLES = ("frequency", "rank_frequency", "alignment")
 """Tables of the features of every dictionary, which one job measures and the figures show."""
 TABLES = (*FEATURE_TABLES, "fidelity")
@@ -36,6 +40,7 @@ SAE = "results/saes/{model}/{site}/{sae}"
 TABLE = "results/tables/{model}/{site}/{dictionary}"
 MODEL_TABLE = "results/tables/{model}/model.nc"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
+SITE_FIGURE = "results/figures/{model}/{site}"
 PLOT = "results/plots/{model}/{site}/{dictionary}"
 
 
@@ -51,7 +56,12 @@ def model_files(model: ModelSection) -> list[str]:
 
 def figures(study: Study) -> list[str]:
     """All figures."""
-    return [
+    of_sites = [
+        f"{SITE_FIGURE.format(model=model, site=site)}/{figure}.svg"
+        for model, site in study.sites()
+        for figure in SITE_FIGURES
+    ]
+    return of_sites + [
         f"{FIGURE.format(model=model, site=site, dictionary=dictionary)}/{figure}.svg"
         for model, site, dictionary in study.dictionaries()
         for figure in FIGURES

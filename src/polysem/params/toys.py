@@ -1,0 +1,53 @@
+"""`toys:` — activations made of features that are known."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from polysem.params.base import Section, Seed, Share, Tokens, Width
+
+
+class Toy(Section):
+    """Sums of known directions of norm 1, each active at random. The defaults are the set of Sharkey et al. 2022,
+    *Taking features out of superposition with sparse autoencoders*."""
+
+    neurons: Width = 256
+    """Numbers per row."""
+    features: Width = 512
+    """Known directions."""
+    orthogonal: bool = False
+    """Directions at right angles; otherwise random ones. Needs at least as many neurons as features."""
+    active: Annotated[float, Field(gt=0, le=65_536)] = 5.0
+    """Active features per row, on average."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.99
+    """Each feature is this many times as likely as the one before it."""
+    correlated: bool = True
+    """The probabilities of a row vary around their mean, with random correlations between features."""
+    least: Annotated[float, Field(ge=0, le=1e3)] = 0.0
+    """Smallest size of an active feature; sizes are uniform."""
+    largest: Annotated[float, Field(gt=0, le=1e3)] = 1.0
+    """Largest size of an active feature."""
+    eval_rows: Tokens = 50_000
+    """Rows, apart from those of training, on which firing is compared."""
+    recovered_at: Share = 0.9
+    """A feature is recovered if a living feature of the SAE has at least this cosine with it."""
+    seed: Seed = 0
+    """Seed of directions, correlations and rows."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.orthogonal and self.features > self.neurons:
+            raise ValueError(
+                f"orthogonal: {self.features} features cannot be at right angles among {self.neurons} neurons"
+            )
+        if self.largest <= self.least:
+            raise ValueError(f"largest ({self.largest:g}) must exceed least ({self.least:g})")
+        highest = self.active * (1 if self.decay == 1 else (1 - self.decay) / (1 - self.decay**self.features))
+        highest /= self.features if self.decay == 1 else 1
+        highest *= 2 if self.correlated else 1
+        if highest > 1:
+            raise ValueError(
+                f"active: with {self.active:g} active features the most likely one would have probability "
+                f"{highest:.3g}; lower active or raise decay or features"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""S1.X1: activations made of known features, and how many of these an SAE finds."""

@@ -1,0 +1,71 @@
+"""Rows that are sums of known directions (Sharkey et al. 2022, *Taking features out of superposition with sparse
+autoencoders*)."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from polysem.params.toys import Toy
+
+
+class KnownFeatures:
+    """Known directions and how they become rows.
+
+    Feature i is active with a probability ∝ decay^i, scaled so that `active` are on average. Where the set is
+    correlated, each row multiplies these by 2 Φ(z), z normal with the correlations of a random Wishart matrix. Sizes of
+    active features are uniform between `least` and `largest`.
+    """
+
+    def __init__(self, toy: Toy) -> None:
+        self._toy = toy
+        generator = stream(toy.seed)  # a plain seed would give an SAE of the same seed the directions to begin with
+        random = torch.randn(toy.features, toy.neurons, generator=generator)
+        if toy.orthogonal:
+            random = torch.linalg.qr(random.T).Q.T
+        self.directions: Float[Tensor, "known neuron"] = F.normalize(random, dim=1)
+        chances = toy.decay ** torch.arange(toy.features, dtype=torch.float64)
+        self.probability: Float[Tensor, " known"] = (chances * (toy.active / chances.sum())).float()
+        mixing = torch.randn(toy.features, toy.features, generator=generator)
+        self._mixing = F.normalize(mixing, dim=1)
+
+    def rows(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "row neuron"], Float[Tensor, "row known"]]:
+        """Rows, and the sizes of the features in them."""
+        toy, shape = self._toy, (count, self._toy.features)
+        probability = self.probability
+        if toy.correlated:
+            normal = torch.randn(shape, generator=generator) @ self._mixing.T
+            probability = probability * 2 * torch.special.ndtr(normal)
+        sizes = toy.least + (toy.largest - toy.least) * torch.rand(shape, generator=generator)
+        active = torch.rand(shape, generator=generator) < probability
+        sizes = torch.where(active, sizes, 0.0)
+        return sizes @ self.directions, sizes
+
+
+class KnownRows:
+    """Rows for training, made as they are asked for; those of a step are a function of the seeds and of the step."""
+
+    def __init__(self, known: KnownFeatures, toy: Toy, batch_size: int, seed: int) -> None:
+        self._known, self._batch_size = known, batch_size
+        self._seeds = (toy.seed, seed)
+        self.width = toy.neurons
+        self.receipt = {"toy": toy.values()}
+
+    def batch(self, step: int) -> Float[Tensor, "row neuron"]:
+        """See `polysem.saes.sources.RowSource.batch`."""
+        return self._rows(self._batch_size, 0, step)
+
+    def sample(self, count: int, seed: int) -> Float[Tensor, "row neuron"]:
+        """See `polysem.saes.sources.RowSource.sample`."""
+        return self._rows(count, 1, seed)
+
+    def _rows(self, count: int, *purpose: int) -> Float[Tensor, "row neuron"]:
+        return self._known.rows(count, stream(*self._seeds, *purpose))[0]
+
+
+def stream(*numbers: int) -> torch.Generator:
+    """Random numbers of their own for each sequence of numbers; torch itself reads no more than 32 bits of a seed."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))

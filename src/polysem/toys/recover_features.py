@@ -1,0 +1,55 @@
+"""Step: train an SAE on activations with known features and say how many of them it finds."""
+
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+
+from polysem.io.command import run
+from polysem.io.tables import write_table
+from polysem.params.recipes.base import Recipe
+from polysem.params.toys import Toy
+from polysem.saes.trainer import Trainer
+from polysem.toys.known_features import KnownFeatures, KnownRows, stream
+from polysem.toys.recovery import recovery
+
+
+def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str, Any], device: str = "cpu") -> None:
+    """Write the table of `recovery` for one SAE on one set of known features.
+
+    Args:
+        output: The table, netCDF.
+        toy: The set, `polysem.params.toys.Toy`.
+        architecture: Module of the SAE's architecture.
+        params: Its recipe, as under `saes:`; the SAE has `expansion` times as many features as the set has neurons.
+        device: Where it is trained.
+
+    Raises FloatingPointError if the loss is no longer finite or all features are dead.
+    """
+    kind = import_module(f"polysem.saes.architectures.{architecture}")
+    recipe = kind.Recipe.model_validate(params | {"architecture": architecture})
+    torch.set_num_threads(recipe.threads)
+    torch.use_deterministic_algorithms(True)
+    write_table(output, recovered(kind.Method(recipe), recipe, toy, device))
+
+
+def recovered(method: Any, recipe: Recipe, toy: Toy, device: str = "cpu") -> xr.Dataset:
+    """Train and measure; the rows of the measurement are none of those of training."""
+    known = KnownFeatures(toy)
+    trainer = Trainer(method, recipe, KnownRows(known, toy, recipe.batch_size, recipe.seed), device=device)
+    begun = time.monotonic()
+    while trainer.step < trainer.steps:
+        trainer.advance()
+    x, sizes = known.rows(toy.eval_rows, stream(toy.seed, recipe.seed, 2))
+    table = recovery(trainer.finished(), known.directions, x, sizes, toy.recovered_at)
+    found = f"mean max cosine {float(table['mean_max_cosine']):.3f}, recall {float(table['recall']):.3f}"
+    print(f"{trainer.steps} steps in {time.monotonic() - begun:.0f} s: {found}", file=sys.stderr, flush=True)
+    return table.assign_attrs(catalogue="S1.X1")
+
+
+if __name__ == "__main__":
+    run(recover_features)

@@ -1,0 +1,128 @@
+"""The figure in which all dictionaries of a site stand together."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from polysem.figures.loss_recovered import draw
+from polysem.io.errors import InputError
+from polysem.io.tables import write_table
+from polysem.params.analysis import Analysis
+from polysem.tables.labels import labelled, scalar
+
+from .conftest import legible_texts, origin
+
+NEURONS = ("neurons", 190.0, 1.0)
+GRID = [
+    *((f"l1-x8_l1={l1}_seed={seed}", 40.0 / l1 + seed, 0.97 - 0.1 * l1) for l1 in (0.5, 1, 2) for seed in (0, 1)),
+    *((f"topk-x8_k={k}", float(k), 1 - 1.5 / k) for k in (4, 8, 16, 32, 64)),
+]
+
+
+def fidelity(*dictionaries) -> xr.Dataset:
+    names, active, recovered = zip(*dictionaries, strict=True)
+    table = xr.Dataset(
+        {"L0": ("dictionary", np.array(active)), "loss_recovered_zero": ("dictionary", np.array(recovered))},
+        {"dictionary": list(names)},
+    )
+    return table.assign_attrs(origin("all dictionaries") | {"tokens": 16_384})
+
+
+def drawn(*dictionaries):
+    return draw(fidelity=fidelity(*dictionaries), analysis=Analysis())
+
+
+def note(figure):
+    return " ".join(" ".join(text.get_text().split()) for text in figure.texts)
+
+
+CASES = {
+    "one SAE": [NEURONS, ("l1-x8", 43.0, 0.86)],
+    "a grid": [NEURONS, *GRID],
+    "fourteen recipes that do alike": [NEURONS, *((f"recipe-{n}", 20.0 + n / 10, 0.9 + n / 1e4) for n in range(14))],
+    "a name of sixty characters": [NEURONS, ("x" * 60, 20.0, 0.9)],
+    "neurons alone": [NEURONS],
+    "nothing that can be drawn": [("neurons", 0.0, np.nan)],
+    "a model that gains": [NEURONS, ("topk-x8", 32.0, 1.02)],
+    "far worse than zeros": [NEURONS, ("l1-x8", 3.0, -40.0), ("topk-x8", 3.0, 0.2)],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_text_covers_another(case, tmp_path, monkeypatch):
+    texts = legible_texts(drawn(*CASES[case]), tmp_path / "figure.svg", monkeypatch)
+    assert "S2.T1  Loss recovered against sparsity" in texts
+    assert "toy / blocks.0.mlp.hook_post / all dictionaries" in texts
+
+
+def test_each_recipe_is_one_line_through_its_saes_in_the_order_of_their_l0():
+    figure = drawn(NEURONS, *reversed(GRID))
+    (axes,) = figure.axes
+    lines = [line.get_xydata() for line in axes.lines if line.get_marker() not in ("", "None")]
+    assert [len(line) for line in lines] == [1, 5, 6]
+    np.testing.assert_allclose(lines[0], [[190, 1]])
+    np.testing.assert_allclose(lines[1], [[k, 1 - 1.5 / k] for k in (4, 8, 16, 32, 64)])
+    assert (np.diff(lines[2][:, 0]) > 0).all()
+    assert len({line.get_marker() for line in axes.lines}) == 4  # with the line of the model's own loss
+    assert {text.get_text() for text in axes.texts} == {"neurons", "l1-x8", "topk-x8"}
+    assert "11 SAEs, 16,384 eval tokens." in note(figure)
+
+
+def test_what_is_cut_or_left_out_is_counted():
+    figure = drawn(NEURONS, ("l1-x8_l1=9", 0.0, 0.0), ("l1-x8_l1=1", 3.0, -40.0), ("topk-x8", 8.0, np.nan))
+    assert "Drawn at the lower edge: 1 SAE, down to -40.00." in note(figure)
+    assert "Left out: 1 without an active feature." in note(figure)
+    assert "Left out: 1 without a loss recovered" in note(figure)
+    low = [line.get_ydata().min() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert low == [-0.25]
+
+
+@pytest.fixture
+def site(tmp_path) -> Path:
+    for name, active, recovered in (NEURONS, *GRID):
+        variables = {
+            "L0": scalar(active, "mean number of active features", "feature"),
+            "loss_recovered_zero": scalar(recovered, "loss recovered", "1"),
+        }
+        table = labelled(variables, {}, {"tokens": 16_384, "scored_tokens": 16_000} | origin(name))
+        write_table(tmp_path / "tables" / name / "fidelity.nc", table)
+    return tmp_path
+
+
+def run(site, output, *names):
+    command = [sys.executable, "-m", "polysem.figures.draw_site_figures", f"--tables={site / 'tables'}"]
+    options = {"figures": ["loss_recovered"], "dictionaries": names, "params": {}}
+    command += [f"--output={site / output}", f"--config={json.dumps(options)}"]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_step_draws_the_dictionaries_that_it_is_given_with_the_same_bytes_each_time(site):
+    names = [name for name, *_ in (NEURONS, *GRID)]
+    for output in ("one", "two"):
+        assert run(site, output, *names).returncode == 0
+    assert run(site, "some", *names[:3]).returncode == 0
+    one, two, some = ((site / output / "loss_recovered.svg").read_bytes() for output in ("one", "two", "some"))
+    assert one == two != some
+
+
+def test_a_table_that_is_missing_is_named(site):
+    result = run(site, "out", "neurons", "other")
+    assert result.returncode == 1
+    assert "other/fidelity.nc" in result.stderr
+
+
+def test_the_caption_names_its_source():
+    caption = Path(__file__).parents[2] / "workflow" / "report" / "loss_recovered.rst"
+    assert "document S2" in caption.read_text().replace("\n", " ")
+
+
+def test_an_unknown_figure_is_refused(site):
+    from polysem.figures.draw_site_figures import draw_site_figures
+
+    with pytest.raises(InputError, match="did you mean 'loss_recovered'"):
+        draw_site_figures(site / "tables", site / "out", ["neurons"], ["loss_recoverd"], Analysis())
