@@ -8,6 +8,7 @@ from directions import random_directions, sparse_sums
 from recipes import KEYS, method_of, recipe_of, trainer_of
 
 from polysem.params.study import kinds
+from polysem.saes import gradients as gradients_module
 from polysem.saes import search as search_module
 from polysem.saes.entries import SparseEntries
 from polysem.saes.gradients import auxiliary_gradients
@@ -77,6 +78,23 @@ def test_gradients_equal_those_of_autograd_in_float64(architecture, keys, form, 
         error = (found.by_weight[name] - gradient).norm() / gradient.norm()
         assert error < 1e-5, f"{name}: {error}"
     assert sum(found.terms.values()) == pytest.approx(loss.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("architecture", "keys"), VARIANTS, ids=str)
+def test_the_form_for_a_gpu_has_gradients_within_the_precision_of_bfloat16(architecture, keys, monkeypatch):
+    monkeypatch.setattr(
+        gradients_module, "active_entries", lambda *batch: search_module.masked_matrix(*batch, torch.bfloat16)
+    )
+    recipe = recipe_of(architecture, **keys)
+    x = torch.randn(600, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = random_weights(recipe, 96, 32)
+    found = method_of(recipe).gradients(x.float(), single(weights, recipe), 0.5)
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in weights.items()}
+    loss = getattr(reference, architecture)(x, leaves, recipe)
+    for name, wanted in zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True):
+        assert found.by_weight[name].dtype == torch.float32
+        error = (found.by_weight[name] - wanted).norm() / wanted.norm()
+        assert error < 0.15, f"{name}: {error}"
 
 
 def test_the_gradients_of_the_auxiliary_loss_equal_those_of_autograd():

@@ -73,14 +73,12 @@ def active_entries(
 ) -> Entries:
     """The active entries of x W_encᵀ + bias with their pre-activations as values."""
     if x.is_cuda:
-        pre = (x.bfloat16() @ W_enc.bfloat16().T).float().add_(bias)
-        return DenseEntries(rule.mask(pre), pre, torch.bfloat16)
+        return masked_matrix(x, W_enc, bias, rule, torch.bfloat16)
     above = torch.addmm(bias, x[:ROWS_PER_BLOCK], W_enc.T)
     above = above if rule.floor is None else above - rule.floor
     share = rule.share(above)
     if share > DENSE_ABOVE:
-        pre = torch.addmm(bias, x, W_enc.T)
-        return DenseEntries(rule.mask(pre), pre)
+        return masked_matrix(x, W_enc, bias, rule, torch.float32)
     find = _scored_again if share < BFLOAT16_BELOW and has_fast_bfloat16() else _scored_once
     guessed = rule.guessed(above)
     candidates, bound = find(x, W_enc, bias, guessed)
@@ -96,6 +94,12 @@ def active_entries(
     known[again] = False
     sure = guessed.trimmed(candidates.keep(known[candidates.row]), torch.where(known, bound, 0.0))
     return sure.joined(again[entries.row], entries)
+
+
+def masked_matrix(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule, precision: torch.dtype) -> DenseEntries:
+    """The active entries as a matrix; products in `precision`, which is bfloat16 on a GPU."""
+    pre = (x.to(precision) @ W_enc.to(precision).T).float().add_(bias)
+    return DenseEntries(rule.mask(pre), pre, precision)
 
 
 def has_fast_bfloat16() -> bool:
