@@ -356,3 +356,31 @@ def test_every_kind_has_described_keys(key):
     for kind in kinds(key):
         fields = section_class(key, kind).model_json_schema()["properties"]
         assert fields, kind
+
+
+TOYS = "toys:\n  few: {{saes: [{}], neurons: 8, features: 8, active: 1, decay: 1}}\n"
+
+
+def test_a_toy_takes_all_points_of_the_recipes_that_it_names(study):
+    loaded = study(changed("l1: 0.5", "l1: [0.5, 1]") + TOYS.format("l1-x8"))
+    assert list(loaded.known()) == [("few", "l1-x8_l1=0.5"), ("few", "l1-x8_l1=1")]
+    toy = loaded.toys["few"]
+    assert toy.rows().keys() == toy.values().keys() - {"saes"}
+
+
+@pytest.mark.parametrize(
+    ("toys", "said"),
+    [
+        (TOYS.format("l1-x9"), "toys.few.saes names 'l1-x9' (did you mean 'l1-x8'?); recipes are l1-x8"),
+        (TOYS.format("l1-x8").replace("few", "tiny"), "toys.tiny: a model has this name, too"),
+        (TOYS.format("l1-x8").replace("active: 1", "active: 9"), "toys.few: active: with 9 active features"),
+        (TOYS.format("l1-x8").replace("active", "activ"), "toys.few.activ: unknown key (did you mean 'active'?)"),
+    ],
+)
+def test_toys_that_cannot_be_are_refused(refused, toys, said):
+    assert said in refused(GOOD + toys)
+
+
+def test_a_recipe_that_is_kept_away_from_another_fits_no_toy(refused):
+    away = changed("l1: 0.5}", f"{AWAY}l1-x8}}")
+    assert "toys.few.saes: away is orthogonal_to another SAE" in refused(away + TOYS.format("away"))

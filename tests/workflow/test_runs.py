@@ -1,5 +1,6 @@
 """Runs of the quick preset and of small additions to it."""
 
+import json
 import shutil
 
 import pytest
@@ -90,6 +91,33 @@ def test_a_streamed_sae_and_one_kept_away_from_its_rare_features_come_out_of_the
     plan = repository.plan()
     repository.edit("params.yaml", "ultra_low_frequency: 0.2", "ultra_low_frequency: 0.3")
     assert f"train_sae/{SITE}/away" in repository.plan().pending - plan.pending
+
+
+TOY = """  known:
+    architecture: topk
+    k: [1, 2]
+    models: []
+    expansion: 2
+    tokens: 4096
+    batch_size: 256
+
+toys:
+  few: {saes: [known], neurons: 8, features: 8, active: 1, decay: 1, eval_rows: 500}
+
+analysis:"""
+
+
+def test_known_features_come_out_of_the_dag_and_into_the_metrics(repository):
+    repository.edit("params.yaml", "analysis:", TOY)
+    with repository.executed() as ran:
+        repository.snakemake("results/metrics.json")
+    assert ran == {*(f"recover_features/few/known_k={k}" for k in (1, 2)), "collect_metrics"}
+    metrics = json.loads((repository / "results/metrics.json").read_text())["few"]["known"]
+    assert set(metrics) == {"known_k=1", "known_k=2"}
+    assert 0 < metrics["known_k=1"]["mean_max_cosine"] <= 1
+    repository.edit("params.yaml", "saes: [known], neurons: 8", "saes: [known], neurons: 9")
+    plan = repository.plan()
+    assert plan.pending == plan.matching("recover_features/*", "collect_metrics", "write_report")
 
 
 def test_plotting_jobs_import_no_torch(repository):

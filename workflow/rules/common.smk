@@ -92,6 +92,7 @@ wildcard_constraints:
     corpus=names(study.corpora),
     model=names(study.models),
     site=names({site for _, site in study.sites()}),
+    toy=names(study.toys),
     split="train|eval",
     sae=SAE_IDS,
     dictionary=f"{NEURONS}|{SAE_IDS}",

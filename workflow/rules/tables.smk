@@ -106,6 +106,7 @@ rule collect_metrics:
         spec=spec_file(
             dictionaries=["/".join(key) for key in study.dictionaries()],
             models=list(study.models),
+            toys=["/".join(key) for key in study.known()],
             params=analysis(*THRESHOLDS),
         ),
     message:

@@ -18,6 +18,7 @@ from polysem.params.base import NAME
 from polysem.params.explain import models_in
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import KINDS, LISTS, kinds, section_class
+from polysem.params.toys import Toy
 
 SCHEMA = Path("docs/params.schema.json")
 REFERENCE = Path("docs/params.md")
@@ -45,6 +46,11 @@ def schema_text() -> str:
             "patternProperties": {f"^{NAME.pattern}$": {"anyOf": choices}},
             "additionalProperties": False,
         }
+    properties["toys"] = {
+        "type": "object",
+        "patternProperties": {f"^{NAME.pattern}$": Toy.model_json_schema()},
+        "additionalProperties": False,
+    }
     properties["analysis"] = Analysis.model_json_schema()
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -86,6 +92,7 @@ def reference_text() -> str:
             section = section_class(key, kind)
             lines += ["", f"### {KINDS[key][2]}: {kind}", "", *_paragraph(section), "", *_table(section)]
     lines += ["", "### source: pretrained", "", *_paragraph(PretrainedSae), "", *_table(PretrainedSae)]
+    lines += ["", "## toys: activations made of known features", "", *_paragraph(Toy), "", *_table(Toy)]
     lines += ["", "## analysis: thresholds of tables and figures", "", *_paragraph(Analysis), "", *_table(Analysis)]
     return "\n".join(lines) + "\n"
 

@@ -17,6 +17,7 @@ from polysem.params.explain import explain, nearest
 from polysem.params.recipes.base import Recipe
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.spelling import Spelled, read_yaml
+from polysem.params.toys import Toy
 
 KINDS: dict[str, tuple[str, type[Section], str]] = {
     "corpora": ("polysem.params.corpora", CorpusSection, "source"),
@@ -26,6 +27,10 @@ KINDS: dict[str, tuple[str, type[Section], str]] = {
 """Per top-level key: the package with a module per kind of entry, their base class, and the key that names the kind."""
 
 
+SECTIONS = [*KINDS, "toys", "analysis"]
+"""All top-level keys."""
+OPTIONAL = ("saes", "toys")
+"""Those of them that may name nothing."""
 LISTS = ("models", "followed_features")
 """Keys of a recipe whose value is a list itself, and spans no grid."""
 
@@ -60,6 +65,7 @@ class Study:
     corpora: dict[str, CorpusSection]
     models: dict[str, ModelSection]
     saes: dict[str, Sae]
+    toys: dict[str, Toy]
     analysis: Analysis
 
     def sites(self) -> Iterator[tuple[str, str]]:
@@ -71,6 +77,13 @@ class Study:
     def saes_of(self, model: str, site: str) -> list[str]:
         """Ids of the SAEs of a site of a model."""
         return [sae.id for sae in self.saes.values() if sae.belongs_to(model, site)]
+
+    def known(self) -> Iterator[tuple[str, str]]:
+        """Every (toy, SAE)."""
+        for name, toy in self.toys.items():
+            for identity in self.saes:
+                if recipe_name(identity) in toy.saes:
+                    yield name, identity
 
     def dictionaries_of(self, model: str, site: str) -> list[str]:
         """The dictionaries of a site of a model, the neurons first."""
@@ -88,8 +101,14 @@ class Study:
             "corpora": {name: section.values() for name, section in self.corpora.items()},
             "models": {name: section.values() for name, section in self.models.items()},
             "saes": {sae.id: sae.recipe.values() for sae in self.saes.values()},
+            "toys": {name: toy.values() for name, toy in self.toys.items()},
             "analysis": self.analysis.values(),
         }
+
+
+def recipe_name(identity: str) -> str:
+    """The recipe of an SAE, by the SAE's id: names of recipes have no underscore."""
+    return identity.split("_")[0]
 
 
 def load_study(path: Path) -> Study:
@@ -97,17 +116,18 @@ def load_study(path: Path) -> Study:
     spelling."""
     raw = read_yaml(path)
     if not isinstance(raw.value, dict):
-        raise InputError(f"{path}: expected the keys {', '.join([*KINDS, 'analysis'])}, found no mapping")
+        raise InputError(f"{path}: expected the keys {', '.join(SECTIONS)}, found no mapping")
     for key in raw.value:
-        if key not in [*KINDS, "analysis"]:
-            raise InputError(f"{path}: unknown key {key!r}{nearest(str(key), [*KINDS, 'analysis'])}")
+        if key not in SECTIONS:
+            raise InputError(f"{path}: unknown key {key!r}{nearest(str(key), SECTIONS)}")
     corpora = {name: _section("corpora", name, entry.plain()) for name, entry in _entries(raw, "corpora", path)}
     models = {name: _section("models", name, entry.plain()) for name, entry in _entries(raw, "models", path)}
     saes: dict[str, Sae] = {}
     for name, entry in _entries(raw, "saes", path):
         saes |= _grid(name, entry)
+    toys = {name: _validated(Toy, entry.plain(), f"toys.{name}") for name, entry in _entries(raw, "toys", path)}
     analysis = raw.value["analysis"].plain() if "analysis" in raw.value else {}
-    study = Study(corpora, models, saes, _validated(Analysis, analysis or {}, "analysis"))  # type: ignore[arg-type]
+    study = Study(corpora, models, saes, toys, _validated(Analysis, analysis or {}, "analysis"))  # type: ignore[arg-type]
     _check_references(study)
     return study
 
@@ -140,7 +160,7 @@ def _own_class(key: str, kind: str) -> type[Section] | None:
 def _entries(raw: Spelled, key: str, path: Path) -> Iterator[tuple[str, Spelled]]:
     section = raw.value.get(key)
     if section is None or section.value in (None, {}):
-        if key == "saes":
+        if key in OPTIONAL:
             return
         raise InputError(f"{path}: the key {key!r} is missing; name at least one entry under it")
     if not isinstance(section.value, dict):
@@ -238,6 +258,7 @@ def _check_references(study: Study) -> None:
                     f"saes.{sae.id}: models names {wanted!r}{nearest(wanted, list(study.models))}; "
                     f"models are {', '.join(study.models)}"
                 )
+    _check_toys(study)
     for sae in study.saes.values():
         for name in study.models if sae.recipe.models == "all" else sae.recipe.models:
             sites = study.models[name].sites
@@ -265,6 +286,24 @@ def _check_avoided(study: Study, model: str, site: str, name: str) -> None:
         if other in chain:
             raise InputError(f"saes.{name}: orthogonal_to goes in a circle: {' → '.join([*chain, other])}")
         chain.append(other)
+
+
+def _check_toys(study: Study) -> None:
+    recipes = list(dict.fromkeys(recipe_name(identity) for identity in study.saes))
+    for name, toy in study.toys.items():
+        if name in study.models:
+            raise InputError(f"toys.{name}: a model has this name, too; rename one, as both become folders")
+        for wanted in toy.saes:
+            if wanted not in recipes:
+                raise InputError(
+                    f"toys.{name}.saes names {wanted!r}{nearest(wanted, recipes)}; recipes are {', '.join(recipes)}"
+                )
+    for name, identity in study.known():
+        trained = study.saes[identity].trained
+        if trained is None:
+            raise InputError(f"toys.{name}.saes: {identity} is pretrained; only recipes are trained on known features")
+        if trained.orthogonal_to:
+            raise InputError(f"toys.{name}.saes: {identity} is orthogonal_to another SAE, which known features lack")
 
 
 def _check_batch(study: Study, model: str, name: str, recipe: Recipe) -> None:

@@ -1,16 +1,18 @@
 """`toys:` — activations made of features that are known."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import Section, Seed, Share, Tokens, Width
+from polysem.params.base import Name, Section, Seed, Share, Tokens, Width
 
 
 class Toy(Section):
     """Sums of known directions of norm 1, each active at random. The defaults are the set of Sharkey et al. 2022,
     *Taking features out of superposition with sparse autoencoders*."""
 
+    saes: list[Name] = []
+    """Recipes that are trained on it; `models: []` keeps a recipe to such sets."""
     neurons: Width = 256
     """Numbers per row."""
     features: Width = 512
@@ -33,6 +35,12 @@ class Toy(Section):
     """A feature is recovered if a living feature of the SAE has at least this cosine with it."""
     seed: Seed = 0
     """Seed of directions, correlations and rows."""
+
+    def rows(self) -> dict[str, Any]:
+        """What a training on it reads: all keys but which recipes it is for."""
+        values = self.values()
+        del values["saes"]
+        return values
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

@@ -20,10 +20,18 @@ SPARSITY = {"one_sparse_share": "1-sparse", "ten_sparse_share": "10-sparse", "de
 Metrics = dict[str, Any]
 
 
-def collect_metrics(tables: Path, dictionaries: list[str], models: list[str], output: Path, params: Analysis) -> None:
+def collect_metrics(
+    tables: Path,
+    dictionaries: list[str],
+    models: list[str],
+    output: Path,
+    params: Analysis,
+    toys: tuple[str, ...] = (),
+) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
 
-    `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called.
+    `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
+    whose numbers stand at {toy: {"known": {sae: {metric: value}}}}.
     """
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": scalars(read_table(tables / model / "model.nc"))} for model in models
@@ -31,6 +39,10 @@ def collect_metrics(tables: Path, dictionaries: list[str], models: list[str], ou
     for key in dictionaries:
         model, site, dictionary = key.split("/")
         metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = _of_dictionary(tables / key, params)
+    for key in toys:
+        toy, sae = key.split("/")
+        table = read_table(tables / toy / "known" / f"{sae}.nc")
+        metrics.setdefault(toy, {}).setdefault("known", {})[sae] = scalars(table)
     write_json(output, plain(metrics))
 
 

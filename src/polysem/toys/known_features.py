@@ -52,14 +52,14 @@ class KnownRows:
         self._known, self._batch_size = known, batch_size
         self._seeds = (toy.seed, seed)
         self.width = toy.neurons
-        self.receipt = {"toy": toy.values()}
+        self.receipt = {"toy": toy.rows()}
 
     def batch(self, step: int) -> Float[Tensor, "row neuron"]:
-        """See `polysem.saes.sources.RowSource.batch`."""
+        """See `polysem.saes.row_source.RowSource.batch`."""
         return self._rows(self._batch_size, 0, step)
 
     def sample(self, count: int, seed: int) -> Float[Tensor, "row neuron"]:
-        """See `polysem.saes.sources.RowSource.sample`."""
+        """See `polysem.saes.row_source.RowSource.sample`."""
         return self._rows(count, 1, seed)
 
     def _rows(self, count: int, *purpose: int) -> Float[Tensor, "row neuron"]:

@@ -38,6 +38,7 @@ TOKENS = "results/tokens/{model}/{split}"
 ACTIVATIONS = "results/activations/{model}/{site}/{split}"
 SAE = "results/saes/{model}/{site}/{sae}"
 TABLE = "results/tables/{model}/{site}/{dictionary}"
+KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
 MODEL_TABLE = "results/tables/{model}/model.nc"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = "results/figures/{model}/{site}"
@@ -70,11 +71,16 @@ def figures(study: Study) -> list[str]:
 
 def tables(study: Study) -> list[str]:
     """All tables."""
-    return [MODEL_TABLE.format(model=model) for model in study.models] + [
-        f"{TABLE.format(model=model, site=site, dictionary=dictionary)}/{table}.nc"
-        for model, site, dictionary in study.dictionaries()
-        for table in TABLES
-    ]
+    known = [KNOWN_TABLE.format(toy=toy, sae=sae) for toy, sae in study.known()]
+    return (
+        [MODEL_TABLE.format(model=model) for model in study.models]
+        + known
+        + [
+            f"{TABLE.format(model=model, site=site, dictionary=dictionary)}/{table}.nc"
+            for model, site, dictionary in study.dictionaries()
+            for table in TABLES
+        ]
+    )
 
 
 def plots(study: Study) -> list[str]:

@@ -1,0 +1,27 @@
+# SAEs on activations made of known features.
+
+
+rule recover_features:
+    """S1.X1: how many of the features that activations are made of an SAE finds."""
+    output:
+        table=artifacts.KNOWN_TABLE,
+    log:
+        "logs/recover_features/{toy}/{sae}.log",
+    benchmark:
+        "logs/recover_features/{toy}/{sae}.tsv"
+    threads: lambda wildcards: recipe(wildcards.sae).threads
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: code_digest(
+            "polysem.toys.recover_features", f"polysem.saes.architectures.{recipe(wildcards.sae).architecture}"
+        ),
+        spec=lambda wildcards: spec(
+            toy=study.toys[wildcards.toy].rows(),
+            architecture=recipe(wildcards.sae).architecture,
+            params=recipe(wildcards.sae).hyper_parameters(),
+        ),
+    message:
+        "Recovering the known features of {wildcards.toy} with {wildcards.sae}"
+    shell:
+        "python -m polysem.toys.recover_features --output {output.table} --config {params.spec:q} {DEVICE} > {log} 2>&1"
