@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow import adopt, doctor, verify
+from polysem.workflow import adopt, doctor, export, verify
 
-COMMANDS = {"verify": verify, "adopt": adopt, "doctor": doctor}
+COMMANDS = {"verify": verify, "adopt": adopt, "doctor": doctor, "export": export}
 """Each is a module with a `configure(parser)` and a `command(options)` that returns the exit status."""
 
 

@@ -324,8 +324,8 @@ def test_a_site_without_a_stored_training_has_no_train_store(study):
 
 def test_a_recipe_for_some_models_is_trained_on_those_alone(study):
     loaded = study(changed("l1: 0.5", "l1: 0.5, models: [mlp]"))
-    assert loaded.saes_of("mlp") == ["l1-x8"]
-    assert loaded.saes_of("tiny") == []
+    assert loaded.saes_of("mlp", "layers.0.hook_post") == ["l1-x8"]
+    assert loaded.saes_of("tiny", "blocks.0.mlp.hook_post") == []
 
 
 def test_values_keep_the_types_of_json_and_defaults_are_filled_in(study):

@@ -8,6 +8,7 @@ from directions import random_directions, sparse_sums
 from recipes import KEYS, method_of, recipe_of, trainer_of
 
 from polysem.params.study import kinds
+from polysem.saes import gradients as gradients_module
 from polysem.saes import search as search_module
 from polysem.saes.entries import SparseEntries
 from polysem.saes.gradients import auxiliary_gradients
@@ -77,6 +78,23 @@ def test_gradients_equal_those_of_autograd_in_float64(architecture, keys, form, 
         error = (found.by_weight[name] - gradient).norm() / gradient.norm()
         assert error < 1e-5, f"{name}: {error}"
     assert sum(found.terms.values()) == pytest.approx(loss.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("architecture", "keys"), VARIANTS, ids=str)
+def test_the_form_for_a_gpu_has_gradients_within_the_precision_of_bfloat16(architecture, keys, monkeypatch):
+    monkeypatch.setattr(
+        gradients_module, "active_entries", lambda *batch: search_module.masked_matrix(*batch, torch.bfloat16)
+    )
+    recipe = recipe_of(architecture, **keys)
+    x = torch.randn(600, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = random_weights(recipe, 96, 32)
+    found = method_of(recipe).gradients(x.float(), single(weights, recipe), 0.5)
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in weights.items()}
+    loss = getattr(reference, architecture)(x, leaves, recipe)
+    for name, wanted in zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True):
+        assert found.by_weight[name].dtype == torch.float32
+        error = (found.by_weight[name] - wanted).norm() / wanted.norm()
+        assert error < 0.15, f"{name}: {error}"
 
 
 def test_the_gradients_of_the_auxiliary_loss_equal_those_of_autograd():
@@ -268,3 +286,26 @@ def test_batchtopk_takes_the_largest_of_the_batch_not_of_each_token():
     x = torch.tensor([[5.0, 4.0, 3.0, 0.1], [1.0, 0.2, 0.0, -1.0]])
     found = find(x, weights, LargestOfBatch(2))
     assert found.firings().tolist() == [2, 1, 1, 0]
+
+
+def test_tokens_whose_largest_entries_are_in_doubt_are_searched_again_in_float32(monkeypatch):
+    monkeypatch.setattr(search_module, "DENSE_ABOVE", 1.1)
+    monkeypatch.setattr(search_module, "BFLOAT16_BELOW", 1.1)
+    again = []
+    exact = search_module._scored_once
+    monkeypatch.setattr(search_module, "_scored_once", lambda x, *rest: again.append(len(x)) or exact(x, *rest))
+    generator = torch.Generator().manual_seed(4)
+    W_enc = 1e-3 * F.normalize(torch.randn(640, 64, generator=generator), dim=1)
+    W_enc[:40] = F.normalize(torch.randn(40, 64, generator=generator), dim=1)
+    # most features are tiny and have a tiny margin; where the k-th largest is none of these, it is in doubt
+    x = torch.randn(700, 64, generator=generator)
+    x[::2] = -3 * W_enc[:40].sum(0)
+    pre = x @ W_enc.T
+    found = active_entries(x, W_enc, torch.zeros(640), Largest(10))
+    assert again
+    assert 0 < again[0] < 700
+    wanted = Largest(10).mask(pre)
+    ours = torch.zeros_like(wanted)
+    ours[found.row, found.feature] = True
+    assert int((ours != wanted).sum()) <= 4
+    assert (torch.diff(found.row) >= 0).all()

@@ -6,6 +6,7 @@ import torch
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
+from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.frequency import block_rows, feature_frequency
@@ -50,8 +51,8 @@ def test_an_sae_feature_that_is_never_active_has_no_mean_and_a_maximum_of_0(relu
 
 def test_an_sae_is_moved_to_the_device_it_is_asked_for_on(relu_dictionary, tmp_path):
     ours = relu_dictionary(4, 6)
-    sae = SAE(ours.W_enc, ours.b_enc, ours.W_dec, torch.zeros(4), torch.relu)
-    save_sae(sae, tmp_path, {"architecture": "standard"}, {}, torch.zeros(6))
+    sae = SAE(ours.W_enc, ours.b_enc, ours.W_dec, torch.zeros(4), standard.Function())
+    save_sae(sae, tmp_path, {}, torch.zeros(6))
     moved = load_dictionary(tmp_path, 4, "meta")
     assert isinstance(moved, SAE)
     assert {tensor.device.type for tensor in moved.tensors().values()} == {"meta"}

@@ -72,15 +72,20 @@ def spec(**values):
 
 
 def recipe(sae):
-    """The recipe of an SAE, by its id."""
+    """The recipe of an SAE, or where an imported one comes from, by its id."""
     if sae not in study.saes:
         raise InputError(f"saes: there is no SAE {sae!r}{nearest(sae, list(study.saes))}")
     return study.saes[sae].recipe
 
 
-# Ids of SAEs begin with the name of their recipe, which has no underscore. Snakemake parses the constraint for every file
-# of every job: with all ids in it, a dry run of a thousand SAEs takes a fifth longer.
-SAE_IDS = rf"(?:{names({sae.split('_')[0] for sae in study.saes})})(?:_[^/]+)?"
+def sae_ids(saes):
+    """A wildcard constraint for the ids of SAEs, which begin with the name of their entry and an underscore, which it
+    has not. Snakemake parses the constraint for every file of every job: with all ids in it, a dry run of a thousand SAEs
+    takes a fifth longer."""
+    return rf"(?:{names({sae.id.split('_')[0] for sae in saes})})(?:_[^/]+)?"
+
+
+SAE_IDS = sae_ids(study.saes.values())
 
 
 wildcard_constraints:
@@ -94,29 +99,22 @@ wildcard_constraints:
 
 
 def outside_content(section):
-    """Digest of the files outside of the workflow that a corpus or a model is read from; they may change at any time,
-    with any date, so their content is a param."""
+    """Digest of the files outside of the workflow that a corpus, a model or an SAE is read from; they may change at any
+    time, with any date, so their content is a param."""
     from polysem.workflow.content import content_digest
 
     files = preflight.outside_files(section)
     return content_digest(files) if files else ""
 
 
-def text_models(values):
-    """The keys of a language model that decide its sequences."""
-    return {key: values[key] for key in ("context_length", "packing", "bos_token", "mask_tokens")}
-
-
 def tokenization(wildcards):
-    return text_models(study.models[wildcards.model].values())
+    """The keys of a language model that decide its sequences."""
+    return study.models[wildcards.model].tokenization()
 
 
 def settings(wildcards):
     """The settings that a model is studied under, which go into `model.json` and so into every receipt."""
-    model = study.models[wildcards.model]
-    if model.source == "classifier":
-        return {}
-    return tokenization(wildcards) | {"processing": model.values()["processing"]}
+    return study.models[wildcards.model].settings()
 
 
 def repository(wildcards):
@@ -128,6 +126,14 @@ def repository(wildcards):
 def model_kind(wildcards):
     """The module that boots a model."""
     return "classifier" if study.models[wildcards.model].source == "classifier" else "language"
+
+
+def activation_functions():
+    """The modules of all activation functions; which one an imported SAE has is known when it is read."""
+    from pkgutil import iter_modules
+
+    folder = SOURCES / "polysem/saes/activation_functions"
+    return sorted(f"polysem.saes.activation_functions.{module.name}" for module in iter_modules([str(folder)]))
 
 
 def dictionary_files(wildcards):
@@ -142,8 +148,11 @@ def dictionary_modules(wildcards):
     """The modules that a step finds by name to encode and decode with a dictionary."""
     if wildcards.dictionary == NEURONS:
         return ["polysem.saes.dictionary"]
-    function = recipe(wildcards.dictionary).saved_as
-    return ["polysem.saes.sae", f"polysem.saes.activation_functions.{function}"]
+    found = recipe(wildcards.dictionary)
+    functions = activation_functions()
+    if study.saes[wildcards.dictionary].trained:
+        functions = [f"polysem.saes.activation_functions.{found.saved_as}"]
+    return ["polysem.saes.sae", *functions]
 
 
 THRESHOLDS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine")

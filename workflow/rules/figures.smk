@@ -37,7 +37,7 @@ rule draw_site_figures:
     input:
         lambda wildcards: [
             f"{artifacts.TABLE.format(**wildcards, dictionary=dictionary)}/{table}.nc"
-            for dictionary in study.dictionaries_of(wildcards.model)
+            for dictionary in study.dictionaries_of(wildcards.model, wildcards.site)
             for table in artifacts.SITE_TABLES
         ],
     output:
@@ -61,7 +61,7 @@ rule draw_site_figures:
         ),
         spec=lambda wildcards: spec_file(
             figures=artifacts.SITE_FIGURES,
-            dictionaries=study.dictionaries_of(wildcards.model),
+            dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
             params=analysis(),
         ),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),

@@ -120,7 +120,7 @@ rule train_classifier:
     benchmark:
         "logs/train_classifier/{model}.tsv"
     wildcard_constraints:
-        model=names(models_of("classifier")),
+        model=names([name for name in models_of("classifier") if study.models[name].weights is None]),
     threads: lambda wildcards: study.models[wildcards.model].training.threads
     params:
         code=code_digest("polysem.models.train_classifier"),
@@ -135,6 +135,33 @@ rule train_classifier:
     shell:
         "python -m polysem.models.train_classifier --tokens {input.store} --folder {params.folder} "
         "--code {params.code} --config {params.spec:q} > {log} 2>&1"
+
+
+rule import_classifier:
+    """An image classifier that somebody else trained."""
+    output:
+        config=f"{artifacts.MODEL}/config.json",
+        weights=f"{artifacts.MODEL}/model.safetensors",
+    log:
+        "logs/import_classifier/{model}.log",
+    benchmark:
+        "logs/import_classifier/{model}.tsv"
+    wildcard_constraints:
+        model=names([name for name in models_of("classifier") if study.models[name].weights is not None]),
+    params:
+        code=code_digest("polysem.models.import_classifier"),
+        spec=lambda wildcards: spec(
+            **{
+                key: getattr(study.models[wildcards.model], key)
+                for key in ("weights", "hidden", "activation", "input_mean", "input_std")
+            }
+        ),
+        content=lambda wildcards: outside_content(study.models[wildcards.model]),
+        folder=artifacts.MODEL,
+    message:
+        "Importing {wildcards.model}"
+    shell:
+        "python -m polysem.models.import_classifier --folder {params.folder} --config {params.spec:q} > {log} 2>&1"
 
 
 rule import_model:

@@ -1,4 +1,4 @@
-# Sparse autoencoders, one job per point of a recipe's grid.
+# Sparse autoencoders: one job per point of a recipe's grid, and one per SAE that somebody else trained.
 
 
 def rows(wildcards):
@@ -63,11 +63,13 @@ rule train_sae:
         row_files,
         avoided_files,
     output:
-        [f"{artifacts.SAE}/{file}" for file in artifacts.SAE_FILES],
+        [f"{artifacts.SAE}/{file}" for file in artifacts.TRAINED_SAE_FILES],
     log:
         "logs/train_sae/{model}/{site}/{sae}.log",
     benchmark:
         "logs/train_sae/{model}/{site}/{sae}.tsv"
+    wildcard_constraints:
+        sae=sae_ids([sae for sae in study.saes.values() if sae.trained]),
     priority: 5
     threads: lambda wildcards: recipe(wildcards.sae).threads
     resources:
@@ -85,3 +87,31 @@ rule train_sae:
     shell:
         "python -m polysem.saes.train_sae --output {params.folder} --code {params.code} --config {params.spec:q} "
         "{DEVICE} > {log} 2>&1"
+
+
+rule import_sae:
+    """An SAE that somebody else trained, in the form of those that are trained here."""
+    input:
+        receipt=f"{artifacts.ACTIVATIONS.replace('{split}', 'eval')}.json",
+    output:
+        [f"{artifacts.SAE}/{file}" for file in artifacts.SAE_FILES],
+    log:
+        "logs/import_sae/{model}/{site}/{sae}.log",
+    benchmark:
+        "logs/import_sae/{model}/{site}/{sae}.tsv"
+    wildcard_constraints:
+        sae=sae_ids([sae for sae in study.saes.values() if sae.imported]),
+    params:
+        code=lambda wildcards: code_digest(
+            "polysem.saes.import_sae",
+            f"polysem.saes.formats.{recipe(wildcards.sae).format}",
+            *activation_functions(),
+        ),
+        spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),
+        content=lambda wildcards: outside_content(recipe(wildcards.sae)),
+        folder=artifacts.SAE,
+    message:
+        "Importing {wildcards.sae} for {wildcards.site} of {wildcards.model}"
+    shell:
+        "python -m polysem.saes.import_sae --receipt {input.receipt} --output {params.folder} "
+        "--config {params.spec:q} > {log} 2>&1"

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
+import seaborn as sns
 import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -49,8 +50,7 @@ RASTER_DPI = 200
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 4}
 
 STYLE: Any = {
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
+    **sns.axes_style("ticks"),
     "font.family": ["DejaVu Sans"],  # ships with Matplotlib: the same glyphs, and bytes, on every machine
     "font.size": 9.5,
     "axes.labelsize": 9.5,
@@ -65,13 +65,7 @@ STYLE: Any = {
     "axes.grid.axis": "y",
     "grid.color": "#E6E6E6",
     "grid.linewidth": 0.7,
-    "grid.linestyle": "-",
-    "lines.solid_capstyle": "round",
-    "patch.edgecolor": "white",
-    "patch.force_edgecolor": True,
     "text.color": INK,
-    "xtick.direction": "out",
-    "ytick.direction": "out",
     "xtick.color": FAINT,
     "ytick.color": FAINT,
     "xtick.labelcolor": INK,

@@ -62,3 +62,7 @@ class ModelSection(Section):
     corpus: Name
     sites: list[str]
     activations: Activations
+
+    def settings(self) -> dict[str, Any]:
+        """What the model is studied under, beside its weights; recorded with the model and with all activations."""
+        return {}

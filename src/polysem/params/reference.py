@@ -16,6 +16,7 @@ from polysem.io.atomic import write_text
 from polysem.params.analysis import Analysis
 from polysem.params.base import NAME
 from polysem.params.explain import models_in
+from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import KINDS, LISTS, kinds, section_class
 from polysem.params.toys import Toy
 
@@ -34,6 +35,10 @@ def schema_text() -> str:
             definitions |= schema.pop("$defs", {})
             if key == "saes":
                 _allow_grids(schema)
+            definitions[schema["title"]] = schema
+            choices.append({"$ref": f"#/$defs/{schema['title']}"})
+        if key == "saes":
+            schema = PretrainedSae.model_json_schema(ref_template="#/$defs/{model}")
             definitions[schema["title"]] = schema
             choices.append({"$ref": f"#/$defs/{schema['title']}"})
         properties[key] = {
@@ -86,6 +91,7 @@ def reference_text() -> str:
         for kind in kinds(key):
             section = section_class(key, kind)
             lines += ["", f"### {KINDS[key][2]}: {kind}", "", *_paragraph(section), "", *_table(section)]
+    lines += ["", "### source: pretrained", "", *_paragraph(PretrainedSae), "", *_table(PretrainedSae)]
     lines += ["", "## toys: activations made of known features", "", *_paragraph(Toy), "", *_table(Toy)]
     lines += ["", "## analysis: thresholds of tables and figures", "", *_paragraph(Analysis), "", *_table(Analysis)]
     return "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ from polysem.params.analysis import Analysis
 from polysem.params.base import NAME, NEURONS, CorpusSection, ModelSection, Section
 from polysem.params.explain import explain, nearest
 from polysem.params.recipes.base import Recipe
+from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.spelling import Spelled, read_yaml
 from polysem.params.toys import Toy
 
@@ -36,10 +37,25 @@ LISTS = ("models", "followed_features")
 
 @dataclass(frozen=True)
 class Sae:
-    """One point of a recipe's grid; `id` is spelled from the text of the params file."""
+    """One point of a recipe's grid, or an SAE that is imported; `id` is spelled from the text of the params file."""
 
     id: str
-    recipe: Recipe
+    recipe: Recipe | PretrainedSae
+
+    @property
+    def trained(self) -> Recipe | None:
+        """The recipe of an SAE that is trained here; None for an imported one."""
+        return self.recipe if isinstance(self.recipe, Recipe) else None
+
+    @property
+    def imported(self) -> PretrainedSae | None:
+        """Where an imported SAE comes from; None for one that is trained here."""
+        return self.recipe if isinstance(self.recipe, PretrainedSae) else None
+
+    def belongs_to(self, model: str, site: str) -> bool:
+        """Whether it is studied there; a recipe is trained at every site of its models."""
+        here = self.imported is None or self.imported.site == site
+        return here and (self.recipe.models == "all" or model in self.recipe.models)
 
 
 @dataclass(frozen=True)
@@ -58,9 +74,9 @@ class Study:
             for site in model.sites:
                 yield name, site
 
-    def saes_of(self, model: str) -> list[str]:
-        """Ids of the SAEs that are trained at each site of a model."""
-        return [sae.id for sae in self.saes.values() if sae.recipe.models == "all" or model in sae.recipe.models]
+    def saes_of(self, model: str, site: str) -> list[str]:
+        """Ids of the SAEs of a site of a model."""
+        return [sae.id for sae in self.saes.values() if sae.belongs_to(model, site)]
 
     def known(self) -> Iterator[tuple[str, str]]:
         """Every (toy, SAE)."""
@@ -69,14 +85,14 @@ class Study:
                 if recipe_name(identity) in toy.saes:
                     yield name, identity
 
-    def dictionaries_of(self, model: str) -> list[str]:
-        """The dictionaries at each site of a model, the neurons first."""
-        return [NEURONS, *self.saes_of(model)]
+    def dictionaries_of(self, model: str, site: str) -> list[str]:
+        """The dictionaries of a site of a model, the neurons first."""
+        return [NEURONS, *self.saes_of(model, site)]
 
     def dictionaries(self) -> Iterator[tuple[str, str, str]]:
         """Every (model, site, dictionary), the neurons first."""
         for model, site in self.sites():
-            for dictionary in self.dictionaries_of(model):
+            for dictionary in self.dictionaries_of(model, site):
                 yield model, site, dictionary
 
     def values(self) -> dict[str, Any]:
@@ -165,6 +181,13 @@ def _section(key: str, name: str, values: dict[str, Any]) -> Any:
 
 
 def _class_for(key: str, name: str, values: Mapping[str, Any]) -> type[Section]:
+    if key == "saes" and "source" in values:
+        if values["source"] != "pretrained":
+            raise InputError(
+                f"saes.{name}.source is {values['source']!r}; allowed: pretrained. "
+                "An SAE that is trained here has no source but an architecture"
+            )
+        return PretrainedSae
     tag = KINDS[key][2]
     known = kinds(key)
     kind = values.get(tag)
@@ -186,6 +209,8 @@ def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
     does."""
     plain = entry.plain()
     section = _class_for("saes", name, plain)
+    if section is PretrainedSae:
+        return {name: Sae(name, _validated(section, plain, f"saes.{name}"))}  # type: ignore[arg-type]
     axes = [
         key
         for key in _own_keys_first(section)
@@ -233,31 +258,38 @@ def _check_references(study: Study) -> None:
                     f"saes.{sae.id}: models names {wanted!r}{nearest(wanted, list(study.models))}; "
                     f"models are {', '.join(study.models)}"
                 )
+    for sae in study.saes.values():
+        for name in study.models if sae.recipe.models == "all" else sae.recipe.models:
+            sites = study.models[name].sites
+            if sae.imported and sae.imported.site not in sites:
+                raise InputError(
+                    f"saes.{sae.id}: site is {sae.imported.site!r}{nearest(sae.imported.site, sites)}, which is not "
+                    f"among models.{name}.sites: {', '.join(sites)}; add it there, or mend it here"
+                )
+            if sae.trained:
+                _check_batch(study, name, sae.id, sae.trained)
+                for site in sites:
+                    _check_avoided(study, name, site, sae.id)
     _check_toys(study)
-    for name in study.models:
-        for identity in study.saes_of(name):
-            _check_batch(study, name, study.saes[identity])
-            _check_avoided(study, name, study.saes[identity])
 
 
-def _check_avoided(study: Study, model: str, sae: Sae) -> None:
-    """The SAE that `orthogonal_to` names must be trained at the same sites, and not wait for this one."""
-    chain, other = [sae.id], sae.recipe.orthogonal_to
-    while other is not None:
-        known = study.saes_of(model)
+def _check_avoided(study: Study, model: str, site: str, name: str) -> None:
+    """The SAE that `orthogonal_to` names must stand at the same site, and not wait for this one."""
+    chain, known = [name], study.saes_of(model, site)
+    while (recipe := study.saes[chain[-1]].trained) and recipe.orthogonal_to is not None:
+        other = recipe.orthogonal_to
         if other not in known:
             raise InputError(
                 f"saes.{chain[-1]}: orthogonal_to names {other!r}{nearest(other, known)}; SAEs of {model} are "
                 f"{', '.join(known)}"
             )
         if other in chain:
-            raise InputError(f"saes.{sae.id}: orthogonal_to goes in a circle: {' → '.join([*chain, other])}")
+            raise InputError(f"saes.{name}: orthogonal_to goes in a circle: {' → '.join([*chain, other])}")
         chain.append(other)
-        other = study.saes[other].recipe.orthogonal_to
 
 
 def _check_toys(study: Study) -> None:
-    recipes = list(dict.fromkeys(recipe_name(identity) for identity in study.saes))
+    recipes = list(dict.fromkeys(recipe_name(sae.id) for sae in study.saes.values() if sae.trained))
     for name, toy in study.toys.items():
         if name in study.models:
             raise InputError(f"toys.{name}: a model has this name, too; rename one, as both become folders")
@@ -267,19 +299,19 @@ def _check_toys(study: Study) -> None:
                     f"toys.{name}.saes names {wanted!r}{nearest(wanted, recipes)}; recipes are {', '.join(recipes)}"
                 )
     for name, identity in study.known():
-        if study.saes[identity].recipe.orthogonal_to:
+        if (recipe := study.saes[identity].trained) and recipe.orthogonal_to:
             raise InputError(f"toys.{name}.saes: {identity} is orthogonal_to another SAE, which known features lack")
 
 
-def _check_batch(study: Study, model: str, sae: Sae) -> None:
-    if sae.recipe.activations == "streamed":
+def _check_batch(study: Study, model: str, name: str, recipe: Recipe) -> None:
+    if recipe.activations == "streamed":
         return
     rows = study.models[model].activations.train_tokens
-    if sae.recipe.batch_size > min(rows, sae.recipe.tokens):
+    if recipe.batch_size > min(rows, recipe.tokens):
         raise InputError(
-            f"saes.{sae.id}: batch_size = {sae.recipe.batch_size} exceeds "
-            f"{'its tokens' if sae.recipe.tokens <= rows else f'models.{model}.activations.train_tokens'} = "
-            f"{min(rows, sae.recipe.tokens)}; lower batch_size or raise the tokens"
+            f"saes.{name}: batch_size = {recipe.batch_size} exceeds "
+            f"{'its tokens' if recipe.tokens <= rows else f'models.{model}.activations.train_tokens'} = "
+            f"{min(rows, recipe.tokens)}; lower batch_size or raise the tokens"
         )
 
 

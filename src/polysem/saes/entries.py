@@ -137,6 +137,13 @@ class SparseEntries:
         kept = torch.nonzero(condition).view(-1)
         return SparseEntries(self.row[kept], self.feature[kept], self.value[kept], (self.tokens, self.features))
 
+    def joined(self, row: Int[Tensor, " entry"], other: "SparseEntries") -> "SparseEntries":
+        """These entries and those of some other tokens, whose rows are given here."""
+        rows = torch.cat([self.row, row])
+        order = torch.argsort(rows, stable=True)
+        feature, value = torch.cat([self.feature, other.feature])[order], torch.cat([self.value, other.value])[order]
+        return SparseEntries(rows[order], feature, value, (self.tokens, self.features))
+
 
 class DenseEntries:
     """Entries as matrices [token, feature] that are 0 where a feature is not active. Products with tables run in

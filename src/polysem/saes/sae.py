@@ -21,6 +21,8 @@ from polysem.saes import activation_functions
 CONFIG = "cfg.json"
 WEIGHTS = "sae_weights.safetensors"
 SPARSITY = "sparsity.safetensors"
+LAYOUT = "6.0.0"
+"""The version of SAELens that brought this layout; SAELens takes a config without a version for an older one."""
 NORMALIZATIONS = ("none", "layer_norm", "constant_norm_rescale")
 """What is done to each activation vector before an SAE sees it; every trained SAE has its scale folded in: none."""
 
@@ -32,6 +34,8 @@ class ActivationFunction(Protocol):
     """Name under which the encoder's bias is saved."""
     tensor_names: ClassVar[tuple[str, ...]]
     """Names of its own saved tensors, each of shape [feature]."""
+    elementwise: ClassVar[bool]
+    """Whether a feature depends on its own pre-activation alone, so that each may have a scale of its own."""
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
         """Features of pre-activations."""
@@ -42,8 +46,12 @@ class ActivationFunction(Protocol):
     def tensors(self) -> dict[str, Tensor]:
         """Its own tensors, by the names in `tensor_names`."""
 
-    def scaled(self, factor: float) -> Self:
-        """The function g with g(factor · pre) = factor · f(pre)."""
+    def scaled(self, factor: float | Float[Tensor, " feature"]) -> Self:
+        """The function g with g(factor · pre) = factor · f(pre); a factor per feature only if it is elementwise."""
+
+    def shifted(self, shift: Float[Tensor, " feature"]) -> Self:
+        """The function for an encoder whose bias, the one saved under `bias`, has grown by a shift that all of its
+        biases share."""
 
     @classmethod
     def from_saved(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
@@ -104,15 +112,16 @@ class SAE:
 def normalized(
     x: Float[Tensor, "*batch neuron"], how: str
 ) -> tuple[Float[Tensor, "*batch neuron"], Tensor | float, Tensor | float]:
-    """(z, mean, size) with x = z · size + mean, per vector.
+    """(z, mean, size): what the SAE sees of x, and what its output is multiplied by and added to, per vector.
 
-    `layer_norm` subtracts the mean and divides by the standard deviation (ddof 1) + 1e-5, as OpenAI's and SAELens's
-    SAEs do; `constant_norm_rescale` brings the norm to the square root of the number of neurons.
+    `layer_norm` subtracts the mean and divides by the standard deviation (ddof 1) + 1e-5, and on the way back
+    multiplies by the standard deviation alone, as OpenAI's and SAELens's SAEs do; `constant_norm_rescale` brings the
+    norm to the square root of the number of neurons.
     """
     if how == "layer_norm":
         mean = x.mean(-1, keepdim=True)
-        size = (x - mean).std(-1, keepdim=True) + 1e-5
-        return (x - mean) / size, mean, size
+        size = (x - mean).std(-1, keepdim=True)
+        return (x - mean) / (size + 1e-5), mean, size
     if how == "constant_norm_rescale":
         size = x.norm(dim=-1, keepdim=True) / x.shape[-1] ** 0.5
         return x / size, 0.0, size
@@ -138,7 +147,7 @@ def save_sae(sae: SAE, folder: Path, metadata: Mapping[str, Any], frequency: Flo
             "apply_b_dec_to_input": True,
             "normalize_activations": sae.normalization,
             "reshape_activations": "none",
-            "metadata": dict(metadata),
+            "metadata": {**metadata, "sae_lens_version": LAYOUT},
         },
     )
 

@@ -1,7 +1,7 @@
 """Which entries of a batch are active, found without keeping its pre-activations.
 
 The search needs the dense product x W_encᵀ, block by block. Where few features are active it runs in bfloat16: entries
-that come within a margin of the bound are scored again in float32, so the result is that of a float32 search
+that come within a margin of being active are scored again in float32, so the result is that of a float32 search
 (`docs/performance.md` has the measurements). Where many are active, the whole batch is kept as a matrix.
 """
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from polysem.saes.entries import DenseEntries, Entries, SparseEntries
@@ -21,12 +21,21 @@ DENSE_ABOVE = 0.14
 """Share of active entries above which matrices are faster than lists, measured on a CPU."""
 BFLOAT16_BELOW = 0.08
 """Share of active entries below which searching in bfloat16 and scoring again is faster, measured on a CPU."""
-MARGIN = 0.06
-"""Margin of the bfloat16 search in units of ‖x‖ · max‖w‖ / √neurons: more than 20 standard deviations of its error for
-vectors that are spread over the neurons, and enough for products that stand in one neuron of 500."""
+BOUND = 2**-7 * 1.01
+"""Largest error of a product x·w in bfloat16, in units of ‖x‖ · ‖w‖: each factor is off by up to 2⁻⁸ of itself."""
+SPREAD = 6 * 0.0023
+"""Six standard deviations of that error, in units of ‖x‖ · max|w|: errors of neurons cancel like random signs."""
 GROUP = 16
 """Features per group in the search for the largest: the k-th largest maximum of the groups bounds the k-th largest
 entry from below."""
+
+
+class InsufficientError(Exception):
+    """A guess or a margin was too narrow: active entries of some tokens may be missing among the candidates."""
+
+    def __init__(self, tokens: Int[Tensor, " token"]) -> None:
+        super().__init__()
+        self.tokens = tokens
 
 
 class Rule(Protocol):
@@ -45,11 +54,12 @@ class Rule(Protocol):
     def exhaustive(self) -> "Rule":
         """The rule without guesses."""
 
-    def bound(self, pre: Tensor) -> Float[Tensor, "row 1"] | None:
-        """For each row of a block, a value that no active entry of this block is below; None for 0."""
+    def bound(self, pre: Tensor) -> Float[Tensor, "row_or_1 1"]:
+        """For each row of a block, or for all, a value that its active entries are expected to reach; 0 or more."""
 
-    def trimmed(self, entries: SparseEntries) -> SparseEntries | None:
-        """The active ones among candidates; None if the guess was wrong, so that some may be missing."""
+    def trimmed(self, entries: SparseEntries, bound: Float[Tensor, " token"]) -> SparseEntries:
+        """The active ones among candidates that hold all entries above a bound of each token; InsufficientError if
+        active ones may be missing."""
 
     def mask(self, pre: Float[Tensor, "token feature"]) -> Bool[Tensor, "token feature"]:
         """The active entries of a whole batch of pre-activations."""
@@ -63,21 +73,33 @@ def active_entries(
 ) -> Entries:
     """The active entries of x W_encᵀ + bias with their pre-activations as values."""
     if x.is_cuda:
-        pre = (x.bfloat16() @ W_enc.bfloat16().T).float().add_(bias)
-        return DenseEntries(rule.mask(pre), pre, torch.bfloat16)
+        return masked_matrix(x, W_enc, bias, rule, torch.bfloat16)
     above = torch.addmm(bias, x[:ROWS_PER_BLOCK], W_enc.T)
     above = above if rule.floor is None else above - rule.floor
     share = rule.share(above)
     if share > DENSE_ABOVE:
-        pre = torch.addmm(bias, x, W_enc.T)
-        return DenseEntries(rule.mask(pre), pre)
+        return masked_matrix(x, W_enc, bias, rule, torch.float32)
     find = _scored_again if share < BFLOAT16_BELOW and has_fast_bfloat16() else _scored_once
     guessed = rule.guessed(above)
-    entries = guessed.trimmed(find(x, W_enc, bias, guessed))
-    if entries is None:
-        entries = rule.exhaustive().trimmed(find(x, W_enc, bias, rule.exhaustive()))
-    assert entries is not None, "an exhaustive search finds all active entries"
-    return entries
+    candidates, bound = find(x, W_enc, bias, guessed)
+    try:
+        return guessed.trimmed(candidates, bound)
+    except InsufficientError as error:
+        again = error.tokens
+    exact = rule.exhaustive()
+    entries = exact.trimmed(*_scored_once(x[again], W_enc, bias, exact))
+    if len(again) == len(x):
+        return entries
+    known = torch.ones(len(x), dtype=torch.bool)
+    known[again] = False
+    sure = guessed.trimmed(candidates.keep(known[candidates.row]), torch.where(known, bound, 0.0))
+    return sure.joined(again[entries.row], entries)
+
+
+def masked_matrix(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule, precision: torch.dtype) -> DenseEntries:
+    """The active entries as a matrix; products in `precision`, which is bfloat16 on a GPU."""
+    pre = (x.to(precision) @ W_enc.to(precision).T).float().add_(bias)
+    return DenseEntries(rule.mask(pre), pre, precision)
 
 
 def has_fast_bfloat16() -> bool:
@@ -85,53 +107,50 @@ def has_fast_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
-def _scored_once(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> SparseEntries:
-    """All entries above the rule's floor and bound, by a search in float32."""
+def _scored_once(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> tuple[SparseEntries, Tensor]:
+    """All entries above the rule's floor and bound, by a search in float32; and the bound of each token."""
     shifted = bias if rule.floor is None else bias - rule.floor
-    found, values = [], []
+    found, values, bounds = [], [], []
     for start in range(0, len(x), ROWS_PER_BLOCK):
         pre = torch.addmm(shifted, x[start : start + ROWS_PER_BLOCK], W_enc.T)
-        bound = rule.bound(pre)
-        if bound is None:
-            above = pre.numpy() > 0
-        else:
-            above = pre.numpy() > np.nextafter(bound.numpy(), np.float32(-np.inf)).clip(0)
-        hit = torch.from_numpy(np.flatnonzero(above))
+        bound = rule.bound(pre).expand(len(pre), 1)
+        below = np.nextafter(bound.numpy(), np.float32(-np.inf)).clip(0)
+        hit = torch.from_numpy(np.flatnonzero(pre.numpy() > below))
         values.append(pre.view(-1)[hit])
         found.append(hit.add_(start * len(W_enc)))
+        bounds.append(bound.view(-1))
     row, feature = _places(torch.cat(found), len(W_enc))
     value = torch.cat(values)
     if rule.floor is not None:
         value += rule.floor[feature]
-    return SparseEntries(row, feature, value, (len(x), len(W_enc)))
+    return SparseEntries(row, feature, value, (len(x), len(W_enc))), torch.cat(bounds)
 
 
-def _scored_again(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> SparseEntries:
-    """All entries above the rule's floor and bound, by a search in bfloat16.
+def _scored_again(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> tuple[SparseEntries, Tensor]:
+    """All entries above the rule's floor and bound, by a search in bfloat16; and the bound of each token.
 
-    Blocks are raised by a margin, so that entries above 0 are still found above 0, whatever the error; a bound that
-    was found in a raised block is lowered by two. bfloat16 numbers above 0 are ordered like their bits, and integers
-    are compared faster.
+    Pre-activations are raised by a margin of each feature, so that what is found is never below what it is. bfloat16
+    numbers above 0 are ordered like their bits, and integers are compared faster.
     """
     shifted = bias if rule.floor is None else bias - rule.floor
-    coarse, unit = W_enc.bfloat16(), W_enc.norm(dim=1).max() * (MARGIN / x.shape[1] ** 0.5)
-    found = []
+    coarse = W_enc.bfloat16()
+    unit = torch.minimum(BOUND * W_enc.norm(dim=1), SPREAD * W_enc.abs().amax(1))
+    typical = unit.median()
+    found, bounds = [], []
     for start in range(0, len(x), ROWS_PER_BLOCK):
         block = x[start : start + ROWS_PER_BLOCK]
-        margin = block.norm(dim=1).max() * unit
-        pre = torch.addmm((shifted + margin).bfloat16(), block.bfloat16(), coarse.T)
-        bound = rule.bound(pre)
-        if bound is None:
-            floor = np.int16(0)
-        else:
-            lowered = (bound - 2 * margin).clamp(min=0).bfloat16()
-            floor = (lowered.view(torch.int16) - 1).clamp(min=0).numpy()
-        hit = torch.from_numpy(np.flatnonzero(pre.view(torch.int16).numpy() > floor))
+        size = block.norm(dim=1).max()
+        raised = (shifted + size * unit + 2**-8 * shifted.abs()) * (1 + 2**-8 * shifted.sign())
+        pre = torch.addmm(raised.bfloat16(), block.bfloat16(), coarse.T)
+        bound = ((rule.bound(pre) - 2 * size * typical) * (1 - 2**-6)).clamp(min=0).bfloat16()
+        below = (bound.view(torch.int16) - 1).clamp(min=0).numpy()
+        hit = torch.from_numpy(np.flatnonzero(pre.view(torch.int16).numpy() > below))
         found.append(hit.add_(start * len(W_enc)))
+        bounds.append((bound.float() * (1 + 2**-7)).expand(len(pre), 1).reshape(-1))
     row, feature = _places(torch.cat(found), len(W_enc))
     entries = SparseEntries(row, feature, torch.empty(0), (len(x), len(W_enc)))
     entries.value = entries.dots(x, W_enc).add_(bias[feature])
-    return entries.keep(entries.value > (0 if rule.floor is None else rule.floor[feature]))
+    return entries.keep(entries.value > (0 if rule.floor is None else rule.floor[feature])), torch.cat(bounds)
 
 
 def _places(flat: Tensor, features: int) -> tuple[Tensor, Tensor]:
@@ -157,11 +176,11 @@ class Above:
         """The same."""
         return self
 
-    def bound(self, pre: Tensor) -> Float[Tensor, "row 1"] | None:
-        """None."""
-        return None
+    def bound(self, pre: Tensor) -> Float[Tensor, "row_or_1 1"]:
+        """0."""
+        return torch.zeros(1, 1)
 
-    def trimmed(self, entries: SparseEntries) -> SparseEntries | None:
+    def trimmed(self, entries: SparseEntries, bound: Float[Tensor, " token"]) -> SparseEntries:
         """All candidates."""
         return entries
 
@@ -189,27 +208,30 @@ class Largest:
         """The same."""
         return self
 
-    def bound(self, pre: Tensor) -> Float[Tensor, "row 1"] | None:
+    def bound(self, pre: Tensor) -> Float[Tensor, "row_or_1 1"]:
         """The k-th largest of the maxima of groups of features: at least k entries reach it."""
         rows, features = pre.shape
         groups = features // GROUP
         if groups < self.k:
-            return None
+            return torch.zeros(1, 1)
         bits = pre.view(torch.int16) if pre.dtype == torch.bfloat16 else pre
         maxima = bits[:, : groups * GROUP].view(rows, GROUP, groups).amax(1).numpy()
         kth = torch.from_numpy(np.partition(maxima, groups - self.k, axis=1)[:, groups - self.k, None])
-        return kth.view(pre.dtype).float()
+        return kth.view(pre.dtype).float().clamp(min=0)
 
-    def trimmed(self, entries: SparseEntries) -> SparseEntries | None:
-        """The k largest candidates of each token."""
+    def trimmed(self, entries: SparseEntries, bound: Float[Tensor, " token"]) -> SparseEntries:
+        """The k largest candidates of each token, if all of them are above its bound."""
         place = torch.arange(len(entries.row)) - entries.row_starts[entries.row]
         width = int(place.max()) + 1 if len(place) else 0
+        values = torch.full((entries.tokens, max(width, self.k)), -torch.inf)
+        values[entries.row, place] = entries.value
+        kept = values.topk(self.k, dim=1, sorted=False)
+        doubtful = torch.nonzero((bound > 0) & (kept.values.amin(1) < bound)).view(-1)
+        if len(doubtful):
+            raise InsufficientError(doubtful)
         if width <= self.k:
             return entries
-        values = torch.full((entries.tokens, width), -torch.inf)
-        values[entries.row, place] = entries.value
-        kept = values.topk(self.k, dim=1, sorted=False).indices
-        chosen = torch.zeros(entries.tokens, width, dtype=torch.bool).scatter_(1, kept, True)
+        chosen = torch.zeros_like(values, dtype=torch.bool).scatter_(1, kept.indices, True)
         return entries.keep(chosen[entries.row, place])
 
     def mask(self, pre: Float[Tensor, "token feature"]) -> Bool[Tensor, "token feature"]:
@@ -243,16 +265,16 @@ class LargestOfBatch:
         """Nothing assumed."""
         return LargestOfBatch(self.k)
 
-    def bound(self, pre: Tensor) -> Float[Tensor, "row 1"] | None:
+    def bound(self, pre: Tensor) -> Float[Tensor, "row_or_1 1"]:
         """What is assumed."""
-        return torch.full((1, 1), self.assumed) if self.assumed else None
+        return torch.full((1, 1), self.assumed)
 
-    def trimmed(self, entries: SparseEntries) -> SparseEntries | None:
+    def trimmed(self, entries: SparseEntries, bound: Float[Tensor, " token"]) -> SparseEntries:
         """The largest candidates, if at least as many as are wanted reach what is assumed."""
         wanted = self.k * entries.tokens
         value = entries.value
         if self.assumed and int((value >= self.assumed).sum()) < wanted:
-            return None
+            raise InsufficientError(torch.arange(entries.tokens))
         if len(value) <= wanted:
             return entries
         return entries.keep(value > np.partition(value.numpy(), -wanted - 1)[-wanted - 1])

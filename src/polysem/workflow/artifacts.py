@@ -23,7 +23,10 @@ FEATURE_TABLES = ("frequency", "rank_frequency", "alignment")
 TABLES = (*FEATURE_TABLES, "fidelity")
 """Tables of every dictionary."""
 SPLITS = ("train", "eval")
-SAE_FILES = ("cfg.json", "sae_weights.safetensors", "sparsity.safetensors", "training.nc")
+SAE_FILES = ("cfg.json", "sae_weights.safetensors")
+"""Files of every SAE's folder."""
+TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
+"""Those of one that is trained here; an imported one has no history, and frequencies only if its files tell them."""
 PLOTS = ("frequency_histogram", "rank_frequency")
 
 METRICS = "results/metrics.json"
@@ -90,13 +93,14 @@ def plots(study: Study) -> list[str]:
 
 
 def stores(study: Study) -> list[str]:
-    """All Zarr stores, without their receipts. A site whose SAEs are all trained on streamed activations has no train
-    store."""
+    """All Zarr stores, without their receipts. A site whose SAEs are all imported, or trained on streamed activations,
+    has no train store."""
     tokens = [f"{TOKENS.format(model=model, split=split)}.zarr" for model in study.models for split in SPLITS]
     activations = []
     for model, site in study.sites():
-        kinds = {study.saes[sae].recipe.activations for sae in study.saes_of(model)}
-        for split in ("eval",) if kinds == {"streamed"} else SPLITS:
+        saes = [study.saes[sae].trained for sae in study.saes_of(model, site)]
+        reads_store = not saes or any(recipe and recipe.activations == "stored" for recipe in saes)
+        for split in SPLITS if reads_store else ("eval",):
             activations.append(f"{ACTIVATIONS.format(model=model, site=site, split=split)}.zarr")
     return tokens + activations
 
@@ -117,7 +121,8 @@ def recorded(study: Study) -> list[str]:
     for model_name, site, dictionary in study.dictionaries():
         if dictionary != NEURONS:
             folder = SAE.format(model=model_name, site=site, sae=dictionary)
-            files += [f"{folder}/{file}" for file in SAE_FILES]
+            names = TRAINED_SAE_FILES if study.saes[dictionary].trained else SAE_FILES
+            files += [f"{folder}/{file}" for file in names]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
     return list(dict.fromkeys([*files, *stored, *tables(study), *figures(study), REPORT]))
 

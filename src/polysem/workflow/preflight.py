@@ -18,10 +18,13 @@ from polysem.params.models.language import SITE, LanguageModel, block_sites, che
 from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
+from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import Study
 from polysem.workflow import artifacts
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
+PIXELS = {"digits": 64, "mnist": 784}
+CLASSES = 10
 DECODED_BYTES = 64 << 20
 """Text files are decoded up to here before the run; the step that reads them checks the rest."""
 
@@ -33,12 +36,22 @@ def check(study: Study) -> None:
         _check_corpus(f"corpora.{name}", corpus, made)
     for name, model in study.models.items():
         _check_model(f"models.{name}", model)
+        if isinstance(model, ClassifierModel) and model.weights is not None:
+            _check_classifier(f"models.{name}", model, study.corpora[model.corpus])
+    for sae in study.saes.values():
+        if sae.imported and sae.imported.path is not None:
+            _check_published(study, sae.id, sae.imported)
     _check_space(study)
 
 
-def outside_files(section: CorpusSection | ModelSection) -> list[Path]:
-    """Files outside of the workflow that a corpus or a model is read from, sorted; none for those of the hub."""
+def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list[Path]:
+    """Files outside of the workflow that a corpus, a model or an SAE is read from, sorted; none for those of the hub
+    and the web."""
     match section:
+        case PretrainedSae() if section.path is not None:
+            from polysem.saes.fetch import local_files
+
+            return sorted(local_files(section))
         case FilesCorpus():
             patterns = [section.paths] if isinstance(section.paths, str) else section.paths
             return sorted({file for pattern in patterns for file in _matches(pattern)})
@@ -46,6 +59,8 @@ def outside_files(section: CorpusSection | ModelSection) -> list[Path]:
             return sorted(_matches(section.local_copy))
         case ImagesCorpus() if section.path is not None:
             return sorted(_matches(section.path))
+        case ClassifierModel() if section.weights is not None:
+            return sorted(_matches(section.weights))
         case TransformersModel() | TransformerLensModel():
             local = [Path(section.tokenizer)] if section.tokenizer and Path(section.tokenizer).is_file() else []
             copy = _matches(section.local_copy) if section.local_copy is not None else []
@@ -121,6 +136,25 @@ def _check_model(where: str, model: ModelSection) -> None:
             return
 
 
+def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection) -> None:
+    """Layers of given weights, against the params and the images."""
+    from polysem.io.tensor_files import open_tensors
+    from polysem.models.import_classifier import layer_widths
+
+    assert model.weights is not None
+    assert isinstance(corpus, ImagesCorpus)
+    try:
+        pixels, *_, classes = layer_widths(open_tensors(Path(model.weights).expanduser()), model.hidden)
+    except InputError as error:
+        raise InputError(f"{where}.weights: {error}") from None
+    wanted = PIXELS[corpus.images]
+    if (pixels, classes) != (wanted, CLASSES):
+        raise InputError(
+            f"{where}.weights: {model.weights} reads {pixels} pixels and knows {classes} classes, "
+            f"corpora.{model.corpus} has {wanted} and {CLASSES}"
+        )
+
+
 def _local_folder(where: str, path: str) -> Path:
     folder = Path(path).expanduser()
     if not folder.is_dir():
@@ -141,6 +175,22 @@ def _check_config(where: str, folder: Path, model: LanguageModel, *keys: str) ->
         check_sites(list(model.sites), block_sites(int(layers)))
     except ValueError as error:
         raise InputError(f"{where}.sites: {error}") from None
+
+
+def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
+    """Config and header of a local SAE; its weights are read by the step alone."""
+    from polysem.saes.agreement import disagreement
+    from polysem.saes.fetch import format_module, local_weights
+
+    try:
+        weights = local_weights(section)
+        published = format_module(section.format).read(weights)
+    except InputError as error:
+        raise InputError(f"saes.{name}: {error}") from None
+    for model in section.models:
+        width = _width(study, model, section.site)
+        if problem := disagreement(published, section.site, width, study.models[model].settings()):
+            raise InputError(f"saes.{name} does not fit models.{model}: {problem} ({weights})")
 
 
 def _check_space(study: Study) -> None:
@@ -171,6 +221,8 @@ def _rows(model: ModelSection) -> list[tuple[str, int]]:
 def _width(study: Study, name: str, site: str) -> int:
     """Neurons of a site as far as they are known before the model is there; 0 otherwise."""
     model = study.models[name]
+    if isinstance(model, ClassifierModel):
+        return model.hidden[model.available_sites().index(site)]
     match = SITE.fullmatch(site)
     if match is None:
         return 0

@@ -1,7 +1,7 @@
 """What all language models share, and the sites at which dictionaries are studied."""
 
 import re
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -61,6 +61,15 @@ class LanguageModel(ModelSection):
     """Tokens whose positions are left out of stores and statistics, in addition to padding; usually the BOS token."""
     processing: Processing = Processing()
     activations: Activations = Activations()
+
+    def tokenization(self) -> dict[str, Any]:
+        """The keys that decide which sequences the model reads."""
+        values = self.values()
+        return {key: values[key] for key in ("context_length", "packing", "bos_token", "mask_tokens")}
+
+    def settings(self) -> dict[str, Any]:
+        """What the model is studied under: its sequences, and the processing of its weights."""
+        return self.tokenization() | {"processing": self.processing.values()}
 
     @model_validator(mode="after")
     def sites_are_distinct(self) -> "LanguageModel":

@@ -20,6 +20,7 @@ class Function:
     r_mag: Float[Tensor, " feature"]
 
     bias: ClassVar[str] = "b_gate"
+    elementwise: ClassVar[bool] = True
     tensor_names: ClassVar[tuple[str, ...]] = ("b_mag", "r_mag")
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
@@ -34,9 +35,13 @@ class Function:
         """What is saved beside the weights and `b_gate`."""
         return {"b_mag": self.b_mag, "r_mag": self.r_mag}
 
-    def scaled(self, factor: float) -> "Function":
+    def scaled(self, factor: float | Float[Tensor, " feature"]) -> "Function":
         """The function for gates times a factor."""
         return Function(self.b_gate * factor, self.b_mag * factor, self.r_mag)
+
+    def shifted(self, shift: Float[Tensor, " feature"]) -> "Function":
+        """The function for an encoder that adds a shift to what goes into both maps."""
+        return Function(self.b_gate + shift, self.b_mag + shift * self.r_mag.exp(), self.r_mag)
 
     @classmethod
     def from_saved(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "Function":

@@ -14,6 +14,7 @@ class Function:
     """f = ReLU(pre-activation)."""
 
     bias: ClassVar[str] = "b_enc"
+    elementwise: ClassVar[bool] = True
     tensor_names: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
@@ -28,8 +29,12 @@ class Function:
         """Nothing of its own is saved."""
         return {}
 
-    def scaled(self, factor: float) -> "Function":
+    def scaled(self, factor: float | Float[Tensor, " feature"]) -> "Function":
         """The function for pre-activations times a factor: the same."""
+        return self
+
+    def shifted(self, shift: Float[Tensor, " feature"]) -> "Function":
+        """The function has no bias of its own: the same."""
         return self
 
     @classmethod

@@ -1,0 +1,72 @@
+"""Whether a published SAE was trained on the activations that it is to be studied on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from polysem.saes.published import Published
+
+PROCESSING = ("fold_ln", "center_writing_weights")
+
+
+def disagreement(published: Published, site: str, width: int | None, settings: Mapping[str, Any]) -> str | None:
+    """The first difference between what an SAE says of its activations and the model entry, as a clause that names both
+    values and the remedy; None if there is none.
+
+    `settings` are those of the model's record, `width` the neurons of the site if they are known. What the files do not
+    say cannot be checked; `unknown` lists it.
+    """
+    found = published.settings
+    if found.hook_name is not None and found.hook_name != site:
+        return f"it was trained at hook {found.hook_name}, and site is {site}; set site to {found.hook_name}"
+    if width and published.inputs != width:
+        return (
+            f"it reads {published.inputs} neurons, and {site} of the model has {width}; "
+            "take the model that it was trained on"
+        )
+    return _of_images(published, settings) if "bos_token" not in settings else _of_text(published, settings)
+
+
+def _of_text(published: Published, settings: Mapping[str, Any]) -> str | None:
+    found, token = published.settings, settings["bos_token"]
+    if found.input_std is not None:
+        return "it was trained on an image classifier, and the model reads text"
+    if found.prepend_bos is True and token is None:
+        return "it was trained with a BOS token in front (prepend_bos: true), and the model entry has bos_token: null"
+    if found.prepend_bos is False and token is not None:
+        return (
+            f"it was trained without a BOS token (prepend_bos: false), and the model entry has bos_token: {token!r}; "
+            "set bos_token: null"
+        )
+    length = settings["context_length"]
+    if found.context_size is not None and found.context_size != length:
+        return (
+            f"it was trained on contexts of {found.context_size} tokens, and the model entry has context_length: "
+            f"{length}; set context_length: {found.context_size}"
+        )
+    for key in PROCESSING:
+        wanted, there = getattr(found, key), settings["processing"][key]
+        if wanted is not None and wanted != there:
+            return (
+                f"it was trained with {key}: {str(wanted).lower()}, and the model entry has processing.{key}: "
+                f"{str(there).lower()}; set processing: {{{key}: {str(wanted).lower()}}}"
+            )
+    return None
+
+
+def _of_images(published: Published, settings: Mapping[str, Any]) -> str | None:
+    found = published.settings
+    if found.prepend_bos is not None or found.context_size is not None:
+        return "it was trained on a language model, and the model is an image classifier"
+    for key in ("input_mean", "input_std"):
+        wanted, there = getattr(found, key), settings.get(key)
+        if wanted is not None and wanted != there:
+            return f"it was trained on pixels with {key}: {wanted}, and the model entry has {key}: {there}"
+    return None
+
+
+def unknown(published: Published, settings: Mapping[str, Any]) -> list[str]:
+    """Settings that the files of an SAE do not tell, so that nobody can say whether they agree. The name of the model
+    is always one of them: names differ between collections."""
+    images = "bos_token" not in settings
+    asked = ("hook_name", *(("input_mean", "input_std") if images else ("prepend_bos", "context_size", *PROCESSING)))
+    return ["model_name", *(key for key in asked if getattr(published.settings, key) is None)]

@@ -1,0 +1,59 @@
+"""An SAE of a finished run on its way out, with what the run knows of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polysem.io.errors import InputError
+from polysem.io.tables import read_table
+from polysem.saes.published import in_names_of_saelens
+from polysem.saes.sae import SAE
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An SAE, the names it goes by, and the folders of the run. A table that is not there is not made up."""
+
+    sae: SAE
+    model: str
+    """Its key under `models:`."""
+    model_name: str
+    """What others call the model: its repository, or the key of a model that was trained here."""
+    site: str
+    name: str
+    metadata: Mapping[str, Any]
+    """Those of `cfg.json`."""
+    corpus: str
+    model_folder: Path
+    tables: Path
+    missing: list[str] = field(default_factory=list)
+    """What the format has a place for and the run does not know, as sentences."""
+
+    def settings(self) -> dict[str, Any]:
+        """The metadata under SAELens's names."""
+        known = in_names_of_saelens(self.metadata)
+        chosen = ("prepend_bos", "context_size", "model_from_pretrained_kwargs", "l1_coefficient")
+        return {key: known[key] for key in chosen if known.get(key) is not None}
+
+    def layer(self) -> int | None:
+        """The number in the name of the site."""
+        return next((int(part) for part in self.site.split(".") if part.isdigit()), None)
+
+    def frequency(self) -> Float[Tensor, " feature"] | None:
+        """Share of the eval tokens on which each feature is active."""
+        path = self.tables / "frequency.nc"
+        return torch.from_numpy(read_table(path)["frequency"].values) if path.is_file() else None
+
+
+def require_plain_inputs(exported: Exported, name: str) -> None:
+    """InputError if the SAE normalises its input vectors, for formats that have no place to say so."""
+    if exported.sae.normalization != "none":
+        raise InputError(
+            f"{exported.name} normalises its inputs ({exported.sae.normalization}), which {name} cannot say; "
+            "export it as saelens"
+        )

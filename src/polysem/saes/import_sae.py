@@ -1,0 +1,52 @@
+"""Step: convert an SAE that somebody else trained into our folder."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polysem.io.command import run
+from polysem.io.errors import InputError
+from polysem.params.recipes.pretrained import PretrainedSae
+from polysem.saes.agreement import disagreement, unknown
+from polysem.saes.fetch import fetched, format_module
+from polysem.saes.published import Published, unit_decoder
+from polysem.saes.sae import SPARSITY, save_sae
+
+
+def import_sae(receipt: Path, output: Path, params: PretrainedSae) -> None:
+    """Write an SAE folder (`cfg.json`, `sae_weights.safetensors`, and `sparsity.safetensors` if the files tell
+    frequencies), whose metadata say where the SAE is from and what was converted.
+
+    `receipt` is that of an activation store of the site: its width and settings are what the SAE must have been trained
+    on. Raises InputError for files that cannot be read or do not fit, and for settings that differ.
+    """
+    torch.set_num_threads(1)
+    activations = json.loads(receipt.read_text(encoding="utf-8"))
+    width, settings = activations["arrays"]["activations"]["shape"][1], activations["params"]["settings"]
+    with fetched(params, output.parent) as files:
+        published = format_module(params.format).read(files.weights)
+        if problem := disagreement(published, params.site, width, settings):
+            raise InputError(f"{files.weights}: {problem}")
+        weights = published.load()
+        sae, folded = unit_decoder(weights.sae)
+        notes = [*published.notes, *([folded] if folded else [])]
+        about = {"format": params.format, **files.origin, "notes": notes, "not_known": unknown(published, settings)}
+        (output / SPARSITY).unlink(missing_ok=True)
+        save_sae(sae, output, metadata(published, params.site) | {"imported": about}, weights.frequency)
+    print("\n".join(notes), file=sys.stderr)
+
+
+def metadata(published: Published, site: str) -> dict[str, Any]:
+    """What the SAE says of itself, under SAELens's names."""
+    known = published.settings.known()
+    processing = {key: known.pop(key) for key in ("fold_ln", "center_writing_weights") if key in known}
+    if processing:
+        known["model_from_pretrained_kwargs"] = processing
+    return known | {"hook_name": site} | published.facts
+
+
+if __name__ == "__main__":
+    run(import_sae)

@@ -1,0 +1,73 @@
+"""`polysem export`: an SAE of a finished run in the form of another tool."""
+
+import argparse
+import json
+from importlib import import_module
+from pathlib import Path
+
+from polysem.io.errors import InputError
+from polysem.params.explain import nearest
+from polysem.params.study import Study, load_study
+from polysem.workflow import artifacts
+
+FORMATS = ("saelens", "neuronpedia", "openai", "dictionary_learning")
+"""Modules of `polysem.saes.formats` that write."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument(
+        "sae", metavar="SAE", help="model/site/sae, its folder, or the id of an SAE that stands at one site alone"
+    )
+    parser.add_argument("--format", choices=FORMATS, required=True, help="whose form it gets")
+    parser.add_argument("--output", type=Path, help="a folder that is not there yet; exports/FORMAT/SAE without it")
+    parser.add_argument("--configfile", type=Path, default=Path("params.yaml"), help="the params file of the run")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Write an SAE of a finished run in the form of another tool."""
+    study = load_study(options.configfile)
+    model, site, name = chosen(study, options.sae)
+    folder = Path(artifacts.SAE.format(model=model, site=site, sae=name))
+    if not (folder / "cfg.json").is_file():
+        raise InputError(f"{folder} is not made yet; run `snakemake --cores all {folder}/cfg.json` first")
+    output = options.output or Path("exports") / options.format / model / site / name
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output} is there already; remove it or name another --output")
+
+    from polysem.saes.exported import Exported
+    from polysem.saes.sae import load_sae
+
+    config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+    section = study.models[model]
+    exported = Exported(
+        sae=load_sae(folder, config["d_in"]),
+        model=model,
+        model_name=getattr(section, "repository", model),
+        site=site,
+        name=name,
+        metadata=config["metadata"],
+        corpus=section.corpus,
+        model_folder=Path(artifacts.MODEL.format(model=model)),
+        tables=Path(artifacts.TABLE.format(model=model, site=site, dictionary=name)),
+    )
+    import_module(f"polysem.saes.formats.{options.format}").write(exported, output)
+    print(f"written: {output}")
+    for sentence in exported.missing:
+        print(f"note: {sentence}")
+    return 0
+
+
+def chosen(study: Study, text: str) -> tuple[str, str, str]:
+    """Model, site and id of the SAE that a user names, or whose folder; InputError with those that there are."""
+    there = {"/".join(key): key for key in study.dictionaries() if key[2] in study.saes}
+    text = text.rstrip("/").removeprefix(artifacts.SAE.partition("{")[0])
+    if text in there:
+        return there[text]
+    alike = [key for key in there.values() if key[2] == text]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        places = ", ".join("/".join(key) for key in alike)
+        raise InputError(f"{text} stands at several sites; name one of {places}")
+    raise InputError(f"there is no SAE {text!r}{nearest(text, list(there))}; there are {', '.join(there) or 'none'}")

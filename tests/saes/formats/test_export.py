@@ -1,0 +1,166 @@
+"""`polysem export`: what is written is read back to the same SAE, and what is not known is said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from polysem.cli import main
+from polysem.io.tables import write_table
+from polysem.saes.activation_functions import gated, jumprelu, standard, topk
+from polysem.saes.fetch import format_module
+from polysem.saes.sae import SAE, save_sae
+from polysem.tables.alignment import neuron_alignment
+from polysem.tables.labels import index, labelled, variable
+from polysem.workflow.export import FORMATS
+
+from .conftest import FEATURES, INPUTS, output
+
+SITE = "blocks.0.mlp.hook_post"
+SETTINGS = {"context_length": 64, "bos_token": None, "processing": {"fold_ln": True, "center_writing_weights": True}}
+PARAMS = f"""
+corpora: {{stories: {{source: generated}}}}
+models:
+  m: {{source: trained, corpus: stories, sites: [{SITE}], architecture: {{d_mlp: {INPUTS}}}}}
+saes:
+  x: {{architecture: relu, l1: 1}}
+"""
+KINDS = ("standard", "topk", "jumprelu", "gated")
+READ_BACK = {
+    "saelens": ("sae_weights.safetensors", KINDS),
+    "dictionary_learning": ("ae.pt", KINDS),
+    "openai": ("mlp_post_act/autoencoders/0.pt", ("standard",)),
+}
+"""Where the weights are, and the activation functions that the format has."""
+
+
+def sae_of(kind, parts, normalization="none") -> SAE:
+    per_feature = torch.linspace(0, 1, FEATURES)
+    function = {
+        "standard": standard.Function(),
+        "topk": topk.Function(7),
+        "jumprelu": jumprelu.Function(per_feature),
+        "gated": gated.Function(parts["b_enc"], per_feature, per_feature - 0.5),
+    }[kind]
+    return SAE(parts["W_enc"], parts["b_enc"], parts["W_dec"], parts["b_dec"], function, normalization)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, parts):
+    """A folder with a finished SAE `x` in it, and its tables of frequency and alignment."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(PARAMS)
+
+    def make(kind, normalization="none") -> SAE:
+        sae = sae_of(kind, parts, normalization)
+        save_sae(
+            sae, Path("results/saes/m") / SITE / "x", {"hook_name": SITE, "training": {"settings": SETTINGS}}, None
+        )
+        return sae
+
+    tables = Path("results/tables/m") / SITE / "x"
+    frequency = variable("feature", np.linspace(0, 1, FEATURES), "share of tokens", "1")
+    feature = index("feature", 0, FEATURES, "feature")
+    write_table(tables / "frequency.nc", labelled({"frequency": frequency}, {"feature": feature}, {"tokens": 9}))
+    write_table(tables / "alignment.nc", neuron_alignment(iter([parts["W_dec"].numpy()]), INPUTS))
+    return make
+
+
+@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, (_, kinds) in READ_BACK.items() for kind in kinds])
+def test_what_is_exported_is_read_back_to_the_same_sae(run, x, capsys, name, kind):
+    sae = run(kind)
+    assert main(["export", "x", "--format", name, "--output", "out"]) == 0
+    published = format_module(name).read(Path("out") / READ_BACK[name][0])
+    back = published.load()
+    torch.testing.assert_close(back.sae.encode(x), sae.encode(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(output(back.sae, x), output(sae, x), atol=1e-5, rtol=1e-5)
+    if name != "dictionary_learning":
+        torch.testing.assert_close(back.frequency.double(), torch.linspace(0, 1, FEATURES).double(), atol=1e-6, rtol=0)
+    said = capsys.readouterr().out
+    assert said.startswith("written: out")
+
+
+def test_a_topk_of_normalised_vectors_goes_to_openai_and_back(run, x):
+    sae = run("topk", "layer_norm")
+    assert main(["export", "x", "--format", "openai", "--output", "out"]) == 0
+    back = format_module("openai").read(Path("out/mlp_post_act/autoencoders/0.pt")).load().sae
+    torch.testing.assert_close(output(back, x), output(sae, x))
+
+
+def test_the_settings_of_the_activations_go_with_a_saelens_folder(run):
+    run("standard")
+    assert main(["export", "m/blocks.0.mlp.hook_post/x", "--format", "saelens"]) == 0
+    folder = Path("exports/saelens/m") / SITE / "x"
+    assert json.loads((folder / "cfg.json").read_text())["metadata"] == {
+        "model_name": "m", "hook_name": SITE, "prepend_bos": False, "context_size": 64,
+        "model_from_pretrained_kwargs": {"fold_ln": True, "center_writing_weights": True}, "sae_lens_version": "6.0.0",
+    }  # fmt: skip
+    settings = format_module("saelens").read(folder / "sae_weights.safetensors").settings
+    assert (settings.prepend_bos, settings.fold_ln, settings.context_size) == (False, True, 64)
+
+
+def test_neuronpedia_gets_what_was_measured_and_nothing_else(run, parts, capsys):
+    run("standard")
+    assert main(["export", "x", "--format", "neuronpedia", "--output", "out"]) == 0
+    assert [file.name for file in Path("out").iterdir()] == ["batch-0.json"]
+    batch = json.loads(Path("out/batch-0.json").read_text())
+    assert {key: batch[key] for key in batch if key != "features"} == {
+        "model_id": "m", "layer": 0, "sae_set": SITE, "sae_id_suffix": "x",
+    }  # fmt: skip
+    feature = batch["features"][39]
+    row = parts["W_dec"][39]
+    strongest = row.abs().argsort(descending=True)[:3]
+    assert feature["feature_index"] == 39
+    assert feature["frac_nonzero"] == 1.0
+    assert feature["neuron_alignment_indices"] == strongest.tolist()
+    assert feature["neuron_alignment_values"] == pytest.approx(row[strongest].tolist(), rel=1e-5)
+    assert feature["neuron_alignment_l1"] == pytest.approx((row[strongest].abs() / row.abs().sum()).tolist(), rel=1e-5)
+    said = capsys.readouterr().out
+    for key in ("activations", "freq_hist_data_bar_values", "correlated_neurons_pearson", "pos_str"):
+        assert key not in feature
+    for words in ("activations (examples)", "freq_hist_data_bar_*", "correlated_neurons_*", "pos_*"):
+        assert words in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "normalization", "arguments", "said"),
+    [
+        ("gated", "none", ["--format", "openai"], "x is gated; OpenAI's form has ReLU and TopK"),
+        ("topk", "none", ["--format", "openai"], "OpenAI's loader takes TopK for layer_norm and ReLU for none"),
+        ("standard", "layer_norm", ["--format", "openai"], "OpenAI's loader takes TopK for layer_norm"),
+        ("standard", "layer_norm", ["--format", "dictionary_learning"], "which dictionary_learning cannot say"),
+        ("standard", "none", ["--format", "saelens", "--output", "results"], "results is there already"),
+    ],
+)
+def test_what_a_format_cannot_say_is_refused(run, capsys, kind, normalization, arguments, said):
+    run(kind, normalization)
+    assert main(["export", "x", *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["x", f"m/{SITE}/x", f"results/saes/m/{SITE}/x/"])
+def test_an_sae_is_named_by_its_id_its_place_or_its_folder(run, name):
+    run("standard")
+    assert main(["export", name, "--format", "saelens", "--output", "theirs"]) == 0
+    assert Path("theirs/cfg.json").exists()
+
+
+def test_an_unknown_and_an_unmade_sae_are_refused(run, capsys):
+    assert main(["export", "y", "--format", "saelens"]) == 1
+    assert "there is no SAE 'y'; there are m/blocks.0.mlp.hook_post/x" in capsys.readouterr().err
+    assert main(["export", "x", "--format", "saelens"]) == 1
+    assert "is not made yet; run `snakemake --cores all results/saes/m/" in capsys.readouterr().err
+
+
+def test_every_format_is_registered_by_its_functions():
+    from pkgutil import iter_modules
+    from typing import get_args
+
+    from polysem.params.recipes.pretrained import Format
+    from polysem.saes import formats
+
+    modules = {module.name: format_module(module.name) for module in iter_modules(formats.__path__)}
+    assert {name for name, module in modules.items() if hasattr(module, "read")} == set(get_args(Format))
+    assert {name for name, module in modules.items() if hasattr(module, "write")} == set(FORMATS)

@@ -1,0 +1,72 @@
+"""A published MLP and its SAE (mechMNISTic), through the workflow to the numbers that were published with them."""
+
+import json
+
+import pytest
+import xarray as xr
+from repository import ROOT, plant
+
+DATA = ROOT / "../shared/data"
+PAIR, MNIST = DATA / "mechmnistic/standard_sae", DATA / "mnist/mnist.npz"
+TABLES = "results/tables/mlp/layers.0.hook_post/theirs"
+PARAMS = f"""
+corpora:
+  mnist: {{source: images, images: mnist, path: {MNIST.resolve()}}}
+models:
+  mlp:
+    source: classifier
+    corpus: mnist
+    hidden: [64]
+    weights: {(PAIR / "model.pt").resolve()}
+    input_mean: 0.1307
+    input_std: 0.3081
+saes:
+  theirs:
+    source: pretrained
+    format: mechmnistic
+    models: [mlp]
+    site: layers.0.hook_post
+    path: {PAIR.resolve()}
+analysis: {{fidelity_tokens: 10000}}
+"""
+
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.real,
+    pytest.mark.skipif(
+        not (PAIR.is_dir() and MNIST.is_file()), reason=f"needs the published pair of mechMNISTic and MNIST in {DATA}"
+    ),
+]
+
+
+def test_the_published_numbers_are_reproduced_to_the_printed_digit(tmp_path):
+    repository = plant(tmp_path / "pair", PARAMS)
+    repository.snakemake("--cores", "2", *(f"{TABLES}/{table}.nc" for table in ("fidelity", "frequency", "alignment")))
+    fidelity = xr.load_dataset(repository / f"{TABLES}/fidelity.nc")
+    assert fidelity.attrs["tokens"] == 10_000
+    found = {name: float(fidelity[name]) for name in fidelity.data_vars}
+    assert round(found["accuracy_clean"], 4) == 0.9399
+    assert round(found["accuracy_spliced"], 4) == 0.9272
+    assert round(found["L0"], 2) == 12.26
+    assert round(1 - found["explained_variance"], 4) == 0.1237
+    frequency = xr.load_dataset(repository / f"{TABLES}/frequency.nc")["frequency"]
+    assert frequency.size == 512
+    assert int((frequency == 0).sum()) == 129
+    metadata = json.loads((repository / "results/saes/mlp/layers.0.hook_post/theirs/cfg.json").read_text())["metadata"]
+    assert metadata["imported"]["format"] == "mechmnistic"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("input_std: 0.3081", "input_std: 0.5", ["trained on pixels with input_std: 0.3081", "input_std: 0.5"]),
+        ("hidden: [64]", "hidden: [32]", ["models.mlp.weights", "hidden layers of [64]", "hidden: [32]"]),
+        (f"mnist, path: {MNIST.resolve()}", "digits", ["reads 784 pixels", "corpora.mnist has 64"]),
+    ],
+)
+def test_another_scale_or_shape_is_refused_before_anything_runs(tmp_path, old, new, words):
+    assert PARAMS.count(old) == 1
+    repository = plant(tmp_path / "pair", PARAMS.replace(old, new))
+    message = " ".join(repository.snakemake("--dry-run", fails=True).split())
+    assert all(word in message for word in words), message
+    assert not (repository / "results").exists()
