@@ -258,7 +258,6 @@ def _check_references(study: Study) -> None:
                     f"saes.{sae.id}: models names {wanted!r}{nearest(wanted, list(study.models))}; "
                     f"models are {', '.join(study.models)}"
                 )
-    _check_toys(study)
     for sae in study.saes.values():
         for name in study.models if sae.recipe.models == "all" else sae.recipe.models:
             sites = study.models[name].sites
@@ -271,6 +270,7 @@ def _check_references(study: Study) -> None:
                 _check_batch(study, name, sae.id, sae.trained)
                 for site in sites:
                     _check_avoided(study, name, site, sae.id)
+    _check_toys(study)
 
 
 def _check_avoided(study: Study, model: str, site: str, name: str) -> None:
@@ -289,7 +289,7 @@ def _check_avoided(study: Study, model: str, site: str, name: str) -> None:
 
 
 def _check_toys(study: Study) -> None:
-    recipes = list(dict.fromkeys(recipe_name(identity) for identity in study.saes))
+    recipes = list(dict.fromkeys(recipe_name(sae.id) for sae in study.saes.values() if sae.trained))
     for name, toy in study.toys.items():
         if name in study.models:
             raise InputError(f"toys.{name}: a model has this name, too; rename one, as both become folders")
@@ -299,10 +299,7 @@ def _check_toys(study: Study) -> None:
                     f"toys.{name}.saes names {wanted!r}{nearest(wanted, recipes)}; recipes are {', '.join(recipes)}"
                 )
     for name, identity in study.known():
-        trained = study.saes[identity].trained
-        if trained is None:
-            raise InputError(f"toys.{name}.saes: {identity} is pretrained; only recipes are trained on known features")
-        if trained.orthogonal_to:
+        if (recipe := study.saes[identity].trained) and recipe.orthogonal_to:
             raise InputError(f"toys.{name}.saes: {identity} is orthogonal_to another SAE, which known features lack")
 
 

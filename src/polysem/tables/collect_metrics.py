@@ -60,7 +60,7 @@ def _of_dictionary(folder: Path, params: Analysis) -> Metrics:
 
 def scalars(table: xr.Dataset) -> Metrics:
     """All variables of a table without dimensions."""
-    return {str(name): float(value) for name, value in table.data_vars.items()}
+    return {str(name): float(value) for name, value in table.data_vars.items() if not value.ndim}
 
 
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
