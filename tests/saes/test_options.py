@@ -26,6 +26,12 @@ def steps(trainer, count):
     return [trainer.advance() for _ in range(count)]
 
 
+def test_encoder_rows_start_along_the_decoders_with_the_norm_of_the_recipe(path):
+    for keys, norm in (({}, 0.1), ({"encoder_start": 0.5}, 0.5)):
+        weights = trainer_of(path, recipe_of("relu", **keys)).weights
+        torch.testing.assert_close(weights["W_enc"], norm * weights["W_dec"])
+
+
 def test_tied_weights_stay_equal_and_the_finished_encoder_is_the_decoders_transpose(path):
     trainer = trainer_of(path, recipe_of("relu", tied=True))
     steps(trainer, 10)
@@ -121,6 +127,7 @@ def test_keys_that_would_be_ignored_are_refused():
         ({"dead_features": "reinitialise", "auxk": 3}, "auxk is read with dead_features: auxk"),
         ({"hoyer": 0.1}, "hoyer is read with penalty: hoyer_l1, hoyer_sqrt"),
         ({"buffer_gib": 3.0}, "buffer_gib is read with activations: streamed"),
+        ({"tied": True, "encoder_start": 0.5}, "encoder_start is read with tied: false"),
     ):
         with pytest.raises(ValueError, match=message):
             recipe_of("relu", **keys)

@@ -8,6 +8,7 @@ from polysem.params.base import Name, Rate, Section, Seed, Share, Tokens
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
+StartNorm = Annotated[float, Field(gt=0, le=1e3)]
 
 DEAD_FEATURES = {
     "reinitialise": ("dead_every", "dead_below", "dead_until"),
@@ -43,6 +44,9 @@ class Recipe(Section):
     folded into the saved weights."""
     tied: bool = False
     """Encode with the decoder's transpose (S2.X3)."""
+    encoder_start: StartNorm = 1.0
+    """Norm of the first encoder rows, which point along the decoder's. Small ones suit penalties: with norm 1 half of
+    all features are active at first, and the penalty has to undo that."""
     decoder_norm: Literal["unit", "project_only", "free"] = "unit"
     """`unit`: decoder rows keep norm 1, their gradient has no part along them; `project_only`: the gradient loses that
     part but rows are not renormalised, as in document S2 (S2.M3); `free`: neither, penalties see f times the norm."""
@@ -94,6 +98,8 @@ class Recipe(Section):
             if key not in read and getattr(self, key) != type(self).model_fields[key].default:
                 users = ", ".join(method for method, keys in DEAD_FEATURES.items() if key in keys)
                 raise ValueError(f"{key} is read with dead_features: {users}; here it is {self.dead_features}")
+        if self.tied and self.encoder_start != type(self).model_fields["encoder_start"].default:
+            raise ValueError("encoder_start is read with tied: false; here the encoder is the decoder's transpose")
         if self.activations == "stored" and self.buffer_gib != type(self).model_fields["buffer_gib"].default:
             raise ValueError("buffer_gib is read with activations: streamed; here they are stored")
         return self

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from polysem.params.recipes.base import Fraction, Recipe, Weight
+from polysem.params.recipes.base import Fraction, Recipe, StartNorm, Weight
 
 
 class GatedRecipe(Recipe):
@@ -11,6 +11,8 @@ class GatedRecipe(Recipe):
     saved_as: ClassVar[str] = "gated"
 
     architecture: Literal["gated"]
+    encoder_start: StartNorm = 0.1
+    """Norm of the first encoder rows, which point along the decoder's."""
     l1: Weight
     """Weight of the per-token mean of the sum of the gates above 0."""
     l1_warmup: Fraction = 0.1

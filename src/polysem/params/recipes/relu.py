@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from polysem.params.recipes.base import Fraction, Recipe, Weight
+from polysem.params.recipes.base import Fraction, Recipe, StartNorm, Weight
 
 
 class ReluRecipe(Recipe):
@@ -13,6 +13,8 @@ class ReluRecipe(Recipe):
     saved_as: ClassVar[str] = "standard"
 
     architecture: Literal["relu"]
+    encoder_start: StartNorm = 0.1
+    """Norm of the first encoder rows, which point along the decoder's."""
     penalty: Literal["l1", "sqrt", "hoyer_l1", "hoyer_sqrt"] = "l1"
     """`l1`: the sum of the features; `sqrt`: their roots where they are below 1; `hoyer_…`: besides, the squared sum
     over the sum of squares (the TinyStories SAEs of S0)."""
