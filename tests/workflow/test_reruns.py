@@ -7,7 +7,7 @@ import pytest
 pytestmark = pytest.mark.workflow
 
 COLLECTING = ["collect_metrics", "collect_plots", "write_report"]
-TOPK = [*(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_*", "draw_figures")), "draw_site_figures/*/*"]
+TOPK = [*(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_*", "draw_figures")), "draw_site_figures/*"]
 L1 = [pattern.replace("topk", "l1") for pattern in TOPK]
 FIDELITY = ["measure_fidelity/*", "draw_site_figures/*"]
 TRAINER = "src/polysem/saes/trainer.py"
@@ -164,6 +164,6 @@ def test_removing_a_recipe_runs_only_what_shows_all_of_them(repository):
 
 def test_a_deleted_artifact_is_made_again_with_what_hangs_on_it(repository):
     (repository / "results/saes/digits/layers.0.hook_post/topk-x4/sae_weights.safetensors").unlink()
-    digits = [pattern.replace("/*/", "/digits/*/") for pattern in TOPK]
+    digits = [pattern.replace("/*", "/digits/*", 1) for pattern in TOPK]
     plan = repository.plan()
     assert plan.pending == plan.matching(*digits, *COLLECTING)

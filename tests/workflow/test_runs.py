@@ -60,7 +60,7 @@ ENGINE = """  stream:
     tokens: 2048
     batch_size: 64
     activations: streamed
-    buffer_gib: 0.00002
+    buffer_gib: 0.00005
     followed_features: [0, 9]
   away:
     architecture: gated

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from polysem.params.recipes.base import Fraction, Recipe, StartNorm, Weight
+from polysem.params.recipes.base import Fraction, Recipe, Weight
 
 
 class JumpReluRecipe(Recipe):
@@ -13,8 +13,6 @@ class JumpReluRecipe(Recipe):
     saved_as: ClassVar[str] = "jumprelu"
 
     architecture: Literal["jumprelu"]
-    encoder_start: StartNorm = 0.1
-    """Norm of the first encoder rows, which point along the decoder's."""
     l0: Weight
     """Weight of the per-token mean of the number of active features."""
     l0_warmup: Fraction = 0.1
