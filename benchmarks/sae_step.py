@@ -1,8 +1,8 @@
 """One SAE training step: ours against plain autograd and, where they are installed, against the peers' own steps.
 
 `python benchmarks/sae_step.py` prints how many times faster ours is, on the same activations, in one process,
-interleaved, medians. A step is gradients, the optimiser and the decoder's norm. Peers come with `pip install
-sae-lens==6.54.12 dictionary-learning==0.1.0 eai-sparsify==1.3.3`; one that is missing is named and left out.
+interleaved, medians. A step is gradients, the optimiser and the decoder's norm. Peers come with `benchmarks/peers.txt`;
+one that is missing is named and left out.
 """
 
 import argparse
