@@ -7,7 +7,7 @@
 named and left out. `judge` splices them into the model with the package's own code and prints the table of
 docs/performance.md, with each family's loss recovered and explained variance interpolated to equal L0. The two may
 run under two Pythons, since SAELens asks for another transformer_lens than this package does. Peers come with
-`pip install sae-lens==6.54.12 dictionary-learning==0.1.0`.
+`benchmarks/peers.txt`.
 
 What is equal: rows and their order, batch, steps, width, Adam with `beta1` 0.9 and `beta2` 0.999, a linear warm-up
 over 5 % and a linear decay over the last 20 % of the steps, for penalties a warm-up over 10 %, activations scaled to a
