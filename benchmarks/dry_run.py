@@ -22,6 +22,7 @@ def large_study(path):
     yaml = YAML()
     study = yaml.load(HERE / "params.yaml")
     study["saes"] = {"l1-x8": {**study["saes"]["l1-x8"], "seed": list(range(250))}}
+    del study["toys"]
     yaml.dump(study, path)
 
 
