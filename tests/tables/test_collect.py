@@ -17,6 +17,7 @@ from polysem.tables.rank_frequency import rank_frequency
 
 KEY = "m/blocks.0.mlp.hook_post/l1-x8_seed=0"
 TOKENS = 100_000
+TABLES = ["frequency", "rank_frequency", "alignment", "fidelity"]
 ACTIVE = [0, 5, 50, 200, 1000, 2000, 3000, 50_000]
 
 
@@ -47,7 +48,7 @@ def tables(tmp_path):
 
 
 def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
-    collect_metrics(tables, [KEY], ["m"], tmp_path / "metrics.json", Analysis())
+    collect_metrics(tables, [KEY], ["m"], tmp_path / "metrics.json", Analysis(), TABLES)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["m"]["model"] == {"accuracy": 0.5, "cross_entropy": 2.0}
     ours = metrics["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
@@ -78,14 +79,20 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
 
 def test_keys_are_sorted_and_the_same_tables_give_the_same_bytes(tables, tmp_path):
     for name in ("one.json", "two.json"):
-        collect_metrics(tables, [KEY], ["m"], tmp_path / name, Analysis())
+        collect_metrics(tables, [KEY], ["m"], tmp_path / name, Analysis(), TABLES)
     text = (tmp_path / "one.json").read_text()
     assert text == (tmp_path / "two.json").read_text()
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True) + "\n"
 
 
 def test_the_command_line_takes_dictionaries_and_params_as_json(tables, tmp_path):
-    options = {"tables": str(tables), "dictionaries": [KEY], "models": ["m"], "params": {"rare_frequency": 0.015}}
+    options = {
+        "tables": str(tables),
+        "dictionaries": [KEY],
+        "models": ["m"],
+        "names": TABLES,
+        "params": {"rare_frequency": 0.015},
+    }
     run(collect_metrics, ["--output", str(tmp_path / "metrics.json"), "--config", json.dumps(options)])
     ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
     assert ours["rare_share"] == 0.625
@@ -93,7 +100,7 @@ def test_the_command_line_takes_dictionaries_and_params_as_json(tables, tmp_path
 
 def test_thresholds_come_from_the_params(tables, tmp_path):
     params = Analysis(ultra_low_frequency=0.9, rare_frequency=0.015)
-    collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", params)
+    collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", params, TABLES)
     ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
     assert ours["ultra_low_share"] == 1
     assert ours["rare_share"] == 0.625
@@ -106,7 +113,7 @@ def test_of_equally_polysemantic_neurons_the_lowest_is_named(tables, tmp_path):
     decoder[7] = [0, 0, 1, 0, 0]
     decoder[2] = [0, 1, 0, 0, 0]
     write_table(tables / KEY / "alignment.nc", neuron_alignment(iter([decoder]), 5))
-    collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", Analysis())
+    collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", Analysis(), TABLES)
     ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
     assert (ours["most_polysemantic_neuron"], ours["most_polysemantic_neuron_features"]) == (1, 3)
 

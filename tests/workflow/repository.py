@@ -149,5 +149,7 @@ def job_of(rule: str, output: str) -> str:
     if rule in WITHOUT_WILDCARDS:
         return rule
     path = Path(*Path(output).parts[2:])
+    if Path(output).parts[1] == "figures":
+        return f"{rule}/{path.parent if rule == 'draw_site_figures' else str(path).removesuffix('.json')}"
     is_store = Path(output).parts[1] in ("tokens", "activations")
     return f"{rule}/{path.with_suffix('') if is_store else path.parent}"

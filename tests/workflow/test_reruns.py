@@ -7,7 +7,10 @@ import pytest
 pytestmark = pytest.mark.workflow
 
 COLLECTING = ["collect_metrics", "collect_plots", "write_report"]
-TOPK = [*(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_*", "draw_figures")), "draw_site_figures/*"]
+TOPK = [
+    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "measure_*", "draw_figures")),
+    "draw_site_figures/*",
+]
 L1 = [pattern.replace("topk", "l1") for pattern in TOPK]
 FIDELITY = ["measure_fidelity/*", "draw_site_figures/*"]
 TRAINER = "src/polysem/saes/trainer.py"
@@ -15,7 +18,7 @@ TRAINER = "src/polysem/saes/trainer.py"
 
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
-    return [f"{rule}/{model}*" for rule in ("extract_*", "train_sae", "measure_*", "draw_*")] + COLLECTING
+    return [f"{rule}/{model}*" for rule in ("extract_*", "train_sae", "survey_*", "measure_*", "draw_*")] + COLLECTING
 
 
 def test_a_second_run_does_nothing(repository):
@@ -104,13 +107,13 @@ def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
             "eval_tokens: 2048",
             [
                 "extract_activations/stories-1l/*/eval",
-                *(f"{rule}/stories-1l/*" for rule in ("measure_*", "draw_*")),
+                *(f"{rule}/stories-1l/*" for rule in ("survey_*", "measure_*", "draw_*")),
                 *COLLECTING,
             ],
         ),
         ("eval_documents: 300", "eval_documents: 299", ["*stories*", *COLLECTING]),
         ("fidelity_tokens: 2048", "fidelity_tokens: 1024", [*FIDELITY, "collect_metrics", "write_report"]),
-        ("analysis:", "analysis:\n  head_ranks: 900", ["measure_features/*", "draw_figures/*", *COLLECTING]),
+        ("analysis:", "analysis:\n  head_ranks: 900", ["survey_features/*", "draw_figures/*", *COLLECTING]),
         ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", "collect_metrics", "write_report"]),
     ],
     ids=lambda value: None if isinstance(value, list) else value.replace("\n", ""),

@@ -43,9 +43,7 @@ def test_adding_a_recipe_and_then_a_grid_value_runs_only_their_jobs(repository):
     assert ran == plan.matching("*/tiny_k=4", f"draw_site_figures/{SITE}", *COLLECTING)
     after = repository.digests()
     assert {path for path in before if before[path] != after[path]} <= {
-        path
-        for path in after
-        if path.startswith(("results/report/", "results/metrics.json")) or path.endswith("/loss_recovered.svg")
+        path for path in after if path.startswith(("results/report/", "results/metrics.json")) or "/together" in path
     }
     repository.edit("params.yaml", "k: [4]", "k: [4, 2]")
     plan = repository.plan()
@@ -80,7 +78,7 @@ def test_a_streamed_sae_and_one_kept_away_from_its_rare_features_come_out_of_the
     folder = f"results/saes/{SITE}/"
     with repository.executed() as ran:
         repository.snakemake(f"{folder}away/cfg.json")
-    assert ran == {f"train_sae/{SITE}/stream", f"measure_features/{SITE}/stream", f"train_sae/{SITE}/away"}
+    assert ran == {f"train_sae/{SITE}/stream", f"survey_features/{SITE}/stream", f"train_sae/{SITE}/away"}
     saes = {name: load_sae(repository / folder / name, 32) for name in ("stream", "away")}
     frequency = read_table(repository / f"results/tables/{SITE}/stream/frequency.nc")["frequency"].values
     rare = saes["stream"].W_enc[:, torch.from_numpy(frequency < 0.2)].mean(1)

@@ -2,20 +2,20 @@
 
 
 rule draw_figures:
-    """S0.F1-F3, S2.F1-F3 for one dictionary."""
+    """All figures of one dictionary; those that hold features against neurons read the neurons' tables, too."""
     input:
         [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FEATURE_TABLES],
+        [f"{artifacts.TABLE.replace('{dictionary}', NEURONS)}/{table}.nc" for table in artifacts.NEURON_TABLES],
     output:
-        **{
-            figure: report(
-                f"{artifacts.FIGURE}/{figure}.svg",
-                caption=f"../report/{figure}.rst",
-                category="{model}",
-                subcategory="{site}",
-                labels={"dictionary": "{dictionary}", "figure": figure.replace("_", " ")},
-            )
-            for figure in artifacts.FIGURES
-        },
+        folder=report(
+            directory(artifacts.FIGURE),
+            patterns=["{figure}.svg"],
+            caption="../report/figures.rst",
+            category="{model}",
+            subcategory="{site}",
+            labels={"dictionary": "{dictionary}", "figure": "{figure}"},
+        ),
+        receipt=f"{artifacts.FIGURE}.json",
     log:
         "logs/draw_figures/{model}/{site}/{dictionary}.log",
     benchmark:
@@ -24,11 +24,10 @@ rule draw_figures:
         code=code_digest("polysem.figures.draw_figures", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
         spec=spec(figures=artifacts.FIGURES, params=analysis(*THRESHOLDS)),
         tables=artifacts.TABLE,
-        folder=artifacts.FIGURE,
     message:
         "Drawing the figures of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
     shell:
-        "python -m polysem.figures.draw_figures --tables {params.tables} --output {params.folder} "
+        "python -m polysem.figures.draw_figures --tables {params.tables} --output {output.folder} "
         "--config {params.spec:q} > {log} 2>&1"
 
 
@@ -41,16 +40,15 @@ rule draw_site_figures:
             for table in artifacts.SITE_TABLES
         ],
     output:
-        **{
-            figure: report(
-                f"{artifacts.SITE_FIGURE}/{figure}.svg",
-                caption=f"../report/{figure}.rst",
-                category="{model}",
-                subcategory="{site}",
-                labels={"dictionary": ALL_DICTIONARIES, "figure": figure.replace("_", " ")},
-            )
-            for figure in artifacts.SITE_FIGURES
-        },
+        folder=report(
+            directory(artifacts.SITE_FIGURE),
+            patterns=["{figure}.svg"],
+            caption="../report/figures.rst",
+            category="{model}",
+            subcategory="{site}",
+            labels={"dictionary": ALL_DICTIONARIES, "figure": "{figure}"},
+        ),
+        receipt=f"{artifacts.SITE_FIGURE}.json",
     log:
         "logs/draw_site_figures/{model}/{site}.log",
     benchmark:
@@ -65,9 +63,8 @@ rule draw_site_figures:
             params=analysis(),
         ),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),
-        folder=artifacts.SITE_FIGURE,
     message:
         "Drawing the figures of all dictionaries at {wildcards.site} of {wildcards.model}"
     shell:
-        "python -m polysem.figures.draw_site_figures --tables {params.tables} --output {params.folder} "
+        "python -m polysem.figures.draw_site_figures --tables {params.tables} --output {output.folder} "
         "--config {params.spec} > {log} 2>&1"

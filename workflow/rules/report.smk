@@ -4,7 +4,8 @@
 rule write_report:
     """Figures by document, metrics, provenance."""
     input:
-        figures=artifacts.figures(study),
+        figures=ancient(artifacts.figures(study)),
+        figure_receipts=[f"{folder}.json" for folder in artifacts.figures(study)],
         metrics=artifacts.METRICS,
         receipts=artifacts.receipts(study),
         captions=[f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES, *artifacts.SITE_FIGURES)],
@@ -24,7 +25,7 @@ rule write_report:
         ),
         spec=spec_file(
             params=study.values(),
-            expected=[figure.removeprefix("results/figures/") for figure in artifacts.figures(study)],
+            folders=[folder.removeprefix("results/figures/") for folder in artifacts.figures(study)],
             receipts=artifacts.receipts(study),
         ),
     message:

@@ -5,7 +5,7 @@ EVAL_TOKENS = artifacts.TOKENS.replace("{split}", "eval")
 TRAIN_TOKENS = artifacts.TOKENS.replace("{split}", "train")
 
 
-rule measure_features:
+rule survey_features:
     """S0.F1-F3, S1.F1, S2.F1-F3: how often each feature is active, by which law, and where it points."""
     input:
         dictionary_files,
@@ -14,20 +14,20 @@ rule measure_features:
     output:
         [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FEATURE_TABLES],
     log:
-        "logs/measure_features/{model}/{site}/{dictionary}.log",
+        "logs/survey_features/{model}/{site}/{dictionary}.log",
     benchmark:
-        "logs/measure_features/{model}/{site}/{dictionary}.tsv"
+        "logs/survey_features/{model}/{site}/{dictionary}.tsv"
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: code_digest("polysem.tables.measure_features", *dictionary_modules(wildcards)),
+        code=lambda wildcards: code_digest("polysem.tables.survey_features", *dictionary_modules(wildcards)),
         spec=spec(params=analysis("baseline_seed", "head_ranks")),
         dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
         folder=artifacts.TABLE,
     message:
         "Measuring the features of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
     shell:
-        "python -m polysem.tables.measure_features --activations {input.store} --dictionary {params.dictionary} "
+        "python -m polysem.tables.survey_features --activations {input.store} --dictionary {params.dictionary} "
         "--output {params.folder} --config {params.spec:q} {DEVICE} > {log} 2>&1"
 
 
@@ -106,6 +106,7 @@ rule collect_metrics:
         spec=spec_file(
             dictionaries=["/".join(key) for key in study.dictionaries()],
             models=list(study.models),
+            names=artifacts.TABLES,
             toys=["/".join(key) for key in study.known()],
             params=analysis(*THRESHOLDS),
         ),

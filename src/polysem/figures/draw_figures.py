@@ -1,10 +1,14 @@
 """The step that draws the figures of one dictionary."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import xarray as xr
+
 from polysem.figures import theme
-from polysem.figures.registry import find_figure
+from polysem.figures.registry import NotApplicable, find_figure
 from polysem.io.command import run
+from polysem.io.folders import file_digest, written_folder
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
 
@@ -13,19 +17,45 @@ def draw_figures(tables: Path, output: Path, figures: list[str], params: Analysi
     """Draw figures of one dictionary from its tables.
 
     Args:
-        tables: Folder with the tables of the dictionary, `{table}.nc`; each is read once.
-        output: Folder for `{figure}.svg`; each file is written whole or not at all.
+        tables: Folder with the tables of the dictionary, `{table}.nc`; each is read once. A figure may ask for a table
+            of the neurons of the same site, as `neurons/{table}`.
+        output: Folder for `{figure}.svg`, written whole or not at all; its receipt comes to lie beside it.
         figures: Names of figure modules, for example `frequency_histogram`.
         params: Thresholds.
 
     Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
     """
+
+    def read(table: str) -> xr.Dataset:
+        folder = tables.parent if "/" in table else tables
+        return read_table(folder / f"{table}.nc")
+
+    write_figures(output, figures, read, params)
+
+
+def write_figures(output: Path, figures: Sequence[str], read: Callable[[str], xr.Dataset], params: Analysis) -> None:
+    """Draw figures into a folder. The receipt says of each its catalogue ids, its title and the digest of its file, or
+    why there is none."""
     modules = {name: find_figure(name) for name in figures}
     needed = sorted({table for module in modules.values() for table in module.TABLES})
-    read = {table: read_table(tables / f"{table}.nc") for table in needed}
-    for name, module in modules.items():
-        figure = module.draw(**{table: read[table] for table in module.TABLES}, analysis=params)
-        theme.save(figure, output / f"{name}.svg")
+    found: Mapping[str, xr.Dataset] = {table: read(table) for table in needed}
+    with written_folder(output) as (folder, receipt):
+        receipt["figures"] = drawn = {}
+        for name, module in modules.items():
+            said = {"catalogue": module.CATALOGUE, "title": module.TITLE}
+            given = {argument(table): found[table] for table in module.TABLES}
+            try:
+                figure = module.draw(**given, analysis=params)
+            except NotApplicable as reason:
+                drawn[name] = said | {"not_applicable": str(reason)}
+                continue
+            theme.save(figure, folder / f"{name}.svg")
+            drawn[name] = said | {"sha256": file_digest(folder / f"{name}.svg")}
+
+
+def argument(table: str) -> str:
+    """The name under which `draw` takes a table: `frequency`, `neurons_frequency`."""
+    return table.replace("/", "_")
 
 
 if __name__ == "__main__":

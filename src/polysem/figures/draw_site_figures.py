@@ -4,8 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from polysem.figures import theme
-from polysem.figures.registry import find_figure
+from polysem.figures.draw_figures import write_figures
 from polysem.io.command import run
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
@@ -19,19 +18,24 @@ def draw_site_figures(
 
     Args:
         tables: Folder of the site, with `{dictionary}/{table}.nc`.
-        output: Folder for `{figure}.svg`; each file is written whole or not at all.
+        output: Folder for `{figure}.svg`, written whole or not at all; its receipt comes to lie beside it.
         dictionaries: All dictionaries of the site, in the order in which they are drawn.
-        figures: Names of figure modules, for example `loss_recovered`.
+        figures: Names of figure modules, for example `loss_recovered`. A table that they ask for as `site/{table}` is
+            one of the site itself, `{table}.nc` in its folder; any other holds all dictionaries, along `dictionary`.
         params: Thresholds.
 
     Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
     """
-    modules = {name: find_figure(name) for name in figures}
-    needed = sorted({table for module in modules.values() for table in module.TABLES})
-    together = {table: _together(tables, table, dictionaries) for table in needed}
-    for name, module in modules.items():
-        figure = module.draw(**{table: together[table] for table in module.TABLES}, analysis=params)
-        theme.save(figure, output / f"{name}.svg")
+
+    def read(table: str) -> xr.Dataset:
+        if table.startswith(SITE):
+            return read_table(tables / f"{table.removeprefix(SITE)}.nc")
+        return _together(tables, table, dictionaries)
+
+    write_figures(output, figures, read, params)
+
+
+SITE = "site/"
 
 
 def _together(tables: Path, table: str, dictionaries: list[str]) -> xr.Dataset:

@@ -11,15 +11,22 @@ from matplotlib.figure import Figure
 from polysem.io.errors import InputError
 
 
+class NotApplicable(Exception):  # noqa: N818 - it says why there is no figure, it reports no error
+    """A figure that cannot be made of these tables; the message says why, and what would change it."""
+
+
 class FigureModule(Protocol):
-    """What a figure module holds: its catalogue id, the tables `draw` takes by name, its title."""
+    """What a figure module holds: its catalogue ids, the tables `draw` takes by name, its title."""
 
     CATALOGUE: str
     TABLES: tuple[str, ...]
     TITLE: str
 
     def draw(self, **tables_and_analysis: object) -> Figure:
-        """The figure of the tables named in `TABLES` (Datasets) and `analysis` (Analysis)."""
+        """The figure of the tables named in `TABLES` (Datasets) and `analysis` (Analysis).
+
+        NotApplicable, with the reason, if the notion makes no sense for this dictionary.
+        """
 
 
 def find_figure(name: str) -> FigureModule:

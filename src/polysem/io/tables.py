@@ -20,10 +20,12 @@ def write_table(path: Path, table: xr.Dataset) -> None:
         table.to_netcdf(partial, engine="h5netcdf")
 
 
-def read_table(path: Path) -> xr.Dataset:
-    """Read a Dataset into memory; InputError if the file is no table."""
+def read_table(path: Path, *, scalars: bool = False) -> xr.Dataset:
+    """Read a Dataset into memory, or only its numbers without dimensions; InputError if the file is no table."""
     try:
         with xr.open_dataset(path, engine="h5netcdf") as table:
+            if scalars:
+                table = table[[name for name, value in table.data_vars.items() if not value.ndim]]
             return table.load()
     except OSError as error:
         raise InputError(f"{path} cannot be read as a table ({error}); delete it and run again") from error

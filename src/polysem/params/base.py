@@ -12,8 +12,11 @@ underscore."""
 NEURONS = "neurons"
 """Id of the identity dictionary, in which every neuron is one feature; no recipe may be called so."""
 
+TOGETHER = "together"
+"""What stands in place of a dictionary's id in paths where all of a site are meant; no recipe may be called so."""
+
 ALL_DICTIONARIES = "all dictionaries"
-"""What stands in place of a dictionary's id where all of a site are meant; ids have no spaces."""
+"""The same in words."""
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 """The name of another entry of `params.yaml`."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from polysem.io.errors import InputError
 from polysem.params.analysis import Analysis
-from polysem.params.base import NAME, NEURONS, CorpusSection, ModelSection, Section
+from polysem.params.base import NAME, NEURONS, TOGETHER, CorpusSection, ModelSection, Section
 from polysem.params.explain import explain, nearest
 from polysem.params.recipes.base import Recipe
 from polysem.params.recipes.pretrained import PretrainedSae
@@ -166,10 +166,10 @@ def _entries(raw: Spelled, key: str, path: Path) -> Iterator[tuple[str, Spelled]
     if not isinstance(section.value, dict):
         raise InputError(f"{key}: expected entries by name, found {section.plain()!r}")
     for name, entry in section.value.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name) or name == NEURONS:
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name in (NEURONS, TOGETHER):
             raise InputError(
                 f"{key}: the name {name!r} is not allowed; names consist of letters, digits, '-', '+' and inner dots "
-                f"(they become folders), and {NEURONS!r} is taken"
+                f"(they become folders), and {NEURONS!r} and {TOGETHER!r} are taken"
             )
         if not isinstance(entry.value, dict):
             raise InputError(f"{key}.{name}: expected keys and values, found {entry.plain()!r}")

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from polysem.figures.registry import find_figure
 from polysem.io.errors import InputError
-from polysem.params.base import ALL_DICTIONARIES
+from polysem.io.folders import damage, read_folder_receipt
+from polysem.params.base import ALL_DICTIONARIES, TOGETHER
 from polysem.report.captions import caption_html
 
 DOCUMENTS = {
@@ -47,8 +48,8 @@ class Shown:
 
     @property
     def command(self) -> str:
-        """What to type to make this figure again, and nothing else."""
-        return f"snakemake --cores all --force {shlex.quote(self.source.as_posix())}"
+        """What to type to draw this figure and those beside it again, and nothing else."""
+        return f"snakemake --cores all --force {shlex.quote(self.source.parent.as_posix())}"
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,15 @@ class Chapter:
     entries: list[Entry]
 
 
-def read_gallery(figures: Path, captions: Path, expected: list[str]) -> list[Chapter]:
-    """Chapters in the order of the documents, entries in that of the catalogue, figures in that of `expected`.
+def read_gallery(figures: Path, captions: Path, folders: list[str]) -> list[Chapter]:
+    """Chapters in the order of the documents, entries in that of the catalogue, figures in that of `folders`.
 
-    `expected` are paths `{model}/{site}/{dictionary}/{figure}.svg` below `figures`, without the dictionary where a
-    figure shows all of a site; files not among them are ignored.
-    Raises InputError, naming them, for figures that are missing or are no such path.
+    `folders` are paths `{model}/{site}/{dictionary}` below `figures`, `together` in place of the dictionary where
+    figures show all of a site; others are ignored.
+    Raises InputError, naming them, for figures that are missing or not what was drawn.
     """
     entries: dict[str, Entry] = {}
-    if missing := [relative for relative in expected if not (figures / relative).is_file()]:
-        some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise InputError(f"{figures} lacks {some}; draw them first: snakemake --cores all")
-    for relative in expected:
+    for relative in (f"{folder}/{name}.svg" for folder in folders for name in _drawn(figures / folder)):
         origin, name = _parsed(relative)
         if name not in entries:
             module = find_figure(name)
@@ -106,14 +104,24 @@ def dictionaries_by_site(chapters: list[Chapter]) -> dict[str, list[Origin]]:
     return sites
 
 
+def _drawn(folder: Path) -> list[str]:
+    """Names of the figures in a folder, by its receipt; InputError if they are not all there as they were drawn."""
+    receipt = read_folder_receipt(folder)
+    digests = {f"{name}.svg": said["sha256"] for name, said in receipt["figures"].items() if "sha256" in said}
+    if problem := damage(folder, digests):
+        raise InputError(
+            f"{folder}: {problem}; draw it again: snakemake --cores all --force {shlex.quote(str(folder))}"
+        )
+    return [name.removesuffix(".svg") for name in digests]
+
+
 def _parsed(relative: str) -> tuple[Origin, str]:
     parts = relative.split("/")
-    if len(parts) not in (3, 4) or not relative.endswith(".svg") or {"", ".", ".."} & set(parts):
-        raise InputError(
-            f"{relative!r} is no figure; expected model/site/dictionary/figure.svg or model/site/figure.svg"
-        )
-    model, site = parts[:2]
-    return Origin(model, site, parts[2] if len(parts) == 4 else ALL_DICTIONARIES), parts[-1].removesuffix(".svg")
+    if len(parts) != 4 or not relative.endswith(".svg") or {"", ".", ".."} & set(parts):
+        raise InputError(f"{relative!r} is no figure; expected model/site/dictionary/figure.svg")
+    model, site, dictionary = parts[:3]
+    shown = ALL_DICTIONARIES if dictionary == TOGETHER else dictionary
+    return Origin(model, site, shown), parts[-1].removesuffix(".svg")
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -25,24 +25,24 @@ def write_report(
     captions: Path,
     output: Path,
     params: dict[str, Any],
-    expected: list[str],
+    folders: list[str],
 ) -> None:
     """Write a static site that opens from disk: `index.html` and, beside it, a copy of the figures it shows.
 
     Args:
-        figures: Folder with `{model}/{site}/{dictionary}/{figure}.svg` and, for all dictionaries of a site together,
-            `{model}/{site}/{figure}.svg`.
+        figures: Folder with `{model}/{site}/{dictionary}/{figure}.svg`, `together` in place of the dictionary for
+            all of a site, and the receipt of each such folder beside it.
         metrics: JSON, `{model: {site: {dictionary: {metric: value}}}}` and, for a model's own numbers,
             `{model: {"model": {metric: value}}}`.
         receipts: JSON files.
         captions: Folder with `{figure}.rst` and `workflow.rst`, the description of the whole.
         output: Folder to write; figures of an earlier report in it are removed, `index.html` is written last.
         params: The study as it was run, plain JSON types.
-        expected: Paths below `figures` of all figures of the run; other files there are none of its business.
+        folders: Paths below `figures` of all folders of the run; other files there are none of its business.
 
     Raises InputError, before anything is written, for a missing figure or caption, or for unreadable JSON.
     """
-    chapters = read_gallery(figures, captions, expected)
+    chapters = read_gallery(figures, captions, folders)
     numbers = _read_metrics(metrics)
     page = (
         _environment()

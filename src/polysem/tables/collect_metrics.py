@@ -26,10 +26,13 @@ def collect_metrics(
     models: list[str],
     output: Path,
     params: Analysis,
+    names: list[str],
     toys: tuple[str, ...] = (),
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
 
+    The metrics of a dictionary are all variables without dimensions of its tables, which `names` lists, and some
+    numbers that depend on thresholds.
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
     whose numbers stand at {toy: {"known": {sae: {metric: value}}}}.
     """
@@ -38,7 +41,7 @@ def collect_metrics(
     }
     for key in dictionaries:
         model, site, dictionary = key.split("/")
-        metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = _of_dictionary(tables / key, params)
+        metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = _of_dictionary(tables / key, names, params)
     for key in toys:
         toy, sae = key.split("/")
         table = read_table(tables / toy / "known" / f"{sae}.nc")
@@ -46,12 +49,15 @@ def collect_metrics(
     write_json(output, plain(metrics))
 
 
-def _of_dictionary(folder: Path, params: Analysis) -> Metrics:
-    frequency, alignment, fits, fidelity = (
-        read_table(folder / f"{name}.nc") for name in ("frequency", "alignment", "rank_frequency", "fidelity")
+def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
+    metrics: Metrics = {}
+    for name in names:
+        metrics |= scalars(read_table(folder / f"{name}.nc", scalars=True))
+    frequency, alignment, fits = (
+        read_table(folder / f"{name}.nc") for name in ("frequency", "alignment", "rank_frequency")
     )
     return (
-        scalars(fidelity)
+        metrics
         | frequency_metrics(frequency, params)
         | alignment_metrics(alignment, frequency, params)
         | law_metrics(fits)
@@ -59,8 +65,12 @@ def _of_dictionary(folder: Path, params: Analysis) -> Metrics:
 
 
 def scalars(table: xr.Dataset) -> Metrics:
-    """All variables of a table without dimensions."""
-    return {str(name): float(value) for name, value in table.data_vars.items() if not value.ndim}
+    """All numbers of a table without dimensions."""
+    return {
+        str(name): float(value)
+        for name, value in table.data_vars.items()
+        if not value.ndim and value.dtype.kind in "biuf"
+    }
 
 
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:

@@ -1,6 +1,6 @@
 """All paths under `results/` (DESIGN §4), in one place."""
 
-from polysem.params.base import NEURONS, ModelSection
+from polysem.params.base import NEURONS, TOGETHER, ModelSection
 from polysem.params.study import Study
 
 FIGURES = (
@@ -20,6 +20,8 @@ SITE_TABLES = ("fidelity",)
 """Tables of every dictionary that these figures show."""
 FEATURE_TABLES = ("frequency", "rank_frequency", "alignment")
 """Tables of the features of every dictionary, which one job measures and the figures show."""
+NEURON_TABLES: tuple[str, ...] = ()
+"""Those of the neurons that figures of any dictionary show beside its own, as `neurons/{table}`."""
 TABLES = (*FEATURE_TABLES, "fidelity")
 """Tables of every dictionary."""
 SPLITS = ("train", "eval")
@@ -41,7 +43,7 @@ TABLE = "results/tables/{model}/{site}/{dictionary}"
 KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
 MODEL_TABLE = "results/tables/{model}/model.nc"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
-SITE_FIGURE = "results/figures/{model}/{site}"
+SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
 PLOT = "results/plots/{model}/{site}/{dictionary}"
 
 
@@ -56,16 +58,10 @@ def model_files(model: ModelSection) -> list[str]:
 
 
 def figures(study: Study) -> list[str]:
-    """All figures."""
-    of_sites = [
-        f"{SITE_FIGURE.format(model=model, site=site)}/{figure}.svg"
-        for model, site in study.sites()
-        for figure in SITE_FIGURES
-    ]
+    """All folders of figures, each with a receipt `….json` beside it."""
+    of_sites = [SITE_FIGURE.format(model=model, site=site) for model, site in study.sites()]
     return of_sites + [
-        f"{FIGURE.format(model=model, site=site, dictionary=dictionary)}/{figure}.svg"
-        for model, site, dictionary in study.dictionaries()
-        for figure in FIGURES
+        FIGURE.format(model=model, site=site, dictionary=dictionary) for model, site, dictionary in study.dictionaries()
     ]
 
 
@@ -124,7 +120,8 @@ def recorded(study: Study) -> list[str]:
             names = TRAINED_SAE_FILES if study.saes[dictionary].trained else SAE_FILES
             files += [f"{folder}/{file}" for file in names]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
-    return list(dict.fromkeys([*files, *stored, *tables(study), *figures(study), REPORT]))
+    drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
+    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, REPORT]))
 
 
 def ends(study: Study) -> list[str]:

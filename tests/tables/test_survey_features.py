@@ -13,8 +13,8 @@ from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.alignment import neuron_alignment
 from polysem.tables.frequency import feature_frequency
-from polysem.tables.measure_features import measure_features
 from polysem.tables.rank_frequency import rank_frequency
+from polysem.tables.survey_features import survey_features
 
 
 def read_tables(folder):
@@ -26,7 +26,7 @@ def test_all_tables_are_of_the_tokens_of_the_eval_store_and_no_others(activation
     x = generator.standard_normal((2500, 4)).astype(np.float16)
     activation_store(generator.standard_normal((50, 4)).astype(np.float16) + 10, "train")
     output = tmp_path / "tables/m/s/neurons"
-    measure_features(activation_store(x, "eval"), tmp_path / "saes/m/s/neurons", output, Analysis())
+    survey_features(activation_store(x, "eval"), tmp_path / "saes/m/s/neurons", output, Analysis())
     tables = read_tables(output)
     assert set(tables) == {"frequency", "rank_frequency", "alignment"}
     active = (x > 0).sum(axis=0)
@@ -41,7 +41,7 @@ def test_all_tables_are_of_the_tokens_of_the_eval_store_and_no_others(activation
 )
 def test_each_table_says_whose_it_is(activation_store, tmp_path, table, catalogue):
     output = tmp_path / "tables/m/s/neurons"
-    measure_features(activation_store(np.eye(4, dtype=np.float32)), tmp_path / "saes/m/s/neurons", output, Analysis())
+    survey_features(activation_store(np.eye(4, dtype=np.float32)), tmp_path / "saes/m/s/neurons", output, Analysis())
     attributes = read_tables(output)[table].attrs
     assert [attributes[key] for key in ("model", "site", "dictionary")] == ["m", "s", "neurons"]
     assert catalogue in attributes["catalogue"]
@@ -58,7 +58,7 @@ def test_an_sae_folder_is_measured_by_the_command_line_with_the_params_of_each_t
     save_sae(sae, folder, {}, torch.zeros(16))
     files = ["--activations", activation_store(x), "--dictionary", folder, "--output", output]
     config = json.dumps({"params": {"baseline_seed": 1, "head_ranks": 10}})
-    command = [sys.executable, "-m", "polysem.tables.measure_features", *map(str, files), "--config", config]
+    command = [sys.executable, "-m", "polysem.tables.survey_features", *map(str, files), "--config", config]
     subprocess.run(command, check=True)
     frequency = feature_frequency([x], ours)
     expected = {

@@ -25,7 +25,7 @@ CATALOGUE = {
 }
 
 
-def measure_features(
+def survey_features(
     activations: Path, dictionary: Path, output: Path, params: Analysis, device: str = "cpu", threads: int = 1
 ) -> None:
     """Write `frequency.nc`, `rank_frequency.nc` and `alignment.nc` of a dictionary into a folder.
@@ -56,4 +56,4 @@ def measure_features(
 
 
 if __name__ == "__main__":
-    run(measure_features)
+    run(survey_features)

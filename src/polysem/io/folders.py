@@ -1,0 +1,70 @@
+"""Folders that are whole or absent, with a receipt beside them by whose content Snakemake knows them.
+
+Snakemake checksums plain files, never folders: what follows from a folder takes its receipt as input.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from polysem.io.atomic import write_json
+from polysem.io.errors import InputError
+
+
+@contextmanager
+def written_folder(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A folder to fill, and what its receipt shall hold; both are in place when the block ends without an error.
+
+    The order is: remove the receipt and what is there, write to `….partial`, rename, write the receipt. Whoever finds
+    a receipt finds the whole folder.
+    """
+    partial, receipt = path.with_name(f"{path.name}.partial"), receipt_of(path)
+    receipt.unlink(missing_ok=True)
+    for stale in (partial, path):
+        if stale.exists():
+            shutil.rmtree(stale)
+    partial.mkdir(parents=True)
+    content: dict[str, Any] = {}
+    try:
+        yield partial, content
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    partial.rename(path)
+    write_json(receipt, content)
+
+
+def receipt_of(folder: Path) -> Path:
+    """`…/topk-x8` → `…/topk-x8.json`; names may have dots in them."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+def read_folder_receipt(folder: Path) -> dict[str, Any]:
+    """The receipt of a folder; InputError if there is none."""
+    path = receipt_of(folder)
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"the receipt {path} cannot be read ({error}); delete {folder} and run again") from error
+    return content
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def damage(folder: Path, digests: Mapping[str, str]) -> str:
+    """What is wrong with the files of a folder, by their digests, or ''."""
+    for name, digest in digests.items():
+        file = folder / name
+        if not file.is_file():
+            return f"{name} is missing"
+        if file_digest(file) != digest:
+            return f"{name} is not what was written"
+    return ""
