@@ -117,22 +117,25 @@ def test_the_ultra_low_figure_says_that_there_is_no_cluster(analysis):
     assert "No ultra-low cluster: all 2 features reach 10⁻⁴." in text
 
 
-def test_the_rank_figure_gives_parameters_and_the_better_law_of_each_range(analysis):
+def test_the_rank_figure_gives_parameters_and_the_best_law_of_each_range(analysis):
     table = rank_frequency_table(frequency_table(1 / np.arange(2.0, 3002.0)))
-    table["parameter"].loc["head"] = [0.75, 400.0]
-    table["parameter"].loc["tail"] = [2.0, 1234.0]
-    table["aic"].loc["head"] = [100.0, 90.0]
-    table["aic"].loc["tail"] = [2000.0, 3500.0]
+    table["exponent"].loc["head"] = [0.75, 0.0, 0.5]
+    table["exponent"].loc["tail"] = [2.0, 0.0, 1.5]
+    table["decay_length"].loc["head"] = [np.inf, 400.0, 900.0]
+    table["decay_length"].loc["tail"] = [np.inf, 1234.0, 5000.0]
+    table["aic"].loc["head"] = [100.0, 90.0, 92.0]
+    table["aic"].loc["tail"] = [2000.0, 3500.0, 2001.5]
     table["winner"] = ("range", ["exponential", "power_law"])
     text = words(find_figure("rank_frequency").draw(rank_frequency=table, analysis=analysis))
-    assert "head, ranks 1 to 999\npower law, α = 0.75\nexponential, L = 400; better, ΔAIC = 10\n" in text
-    assert "tail, ranks 1,000 to 3,000\npower law, α = 2.00; better, ΔAIC = 1,500\nexponential, L = 1,234" in text
+    assert "head, ranks 1 to 999\npower law, α = 0.75\nexponential, L = 400; best, ΔAIC = 2\n" in text
+    assert "truncated, α = 0.50, L = 900\n" in text
+    assert "tail, ranks 1,000 to 3,000\npower law, α = 2.00; best, ΔAIC = 1.5\nexponential, L = 1,234" in text
 
 
 def test_the_rank_figure_draws_the_fitted_curves_where_they_were_fitted(analysis):
     frequency = frequency_table(0.3 * np.arange(1, 201.0) ** -0.9, tokens=10**9)
     figure = find_figure("rank_frequency").draw(rank_frequency=rank_frequency_table(frequency), analysis=analysis)
-    (measured, curve, _) = figure.axes[0].lines
+    (measured, curve, *_) = figure.axes[0].lines
     ranks, fitted = curve.get_data()
     assert (ranks[0], ranks[-1]) == pytest.approx((1, 200))
     np.testing.assert_allclose(fitted, 0.3 * ranks**-0.9, rtol=1e-4)
@@ -145,7 +148,7 @@ def test_the_rank_figure_says_what_was_not_fitted_and_what_fits_alike(analysis):
     assert "head and tail: too few ranks to fit" in text
     level = rank_frequency_table(frequency_table(np.full(50, 0.5)))
     text = words(find_figure("rank_frequency").draw(rank_frequency=level, analysis=analysis))
-    assert "head, ranks 1 to 50: both laws fit alike" in text
+    assert "head, ranks 1 to 50: all laws fit alike" in text
     assert "exponential, L = ∞" in text
     assert "tail: too few ranks to fit" in text
 

@@ -54,7 +54,9 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
     ours = metrics["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
     fits = rank_frequency(np.array(ACTIVE), TOKENS, 1000)
     law = str(fits["winner"].values[0])
-    assert ours.pop("head_parameter") == float(f"{float(fits['parameter'].sel(range='head', law=law)):.6g}")
+    for name in ("exponent", "decay_length"):
+        value = float(fits[name].sel(range="head", law=law))
+        assert ours.pop(f"head_{name}") == (float(f"{value:.6g}") if math.isfinite(value) else None)
     assert ours.pop("median_kurtosis_excess") == pytest.approx(36, abs=1.5)
     assert ours == {
         "L0": 0.56255,
@@ -70,7 +72,8 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "one_sparse_share": 0.666667,
         "rare_share": 0.375,
         "tail_law": None,
-        "tail_parameter": None,
+        "tail_decay_length": None,
+        "tail_exponent": None,
         "ten_sparse_share": 0.166667,
         "tokens": TOKENS,
         "ultra_low_share": 0.25,

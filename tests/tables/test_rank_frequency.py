@@ -27,7 +27,7 @@ def slow_log_likelihood(counts, first, statistic, rate):
 def test_the_exponent_of_sampled_power_laws_is_recovered_in_head_and_tail(alpha):
     table = rank_frequency(sampled(lambda r: r**-alpha, 300), TOKENS, head_ranks=101)
     assert table["winner"].values.tolist() == ["power_law", "power_law"]
-    fitted = table["parameter"].sel(law="power_law")
+    fitted = table["exponent"].sel(law="power_law")
     assert float(fitted.sel(range="head")) == pytest.approx(alpha, abs=0.01)
     assert float(fitted.sel(range="tail")) == pytest.approx(alpha, abs=0.05)
 
@@ -36,7 +36,7 @@ def test_the_exponent_of_sampled_power_laws_is_recovered_in_head_and_tail(alpha)
 def test_the_length_of_sampled_exponentials_is_recovered_in_head_and_tail(length):
     table = rank_frequency(sampled(lambda r: np.exp(-r / length), 200), TOKENS, head_ranks=61)
     assert table["winner"].values.tolist() == ["exponential", "exponential"]
-    fitted = table["parameter"].sel(law="exponential")
+    fitted = table["decay_length"].sel(law="exponential")
     assert float(fitted.sel(range="head")) == pytest.approx(length, rel=0.01)
     assert float(fitted.sel(range="tail")) == pytest.approx(length, rel=0.03)
 
@@ -53,12 +53,14 @@ def test_likelihoods_of_the_head_are_those_of_scipys_zipfian_and_boltzmann():
     counts = np.sort(sampled(lambda r: r**-1.2, 50, events=10_000))[::-1]
     head = rank_frequency(counts, TOKENS, head_ranks=1000).sel(range="head")
     ranks = np.arange(1, len(counts) + 1)
-    alpha, length = (float(head["parameter"].sel(law=law)) for law in ("power_law", "exponential"))
+    alpha = float(head["exponent"].sel(law="power_law"))
+    length = float(head["decay_length"].sel(law="exponential"))
     zipfian = counts @ scipy.stats.zipfian(alpha, len(counts)).logpmf(ranks)
     boltzmann = counts @ scipy.stats.boltzmann(1 / length, len(counts)).logpmf(ranks - 1)
     assert float(head["log_likelihood"].sel(law="power_law")) == pytest.approx(zipfian, rel=1e-9)
     assert float(head["log_likelihood"].sel(law="exponential")) == pytest.approx(boltzmann, rel=1e-9)
-    assert head["aic"].values.tolist() == [2 - 2 * value for value in head["log_likelihood"].values]
+    likelihoods = head["log_likelihood"].values.tolist()
+    assert head["aic"].values.tolist() == [2 * k - 2 * value for k, value in zip((1, 1, 2), likelihoods, strict=True)]
 
 
 @pytest.mark.parametrize("part", ["head", "tail"])
@@ -69,8 +71,7 @@ def test_no_other_parameter_is_likelier_by_a_slow_sum(part, law):
     first, last = int(fit["first_rank"]), int(fit["last_rank"])
     assert (first, last) == ((1, 24) if part == "head" else (25, 60))
     statistic = math.log if law == "power_law" else float
-    parameter = float(fit["parameter"])
-    rate = parameter if law == "power_law" else 1 / parameter
+    rate = float(fit["exponent"]) if law == "power_law" else 1 / float(fit["decay_length"])
     best = slow_log_likelihood(counts[first - 1 : last], first, statistic, rate)
     assert float(fit["log_likelihood"]) == pytest.approx(best, rel=1e-12)
     for factor in (0.5, 0.999, 1.001, 2):
@@ -83,11 +84,45 @@ def test_the_fitted_curve_has_as_many_activations_as_the_range():
         chosen = table.sel(range=part)
         ranks = np.arange(int(chosen["first_rank"]), int(chosen["last_rank"]) + 1)
         total = float(table["frequency_sorted"].sel(rank=ranks).sum())
-        power_law, exponential = (chosen.sel(law=law) for law in ("power_law", "exponential"))
-        curve = float(power_law["amplitude"]) * ranks ** -float(power_law["parameter"])
-        assert curve.sum() == pytest.approx(total)
-        curve = float(exponential["amplitude"]) * np.exp(-ranks / float(exponential["parameter"]))
-        assert curve.sum() == pytest.approx(total)
+        for law in table["law"].values:
+            fit = chosen.sel(law=law)
+            curve = (
+                float(fit["amplitude"]) * ranks ** -float(fit["exponent"]) * np.exp(-ranks / float(fit["decay_length"]))
+            )
+            assert curve.sum() == pytest.approx(total)
+
+
+def slow_truncated(counts, first, exponent, rate):
+    terms = [rank**-exponent * math.exp(-rate * rank) for rank in range(first, first + len(counts))]
+    total = math.fsum(terms)
+    return math.fsum(count * math.log(term / total) for count, term in zip(counts, terms, strict=True))
+
+
+@pytest.mark.parametrize(("alpha", "length"), [(0.5, 60.0), (1.1, 200.0)])
+def test_a_sampled_truncated_power_law_is_recovered_and_beats_both_pure_laws(alpha, length):
+    counts = sampled(lambda r: r**-alpha * np.exp(-r / length), 300)
+    head = rank_frequency(counts, TOKENS, head_ranks=1000).sel(range="head")
+    assert str(head["winner"].item()) == "truncated_power_law"
+    fit = head.sel(law="truncated_power_law")
+    assert float(fit["exponent"]) == pytest.approx(alpha, abs=0.01)
+    assert float(fit["decay_length"]) == pytest.approx(length, rel=0.03)
+    ordered = np.sort(counts)[::-1]
+    ordered = ordered[ordered > 0]
+    found = float(fit["exponent"]), 1 / float(fit["decay_length"])
+    best = slow_truncated(ordered, 1, *found)
+    assert float(fit["log_likelihood"]) == pytest.approx(best, rel=1e-12)
+    for step in ((0.001, 0), (-0.001, 0), (0, 1e-5), (0, -1e-5), (0.001, -1e-5), (-0.001, 1e-5)):
+        assert slow_truncated(ordered, 1, found[0] + step[0], found[1] + step[1]) < best
+
+
+def test_a_truncated_power_law_never_grows_with_rank():
+    """Counts that fall faster than exponentially want a negative exponent: the best law on the border is taken."""
+    ranks = np.arange(1, 101)
+    head = rank_frequency((1e6 * np.exp(-((ranks / 40) ** 2))).astype(int), TOKENS, head_ranks=1000).sel(range="head")
+    fit, exponential = (head.sel(law=law) for law in ("truncated_power_law", "exponential"))
+    assert float(fit["exponent"]) == 0
+    assert float(fit["decay_length"]) == float(exponential["decay_length"])
+    assert str(head["winner"].item()) == "exponential"
 
 
 def test_ranks_are_those_of_the_features_ever_active_by_descending_frequency():
@@ -102,14 +137,15 @@ def test_ranks_are_those_of_the_features_ever_active_by_descending_frequency():
 def test_a_range_of_fewer_than_5_ranks_is_not_fitted(features, fitted):
     head = rank_frequency(np.arange(1, features + 1), 100, head_ranks=10).sel(range="head")
     assert bool(str(head["winner"].item())) == fitted
-    for name in ("parameter", "log_likelihood", "aic", "amplitude"):
+    for name in ("exponent", "log_likelihood", "aic", "amplitude"):
         assert np.isfinite(head[name].values).all() == fitted
 
 
-def test_equal_counts_are_a_constant_that_neither_law_wins():
+def test_equal_counts_are_a_constant_that_no_law_wins():
     head = rank_frequency(np.full(20, 7), 100, head_ranks=1000).sel(range="head")
     assert str(head["winner"].item()) == ""
-    assert head["parameter"].values.tolist() == [0.0, math.inf]
+    assert head["exponent"].values.tolist() == [0, 0, 0]
+    assert head["decay_length"].values.tolist() == [math.inf] * 3
     np.testing.assert_allclose(head["amplitude"], 0.07)
     np.testing.assert_allclose(head["log_likelihood"], -140 * math.log(20))
 
@@ -118,14 +154,14 @@ def test_counts_that_differ_by_one_activation_are_fitted():
     counts = np.full(100_000, 1_000_000)
     counts[:3] += 1
     head = rank_frequency(counts, TOKENS, head_ranks=1_000_000).sel(range="head")
-    assert 0 <= float(head["parameter"].sel(law="power_law")) < 1e-6
+    assert 0 <= float(head["exponent"].sel(law="power_law")) < 1e-6
     assert np.isfinite(head["log_likelihood"].values).all()
 
 
 def test_one_overwhelming_feature_is_fitted():
     head = rank_frequency(np.array([10**12, 1, 1, 1, 1, 1]), 10**12, head_ranks=1000).sel(range="head")
-    assert np.isfinite(head["parameter"].values).all()
-    assert float(head["parameter"].sel(law="exponential")) < 0.05
+    assert np.isfinite(head["log_likelihood"].values).all()
+    assert float(head["decay_length"].sel(law="exponential")) < 0.05
 
 
 @pytest.mark.parametrize("active", [1, 0])

@@ -1,6 +1,6 @@
 """S0.F2: frequency by rank, and which law it follows."""
 
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,7 +16,8 @@ from polysem.params.analysis import Analysis
 CATALOGUE = "S0.F2"
 TABLES = ("rank_frequency",)
 TITLE = "Frequency by rank"
-LAWS = ("power_law", "exponential")
+LAWS: dict[str, Any] = {"power_law": "--", "exponential": "-", "truncated_power_law": ":"}
+"""Each with its dashes."""
 CURVE_POINTS = 200
 LEAST_SPAN = 30.0
 """The frequency axis spans at least this factor, so that it holds a power of ten to be labelled."""
@@ -24,12 +25,12 @@ LEAST_SPAN = 30.0
 
 @theme.styled
 def draw(rank_frequency: xr.Dataset, analysis: Analysis) -> Figure:
-    """Frequency over rank, log-log and log-linear, with the two laws fitted to head and tail.
+    """Frequency over rank, log-log and log-linear, with the laws fitted to head and tail.
 
-    The legend gives the parameters and, by AIC, which law fits better and by how much; nothing is judged by eye.
+    The legend gives the parameters and, by AIC, which law fits best and by how much; nothing is judged by eye.
     Source: document S0, section "Feature frequency".
     """
-    figure = theme.sheet(4.7)
+    figure = theme.sheet(4.9)
     both = figure.subplots(1, 2, sharey=True)
     frequencies = rank_frequency["frequency_sorted"].to_numpy()
     for axes, scale in zip(both, ("log", "linear"), strict=True):
@@ -47,8 +48,9 @@ def draw(rank_frequency: xr.Dataset, analysis: Analysis) -> Figure:
         legend=legend,
         notes=[
             f"Grey: {theme.several(frequencies.size, 'feature')} ever active, by descending frequency f; head: ranks "
-            f"below {analysis.head_ranks:,}. Power law: f ∝ r^(−α); exponential: f ∝ exp(−r/L), L in ranks; each is "
-            "drawn over the ranks it was fitted to. ΔAIC: by how much the better law has the lower AIC."
+            f"below {analysis.head_ranks:,}. Power law: f ∝ r^(−α); exponential: f ∝ exp(−r/L), L in ranks; truncated "
+            "power law: their product. Each is drawn over the ranks it was fitted to. ΔAIC: by how much the best law's "
+            "AIC lies below the next."
         ],
     )
     return figure
@@ -73,14 +75,14 @@ def _draw_ranks(axes: Axes, table: xr.Dataset, scale: str) -> None:
     for name in table["range"].to_numpy():
         for law in LAWS:
             fit = table.sel(range=name, law=law)
-            parameter, amplitude = float(fit["parameter"]), float(fit["amplitude"])
-            if np.isnan(parameter) or not np.isfinite(amplitude):
+            exponent, length, amplitude = (float(fit[key]) for key in ("exponent", "decay_length", "amplitude"))
+            if np.isnan(exponent) or not np.isfinite(amplitude):
                 continue
             first, last = float(fit["first_rank"]), float(fit["last_rank"])
             space = np.geomspace if scale == "log" else np.linspace
             drawn = space(first, last, CURVE_POINTS)
-            curve = drawn**-parameter if law == "power_law" else np.exp(-drawn / parameter)
-            axes.plot(drawn, amplitude * curve, color=theme.COLOURS[law], linewidth=1.4, linestyle=_dashes(law))
+            curve = amplitude * drawn**-exponent * np.exp(-drawn / length)
+            axes.plot(drawn, curve, color=theme.COLOURS[law], linewidth=1.4, linestyle=LAWS[law])
 
 
 def _entries(table: xr.Dataset, name: str) -> list[Artist]:
@@ -88,25 +90,23 @@ def _entries(table: xr.Dataset, name: str) -> list[Artist]:
     fits = table.sel(range=name)
     aic = {law: float(fits["aic"].sel(law=law)) for law in LAWS}
     if np.isnan(list(aic.values())).any():
-        return [_words(f"{name}: too few ranks to fit"), _words(""), _words("")]
+        return [_words(f"{name}: too few ranks to fit"), *(_words("") for _ in LAWS)]
     winner = str(fits["winner"].item())
     heading = f"{name}, ranks {int(fits['first_rank']):,} to {int(fits['last_rank']):,}"
-    lines: list[Artist] = [_words(heading if winner else f"{heading}: both laws fit alike")]
+    lines: list[Artist] = [_words(heading if winner else f"{heading}: all laws fit alike")]
     for law in LAWS:
-        parameter = float(fits["parameter"].sel(law=law))
-        if law == "power_law":
-            label = f"power law, α = {parameter:.2f}"
-        else:
-            label = f"exponential, L = {theme.scientific(parameter)}"
+        exponent, length = (float(fits[key].sel(law=law)) for key in ("exponent", "decay_length"))
+        label = {
+            "power_law": f"power law, α = {exponent:.2f}",
+            "exponential": f"exponential, L = {theme.scientific(length)}",
+            "truncated_power_law": f"truncated, α = {exponent:.2f}, L = {theme.scientific(length)}",
+        }[law]
         if law == winner:
-            label += f"; better, ΔAIC = {theme.scientific(max(aic.values()) - min(aic.values()))}"
-        lines.append(Line2D([], [], color=theme.COLOURS[law], linewidth=1.6, linestyle=_dashes(law), label=label))
+            best, second = sorted(aic.values())[:2]
+            label += f"; best, ΔAIC = {theme.scientific(second - best)}"
+        lines.append(Line2D([], [], color=theme.COLOURS[law], linewidth=1.6, linestyle=LAWS[law], label=label))
     return lines
 
 
 def _words(text: str) -> Line2D:
     return Line2D([], [], linestyle="", label=text or " ")
-
-
-def _dashes(law: str) -> Literal["-", "--"]:
-    return "-" if law == "exponential" else "--"

@@ -34,6 +34,7 @@ COLOURS = {
     "bulk": "#A3A8AE",
     "power_law": "#000000",
     "exponential": "#AA3377",
+    "truncated_power_law": "#0072B2",
 }
 """What each colour stands for, after Okabe & Ito and Tol: told apart with any common colour blindness."""
 

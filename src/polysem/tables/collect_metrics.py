@@ -110,12 +110,13 @@ def alignment_metrics(alignment: xr.Dataset, frequency: xr.Dataset, params: Anal
 
 
 def law_metrics(table: xr.Dataset) -> Metrics:
-    """The law that fits head and tail better, and its parameter; None where there is no better one."""
+    """The law that fits head and tail best, with its exponent and decay length; None where there is no best one."""
     metrics: Metrics = {}
     for part in ("head", "tail"):
         law = str(table["winner"].sel(range=part).item())
         metrics[f"{part}_law"] = law or None
-        metrics[f"{part}_parameter"] = table["parameter"].sel(range=part, law=law).item() if law else None
+        for name in ("exponent", "decay_length"):
+            metrics[f"{part}_{name}"] = table[name].sel(range=part, law=law).item() if law else None
     return metrics
 
 
