@@ -225,7 +225,9 @@ def judge(arguments):
     for file in sorted(arguments.output.glob("*/cfg.json")):
         numbers = file.with_name("judged.json")
         if not numbers.exists():
-            table = dictionary_fidelity(subject, batches, load_sae(file.parent, rows.width), site, mean)
+            sae = load_sae(file.parent, rows.width)
+            none = torch.zeros(sae.features, dtype=torch.bool)
+            table = dictionary_fidelity(subject, batches, sae, site, mean, none)
             found = {key: float(table[key]) for key in ("L0", "explained_variance", "loss_recovered_zero")}
             numbers.write_text(json.dumps(found))
         metadata = json.loads(file.read_text())["metadata"]

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
@@ -15,6 +16,7 @@ from polysem.tables.evaluation import leading_batches
 from polysem.tables.measure_fidelity import Reconstruction, dictionary_fidelity, mean_activation, measure_fidelity
 
 SITE = "mlp"
+NONE = torch.zeros(6, dtype=torch.bool)
 SEQUENCES = [[1, 2, 3, 4, 5, 6], [2, 2, 1], [6, 5, 1, 2], [3, 6, 4, 4, 1, 5], [1, 6]]
 
 
@@ -37,18 +39,20 @@ class Constant:
         return self.value[None]
 
 
-def slow_fidelity(subject, dictionary, mean, sequences):
+def slow_fidelity(subject, dictionary, mean, sequences, rare):
     """One token at a time, in float64; only positions behind the first are replaced."""
-    losses = {name: [] for name in ("clean", "spliced", "zero", "mean")}
+    losses = {name: [] for name in ("clean", "spliced", "without_ultra_low", "zero", "mean")}
     hits = dict.fromkeys(losses, 0)
     pairs, active = [], 0
     for ids in sequences:
         for position, token in enumerate(ids):
             x = subject.embedding[token].relu()
             f = dictionary.encode(x)
-            values = {"clean": x, "spliced": x, "zero": x, "mean": x}
+            values = dict.fromkeys(losses, x)
             if position > 0:
-                values = {"clean": x, "spliced": dictionary.decode(f), "zero": 0 * x, "mean": mean}
+                common = torch.tensor([0.0 if index in rare else value for index, value in enumerate(f.tolist())])
+                spliced = {"spliced": dictionary.decode(f), "without_ultra_low": dictionary.decode(common)}
+                values = {"clean": x, **spliced, "zero": 0 * x, "mean": mean}
                 pairs.append((x.double(), values["spliced"].double()))
                 active += sum(value > 0 for value in f.tolist())
             if position + 1 == len(ids):
@@ -68,6 +72,7 @@ def slow_fidelity(subject, dictionary, mean, sequences):
         "accuracy_spliced": hits["spliced"] / scored,
         "loss_recovered_zero": (loss["zero"] - loss["spliced"]) / (loss["zero"] - loss["clean"]),
         "loss_recovered_mean": (loss["mean"] - loss["spliced"]) / (loss["mean"] - loss["clean"]),
+        "loss_recovered_without_ultra_low": (loss["zero"] - loss["without_ultra_low"]) / (loss["zero"] - loss["clean"]),
         "loss_increase_spliced": loss["spliced"] / loss["clean"] - 1,
         "loss_increase_zero": loss["zero"] / loss["clean"] - 1,
         "explained_variance": 1 - error / spread,
@@ -85,8 +90,11 @@ def store(token_store):
 def test_every_scalar_equals_a_sum_over_single_tokens(subject, store, relu_dictionary, size):
     mean = torch.linspace(0, 1, 6)
     sae = relu_dictionary(6, 11)
-    table = dictionary_fidelity(subject, store.batches(size), sae, SITE, mean)
-    expected = slow_fidelity(subject, sae, mean, SEQUENCES)
+    rare = torch.zeros(11, dtype=torch.bool)
+    rare[[2, 3, 7]] = True
+    table = dictionary_fidelity(subject, store.batches(size), sae, SITE, mean, rare)
+    expected = slow_fidelity(subject, sae, mean, SEQUENCES, {2, 3, 7})
+    assert expected["cross_entropy_without_ultra_low"] != expected["cross_entropy_spliced"]
     assert set(table.data_vars) == set(expected)
     for name, value in expected.items():
         assert float(table[name]) == pytest.approx(value, rel=1e-5), name
@@ -100,7 +108,7 @@ def test_a_case_worked_by_hand(subject):
     ids, targets = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[1, 1, 0, 0]])
     batch = Batch(ids, targets, scored=ids >= 0, counted=torch.tensor([[False, True, True, False]]))
     half = Constant(torch.tensor([0.5]))
-    table = dictionary_fidelity(subject, [batch], half, SITE, torch.tensor([1.0]))
+    table = dictionary_fidelity(subject, [batch], half, SITE, torch.tensor([1.0]), NONE[:1])
     clean = (math.log(2) + math.log(4 / 3) + math.log(4) + math.log(2)) / 4
     root = math.sqrt(3)
     spliced = (math.log(2) + math.log((1 + root) / root) + math.log(1 + root) + math.log(2)) / 4
@@ -115,7 +123,7 @@ def test_a_case_worked_by_hand(subject):
 
 
 def test_the_neurons_recover_all_loss_and_explain_all_variance(subject, store):
-    table = dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6))
+    table = dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6), NONE)
     assert float(table["loss_recovered_zero"]) == 1
     assert float(table["explained_variance"]) == 1
     assert float(table["mean_squared_error"]) == 0
@@ -128,7 +136,9 @@ def test_predicting_the_mean_explains_exactly_no_variance(subject, store):
     rows = torch.cat([subject.embedding[ids[1:]] for ids in SEQUENCES])
     assert len(rows) == 16, "a power of two, for which the mean of whole numbers is exact"
     mean = Constant(rows.mean(dim=0))
-    whole, split = (dictionary_fidelity(subject, store.batches(size), mean, SITE, torch.zeros(6)) for size in (5, 1))
+    whole, split = (
+        dictionary_fidelity(subject, store.batches(size), mean, SITE, torch.zeros(6), NONE[:1]) for size in (5, 1)
+    )
     assert float(whole["explained_variance"]) == 0
     assert float(split["explained_variance"]) == pytest.approx(0, abs=1e-15)
 
@@ -147,7 +157,7 @@ def test_variance_explained_is_right_for_activations_that_are_far_from_0():
 
 def test_mean_ablation_may_be_worse_than_zero_ablation(subject, store):
     harmful, harmless = (
-        dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, mean)
+        dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, mean, NONE)
         for mean in (torch.full((6,), 50.0), torch.zeros(6))
     )
     assert float(harmful["cross_entropy_mean"]) > float(harmful["cross_entropy_zero"])
@@ -157,7 +167,7 @@ def test_mean_ablation_may_be_worse_than_zero_ablation(subject, store):
 
 def test_where_ablation_changes_nothing_loss_recovered_is_nan_and_the_table_says_why(subject, store, tmp_path):
     subject.unembedding.zero_()
-    table = dictionary_fidelity(subject, store.batches(2), Constant(torch.ones(6)), SITE, torch.ones(6))
+    table = dictionary_fidelity(subject, store.batches(2), Constant(torch.ones(6)), SITE, torch.ones(6), NONE[:1])
     write_table(tmp_path / "fidelity.nc", table)
     table = read_table(tmp_path / "fidelity.nc")
     for ablation in ("zero", "mean"):
@@ -183,7 +193,7 @@ def test_the_mean_activation_is_that_of_the_whole_store(activation_store):
 def test_tokens_without_a_counted_position_are_an_error(subject, token_store):
     store = TokenStore(token_store([[1], [2]]))
     with pytest.raises(InputError, match="no position that is counted"):
-        dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6))
+        dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6), NONE)
 
 
 def test_the_step_measures_a_model_folder_on_the_first_images(classifier, image_store, activation_store, tmp_path):
@@ -191,8 +201,11 @@ def test_the_step_measures_a_model_folder_on_the_first_images(classifier, image_
     tokens = image_store(generator.random((40, 4), np.float32), generator.integers(0, 3, 40).astype(np.int32), 3)
     activations = activation_store(generator.random((40, 8)).astype(np.float32))
     output = tmp_path / "tables/m/layers.0.hook_post/neurons/fidelity.nc"
+    common = output.with_name("frequency.nc")
+    frequency = xr.Variable("feature", np.full(8, 0.5), {"long_name": "frequency", "units": "1"})
+    write_table(common, xr.Dataset({"frequency": frequency}))
     site, params = "layers.0.hook_post", Analysis(fidelity_tokens=30)
-    measure_fidelity(classifier, tokens, activations, tmp_path / "neurons", site, output, params)
+    measure_fidelity(classifier, tokens, activations, tmp_path / "neurons", common, site, output, params)
     table = read_table(output)
     assert table.attrs["tokens"] == 30
     assert table.attrs["site"] == site
@@ -205,5 +218,12 @@ def test_activations_of_another_width_are_refused(classifier, image_store, activ
     activations = activation_store(np.zeros((4, 5), np.float32))
     with pytest.raises(InputError, match=r"has 5 neurons, site layers\.0\.hook_post"):
         measure_fidelity(
-            classifier, tokens, activations, tmp_path / "neurons", "layers.0.hook_post", tmp_path / "f.nc", Analysis()
+            classifier,
+            tokens,
+            activations,
+            tmp_path / "neurons",
+            tmp_path / "none.nc",
+            "layers.0.hook_post",
+            tmp_path / "f.nc",
+            Analysis(),
         )

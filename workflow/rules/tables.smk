@@ -35,6 +35,7 @@ rule measure_fidelity:
     """S0.T1, S2.T1: how well the model does with the dictionary's reconstruction in place of the activations."""
     input:
         dictionary_files,
+        frequency=f"{artifacts.TABLE}/frequency.nc",
         model=f"{artifacts.MODEL}/model.json",
         tokens=ancient(f"{EVAL_TOKENS}.zarr"),
         tokens_receipt=f"{EVAL_TOKENS}.json",
@@ -54,15 +55,15 @@ rule measure_fidelity:
             f"polysem.models.{model_kind(wildcards)}",
             *dictionary_modules(wildcards),
         ),
-        spec=lambda wildcards: spec(site=wildcards.site, params=analysis("fidelity_tokens")),
+        spec=lambda wildcards: spec(site=wildcards.site, params=analysis("fidelity_tokens", "ultra_low_frequency")),
         model=artifacts.MODEL,
         dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
     message:
         "Splicing {wildcards.dictionary} into {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.tables.measure_fidelity --model {params.model} --tokens {input.tokens} "
-        "--activations {input.store} --dictionary {params.dictionary} --output {output.table} "
-        "--config {params.spec:q} {DEVICE} > {log} 2>&1"
+        "--activations {input.store} --dictionary {params.dictionary} --frequency {input.frequency} "
+        "--output {output.table} --config {params.spec:q} {DEVICE} > {log} 2>&1"
 
 
 rule measure_model:

@@ -14,7 +14,7 @@ from torch import Tensor
 from polysem.activations.rows import ActivationRows
 from polysem.io.command import run
 from polysem.io.errors import InputError
-from polysem.io.tables import write_table
+from polysem.io.tables import read_table, write_table
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Replacement, Subject
@@ -32,6 +32,7 @@ def measure_fidelity(
     tokens: Path,
     activations: Path,
     dictionary: Path,
+    frequency: Path,
     site: str,
     output: Path,
     params: Analysis,
@@ -40,7 +41,8 @@ def measure_fidelity(
 ) -> None:
     """Write the table of `dictionary_fidelity` over the first sequences of the eval tokens.
 
-    The mean activation of the ablation is that of the whole eval activation store.
+    The mean activation of the ablation is that of the whole eval activation store. `frequency` is the table by which
+    features are rarer than `ultra_low_frequency`.
     Raises InputError if the model has no such site or the store is of another width.
     """
     torch.set_num_threads(threads)
@@ -53,7 +55,8 @@ def measure_fidelity(
         )
     batches = leading_batches(TokenStore(tokens), params.fidelity_tokens)
     features = load_dictionary(dictionary, rows.width, device)
-    table = dictionary_fidelity(subject, batches, features, site, mean_activation(rows))
+    rare = read_table(frequency)["frequency"].to_numpy() < params.ultra_low_frequency
+    table = dictionary_fidelity(subject, batches, features, site, mean_activation(rows), torch.from_numpy(rare))
     write_table(output, table.assign_attrs(dictionary_attributes(output, "S0.T1 S2.T1 S3.T2")))
 
 
@@ -76,12 +79,14 @@ def dictionary_fidelity(
     dictionary: Dictionary,
     site: str,
     mean: Float[Tensor, " neuron"],
+    rare: Bool[Tensor, " feature"],
 ) -> xr.Dataset:
     """What a model loses when a site's activations at counted positions are replaced; other positions keep theirs.
 
-    Four runs: clean, spliced (the reconstruction), zero-ablated and mean-ablated. Scalars: `cross_entropy_*` (nats per
-    scored token), `accuracy_clean`, `accuracy_spliced`, `loss_recovered_zero` = (CE_zero − CE_spliced)/(CE_zero −
-    CE_clean), `loss_recovered_mean` likewise, `loss_increase_*` = CE/CE_clean − 1; over the counted tokens
+    Five runs: clean, spliced (the reconstruction), spliced without the `rare` features, zero-ablated and mean-ablated.
+    Scalars: `cross_entropy_*` (nats per scored token), `accuracy_clean`, `accuracy_spliced`, `loss_recovered_zero` =
+    (CE_zero − CE_spliced)/(CE_zero − CE_clean), `loss_recovered_mean` likewise, `loss_recovered_without_ultra_low` =
+    (CE_zero − CE_without_ultra_low)/(CE_zero − CE_clean), `loss_increase_*` = CE/CE_clean − 1; over the counted tokens
     `explained_variance` = 1 − Σ‖x − x̂‖²/Σ‖x − mean(x)‖² (mean over the same tokens; NaN if they are all equal),
     `mean_squared_error` (summed over neurons, mean over tokens) and `L0` (mean number of active features). No order of
     the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted tokens,
@@ -98,8 +103,13 @@ def dictionary_fidelity(
         reconstruction.add(x, f, x_hat)
         return x_hat
 
+    def splice_common(x: Float[Tensor, "token neuron"]) -> Float[Tensor, "token neuron"]:
+        x = x.float()
+        return dictionary.reconstruct(x, dictionary.encode(x).masked_fill(rare.to(x.device), 0.0))
+
     changes: dict[str, Change] = {
         "spliced": splice,
+        **({"without_ultra_low": splice_common} if rare.any() else {}),
         "zero": torch.zeros_like,
         "mean": lambda x: mean.to(x.device).expand_as(x),
     }
@@ -165,9 +175,11 @@ def _ratio(numerator: float, denominator: float) -> float:
 
 def _table(scores: dict[str, Score], reconstruction: Reconstruction) -> xr.Dataset:
     loss = {name: score.cross_entropy for name, score in scores.items()}
+    loss.setdefault("without_ultra_low", loss["spliced"])
     words = {
         "clean": "of the model",
         "spliced": "with the reconstruction in place",
+        "without_ultra_low": "with the reconstruction without ultra-low-frequency features in place",
         "zero": "with zeros in place",
         "mean": "with the mean in place",
     }
@@ -178,9 +190,18 @@ def _table(scores: dict[str, Score], reconstruction: Reconstruction) -> xr.Datas
         f"accuracy_{name}": scalar(scores[name].accuracy, f"share of tokens predicted {words[name]}", "1")
         for name in ("clean", "spliced")
     }
-    for name in ("zero", "mean"):
-        recovered = _ratio(loss[name] - loss["spliced"], loss[name] - loss["clean"])
-        variables[f"loss_recovered_{name}"] = scalar(recovered, f"loss recovered against {name} ablation", "1")
+    recoveries = {
+        "zero": ("zero", "spliced", "loss recovered against zero ablation"),
+        "mean": ("mean", "spliced", "loss recovered against mean ablation"),
+        "without_ultra_low": (
+            "zero",
+            "without_ultra_low",
+            "loss recovered against zero ablation without ultra-low-frequency features",
+        ),
+    }
+    for name, (ablated, replaced, long_name) in recoveries.items():
+        recovered = _ratio(loss[ablated] - loss[replaced], loss[ablated] - loss["clean"])
+        variables[f"loss_recovered_{name}"] = scalar(recovered, long_name, "1")
         variables[f"loss_recovered_{name}"].attrs["undefined"] = UNDEFINED
     for name in ("spliced", "zero"):
         increase = _ratio(loss[name] - loss["clean"], loss["clean"])
