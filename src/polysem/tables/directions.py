@@ -67,9 +67,7 @@ class Directions:
             return [unembedding]
         return None if output is None else [output, unembedding]
 
-    def logit_weights(
-        self, site: str, rows: Float[Tensor, "feature neuron"]
-    ) -> Float[Tensor, "feature token"] | None:
+    def logit_weights(self, site: str, rows: Float[Tensor, "feature neuron"]) -> Float[Tensor, "feature token"] | None:
         """What each of some directions at a site adds to the logits on the direct path; None where there is none."""
         path = self.logit_path(site)
         if path is None:
@@ -100,7 +98,9 @@ def directions_of(subject: Subject, sites: Iterable[str], processing: Mapping[st
         "processing": asked or "none",
         "final_norm": NO_NORM if unembedding is None else NORM_OF_TEXT,
     }
-    return Directions({name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}, attributes)
+    return Directions(
+        {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}, attributes
+    )
 
 
 def write_directions(path: Path, directions: Directions) -> None:
