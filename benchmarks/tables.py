@@ -1,4 +1,4 @@
-"""Tables that need weights alone, and the nearest features: seconds of CPU time on one thread, beside the bare products they need.
+"""Tables that need weights alone: seconds of CPU time on one thread, beside the bare products that they need.
 
 `python benchmarks/tables.py` takes 16,384 features over 2,048 neurons, 60 % of them ultra-low, behind a W_out of 512
 and vocabularies of 1,024 and 48,262 tokens.

@@ -14,8 +14,10 @@ def table_of(sae, frequency, **analysis):
 
 
 def test_a_case_worked_by_hand():
-    """The ultra-low encoder rows (2, 0), (0, 2) and (1, 1) have the mean (1, 1), their decoder rows (2/3, 1); two of the
-    three decoder rows have one direction."""
+    """The ultra-low encoder rows (2, 0), (0, 2) and (1, 1) have the mean (1, 1), their decoder rows (2/3, 1).
+
+    Two of the three decoder rows have one direction.
+    """
     encoder = [[2, 0], [0, 2], [1, 1], [5, -5]]
     sae = sae_of(encoder, [[1, 0], [1, 0], [0, 3], [1, 1]])
     table = table_of(sae, [0, 5e-5, 9e-5, 1e-4])

@@ -38,8 +38,8 @@ def logits(
     Over (`feature`, `rank`): `boosted_token`, `boost` (largest first), `suppressed_token`, `suppression` (most negative
     first); over `feature`: `logit_mean`, `logit_std`, `logit_skewness`, `logit_kurtosis_excess`, over the tokens, NaN
     where all weights are equal. Of the features in `showcase`, over (`showcase`, `token`): `logit_weight`, and, of one
-    neuron for each of them given in `neurons`, `neuron_logit_weight`; `in_context` [showcase, token], 1 for the tokens of
-    the feature's context; over (`showcase`, `rank`): `boosted_text` and `suppressed_text`, by `text` of an id.
+    neuron for each of them given in `neurons`, `neuron_logit_weight`; `in_context` [showcase, token], 1 for the tokens
+    of the feature's context; over (`showcase`, `rank`): `boosted_text` and `suppressed_text`, by `text` of an id.
     The attributes `processing` and `final_norm` say what was done to the weights. A site without a direct path has none
     of the variables, and the attribute `not_applicable`.
     Source: document S1, "Feature downstream effects" (the path expansion trick).
@@ -69,23 +69,30 @@ def logits(
     coordinates = {"feature": feature, "rank": index("rank", 0, ranks, "place, 0 is the strongest")}
     if showcase:
         chosen = list(showcase)
-        both = ("showcase", "token")
-        weights = directions.logit_weights(site, decoder[chosen])
-        variables["logit_weight"] = variable(both, weights, "logit weight of the feature", "logit")
         coordinates["showcase"] = variable("showcase", chosen, "feature shown", "feature")
-        for name, ids in (("boosted_text", boosted[chosen]), ("suppressed_text", suppressed[chosen])):
-            words = [[text(int(token)) for token in row] for row in ids]
-            variables[name] = variable(("showcase", "rank"), np.array(words, dtype=object), "tokens in words", "1")
+        variables["logit_weight"] = _all_weights(directions, site, decoder[chosen], "feature")
+        variables["boosted_text"] = _in_words(boosted[chosen], text)
+        variables["suppressed_text"] = _in_words(suppressed[chosen], text)
         if neurons:
             rows = torch.eye(dictionary.inputs)[list(neurons)]
-            weights = directions.logit_weights(site, rows)
-            variables["neuron_logit_weight"] = variable(both, weights, "logit weight of the neuron", "logit")
+            variables["neuron_logit_weight"] = _all_weights(directions, site, rows, "neuron")
             variables["showcase_neuron"] = variable("showcase", list(neurons), "neuron shown beside it", "neuron")
         if in_context is not None:
             variables["in_context"] = variable(
-                both, in_context.astype(np.int8), "1 for a token of the feature's context", "1"
+                ("showcase", "token"), in_context.astype(np.int8), "1 for a token of the feature's context", "1"
             )
     return labelled(variables, coordinates, {"tokens_of_vocabulary": tokens, **directions.attributes})
+
+
+def _all_weights(directions: Directions, site: str, rows: Float[Tensor, "showcase neuron"], whose: str) -> xr.Variable:
+    weights = directions.logit_weights(site, rows)
+    assert weights is not None
+    return variable(("showcase", "token"), weights.numpy(), f"logit weight of the {whose}", "logit")
+
+
+def _in_words(ids: NDArray[np.int64], text: Callable[[int], str]) -> xr.Variable:
+    words = np.array([[text(int(token)) for token in row] for row in ids], dtype=object)
+    return variable(("showcase", "rank"), words, "tokens in words", "1")
 
 
 def _of_block(weights: Float[Tensor, "feature token"], ranks: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -10,7 +10,7 @@ RANDOM_ROWS = 4096
 
 
 def column_space(weights: Float[Tensor, "neuron output"]) -> Float[Tensor, "neuron rank"]:
-    """An orthonormal basis of what the weights out of a site can see; columns that only rounding sets apart are none."""
+    """An orthonormal basis of what the weights out of a site can see; what only rounding adds is not seen."""
     basis, triangle = torch.linalg.qr(weights.double())
     left, size, _ = torch.linalg.svd(triangle)
     seen = size > size.max() * max(weights.shape) * torch.finfo(weights.dtype).eps
