@@ -8,6 +8,7 @@ from polysem.io.errors import InputError
 from polysem.io.tables import read_table
 from polysem.models.batches import TokenStore
 from polysem.tables import pair_counts
+from polysem.tables.directions import Directions
 from polysem.tables.measure_model import count_pairs, measure_model, model_reference
 from polysem.tables.pair_counts import PairCounts
 
@@ -129,8 +130,10 @@ def test_a_classifier_is_compared_with_the_shares_of_the_classes(classifier, ima
     labels = generator.integers(0, 3, 20).astype(np.int32)
     train = image_store(np.zeros((5, 4), np.float32), np.array([0, 0, 0, 1, 1], np.int32), 3, "train")
     output = tmp_path / "tables/m/model.nc"
-    measure_model(classifier, train, image_store(pixels, labels, 3), output, limit=10)
+    directions = output.with_name("directions.safetensors")
+    measure_model(classifier, train, image_store(pixels, labels, 3), output, directions, ["layers.0.hook_post"], 10)
     table = read_table(output)
+    assert Directions.read(directions).output_weights("layers.0.hook_post").shape == (8, 3)
     assert table.attrs["model"] == "m"
     assert table.attrs["tokens"] == 10
     shares = [4 / 8, 3 / 8, 1 / 8]

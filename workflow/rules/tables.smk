@@ -67,7 +67,7 @@ rule measure_fidelity:
 
 
 rule measure_model:
-    """The loss of a model, beside those of a unigram and a bigram model of its corpus."""
+    """The loss of a model, beside those of a unigram and a bigram model of its corpus; the weights around its sites."""
     input:
         model=f"{artifacts.MODEL}/model.json",
         train=ancient(f"{TRAIN_TOKENS}.zarr"),
@@ -76,6 +76,7 @@ rule measure_model:
         eval_receipt=f"{EVAL_TOKENS}.json",
     output:
         table=artifacts.MODEL_TABLE,
+        directions=artifacts.DIRECTIONS,
     log:
         "logs/measure_model/{model}.log",
     benchmark:
@@ -84,12 +85,14 @@ rule measure_model:
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest("polysem.tables.measure_model", f"polysem.models.{model_kind(wildcards)}"),
+        spec=lambda wildcards: spec(sites=list(study.models[wildcards.model].sites)),
         model=artifacts.MODEL,
     message:
         "Measuring {wildcards.model}"
     shell:
         "python -m polysem.tables.measure_model --model {params.model} --train_tokens {input.train} "
-        "--eval_tokens {input.eval} --output {output.table} {DEVICE} > {log} 2>&1"
+        "--eval_tokens {input.eval} --output {output.table} --directions {output.directions} --config {params.spec:q} "
+        "{DEVICE} > {log} 2>&1"
 
 
 rule collect_metrics:

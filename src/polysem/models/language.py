@@ -100,6 +100,21 @@ class LanguageSubject(Subject):
             return weights @ unembedding
         return None if hook == "mlp.hook_pre" else unembedding
 
+    def unembedding(self) -> Float[Tensor, "residual token"] | None:
+        """W_U behind the final norm: scaled by its gain and, for a LayerNorm, centred over the residual stream; as it
+        is where the model has no norm. Folding the norm into the weights first changes nothing."""
+        unembedding = self.bridge.W_U.detach()
+        norm = self.bridge.ln_final
+        gain = getattr(norm, "weight", None)
+        if gain is None:
+            return unembedding
+        scaled = (gain.detach() + float(norm.uses_weight_offset))[:, None] * unembedding
+        return scaled if norm.uses_rms_norm else scaled - scaled.mean(dim=0, keepdim=True)
+
+    def writes_to_residual(self, site: str) -> bool:
+        """True for all sites outside of the MLP's neurons."""
+        return not self._check(site)[1].startswith("mlp.")
+
     def _check(self, site: str) -> tuple[int, str]:
         if site not in self._sites:
             raise InputError(f"the model has no site {site!r}; it has {', '.join(self._sites)}")

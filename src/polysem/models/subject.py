@@ -86,3 +86,15 @@ class Subject(ABC):
     @abstractmethod
     def logit_directions(self, site: str) -> Float[Tensor, "neuron token"] | None:
         """Direct-path effect of each neuron of a site on the logits; None where there is no such path."""
+
+    def unembedding(self) -> Float[Tensor, "residual token"] | None:
+        """What a direction of the residual stream adds to the logits, the final norm's gain and centring included.
+
+        The norm divides by the size of its input, so that this is exact up to a positive factor of each position. None
+        where there is no residual stream.
+        """
+        return None
+
+    def writes_to_residual(self, site: str) -> bool:
+        """Whether the activations of a site are a vector of the residual stream, or added to it as they are."""
+        return False

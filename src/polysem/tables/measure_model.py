@@ -1,4 +1,5 @@
-"""S0.T1, S2.T1, S3.T2: what a model achieves, beside which the losses of its dictionaries can be read."""
+"""S0.T1, S2.T1, S3.T2: what a model achieves, beside which the losses of its dictionaries can be read; and the weights
+around its sites, for S1.F3 and S2.F12."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,9 @@ from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
+from polysem.models.record import read_record
 from polysem.models.subject import Batch, Subject
+from polysem.tables.directions import directions_of, write_directions
 from polysem.tables.evaluation import Score, leading_batches
 from polysem.tables.labels import labelled, model_attributes, scalar
 from polysem.tables.pair_counts import Ids, PairCounts
@@ -26,19 +29,25 @@ def measure_model(
     train_tokens: Path,
     eval_tokens: Path,
     output: Path,
+    directions: Path,
+    sites: list[str],
     limit: int = 200_000,
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
     """Write the table of `model_reference`: the train store is counted whole, the eval store up to `limit` tokens.
 
-    Whole eval sequences are taken until `limit` counted tokens are reached.
+    Whole eval sequences are taken until `limit` counted tokens are reached. `directions` is where the weights around
+    `sites` go, as safetensors (see `Directions`).
     """
     torch.set_num_threads(threads)
     store, train = TokenStore(eval_tokens), TokenStore(train_tokens)
     classes = train.attributes["vocabulary" if train.is_text else "classes"]
     counts = count_pairs(train.batches(SEQUENCES), classes, text=train.is_text)
-    table = model_reference(load_subject(model, device), leading_batches(store, limit), counts, text=store.is_text)
+    subject = load_subject(model, device)
+    processing = read_record(model).settings.get("processing", {})
+    write_directions(directions, directions_of(subject, sites, processing))
+    table = model_reference(subject, leading_batches(store, limit), counts, text=store.is_text)
     write_table(output, table.assign_attrs(model_attributes(output, "S0.T1 S2.T1 S3.T2")))
 
 

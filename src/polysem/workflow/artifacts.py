@@ -42,6 +42,7 @@ SAE = "results/saes/{model}/{site}/{sae}"
 TABLE = "results/tables/{model}/{site}/{dictionary}"
 KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
 MODEL_TABLE = "results/tables/{model}/model.nc"
+DIRECTIONS = "results/tables/{model}/directions.safetensors"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
 PLOT = "results/plots/{model}/{site}/{dictionary}"
@@ -119,6 +120,7 @@ def recorded(study: Study) -> list[str]:
             folder = SAE.format(model=model_name, site=site, sae=dictionary)
             names = TRAINED_SAE_FILES if study.saes[dictionary].trained else SAE_FILES
             files += [f"{folder}/{file}" for file in names]
+    files += [DIRECTIONS.format(model=model) for model in study.models]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
     drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
     return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, REPORT]))

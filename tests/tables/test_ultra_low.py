@@ -1,0 +1,105 @@
+import math
+
+import numpy as np
+import pytest
+from weight_cases import clustered_sae, frequencies, random_sae, sae_of
+
+from polysem.params.analysis import Analysis
+from polysem.saes.dictionary import Neurons
+from polysem.tables.ultra_low import random_shares, ultra_low
+
+
+def table_of(sae, frequency, **analysis):
+    return ultra_low(sae, frequencies(frequency), Analysis(**analysis))
+
+
+def test_a_case_worked_by_hand():
+    """The ultra-low encoder rows (2, 0), (0, 2) and (1, 1) have the mean (1, 1), their decoder rows (2/3, 1).
+
+    Two of the three decoder rows have one direction.
+    """
+    encoder = [[2, 0], [0, 2], [1, 1], [5, -5]]
+    sae = sae_of(encoder, [[1, 0], [1, 0], [0, 3], [1, 1]])
+    table = table_of(sae, [0, 5e-5, 9e-5, 1e-4])
+    root = 0.5**0.5
+    assert float(table["ultra_low_features"]) == 3
+    assert float(table["ultra_low_never_active"]) == 1
+    np.testing.assert_allclose(table["mean_direction"], [root, root], rtol=1e-6)
+    np.testing.assert_allclose(table["mean_cosine"], [root, root, 1, 0], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(table["mean_projection"], [2 * root, 2 * root, 2 * root, 0], rtol=1e-6, atol=1e-6)
+    assert float(table["ultra_low_cosine_above_095_share"]) == pytest.approx(1 / 3)
+    assert float(table["ultra_low_cosine_median"]) == pytest.approx(root)
+    np.testing.assert_allclose(table["variance_share"], [2 / 3, 1 / 3], rtol=1e-6)
+    assert float(table["ultra_low_first_singular_share"]) == pytest.approx(2 / 3)
+    assert float(table["ultra_low_mean_decoder_cosine"]) == pytest.approx(5 / 26**0.5)
+
+
+@pytest.mark.parametrize(("cluster", "neurons"), [(50, 30), (20, 30)])
+def test_the_shares_of_singular_directions_are_those_of_a_singular_value_decomposition(cluster, neurons):
+    sae = clustered_sae(100, neurons, cluster)
+    table = table_of(sae, np.where(np.arange(100) < cluster, 0, 0.1))
+    rows = sae.W_dec[:cluster].double().numpy()
+    values = np.linalg.svd(rows / np.linalg.norm(rows, axis=1, keepdims=True), compute_uv=False)
+    np.testing.assert_allclose(table["variance_share"], values**2 / (values**2).sum(), rtol=1e-3, atol=1e-6)
+
+
+def test_a_cluster_is_seen_where_there_is_one_and_only_there():
+    low = np.where(np.arange(200) < 80, 5e-5, 0.01)
+    same = table_of(clustered_sae(200, 64, 80), low)
+    assert float(same["ultra_low_cosine_above_095_share"]) > 0.9
+    assert (np.abs(same["mean_cosine"][80:]) < 0.6).all()
+    different = table_of(random_sae(200, 64), low)
+    assert float(different["ultra_low_cosine_above_095_share"]) == 0
+    expected = float(different["ultra_low_cosine_median_random"])
+    assert expected == pytest.approx(80**-0.5, rel=0.2)
+    assert float(different["ultra_low_cosine_median"]) == pytest.approx(expected, abs=0.08)
+
+
+def test_the_random_cosines_of_a_large_cluster_are_those_of_its_own_size():
+    sae = random_sae(6000, 12)
+    table = table_of(sae, np.zeros(6000))
+    assert table.sizes["random_cosine"] == 4096
+    deviation = float(np.std(table["mean_cosine_random"]))
+    assert deviation == pytest.approx(12**-0.5, rel=0.05)
+
+
+def test_random_projections_have_the_norms_of_the_encoder_rows():
+    sae = random_sae(3000, 25)
+    table = table_of(sae, np.zeros(3000))
+    random, norms = table["mean_projection_random"].values, np.linalg.norm(sae.W_enc.numpy(), axis=0)
+    assert (np.abs(random) <= norms).all()
+    assert np.mean(random**2) == pytest.approx(np.mean(norms**2) / 25, rel=0.1)
+
+
+@pytest.mark.parametrize(("rows", "neurons"), [(600, 200), (200, 600), (300, 300)])
+def test_the_law_for_random_rows_agrees_with_a_draw(rows, neurons):
+    drawn = np.random.default_rng(0).standard_normal((rows, neurons))
+    values = np.linalg.svd(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), compute_uv=False) ** 2
+    law = random_shares(rows, neurons)
+    assert law.sum() == pytest.approx(1)
+    np.testing.assert_allclose(law, values / values.sum(), rtol=0.05, atol=0.03 * law[0])
+
+
+@pytest.mark.parametrize("below", [0, 2])
+def test_a_dictionary_without_a_cluster_says_so_with_what_would_change_it(below):
+    table = table_of(random_sae(50, 8), np.where(np.arange(50) < below, 0, 0.1))
+    assert float(table["ultra_low_features"]) == below
+    assert "mean_cosine" not in table
+    assert (
+        f"{below} of 50 features are active on less than 0.0001 of 100,000 eval tokens"
+        in (table.attrs["not_applicable"])
+    )
+
+
+def test_neurons_have_no_cluster_of_directions():
+    table = table_of(Neurons(6), np.zeros(6))
+    assert float(table["ultra_low_features"]) == 6
+    assert "mean_cosine" not in table
+    assert "axes" in table.attrs["not_applicable"]
+
+
+def test_the_baselines_follow_the_seed():
+    sae, low = clustered_sae(40, 8, 20), np.zeros(40)
+    first, again, other = (table_of(sae, low, baseline_seed=seed)["mean_cosine_random"].values for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert not math.isclose(first[0], other[0])
