@@ -89,7 +89,7 @@ def listed_entries(
     bias: Float[Tensor, " feature"],
     rule: Rule,
 ) -> SparseEntries:
-    """`active_entries` as a list, however many there are; on a CPU. Memory beside the list does not grow with tokens."""
+    """`active_entries` as a list, however many there are; on a CPU. No matrix grows with the tokens."""
     above = _above_floor(x[:ROWS_SEEN], W_enc, bias, rule)
     return _listed(x, W_enc, bias, rule.guessed(above), rule.share(above))
 
