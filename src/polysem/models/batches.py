@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
@@ -39,6 +41,11 @@ class TokenStore:
             several = self.batch(first, min(first + together, stop))
             for offset in range(0, len(several.targets), size):
                 yield several.part(offset, offset + size).without_padding()
+
+    def ids(self, start: int, stop: int) -> NDArray[np.int32]:
+        """Tokens [sequence, position] of sequences start … stop − 1, −1 behind the end of each; text alone has them."""
+        ids, length = (np.asarray(read_array(self._group, name)[start:stop]) for name in ("ids", "length"))
+        return np.where(np.arange(ids.shape[1]) < length[:, None], ids, -1).astype(np.int32)
 
     def _read(self, name: str, start: int, stop: int) -> Tensor:
         return torch.from_numpy(read_array(self._group, name)[start:stop])

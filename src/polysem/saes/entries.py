@@ -79,7 +79,7 @@ class SparseEntries:
         return starts(self.row, self.tokens)
 
     @cached_property
-    def _by_feature(self) -> tuple[Int[Tensor, " entry"], Int[Tensor, " entry"], Int[Tensor, " feature"]]:
+    def by_feature(self) -> tuple[Int[Tensor, " entry"], Int[Tensor, " entry"], Int[Tensor, " feature"]]:
         """The order by feature, the row of each entry in that order, and where each feature begins."""
         order = torch.argsort(self.feature, stable=True)
         first = torch.zeros(self.features, dtype=torch.int64)
@@ -97,7 +97,7 @@ class SparseEntries:
 
     def outer(self, weight: PerEntry, right: Float[Tensor, "token column"]) -> Float[Tensor, "feature column"]:
         """See `Entries.outer`."""
-        order, row, first = self._by_feature
+        order, row, first = self.by_feature
         return F.embedding_bag(row, right, first, mode="sum", per_sample_weights=weight[order])
 
     def per_token(self, weight: PerEntry) -> Float[Tensor, " token"]:

@@ -1,0 +1,106 @@
+"""S0.F1, S1.F1, S2.F3: on how many tokens each feature is active, and how strongly."""
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from polysem.io.errors import InputError
+from polysem.tables.labels import index, labelled, variable
+from polysem.tables.survey.blocks import Block
+
+BINS_PER_OCTAVE = 4
+LOWEST, HIGHEST = -80, 48
+"""Quarters of octaves at which the histogram begins and ends: activations from 1e-6 to 4,096."""
+BINS = HIGHEST - LOWEST
+MANTISSA_BITS = 23
+QUARTERS = np.ceil((2.0 ** (np.arange(1, BINS_PER_OCTAVE) / BINS_PER_OCTAVE) - 1) * 2**MANTISSA_BITS).astype(np.int32)
+"""The smallest mantissas of float32 numbers in the second, third and fourth quarter of an octave."""
+
+
+def bin_edges() -> NDArray[np.float64]:
+    """Edges of the histogram's bins, 2^(k/4)."""
+    return 2.0 ** (np.arange(LOWEST, HIGHEST + 1) / BINS_PER_OCTAVE)
+
+
+def bins(value: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The bin of each number above 0: the last one whose lower edge is not above it; the end bins take the rest.
+
+    The number's bits are its octave and its place in it, which is exact and quicker than a logarithm.
+    """
+    bits = value.view(np.int32)
+    octave = (bits >> MANTISSA_BITS) - 127
+    mantissa = bits & (2**MANTISSA_BITS - 1)
+    found = octave * BINS_PER_OCTAVE - LOWEST
+    for least in QUARTERS:
+        found += mantissa >= least
+    return found.clip(0, BINS - 1)
+
+
+class Frequency:
+    """Counts, sums and a histogram of each feature's activations, added up over blocks."""
+
+    def __init__(self, features: int, neurons: bool = False) -> None:
+        """`neurons`: the features are the neurons themselves, whose largest activation may be below 0."""
+        self._tokens = 0
+        self._neurons = neurons
+        self._sum = np.zeros(features)
+        self._squares = np.zeros(features)
+        self._largest = np.full(features, -np.inf if neurons else 0.0, np.float32)
+        self._histogram = np.zeros(features * BINS, np.int64)
+
+    def add(self, block: Block) -> None:
+        """Take the tokens of a block."""
+        self._tokens += block.tokens
+        feature, value = block.entries.feature.numpy(), block.entries.value.numpy()
+        exact = value.astype(np.float64)
+        self._sum += np.bincount(feature, exact, len(self._sum))
+        self._squares += np.bincount(feature, np.square(exact, out=exact), len(self._sum))
+        self._histogram += np.bincount(feature * BINS + bins(value), minlength=len(self._histogram))
+        if self._neurons:
+            np.maximum(self._largest, block.x.amax(0).numpy(), out=self._largest)
+        else:
+            order, _, first = block.entries.by_feature
+            active = torch.nonzero(block.entries.firings()).view(-1).numpy()
+            if len(active):
+                found = np.maximum.reduceat(value[order.numpy()], first.numpy()[active])
+                self._largest[active] = np.maximum(self._largest[active], found)
+
+    def table(self) -> xr.Dataset:
+        """The table `frequency`.
+
+        Over `feature`: `frequency` (share of tokens), `active_tokens`, `mean_active` (over the active tokens, NaN if
+        there is none), `max_activation` (0 for an SAE's feature that is never active), `mean` and `standard_deviation`
+        of the activation over all tokens, 0 where it is not active; over `feature` and `bin` between two values of
+        `bin_edge`: `activation_histogram`, which counts active tokens. The attribute `tokens` is the number of tokens.
+        Raises InputError if there are no tokens: a frequency needs a denominator.
+        Source: documents S0 (section "Feature frequency") and S2 (the ultra-low cluster).
+        """
+        if not self._tokens:
+            raise InputError("the activation store has no tokens; raise eval_tokens of the model's activations")
+        histogram = self._histogram.reshape(-1, BINS)
+        active = histogram.sum(axis=1)
+        mean_active = np.divide(self._sum, active, out=np.full(len(active), np.nan), where=active > 0)
+        mean = self._sum / self._tokens
+        deviation = np.sqrt(np.maximum(self._squares / self._tokens - mean**2, 0))
+        feature = "feature"
+        variables = {
+            "frequency": variable(
+                feature, active / self._tokens, "share of tokens on which the feature is active", "1"
+            ),
+            "active_tokens": variable(feature, active, "tokens on which the feature is active", "token"),
+            "mean_active": variable(
+                feature, mean_active, "mean activation over the tokens on which it is active", "activation"
+            ),
+            "max_activation": variable(feature, self._largest, "largest activation", "activation"),
+            "mean": variable(feature, mean, "mean activation over all tokens, 0 where not active", "activation"),
+            "standard_deviation": variable(
+                feature, deviation, "standard deviation of the activation over all tokens", "activation"
+            ),
+            "activation_histogram": variable(
+                (feature, "bin"), histogram.astype(np.int32), "active tokens by activation", "token"
+            ),
+            "bin_edge": variable("edge", bin_edges(), "edges of the bins of activations", "activation"),
+        }
+        variables["activation_histogram"].encoding = {"zlib": True, "complevel": 1}
+        return labelled(variables, {feature: index(feature, 0, len(active), feature)}, {"tokens": self._tokens})
