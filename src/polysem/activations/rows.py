@@ -19,7 +19,8 @@ class ActivationRows:
 
     def __init__(self, store: Path) -> None:
         self.receipt = read_receipt(store)
-        array = read_array(open_store(store), "activations")
+        self._group = open_store(store)
+        array = read_array(self._group, "activations")
         self.length: int = array.shape[0]
         self.width: int = array.shape[1]
         self.dtype = np.dtype(array.dtype)
@@ -66,3 +67,10 @@ class ActivationRows:
             first = chunk * self.rows_per_chunk
             parts.append(self._chunks[chunk][max(start - first, 0) : stop - first])
         return np.concatenate(parts).astype(np.float32, copy=False)
+
+    def places(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Sequence and position, in the token store, of rows start … stop − 1; both ascend, as the store is written."""
+        sequence, position = (
+            np.asarray(read_array(self._group, name)[start:stop], np.int64) for name in ("sequence", "position")
+        )
+        return sequence, position

@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 from typing import Any, ClassVar, Protocol, Self
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
 from polysem.saes import activation_functions
+from polysem.saes.search import Rule
 
 CONFIG = "cfg.json"
 WEIGHTS = "sae_weights.safetensors"
@@ -39,6 +40,12 @@ class ActivationFunction(Protocol):
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
         """Features of pre-activations."""
+
+    def rule(self) -> Rule:
+        """Which pre-activations may give features above 0: all that do, and few that do not."""
+
+    def of_active(self, pre: Float[Tensor, " entry"], feature: Int[Tensor, " entry"]) -> Float[Tensor, " entry"]:
+        """Features of pre-activations that the rule found."""
 
     def config(self) -> dict[str, Any]:
         """Its entries in `cfg.json`: SAELens's name of the architecture and what goes with it."""

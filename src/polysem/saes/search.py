@@ -17,6 +17,8 @@ from polysem.saes.entries import DenseEntries, Entries, SparseEntries
 
 ROWS_PER_BLOCK = 256
 """Tokens per block of pre-activations: these then stay in the cache."""
+ROWS_SEEN = 64
+"""Tokens from which the share of active entries is estimated, where none of them need more than a list."""
 DENSE_ABOVE = 0.14
 """Share of active entries above which matrices are faster than lists, measured on a CPU."""
 BFLOAT16_BELOW = 0.08
@@ -74,19 +76,37 @@ def active_entries(
     """The active entries of x W_encᵀ + bias with their pre-activations as values."""
     if x.is_cuda:
         return masked_matrix(x, W_enc, bias, rule, torch.bfloat16)
-    above = torch.addmm(bias, x[:ROWS_PER_BLOCK], W_enc.T)
-    above = above if rule.floor is None else above - rule.floor
+    above = _above_floor(x[:ROWS_PER_BLOCK], W_enc, bias, rule)
     share = rule.share(above)
     if share > DENSE_ABOVE:
         return masked_matrix(x, W_enc, bias, rule, torch.float32)
+    return _listed(x, W_enc, bias, rule.guessed(above), share)
+
+
+def listed_entries(
+    x: Float[Tensor, "token neuron"],
+    W_enc: Float[Tensor, "feature neuron"],
+    bias: Float[Tensor, " feature"],
+    rule: Rule,
+) -> SparseEntries:
+    """`active_entries` as a list, however many there are; on a CPU. Memory beside the list does not grow with tokens."""
+    above = _above_floor(x[:ROWS_SEEN], W_enc, bias, rule)
+    return _listed(x, W_enc, bias, rule.guessed(above), rule.share(above))
+
+
+def _above_floor(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> Tensor:
+    pre = torch.addmm(bias, x, W_enc.T)
+    return pre if rule.floor is None else pre - rule.floor
+
+
+def _listed(x: Tensor, W_enc: Tensor, bias: Tensor, guessed: Rule, share: float) -> SparseEntries:
     find = _scored_again if share < BFLOAT16_BELOW and has_fast_bfloat16() else _scored_once
-    guessed = rule.guessed(above)
     candidates, bound = find(x, W_enc, bias, guessed)
     try:
         return guessed.trimmed(candidates, bound)
     except InsufficientError as error:
         again = error.tokens
-    exact = rule.exhaustive()
+    exact = guessed.exhaustive()
     entries = exact.trimmed(*_scored_once(x[again], W_enc, bias, exact))
     if len(again) == len(x):
         return entries

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from polysem.saes.search import Above
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,14 @@ class Function:
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
         """Features of gates."""
         return torch.relu((pre - self.b_gate) * self.r_mag.exp() + self.b_mag) * (pre > 0)
+
+    def rule(self) -> Above:
+        """Gates above 0."""
+        return Above()
+
+    def of_active(self, pre: Float[Tensor, " entry"], feature: Int[Tensor, " entry"]) -> Float[Tensor, " entry"]:
+        """Strengths of features whose gates are open; they may be 0."""
+        return torch.relu((pre - self.b_gate[feature]) * self.r_mag[feature].exp() + self.b_mag[feature])
 
     def config(self) -> dict[str, Any]:
         """Its entries in `cfg.json`."""

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from polysem.saes.search import Above
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,14 @@ class Function:
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
         """Features of pre-activations."""
         return pre * ((pre > self.threshold) & (pre > 0))
+
+    def rule(self) -> Above:
+        """Above the threshold and above 0."""
+        return Above(self.threshold.clamp(min=0))
+
+    def of_active(self, pre: Float[Tensor, " entry"], feature: Int[Tensor, " entry"]) -> Float[Tensor, " entry"]:
+        """The pre-activations themselves."""
+        return pre
 
     def config(self) -> dict[str, Any]:
         """Its entries in `cfg.json`."""

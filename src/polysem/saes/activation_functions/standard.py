@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+from polysem.saes.search import Above
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,14 @@ class Function:
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
         """Features of pre-activations."""
         return torch.relu(pre)
+
+    def rule(self) -> Above:
+        """Above 0."""
+        return Above()
+
+    def of_active(self, pre: Float[Tensor, " entry"], feature: Int[Tensor, " entry"]) -> Float[Tensor, " entry"]:
+        """The pre-activations themselves."""
+        return pre
 
     def config(self) -> dict[str, Any]:
         """Its entries in `cfg.json`."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from polysem.io.errors import InputError
+from polysem.saes.search import Largest
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Function:
         """Features of pre-activations."""
         values, indices = pre.topk(min(self.k, pre.shape[-1]), dim=-1, sorted=False)
         return torch.zeros_like(pre).scatter(-1, indices, values.relu())
+
+    def rule(self) -> Largest:
+        """The k largest of a token that are above 0."""
+        return Largest(self.k)
+
+    def of_active(self, pre: Float[Tensor, " entry"], feature: Int[Tensor, " entry"]) -> Float[Tensor, " entry"]:
+        """The pre-activations themselves."""
+        return pre
 
     def config(self) -> dict[str, Any]:
         """Its entries in `cfg.json`."""
