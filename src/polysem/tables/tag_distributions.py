@@ -37,10 +37,13 @@ def distributions(sample: Sample, best: Ints, activations: dict[int, Activations
     """Distributions of the activations of the best feature of each tag; `best` is −1 where there is none."""
     tags, bins = len(best), len(EDGES) - 1
     found = Distributions(
-        np.full(tags, np.nan),
-        *(np.zeros(tags, np.int64) for _ in range(2)),
-        *(np.zeros((tags, bins), np.int64) for _ in range(2)),
-        *(np.zeros((tags, bins)) for _ in range(2)),
+        auroc=np.full(tags, np.nan),
+        sampled_with=np.zeros(tags, np.int64),
+        sampled_without=np.zeros(tags, np.int64),
+        tokens_with=np.zeros((tags, bins), np.int64),
+        tokens_without=np.zeros((tags, bins), np.int64),
+        mass_with=np.zeros((tags, bins)),
+        mass_without=np.zeros((tags, bins)),
     )
     half = held_out(sample.sequences())
     for tag, feature in enumerate(best.tolist()):

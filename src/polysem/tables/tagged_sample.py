@@ -92,7 +92,7 @@ class Sample:
             places.append(place[hit])
             values.append(part.value[hit])
             first += len(part.sequence)
-        row, place, value = (np.concatenate(column) for column in (rows, places, values))
+        row, place, value = np.concatenate(rows), np.concatenate(places), np.concatenate(values)
         narrow = place.astype(np.uint16) if len(wanted) < 1 << 16 else place  # which NumPy sorts in linear time
         order = np.argsort(narrow, kind="stable")
         ends = np.cumsum(np.bincount(place, minlength=len(wanted)))

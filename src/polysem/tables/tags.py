@@ -5,20 +5,16 @@ of every feature are chosen, on half B they are scored, so that a choice among t
 A feature is active where its activation is above 0; activations below 0, as neurons have them, count as 0.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from polysem.tables.labels import index, labelled, scalar, variable
+from polysem.tables.survey.blocks import Block
 from polysem.tables.tag_counts import CHOOSING, HELD_OUT, Counts, Numbers, all_pairs, ratio, some_pairs
 from polysem.tables.tag_distributions import EDGES, Distributions, candidates, distributions, tuned
 from polysem.tables.tagged_sample import MOST, Entries, Sample
 from polysem.tables.token_tags import TokenTags, held_out
-
-if TYPE_CHECKING:
-    from polysem.tables.survey.blocks import Block
 
 LEAST = 10
 """Tokens of each half on which a feature is active, below which its main tag and its score are not told."""
@@ -45,7 +41,7 @@ class TagCounts:
         self._sample = Sample(most)
         self._pending: list[Entries] = []
 
-    def add(self, block: "Block") -> None:
+    def add(self, block: Block) -> None:
         """Gather the tokens of a block."""
         if not self._tags.names:
             return

@@ -1,6 +1,7 @@
 """The known truth about tokens: which tags each carries."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -24,12 +25,13 @@ class TokenTags:
         self._labels: NDArray[np.int64] | None = None
         self.names: tuple[str, ...] = ()
         if "labels" in group:
-            self._labels = read_array(group, "labels")[:].astype(np.int64)
-            classes = int(group.attrs.get("classes", self._labels.max(initial=-1) + 1))  # type: ignore[arg-type]
+            self._labels = np.asarray(read_array(group, "labels")[:], np.int64)
+            classes: Any = group.attrs["classes"]
             self.names = tuple(f"class:{number}" for number in range(classes))
         elif "tags" in group:
             self._array = read_array(group, "tags")
-            self.names = tuple(map(str, group.attrs["tags"]))  # type: ignore[arg-type]
+            names: Any = group.attrs["tags"]
+            self.names = tuple(names)
         self._chunk, self._words = -1, np.zeros((0, 0, 0), np.uint64)
 
     def at(self, sequence: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -45,7 +47,7 @@ class TokenTags:
         for number in np.unique(chunk).tolist():
             if number != self._chunk:
                 start = number * ROWS_PER_CHUNK
-                self._chunk, self._words = number, self._array[start : start + ROWS_PER_CHUNK]
+                self._chunk, self._words = number, np.asarray(self._array[start : start + ROWS_PER_CHUNK])
             here = chunk == number
             words[here] = self._words[sequence[here] % ROWS_PER_CHUNK, position[here]]
         bits = np.unpackbits(words.astype("<u8").view(np.uint8), axis=1, bitorder="little", count=len(self.names))
