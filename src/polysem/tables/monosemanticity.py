@@ -14,6 +14,8 @@ from polysem.tables.labels import scalar, variable
 SHUFFLES = 400
 BINS = 10
 LEAST_PER_BIN = 5
+LEVELS = np.arange(1, 20) / 20
+"""Quantiles at which the scores of two groups are told."""
 LOW, HIGH = 0.025, 0.975
 """Quantiles of the shuffles between which 95 % of them lie."""
 
@@ -26,6 +28,8 @@ def alignment_statistics(tags: xr.Dataset, alignment: xr.Dataset, seed: int = 0)
     Over `power_bin`, up to ten bins of equally many scored features: `power_bin_power` and `power_bin_score` (medians),
     `power_bin_score_low`, `power_bin_score_high` (quartiles), `power_bin_features`, and `power_bin_shuffled_low`,
     `power_bin_shuffled_high`, between which the bin's median lies in 95 % of the shuffles.
+    Over `quantile`, 0.05 … 0.95: `aligned_score` and `other_score`, scores of the features aligned with the most
+    polysemantic neuron and of the others; `shuffled_score_low` and `shuffled_score_high`, 95 % of shuffles of the first.
     Scalars: `score_power_correlation` (Spearman), its 95 % under shuffles and its two-sided p; `aligned_neuron`, the
     neuron that is the strongest of most features, `aligned_features` of them scored, `aligned_median_score`,
     `other_median_score`, `aligned_above_other` (probability that a feature aligned with it has the higher score than
@@ -85,20 +89,36 @@ def _groups(
     score: Numbers, aligned: NDArray[np.bool_], shuffled: NDArray[np.int64], leader: int
 ) -> dict[str, xr.Variable]:
     one, other = int(aligned.sum()), int((~aligned).sum())
-    found, chance, medians = np.nan, np.full(len(shuffled), np.nan), (np.nan, np.nan)
+    found, chance, levels = np.nan, np.full(len(shuffled), np.nan), np.full((4, len(LEVELS)), np.nan)
     if one and other:
         rank = rankdata(score)
         sums = np.array([rank[aligned].sum(), *(rank[order[aligned]].sum() for order in shuffled)])
         above = (sums - one * (one + 1) / 2) / (one * other)
         found, chance = above[0], above[1:]
-        medians = (float(np.median(score[aligned])), float(np.median(score[~aligned])))
+        drawn = np.quantile(score[shuffled[:, aligned]], LEVELS, axis=1)
+        levels = np.stack(
+            [np.quantile(score[aligned], LEVELS), np.quantile(score[~aligned], LEVELS)]
+            + [np.quantile(drawn, level, axis=1) for level in (LOW, HIGH)]
+        )
+    middle = len(LEVELS) // 2
+    names = {
+        "aligned_score": "score of features aligned with the most polysemantic neuron",
+        "other_score": "score of the other features",
+        "shuffled_score_low": "2.5 % quantile of the first under shuffles",
+        "shuffled_score_high": "97.5 % quantile of the first under shuffles",
+    }
     words = "probability that a feature aligned with the most polysemantic neuron has a higher score than another"
     return {
         "aligned_neuron": scalar(leader, "neuron that is the strongest of most features, -1: none has two", "neuron"),
         "aligned_features": scalar(one, "scored features whose strongest neuron it is", "feature"),
-        "aligned_median_score": scalar(medians[0], "median monosemanticity above base of these", "1"),
-        "other_median_score": scalar(medians[1], "median monosemanticity above base of the others", "1"),
+        "aligned_median_score": scalar(float(levels[0, middle]), "median monosemanticity above base of these", "1"),
+        "other_median_score": scalar(float(levels[1, middle]), "median monosemanticity above base of the others", "1"),
         **_tested("aligned_above_other", words, float(found), chance, 0.5),
+        **{
+            name: variable("quantile", values, long_name, "1")
+            for (name, long_name), values in zip(names.items(), levels, strict=True)
+        },
+        "quantile": variable("quantile", LEVELS, "share of features below", "1"),
     }
 
 

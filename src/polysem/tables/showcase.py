@@ -8,22 +8,18 @@ PREFERRED = ("arabic", "hebrew", "base64", "dna", "code")
 
 
 def showcase_tags(tags: xr.Dataset, count: int = 6) -> list[int]:
-    """Places of tags along `tag` whose best feature is worth showing: those of `PREFERRED` that are found (F1 on half B
-    at least the attribute `found_f1`), then the others by falling F1. No broad tag, none that no feature knows, and no
-    two with the same best feature.
+    """Places of tags along `tag` whose best feature is worth showing: those of `PREFERRED` that are `found`, then the
+    others by how far their F1 lies above that of a feature that is always active. None below it, and no two with the
+    same best feature.
     """
     names = [str(name) for name in tags["tag"].values]
-    f1, best = tags["f1"].values, tags["best_feature"].values
-    usable = (best >= 0) & (np.nan_to_num(f1) > 0) & (tags["base_rate"].values <= tags.attrs["broad_base_rate"])
-    by_f1 = sorted(np.flatnonzero(usable).tolist(), key=lambda tag: -f1[tag])
-    preferred = [
-        tag
-        for name in PREFERRED
-        for tag in by_f1
-        if names[tag].rpartition(":")[2] == name and f1[tag] >= tags.attrs["found_f1"]
-    ]
+    best, gain = tags["best_feature"].values, np.nan_to_num(tags["f1"].values - tags["f1_always_active"].values)
+    usable = np.flatnonzero((best >= 0) & (gain > 0)).tolist()
+    by_gain = sorted(usable, key=lambda tag: -gain[tag])
+    found = tags["found"].values
+    preferred = [tag for name in PREFERRED for tag in by_gain if found[tag] and names[tag].rpartition(":")[2] == name]
     chosen: dict[int, int] = {}
-    for tag in [*preferred, *by_f1]:
+    for tag in [*preferred, *by_gain]:
         chosen.setdefault(int(best[tag]), tag)
     return list(chosen.values())[:count]
 

@@ -91,12 +91,6 @@ class Scores:
         return ratio(2 * self.both, self.active + self.tagged)
 
     @property
-    def specificity(self) -> Numbers:
-        """Share of the tokens without the tag on which the feature is not active."""
-        without = self.tokens - self.tagged
-        return ratio(without - (self.active - self.both), without)
-
-    @property
     def mean_with(self) -> Numbers:
         """Expected activation of a token with the tag."""
         return ratio(self.mass_in, self.tagged)

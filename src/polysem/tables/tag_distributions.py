@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from polysem.tables.labels import variable
 from polysem.tables.tag_counts import CHOOSING, Counts, Numbers, all_pairs
 from polysem.tables.tagged_sample import Activations, Sample, auroc
 from polysem.tables.token_tags import held_out
@@ -21,9 +19,25 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Distributions:
-    """Over tags, for the best feature of each on the sampled tokens of half B; counts and sums by [tag, bin]."""
+class Chosen:
+    """Over tags: the best feature (−1: none), the activation from which on it counts as active, its F1 on half A."""
 
+    feature: Ints
+    threshold: Numbers
+    f1: Numbers
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """Over tags, for the chosen feature of each on the sampled tokens of half B; counts and sums by [tag, bin].
+
+    Precision, recall, F1 and specificity count it as active from its threshold on, all others from 0.
+    """
+
+    precision: Numbers
+    recall: Numbers
+    f1: Numbers
+    specificity: Numbers
     auroc: Numbers
     sampled_with: Ints
     sampled_without: Ints
@@ -33,10 +47,35 @@ class Distributions:
     mass_without: Numbers
 
 
-def distributions(sample: Sample, best: Ints, activations: dict[int, Activations]) -> Distributions:
-    """Distributions of the activations of the best feature of each tag; `best` is −1 where there is none."""
-    tags, bins = len(best), len(EDGES) - 1
+def choose(sample: Sample, candidates: list[Ints], activations: dict[int, Activations]) -> Chosen:
+    """The feature with the highest F1 at its best threshold for each tag, on the sampled tokens of half A.
+
+    Neurons, and many features, are active on many tokens and tell a tag by how strongly: with a threshold at 0 alone, a
+    comparison would be unfair. All candidates of a tag are tried with every threshold.
+    """
+    half = held_out(sample.sequences())
+    choosing = {feature: _descending(found, ~half) for feature, found in activations.items()}
+    tags = len(candidates)
+    chosen = Chosen(np.full(tags, -1, np.int64), np.full(tags, np.nan), np.full(tags, np.nan))
+    for tag, features in enumerate(candidates):
+        carried = sample.carried(tag)
+        with_tag, highest = int((carried & ~half).sum()), 0.0
+        for feature in features.tolist():
+            f1, level = best_threshold(choosing[feature].value, carried[choosing[feature].row], with_tag)
+            if f1 > highest:
+                highest = f1
+                chosen.feature[tag], chosen.threshold[tag], chosen.f1[tag] = feature, level, f1
+    return chosen
+
+
+def distributions(sample: Sample, chosen: Chosen, activations: dict[int, Activations]) -> Distributions:
+    """What half B says of the chosen feature of each tag."""
+    tags, bins = len(chosen.feature), len(EDGES) - 1
     found = Distributions(
+        precision=np.full(tags, np.nan),
+        recall=np.full(tags, np.nan),
+        f1=np.full(tags, np.nan),
+        specificity=np.full(tags, np.nan),
         auroc=np.full(tags, np.nan),
         sampled_with=np.zeros(tags, np.int64),
         sampled_without=np.zeros(tags, np.int64),
@@ -46,15 +85,22 @@ def distributions(sample: Sample, best: Ints, activations: dict[int, Activations
         mass_without=np.zeros((tags, bins)),
     )
     half = held_out(sample.sequences())
-    for tag, feature in enumerate(best.tolist()):
+    for tag, feature in enumerate(chosen.feature.tolist()):
         carried = sample.carried(tag)
-        found.sampled_with[tag], found.sampled_without[tag] = (carried & half).sum(), (~carried & half).sum()
+        with_tag, without = int((carried & half).sum()), int((~carried & half).sum())
+        found.sampled_with[tag], found.sampled_without[tag] = with_tag, without
         if feature < 0:
             continue
         rows, active = activations[feature]
         rows, active = rows[half[rows]], active[half[rows]]
         tagged = carried[rows]
-        found.auroc[tag] = auroc(active, tagged, int(found.sampled_with[tag]), int(found.sampled_without[tag]))
+        above = active >= chosen.threshold[tag]
+        right, wrong = int((above & tagged).sum()), int((above & ~tagged).sum())
+        found.precision[tag] = _share(right, right + wrong)
+        found.recall[tag] = _share(right, with_tag)
+        found.f1[tag] = _share(2 * right, right + wrong + with_tag)
+        found.specificity[tag] = _share(without - wrong, without)
+        found.auroc[tag] = auroc(active, tagged, with_tag, without)
         place = np.clip(np.searchsorted(EDGES, active, side="right") - 1, 0, bins - 1)
         for some, tokens, mass in (
             (tagged, found.tokens_with, found.mass_with),
@@ -65,40 +111,8 @@ def distributions(sample: Sample, best: Ints, activations: dict[int, Activations
     return found
 
 
-def tuned(sample: Sample, candidates: list[Ints], activations: dict[int, Activations]) -> dict[str, xr.Variable]:
-    """The best feature with a threshold of its own for each tag, both chosen on half A, scored on half B.
-
-    Neurons are active on many tokens and tell a tag by how strongly: with a threshold at 0 alone, the comparison with
-    the features of an SAE would be unfair. All candidates of a tag are tried with every threshold.
-    """
-    tags = len(candidates)
-    half = held_out(sample.sequences())
-    choosing = {feature: _descending(found, ~half) for feature, found in activations.items()}
-    chosen, threshold = np.full(tags, -1, np.int64), np.full(tags, np.nan)
-    score = {name: np.full(tags, np.nan) for name in ("precision", "recall", "f1")}
-    for tag, features in enumerate(candidates):
-        carried = sample.carried(tag)
-        with_tag, highest = int((carried & ~half).sum()), 0.0
-        for feature in features.tolist():
-            f1, level = best_threshold(choosing[feature].value, carried[choosing[feature].row], with_tag)
-            if f1 > highest:
-                highest, chosen[tag], threshold[tag] = f1, feature, level
-        if chosen[tag] < 0:
-            continue
-        rows, active = activations[int(chosen[tag])]
-        above = rows[half[rows] & (active >= threshold[tag])]
-        both, tagged = int(carried[above].sum()), int((carried & half).sum())
-        for name, whole in (("precision", len(above)), ("recall", tagged), ("f1", (len(above) + tagged) / 2)):
-            score[name][tag] = both / whole if whole else np.nan
-    best = "feature with the highest F1 at its best threshold, -1: none"
-    return {
-        "tuned_feature": variable("tag", chosen, best, "feature"),
-        "tuned_threshold": variable("tag", threshold, "activation from which on it counts as active", "activation"),
-        **{
-            f"tuned_{name}": variable("tag", values, f"{name.replace('f1', 'F1')} with this threshold (half B)", "1")
-            for name, values in score.items()
-        },
-    }
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
 
 
 def _descending(found: Activations, tokens: NDArray[np.bool_]) -> Activations:

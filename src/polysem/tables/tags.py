@@ -2,8 +2,11 @@
 
 The sequences fall into two halves by a hash of their number: on half A, the best feature of every tag and the main tag
 of every feature are chosen, on half B they are scored, so that a choice among thousands flatters nobody.
-A feature is active where its activation is above 0; activations below 0, as neurons have them, count as 0.
+Activations below 0, as neurons have them, count as 0. The best feature of a tag has a threshold of its own, chosen with
+it; beside it stands the best one where everything above 0 counts as active, which is also how main tags are chosen.
 """
+
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,14 +15,14 @@ from numpy.typing import NDArray
 from polysem.tables.labels import index, labelled, scalar, variable
 from polysem.tables.survey.blocks import Block
 from polysem.tables.tag_counts import CHOOSING, HELD_OUT, Counts, Numbers, all_pairs, ratio, some_pairs
-from polysem.tables.tag_distributions import EDGES, Distributions, candidates, distributions, tuned
+from polysem.tables.tag_distributions import EDGES, Chosen, Distributions, candidates, choose, distributions
 from polysem.tables.tagged_sample import MOST, Entries, Sample
 from polysem.tables.token_tags import TokenTags, held_out
 
 LEAST = 10
 """Tokens of each half on which a feature is active, below which its main tag and its score are not told."""
 FOUND = 0.5
-"""F1 on half B from which on a tag counts as found."""
+"""F1 on half B from which on a tag counts as found, if it is also that of a feature that is more than always active."""
 BROAD = 0.5
 """A tag that a larger share of all tokens carries is no main tag: whatever is active often would have it."""
 SPECIFIC_SHARE, SPECIFIC_LIFT = 0.5, 2.0
@@ -84,11 +87,18 @@ class TagCounts:
         """
         self._count()
         counts, names = self._counts, self._tags.names
-        best = best_features(counts)
-        tried = candidates(counts, best)
+        active = best_active(counts)
+        tried = candidates(counts, active)
         activations = self._sample.activations(np.concatenate([np.zeros(0, np.int64), *tried]))
-        distribution = distributions(self._sample, best, activations)
-        of_tag = _tag_variables(counts, best, distribution) | tuned(self._sample, tried, activations)
+        chosen = choose(self._sample, tried, activations)
+        of_tag = _tag_variables(counts, chosen, distributions(self._sample, chosen, activations))
+        of_tag |= _active_variables(counts, active)
+        of_tag["found"] = variable(
+            "tag",
+            found_tags(of_tag["f1"].values, of_tag["f1_always_active"].values),
+            f"whether the best feature has F1 >= {FOUND}, and more than one that is always active (half B)",
+            "1",
+        )
         of_feature = _feature_variables(counts, self._least)
         main = of_feature["main_tag"].values
         of_tag["features_main"] = variable(
@@ -108,7 +118,6 @@ class TagCounts:
             "tokens_held_out": int(counts.tokens[HELD_OUT]),
             "tokens_sampled": self._sample.tokens,
             "least_active_tokens": self._least,
-            "found_f1": FOUND,
             "broad_base_rate": BROAD,
             "specific_share": SPECIFIC_SHARE,
             "specific_lift": SPECIFIC_LIFT,
@@ -117,9 +126,16 @@ class TagCounts:
         return labelled(variables | _scalars(variables), coordinates, attributes)
 
 
-def best_features(counts: Counts) -> NDArray[np.int64]:
-    """The feature with the highest F1 on half A for each tag, the lower one among equals; −1 for a tag without tokens
-    there, or where no feature is ever active on one."""
+def found_tags(f1: Numbers, always_active: Numbers) -> NDArray[np.bool_]:
+    """Which tags are found, by the F1 of their best feature and of one that is always active."""
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.bool_] = (f1 >= FOUND) & (f1 > always_active)
+    return found
+
+
+def best_active(counts: Counts) -> NDArray[np.int64]:
+    """The feature with the highest F1 on half A for each tag, where active is above 0, the lower one among equals; −1
+    for a tag without tokens there, or where no feature is ever active on one."""
     if not counts.both.shape[1] or not counts.tagged.shape[1]:
         return np.full(counts.tagged.shape[1], -1, np.int64)
     f1 = np.nan_to_num(all_pairs(counts, CHOOSING).f1)
@@ -145,24 +161,24 @@ def _specific(counts: Counts, least: int) -> NDArray[np.bool_]:
     return found
 
 
-def _tag_variables(counts: Counts, best: NDArray[np.int64], found: Distributions) -> dict[str, xr.Variable]:
-    tags = np.arange(len(best))
-    chosen, scored = (some_pairs(counts, half, best, tags) for half in (CHOOSING, HELD_OUT))
-    base = ratio(counts.tagged[HELD_OUT], np.full(len(best), counts.tokens[HELD_OUT]))
-    numbers = {
+def _tag_variables(counts: Counts, chosen: Chosen, found: Distributions) -> dict[str, xr.Variable]:
+    scored = some_pairs(counts, HELD_OUT, chosen.feature, np.arange(len(chosen.feature)))
+    base = ratio(counts.tagged[HELD_OUT], np.full(len(chosen.feature), counts.tokens[HELD_OUT]))
+    numbers: dict[str, tuple[NDArray[Any], str, str]] = {
         "base_rate": (base, "share of tokens that carry the tag (half B)", "1"),
-        "best_feature": (best, "feature with the highest F1 on half A, -1: none", "feature"),
+        "best_feature": (chosen.feature, "feature with the highest F1 on half A, -1: none", "feature"),
+        "threshold": (chosen.threshold, "activation from which on it counts as active, chosen with it", "activation"),
         "f1_choosing": (chosen.f1, "F1 of the best feature on half A", "1"),
-        "precision": (scored.precision, "share of its active tokens that carry the tag (half B)", "1"),
-        "recall": (scored.recall, "share of the tag's tokens on which it is active (half B)", "1"),
-        "f1": (scored.f1, "F1 of the best feature (half B)", "1"),
-        "f1_always_active": (2 * base / (1 + base), "F1 of a feature that is always active (half B)", "1"),
+        "precision": (found.precision, "share of the tokens above the threshold that carry the tag (half B)", "1"),
+        "recall": (found.recall, "share of the tag's tokens above the threshold (half B)", "1"),
+        "f1": (found.f1, "F1 of the best feature (half B)", "1"),
+        "specificity": (found.specificity, "share of tokens without the tag below the threshold (half B)", "1"),
         "auroc": (found.auroc, "area under the ROC curve of activation against tag (half B)", "1"),
-        "specificity": (scored.specificity, "share of tokens without the tag on which it is not active (half B)", "1"),
         "sensitivity_correlation": (scored.correlation, "Pearson correlation of activation and tag (half B)", "1"),
         "mean_with": (scored.mean_with, "expected activation of a token with the tag (half B)", "activation"),
         "mean_without": (scored.mean_without, "expected activation of a token without it (half B)", "activation"),
         "mass_share": (scored.mass_share, "share of its activation mass on tokens with the tag (half B)", "1"),
+        "f1_always_active": (2 * base / (1 + base), "F1 of a feature that is always active (half B)", "1"),
     }
     for half, name in ((CHOOSING, "choosing"), (HELD_OUT, "held_out")):
         words = f"tokens with the tag (half {'AB'[half]})"
@@ -179,6 +195,20 @@ def _tag_variables(counts: Counts, best: NDArray[np.int64], found: Distributions
     sampled["sampled_with"] = variable("tag", found.sampled_with, "tokens with the tag (half B, sampled)", "token")
     sampled["sampled_without"] = variable("tag", found.sampled_without, "tokens without it (half B, sampled)", "token")
     return {name: variable("tag", *rest) for name, rest in numbers.items()} | sampled
+
+
+def _active_variables(counts: Counts, active: NDArray[np.int64]) -> dict[str, xr.Variable]:
+    """The best features where all activations above 0 count."""
+    scored = some_pairs(counts, HELD_OUT, active, np.arange(len(active)))
+    words = "of the best feature if active is above 0 (half B)"
+    return {
+        "active_feature": variable(
+            "tag", active, "feature with the highest F1 on half A if active is above 0, -1: none", "feature"
+        ),
+        "active_precision": variable("tag", scored.precision, f"precision {words}", "1"),
+        "active_recall": variable("tag", scored.recall, f"recall {words}", "1"),
+        "active_f1": variable("tag", scored.f1, f"F1 {words}", "1"),
+    }
 
 
 def _feature_variables(counts: Counts, least: int) -> dict[str, xr.Variable]:
@@ -217,9 +247,13 @@ def _scalars(variables: dict[str, xr.Variable]) -> dict[str, xr.Variable]:
     scored = np.isfinite(variables["monosemanticity"].values)
     return {
         "tags": scalar(len(variables["f1"]), "tags", "tag"),
-        "tags_found": scalar(int((known("f1") >= FOUND).sum()), f"tags whose best feature has F1 >= {FOUND}", "tag"),
+        "tags_found": scalar(
+            int(variables["found"].values.sum()),
+            f"tags whose best feature has F1 >= {FOUND}, and more than one that is always active",
+            "tag",
+        ),
         "tag_mean_best_f1": scalar(summary("f1"), "mean over tags of the F1 of the best feature", "1"),
-        "tag_mean_tuned_f1": scalar(summary("tuned_f1"), "the same with a threshold for each tag", "1"),
+        "tag_mean_active_f1": scalar(summary("active_f1"), "the same if active is above 0 for all", "1"),
         "tag_mean_best_auroc": scalar(summary("auroc"), "mean over tags of the AUROC of the best feature", "1"),
         "tag_scored_features": scalar(int(scored.sum()), "features with a monosemanticity", "feature"),
         "median_monosemanticity": scalar(
