@@ -5,8 +5,8 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from polysem.corpora.sources.generated import OTHER_KINDS, TAGS_TYPE, distinct_documents, kind_of_row, make
-from polysem.corpora.tagged import TaggedText
+from polysem.corpora.sources.generated import OTHER_KINDS, distinct_documents, kind_of_row, make
+from polysem.corpora.tagged import TAGS_TYPE, TaggedText
 from polysem.io.errors import InputError
 
 

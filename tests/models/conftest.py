@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from polysem.corpora.sources.generated import TAGS_TYPE
+from polysem.corpora.tagged import TAGS_TYPE
 from polysem.io.stores import create_array, written_store
 from polysem.models.native import bridge_of, new_model, save_native
 from polysem.models.record_model import record_model

@@ -19,9 +19,9 @@ def make_corpus(output: Path, source: str, params: dict[str, Any]) -> None:
     """Write `documents.parquet` of one corpus; the same params give the same bytes.
 
     `source` is the name of a module in `polysem.corpora.sources`, `params` are the keys of the entry in `params.yaml`.
-    Text has columns `text`, `split` ("train" or "eval") and, where the truth is known, `tags` (start, end, tag);
-    images have `image` (pixels row by row, in [0, 1]), `label` and `split`, and `height`, `width` and `classes` in the
-    schema's metadata. Raises InputError for bad input; no file is left behind then.
+    Text has columns `text`, `split` ("train" or "eval") and, where the truth is known or proxies stand in for it,
+    `tags` (start, end, tag); images have `image` (pixels row by row, in [0, 1]), `label` and `split`, and `height`,
+    `width` and `classes` in the schema's metadata. Raises InputError for bad input; no file is left behind then.
     """
     known = sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
     if source not in known:

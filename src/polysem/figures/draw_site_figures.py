@@ -39,9 +39,15 @@ SITE = "site/"
 
 
 def _together(tables: Path, table: str, dictionaries: list[str]) -> xr.Dataset:
-    """A table of all dictionaries, along `dictionary`; attributes are those of the first."""
+    """A table of all dictionaries, along `dictionary`; attributes are those of the first. What has dimensions that
+    differ between them, as features do, is left out."""
     each = [read_table(tables / name / f"{table}.nc") for name in dictionaries]
-    joined = xr.concat(each, dim="dictionary", combine_attrs="override", coords="minimal", compat="override")
+    sizes = {dim: {one.sizes.get(dim) for one in each} for one in each for dim in one.sizes}
+    differing = [dim for dim, found in sizes.items() if len(found) > 1]
+    each = [one.drop_dims(differing, errors="ignore") for one in each]
+    joined = xr.concat(
+        each, dim="dictionary", combine_attrs="override", coords="minimal", compat="override", data_vars="all"
+    )
     joined = joined.assign_coords(dictionary=("dictionary", dictionaries))
     return joined.assign_attrs(dictionary=ALL_DICTIONARIES)
 

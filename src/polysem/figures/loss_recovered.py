@@ -42,8 +42,8 @@ def draw(fidelity: xr.Dataset, analysis: Analysis) -> Figure:
     known = np.isfinite(recovered) & (active > 0)
     _prepare(axes, active[known], recovered[known])
     families = {NEURONS: names == NEURONS} | {
-        name: np.array([_family(other) == name for other in names])
-        for name in dict.fromkeys(_family(each) for each in names if each != NEURONS)
+        name: np.array([family_of(other) == name for other in names])
+        for name in dict.fromkeys(family_of(each) for each in names if each != NEURONS)
     }
     ends: list[tuple[str, str, float, float]] = []
     for number, (family, members) in enumerate(families.items()):
@@ -61,7 +61,7 @@ def draw(fidelity: xr.Dataset, analysis: Analysis) -> Figure:
     return figure
 
 
-def _family(dictionary: str) -> str:
+def family_of(dictionary: str) -> str:
     """The recipe of an id, `l1-x8` of `l1-x8_l1=3e-4_seed=0`: names of recipes have no underscore."""
     return dictionary.split("_")[0]
 

@@ -17,7 +17,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from polysem.io.atomic import written
 
@@ -32,6 +32,9 @@ COLOURS = {
     "ultra_low": "#56B4E9",
     "never": "#4D4D4D",
     "bulk": "#A3A8AE",
+    "with_tag": "#0072B2",
+    "without_tag": "#A3A8AE",
+    "aligned": "#AA3377",
     "power_law": "#000000",
     "exponential": "#AA3377",
     "truncated_power_law": "#0072B2",
@@ -170,6 +173,15 @@ def number_in_thousands(axis: Axis) -> None:
     """Label a linear axis with counts as `12,000`."""
     axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Label a log axis at 1, 2 and 5 of each decade, or at the decades of a long one, with plain numbers."""
+    low, high = sorted(axis.get_view_interval())
+    decades = np.log10(high / low)
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2 else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: scientific(value)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def several(count: int, noun: str) -> str:

@@ -16,6 +16,7 @@ from polysem.io.atomic import write_text
 from polysem.params.analysis import Analysis
 from polysem.params.base import NAME
 from polysem.params.explain import models_in
+from polysem.params.proxies import DEFAULT_PROXIES
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import KINDS, LISTS, kinds, section_class
 from polysem.params.toys import Toy
@@ -91,10 +92,30 @@ def reference_text() -> str:
         for kind in kinds(key):
             section = section_class(key, kind)
             lines += ["", f"### {KINDS[key][2]}: {kind}", "", *_paragraph(section), "", *_table(section)]
+        lines += _proxies() if key == "corpora" else []
     lines += ["", "### source: pretrained", "", *_paragraph(PretrainedSae), "", *_table(PretrainedSae)]
     lines += ["", "## toys: activations made of known features", "", *_paragraph(Toy), "", *_table(Toy)]
     lines += ["", "## analysis: thresholds of tables and figures", "", *_paragraph(Analysis), "", *_table(Analysis)]
     return "\n".join(lines) + "\n"
+
+
+def _proxies() -> list[str]:
+    rows = [
+        f"| `{name}` | `` {expression.replace('|', chr(92) + '|')} `` |" for name, expression in DEFAULT_PROXIES.items()
+    ]
+    return [
+        "",
+        "### proxies",
+        "",
+        "Regular expressions of Python. Give `proxies` to have others in their place; in YAML, single quotes keep",
+        "backslashes as they are. Every expression runs over every document: repetitions inside repetitions, as in",
+        "`(a+)+b`, can take longer than anybody waits, and nothing stops them. These are the default; their time grows",
+        "like the text.",
+        "",
+        "| name | expression |",
+        "|---|---|",
+        *rows,
+    ]
 
 
 def _paragraph(section: type[BaseModel]) -> list[str]:
@@ -121,6 +142,8 @@ def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
 def _default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "required"
+    if isinstance(field.default, dict):
+        return ", ".join(f"`{name}`" for name in field.default)
     return f"`{json.dumps(field.default, ensure_ascii=False)}`".replace("|", "\\|")
 
 
@@ -135,6 +158,8 @@ def _spell(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in values)
     if schema.get("type") == "array":
         return f"list of {_spell(schema.get('items', {}))}"
+    if schema.get("type") == "object" and "additionalProperties" in schema:
+        return f"names with a {_spell(schema['additionalProperties'])} each"
     text = {"null": "null"}.get(schema.get("type", ""), schema.get("type", "any"))
     low = next((f"{sign} {_number(schema[key])}" for key, sign in _LOW if key in schema), "")
     high = next((f"{sign} {_number(schema[key])}" for key, sign in _HIGH if key in schema), "")

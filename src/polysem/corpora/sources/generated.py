@@ -1,7 +1,6 @@
 """`source: generated`: stories of the project's own grammar and documents of other kinds, with ground-truth tags."""
 
 import hashlib
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from polysem.corpora.kinds import arabic, base64, code, dna, hebrew
 from polysem.corpora.stories.story import tell_story
-from polysem.corpora.tagged import TaggedText
+from polysem.corpora.tagged import Span, TaggedText, tags_column
 from polysem.io.errors import InputError
 from polysem.params.corpora.generated import GeneratedCorpus
 
@@ -23,8 +22,6 @@ OTHER_KINDS: dict[str, Callable[[Random], str]] = {
 }
 ATTEMPTS = 200
 """Draws for one document before the generator counts as exhausted; with stories the second is hardly ever needed."""
-
-TAGS_TYPE = pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32()), ("tag", pa.string())]))
 
 
 def make(params: dict[str, Any]) -> pa.Table:
@@ -88,29 +85,13 @@ def _drawer(corpus: GeneratedCorpus, split: str) -> Callable[[int, int], TaggedT
 
 
 def _table(split: str, documents: Iterable[TaggedText]) -> pa.Table:
-    # Offsets go into flat arrays at once: as Python tuples the spans of a corpus would take gigabytes.
     texts: list[str] = []
-    starts, ends, tags, offsets = array("i"), array("i"), array("i"), array("i", [0])
-    numbers: dict[str, int] = {}
-    for text, spans in documents:
-        texts.append(text)
-        for start, end, tag in spans:
-            starts.append(start)
-            ends.append(end)
-            tags.append(numbers.setdefault(tag, len(numbers)))
-        offsets.append(len(starts))
-    names = pa.DictionaryArray.from_arrays(_int32(tags), pa.array(list(numbers), pa.string()))
-    spans_array = pa.StructArray.from_arrays(
-        [_int32(starts), _int32(ends), names.cast(pa.string())], fields=list(TAGS_TYPE.value_type)
-    )
-    return pa.table(
-        {
-            "text": pa.array(texts, pa.string()),
-            "split": pa.array([split] * len(texts), pa.string()),
-            "tags": pa.ListArray.from_arrays(_int32(offsets), spans_array, type=TAGS_TYPE),
-        }
-    )
 
+    def spans() -> Iterator[list[Span]]:
+        for document in documents:
+            texts.append(document.text)
+            yield document.spans
 
-def _int32(values: array) -> pa.Array:
-    return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
+    tags = tags_column(spans())
+    columns = {"text": pa.array(texts, pa.string()), "split": pa.array([split] * len(texts), pa.string())}
+    return pa.table(columns | {"tags": tags})

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from polysem.corpora.hub import require_hub, stream
+from polysem.corpora.proxies import with_proxies
 from polysem.corpora.readers import SUFFIXES, matching_files, read_files
 from polysem.corpora.splits import documents_table, first_distinct, split_by_hash
 from polysem.io.errors import InputError
@@ -16,7 +17,7 @@ ADVICE = "set `local_copy:` to a local .txt, .jsonl or .parquet file (or a folde
 
 
 def make(params: dict[str, Any]) -> pa.Table:
-    """Columns `text` and `split`, in the order of the data set, exact duplicates dropped.
+    """Columns `text`, `split` and, with proxies, `tags`, in the order of the data set, exact duplicates dropped.
 
     With `eval_split` its documents that are not also in the train split are the eval split; otherwise, and always
     with a `local_copy` (which has no named splits), the split is by a hash of the text. Raises InputError when the hub
@@ -26,13 +27,18 @@ def make(params: dict[str, Any]) -> pa.Table:
     origin = f"data set `{corpus.dataset}`"
     if corpus.local_copy is not None:
         texts = read_files(_local_files(corpus.local_copy), None, corpus.separator, corpus.field)
-        return split_by_hash(texts, corpus.eval_share, corpus.limit, f"{origin}, local copy `{corpus.local_copy}`,")
-    require_hub(corpus.dataset, corpus.revision, ADVICE)
-    return from_splits(corpus, corpus.revision)
+        documents = split_by_hash(
+            texts, corpus.eval_share, corpus.limit, f"{origin}, local copy `{corpus.local_copy}`,"
+        )
+    else:
+        require_hub(corpus.dataset, corpus.revision, ADVICE)
+        documents = from_splits(corpus, corpus.revision)
+    return with_proxies(documents, corpus.proxies)
 
 
 def from_splits(corpus: HuggingFaceCorpus, revision: str | None) -> pa.Table:
-    """The table out of the data set's own splits; `corpus.dataset` may be a local folder (`revision` None)."""
+    """Columns `text` and `split` out of the data set's own splits; `corpus.dataset` may be a local folder (`revision`
+    None)."""
     origin = f"data set `{corpus.dataset}`"
     texts = _texts(corpus, corpus.split, revision)
     if corpus.eval_split is None:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from polysem.params.base import CorpusSection, Documents
+from polysem.params.proxies import DEFAULT_PROXIES, Proxies
 
 
 class FilesCorpus(CorpusSection):
@@ -23,3 +24,5 @@ class FilesCorpus(CorpusSection):
     """Share of documents in the eval split, chosen by a hash of their text."""
     limit: Documents | None = None
     """Take at most this many documents, the first ones met."""
+    proxies: Proxies = DEFAULT_PROXIES
+    """Regular expressions by name; what they match is tagged `proxy:NAME` in place of a known truth. `{}`: none."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from polysem.params.base import CorpusSection, Documents
+from polysem.params.proxies import DEFAULT_PROXIES, Proxies
 
 
 class HuggingFaceCorpus(CorpusSection):
@@ -31,3 +32,5 @@ class HuggingFaceCorpus(CorpusSection):
     """A local file, folder or glob (`.txt`, `.jsonl`, `.parquet`) to read in place of the hub."""
     separator: Annotated[str, Field(min_length=1)] = "<|endoftext|>"
     """What stands between two documents of a `.txt` local copy."""
+    proxies: Proxies = DEFAULT_PROXIES
+    """Regular expressions by name; what they match is tagged `proxy:NAME` in place of a known truth. `{}`: none."""
