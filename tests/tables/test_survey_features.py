@@ -1,71 +1,89 @@
+"""The step that writes all tables of a dictionary which need no model."""
+
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.alignment import neuron_alignment
-from polysem.tables.frequency import feature_frequency
-from polysem.tables.rank_frequency import rank_frequency
-from polysem.tables.survey_features import survey_features
+from polysem.tables.directions import Directions, write_directions
+from polysem.tables.survey_features import CATALOGUE, survey_features
+from polysem.workflow.artifacts import FEATURE_TABLES
+
+NEURONS, CLASSES, IMAGES = 4, 3, 500
+
+
+@pytest.fixture
+def study(activation_store, image_store, tmp_path):
+    """A site of images: its activations, their classes, the weights behind it."""
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((IMAGES, NEURONS)).astype(np.float32)
+    labels = generator.integers(0, CLASSES, IMAGES).astype(np.int32)
+    weights = torch.randn(NEURONS, CLASSES, generator=torch.Generator().manual_seed(0))
+    write_directions(
+        tmp_path / "directions.safetensors", Directions({"s/output_weights": weights, "s/logits": torch.zeros(0)})
+    )
+    activation_store(x + 10, "train")
+    files = {
+        "activations": activation_store(x),
+        "tokens": image_store(np.zeros((IMAGES, 2), np.float32), labels, CLASSES),
+        "directions": tmp_path / "directions.safetensors",
+    }
+    return SimpleNamespace(x=x, labels=labels, weights=weights, files=files)
 
 
 def read_tables(folder):
-    return {file.stem: read_table(file) for file in folder.iterdir()}
+    return {file.stem: read_table(file) for file in folder.glob("*.nc")}
 
 
-def test_all_tables_are_of_the_tokens_of_the_eval_store_and_no_others(activation_store, tmp_path):
-    generator = np.random.default_rng(0)
-    x = generator.standard_normal((2500, 4)).astype(np.float16)
-    activation_store(generator.standard_normal((50, 4)).astype(np.float16) + 10, "train")
+def test_all_tables_are_of_the_tokens_of_the_eval_store_and_each_says_whose_it_is(study, tmp_path):
     output = tmp_path / "tables/m/s/neurons"
-    survey_features(activation_store(x, "eval"), tmp_path / "saes/m/s/neurons", output, Analysis())
+    survey_features(**study.files, dictionary=tmp_path / "neurons", output=output, site="s", params=Analysis())
     tables = read_tables(output)
-    assert set(tables) == {"frequency", "rank_frequency", "alignment"}
-    active = (x > 0).sum(axis=0)
-    assert tables["frequency"].attrs["tokens"] == tables["rank_frequency"].attrs["tokens"] == 2500
+    assert set(tables) == set(FEATURE_TABLES) == set(CATALOGUE)
+    active = (study.x > 0).sum(axis=0)
+    assert tables["frequency"].attrs["tokens"] == tables["rank_frequency"].attrs["tokens"] == IMAGES
     assert tables["frequency"]["active_tokens"].values.tolist() == active.tolist()
-    assert tables["rank_frequency"]["frequency_sorted"].values.tolist() == sorted(active / 2500, reverse=True)
+    assert tables["rank_frequency"]["frequency_sorted"].values.tolist() == sorted(active / IMAGES, reverse=True)
     assert tables["alignment"]["strongest_neuron"].values.tolist() == [0, 1, 2, 3]
+    for name, table in tables.items():
+        assert [table.attrs[key] for key in ("model", "site", "dictionary")] == ["m", "s", "neurons"]
+        assert table.attrs["catalogue"] == CATALOGUE[name]
 
 
-@pytest.mark.parametrize(
-    ("table", "catalogue"), [("frequency", "S0.F1"), ("rank_frequency", "S0.F2"), ("alignment", "S2.F1")]
-)
-def test_each_table_says_whose_it_is(activation_store, tmp_path, table, catalogue):
-    output = tmp_path / "tables/m/s/neurons"
-    survey_features(activation_store(np.eye(4, dtype=np.float32)), tmp_path / "saes/m/s/neurons", output, Analysis())
-    attributes = read_tables(output)[table].attrs
-    assert [attributes[key] for key in ("model", "site", "dictionary")] == ["m", "s", "neurons"]
-    assert catalogue in attributes["catalogue"]
-
-
-def test_an_sae_folder_is_measured_by_the_command_line_with_the_params_of_each_table(
-    activation_store, relu_dictionary, tmp_path
-):
-    x = np.random.default_rng(0).standard_normal((500, 4)).astype(np.float32)
-    ours = relu_dictionary(4, 16)
+def test_an_sae_folder_is_surveyed_by_the_command_line_with_its_params(study, tmp_path):
+    generator = torch.Generator().manual_seed(1)
+    W_enc, W_dec = torch.randn(NEURONS, 16, generator=generator), torch.randn(16, NEURONS, generator=generator)
+    sae = SAE(W_enc, torch.full((16,), -0.5), W_dec, torch.zeros(NEURONS), standard.Function())
     folder, output = tmp_path / "saes/m/s/l1", tmp_path / "tables/m/s/l1"
-    sae = SAE(ours.W_enc, ours.b_enc, ours.W_dec, torch.zeros(4), standard.Function())
     folder.mkdir(parents=True)
     save_sae(sae, folder, {}, torch.zeros(16))
-    files = ["--activations", activation_store(x), "--dictionary", folder, "--output", output]
-    config = json.dumps({"params": {"baseline_seed": 1, "head_ranks": 10}})
-    command = [sys.executable, "-m", "polysem.tables.survey_features", *map(str, files), "--config", config]
-    subprocess.run(command, check=True)
-    frequency = feature_frequency([x], ours)
-    expected = {
-        "frequency": frequency,
-        "rank_frequency": rank_frequency(frequency["active_tokens"].values, 500, head_ranks=10),
-        "alignment": neuron_alignment(iter([ours.W_dec.numpy()]), 4, baseline_seed=1),
-    }
+    files = {**study.files, "dictionary": folder, "output": output, "site": "s"}
+    params = {"baseline_seed": 1, "head_ranks": 10, "top_examples": 3, "sampled_examples": 2}
+    command = [sys.executable, "-m", "polysem.tables.survey_features", "--config", json.dumps({"params": params})]
+    subprocess.run([*command, *(f"--{name}={value}" for name, value in files.items())], check=True)
     tables = read_tables(output)
-    for name, table in expected.items():
-        xr.testing.assert_allclose(tables[name], table, rtol=1e-5)
+    f = np.maximum(study.x @ W_enc.numpy() - 0.5, 0)
+    np.testing.assert_allclose(tables["frequency"]["frequency"], (f > 0).mean(0), atol=1 / IMAGES)
+    expected = neuron_alignment(iter([W_dec.numpy()]), NEURONS, baseline_seed=1)
+    np.testing.assert_array_equal(tables["alignment"]["kurtosis_excess_random"], expected["kurtosis_excess_random"])
+    assert int(tables["rank_frequency"]["first_rank"].sel(range="tail")) == 10
+    best = np.sort(f, axis=0)[::-1][:3].T
+    np.testing.assert_allclose(tables["examples"]["activation"].values[:, :3], best, rtol=1e-5)
+    assert tables["examples"].sizes["example"] == 5
+    lifted = W_dec @ study.weights
+    assert tables["logits"]["boosted_token"].values[:, 0].tolist() == lifted.argmax(1).tolist()
+    assert tables["tags"]["tag"].values.tolist() == ["class:0", "class:1", "class:2"]
+    cosine = torch.nn.functional.cosine_similarity(W_dec[:, None], W_dec[None], dim=-1).fill_diagonal_(-2)
+    assert tables["associations"]["nearest_feature"].values[:, 0].tolist() == cosine.argmax(1).tolist()
+    correlation = np.corrcoef(np.concatenate([f.T, study.x.T]))[:16, 16:]
+    assert tables["associations"]["correlated_neuron"].values[:, 0].tolist() == correlation.argmax(1).tolist()
+    assert "ultra_low_active" in tables["ultra_low"]

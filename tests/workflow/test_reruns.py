@@ -13,6 +13,7 @@ TOPK = [
 ]
 L1 = [pattern.replace("topk", "l1") for pattern in TOPK]
 FIDELITY = ["measure_fidelity/*", "draw_site_figures/*"]
+SURVEYED = ["survey_features/*", "measure_fidelity/*", "draw_*", *COLLECTING]
 TRAINER = "src/polysem/saes/trainer.py"
 
 
@@ -113,7 +114,7 @@ def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
         ),
         ("eval_documents: 300", "eval_documents: 299", ["*stories*", *COLLECTING]),
         ("fidelity_tokens: 2048", "fidelity_tokens: 1024", [*FIDELITY, "collect_metrics", "write_report"]),
-        ("analysis:", "analysis:\n  head_ranks: 900", ["survey_features/*", "draw_figures/*", *COLLECTING]),
+        ("analysis:", "analysis:\n  head_ranks: 900", SURVEYED),
         ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", "collect_metrics", "write_report"]),
     ],
     ids=lambda value: None if isinstance(value, list) else value.replace("\n", ""),
@@ -131,7 +132,7 @@ def test_a_changed_param_reruns_exactly_its_dependants(repository, old, new, pat
         (
             "analysis:",
             "analysis:\n  one_sparse: 0.1\n  next_nine: 0.35",
-            ["draw_figures/*", "collect_metrics", "write_report"],
+            SURVEYED,
         ),
         ("layers: 1, d_model: 32, heads: 2", "layers: 2, d_model: 32, heads: 1", None),
     ],

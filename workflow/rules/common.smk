@@ -144,6 +144,11 @@ def dictionary_files(wildcards):
     return [f"{folder}/cfg.json", f"{folder}/sae_weights.safetensors"]
 
 
+def tokenizer_files(wildcards):
+    """The tokenizer of a language model; images have none."""
+    return [] if model_kind(wildcards) == "classifier" else [f"results/models/{wildcards.model}/tokenizer.json"]
+
+
 def dictionary_modules(wildcards):
     """The modules that a step finds by name to encode and decode with a dictionary."""
     if wildcards.dictionary == NEURONS:

@@ -4,11 +4,27 @@ EVAL = artifacts.ACTIVATIONS.replace("{split}", "eval")
 EVAL_TOKENS = artifacts.TOKENS.replace("{split}", "eval")
 TRAIN_TOKENS = artifacts.TOKENS.replace("{split}", "train")
 
+SURVEYED = (
+    "baseline_seed",
+    "head_ranks",
+    "top_examples",
+    "sampled_examples",
+    "context_before",
+    "context_after",
+    "ultra_low_frequency",
+    "one_sparse",
+    "next_nine",
+)
+
 
 rule survey_features:
-    """S0.F1-F3, S1.F1, S2.F1-F3: how often each feature is active, by which law, and where it points."""
+    """S0.F1-F4, S0.X3, S1.F1-F3, S1.F6, S2.F1-F7, S2.F11-F14: all that a dictionary's activations and weights tell."""
     input:
         dictionary_files,
+        tokenizer_files,
+        directions=artifacts.DIRECTIONS,
+        tokens=ancient(f"{EVAL_TOKENS}.zarr"),
+        tokens_receipt=f"{EVAL_TOKENS}.json",
         store=ancient(f"{EVAL}.zarr"),
         receipt=f"{EVAL}.json",
     output:
@@ -21,14 +37,16 @@ rule survey_features:
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest("polysem.tables.survey_features", *dictionary_modules(wildcards)),
-        spec=spec(params=analysis("baseline_seed", "head_ranks")),
+        spec=lambda wildcards: spec(site=wildcards.site, params=analysis(*SURVEYED)),
         dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
         folder=artifacts.TABLE,
+        tokenizer=lambda wildcards: "".join(f"--tokenizer {file}" for file in tokenizer_files(wildcards)),
     message:
-        "Measuring the features of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
+        "Surveying the features of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
     shell:
-        "python -m polysem.tables.survey_features --activations {input.store} --dictionary {params.dictionary} "
-        "--output {params.folder} --config {params.spec:q} {DEVICE} > {log} 2>&1"
+        "python -m polysem.tables.survey_features --activations {input.store} --tokens {input.tokens} "
+        "--dictionary {params.dictionary} --directions {input.directions} --output {params.folder} "
+        "{params.tokenizer} --config {params.spec:q} {DEVICE} > {log} 2>&1"
 
 
 rule measure_fidelity:

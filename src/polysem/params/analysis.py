@@ -24,6 +24,14 @@ class Analysis(Section):
     """Ranks below this are the head of the rank-frequency plot (S0.F2)."""
     baseline_seed: Seed = 0
     """Seed of random baselines."""
+    top_examples: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Most active examples that are kept of each feature (S0.F4)."""
+    sampled_examples: Annotated[int, Field(ge=0, le=1000)] = 20
+    """Examples drawn at random from all tokens on which a feature is active, to see more than its extremes."""
+    context_before: Annotated[int, Field(ge=0, le=1000)] = 20
+    """Tokens kept before each example."""
+    context_after: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Tokens kept after each example."""
     fidelity_tokens: Tokens = 16_384
     """Eval tokens on which the model is run with activations replaced (S0.T1, S2.T1), at most those of the eval
     store."""

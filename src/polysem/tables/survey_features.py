@@ -1,58 +1,161 @@
-"""S0.F1-F3, S1.F1, S2.F1-F3: how often each feature of a dictionary is active, by which law, and where it points.
+"""All tables of a dictionary that need no model: one pass over its activations, and what its weights alone tell.
 
-One step, because starting Python and loading the dictionary takes longer than all but the count over the tokens.
+One step, because starting Python and loading the dictionary takes longer than most of the tables.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+import xarray as xr
+from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.command import run
 from polysem.io.tables import write_table
+from polysem.models.batches import TokenStore
+from polysem.models.tokenizer import load_tokenizer
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
-from polysem.saes.dictionary import load_dictionary
+from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.alignment import decoder_blocks, identity_blocks, neuron_alignment
-from polysem.tables.frequency import block_rows, feature_frequency
+from polysem.tables.directions import Directions
+from polysem.tables.geometry import geometry
+from polysem.tables.in_context import in_context_tokens
 from polysem.tables.labels import dictionary_attributes
+from polysem.tables.logits import logits
+from polysem.tables.monosemanticity import alignment_statistics
+from polysem.tables.nearest import nearest
 from polysem.tables.rank_frequency import rank_frequency
+from polysem.tables.showcase import showcase
+from polysem.tables.survey.co_firing import CONTEXTS, co_firing, highest_projections
+from polysem.tables.survey.survey import ExampleChoice, Survey, survey
+from polysem.tables.survey.windows import Window
+from polysem.tables.tags import TagCounts
+from polysem.tables.token_tags import TokenTags
+from polysem.tables.ultra_low import ultra_low
 
 CATALOGUE = {
     "frequency": "S0.F1 S1.F1 S2.F3",
     "rank_frequency": "S0.F2 S0.X3",
     "alignment": "S0.F3a S0.F3b S0.F3c S2.F1 S2.F2",
+    "examples": "S0.F4",
+    "associations": "S0.F4 S1.F6",
+    "geometry": "S2.F11 S2.F12 S2.F13 S2.F14",
+    "ultra_low": "S2.F4 S2.F5 S2.F6 S2.F7",
+    "logits": "S0.F4 S1.F3",
+    "tags": "S0.X3 S1.F2",
 }
+CONTEXT_TOKENS = 200_000
+"""Eval tokens by which tokens of the vocabulary are told to belong to a context."""
 
 
 def survey_features(
-    activations: Path, dictionary: Path, output: Path, params: Analysis, device: str = "cpu", threads: int = 1
+    activations: Path,
+    tokens: Path,
+    dictionary: Path,
+    directions: Path,
+    output: Path,
+    site: str,
+    params: Analysis,
+    tokenizer: Path | None = None,
+    device: str = "cpu",
+    threads: int = 1,
 ) -> None:
-    """Write `frequency.nc`, `rank_frequency.nc` and `alignment.nc` of a dictionary into a folder.
+    """Write the tables of `CATALOGUE` of a dictionary into a folder.
 
     Args:
         activations: Store of eval activations.
+        tokens: Store of the eval tokens, or images, that they belong to.
         dictionary: Folder of an SAE, or a path that ends in `neurons`.
+        directions: Weights around the sites of the model.
         output: Folder `…/{model}/{site}/{dictionary}`.
-        params: `head_ranks` and `baseline_seed` are read.
+        site: The site.
+        params: What is read of it stands in the rule.
+        tokenizer: The model's `tokenizer.json`; a model of images has none.
         device: Where the features are encoded.
         threads: CPU threads.
+
+    Raises InputError if a file is none of these, or the SAE is for another width.
     """
     torch.set_num_threads(threads)
+    output.mkdir(parents=True, exist_ok=True)
     rows = ActivationRows(activations)
     features = load_dictionary(dictionary, rows.width, device)
-    frequency = feature_frequency(rows.blocks(block_rows(features.features)), features, device)
+    tagged = TagCounts(TokenTags(tokens), features.features)
+    choice = ExampleChoice(
+        params.top_examples,
+        params.sampled_examples,
+        Window(params.context_before, params.context_after),
+        params.baseline_seed,
+    )
+    found = survey(rows, features, TokenStore(tokens), choice, [tagged], device, scratch=output)
     decoder = identity_blocks(rows.width) if dictionary.name == NEURONS else decoder_blocks(dictionary, rows.width)
+    alignment = neuron_alignment(decoder, rows.width, params.baseline_seed)
+    tags = tagged.table()
+    tags = tags.assign(alignment_statistics(tags, alignment, params.baseline_seed))
+    frequency = found.frequency
+    shown = showcase(frequency, tags)
+    weights = Directions.read(directions)
+    neurons = [max(0, int(found.correlations["correlated_neuron"].values[feature, 0])) for feature in shown]
     tables = {
         "frequency": frequency,
         "rank_frequency": rank_frequency(
             frequency["active_tokens"].values, frequency.attrs["tokens"], params.head_ranks
         ),
-        "alignment": neuron_alignment(decoder, rows.width, params.baseline_seed),
+        "alignment": alignment,
+        "examples": found.examples,
+        "associations": found.correlations.merge(
+            nearest(features, found.correlations.sizes["rank"]), combine_attrs="drop_conflicts", join="exact"
+        ),
+        "geometry": geometry(features, frequency, alignment, weights, site, params, shown),
+        "ultra_low": _cluster(features, found, rows, params),
+        "logits": logits(
+            features,
+            weights,
+            site,
+            shown,
+            neurons,
+            _contexts(rows, tokens, weights, site, tags, shown),
+            words(tokenizer),
+        ),
+        "tags": tags,
     }
     for name, table in tables.items():
         path = output / f"{name}.nc"
         write_table(path, table.assign_attrs(dictionary_attributes(path, CATALOGUE[name])))
+
+
+def _cluster(features: Dictionary, found: Survey, rows: ActivationRows, params: Analysis) -> xr.Dataset:
+    """The table `ultra_low`: directions of the cluster, which of it fires together, and where its direction is seen."""
+    table = ultra_low(features, found.frequency, params)
+    low = found.frequency["frequency"].values < params.ultra_low_frequency
+    parts = [table, co_firing(low, rows, found.again)]
+    if "mean_direction" in table:
+        parts.append(highest_projections(rows, table["mean_direction"].values, CONTEXTS))
+    return xr.merge(parts, combine_attrs="drop_conflicts", join="exact")
+
+
+def _contexts(
+    rows: ActivationRows, tokens: Path, weights: Directions, site: str, tags: xr.Dataset, shown: Sequence[int]
+) -> NDArray[np.bool_] | None:
+    """Which tokens of the vocabulary belong to the main tag of each feature shown; None without tags or tokens."""
+    store, path = TokenStore(tokens), weights.logit_path(site)
+    if not (store.is_text and tags.sizes["tag"] and shown and path):
+        return None
+    sequence, position = rows.places(0, min(rows.length, CONTEXT_TOKENS))
+    ids = store.ids(0, int(sequence[-1]) + 1)[sequence, position]
+    main = tags["main_tag"].values[list(shown)]
+    return in_context_tokens(ids, TokenTags(tokens).at(sequence, position), path[-1].shape[1], main)
+
+
+def words(tokenizer: Path | None) -> Callable[[int], str]:
+    """What a token is called: its text; without a tokenizer the number of its class."""
+    if tokenizer is None:
+        return str
+    reader = load_tokenizer(tokenizer)
+    return lambda token: str(reader.decode([token], skip_special_tokens=False))
 
 
 if __name__ == "__main__":

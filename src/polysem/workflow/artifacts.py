@@ -18,7 +18,17 @@ SITE_FIGURES = ("loss_recovered",)
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
 SITE_TABLES = ("fidelity",)
 """Tables of every dictionary that these figures show."""
-FEATURE_TABLES = ("frequency", "rank_frequency", "alignment")
+FEATURE_TABLES = (
+    "frequency",
+    "rank_frequency",
+    "alignment",
+    "examples",
+    "associations",
+    "geometry",
+    "ultra_low",
+    "logits",
+    "tags",
+)
 """Tables of the features of every dictionary, which one job measures and the figures show."""
 NEURON_TABLES: tuple[str, ...] = ()
 """Those of the neurons that figures of any dictionary show beside its own, as `neurons/{table}`."""
