@@ -26,7 +26,7 @@ class Examples:
 
     def __init__(self, features: int, top: int, sampled: int, window: Window, seed: int) -> None:
         self._window = window
-        self._seed = np.uint64(seed)
+        self._seed = np.uint64(seed * int(MIX[2]) % 2**64)
         self._features = mixed(np.arange(features, dtype=np.uint64) + MIX[2])
         self._top = Best(features, top)
         self._sample = Best(features, sampled)
@@ -36,7 +36,7 @@ class Examples:
         row, feature = block.entries.row.numpy(), block.entries.feature.numpy()
         value = block.entries.value.numpy()
         places = (block.sequence.astype(np.uint64) << np.uint64(32)) ^ block.position.astype(np.uint64)
-        drawn = numbers(mixed(mixed(places + self._seed * MIX[2]))[row] ^ self._features[feature])
+        drawn = numbers(mixed(mixed(places + self._seed))[row] ^ self._features[feature])
         token = row + block.first
         self._top.add(-value.view(np.int32), feature, token, value)
         self._sample.add(drawn, feature, token, value)
