@@ -135,12 +135,14 @@ def tokens_around(
     if tokens.is_text:
         flat = sequence.ravel()
         order = np.argsort(flat, kind="stable")
-        steps = np.arange(-window.before, window.after + 1)
+        place = position.ravel()
         for start in range(0, tokens.sequences, SEQUENCES):
             chosen = order[slice(*np.searchsorted(flat, (start, start + SEQUENCES), sorter=order))]
             if len(chosen):
-                ids = tokens.ids(start, start + SEQUENCES)
-                ids = np.pad(ids, ((0, 0), (window.before, window.after)), constant_values=-1)
-                place = position.ravel()[chosen][:, None] + window.before + steps
-                around[chosen] = ids[flat[chosen, None] - start, place]
+                ids = np.pad(
+                    tokens.ids(start, start + SEQUENCES), ((0, 0), (window.before, window.after)), constant_values=-1
+                )
+                row, column = flat[chosen] - start, place[chosen]
+                for step in range(window.width):
+                    around[chosen, step] = ids[row, column + step]
     return around.reshape(*sequence.shape, window.width)
