@@ -106,9 +106,7 @@ def survey_features(
         ),
         "alignment": alignment,
         "examples": found.examples,
-        "associations": found.correlations.merge(
-            nearest(features, found.correlations.sizes["rank"]), combine_attrs="drop_conflicts", join="exact"
-        ),
+        "associations": found.correlations.merge(nearest(features), combine_attrs="drop_conflicts", join="exact"),
         "geometry": geometry(features, frequency, alignment, weights, site, params, shown),
         "ultra_low": _cluster(features, found, rows, params),
         "logits": logits(

@@ -7,10 +7,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from polysem.io.hashing import GOLDEN, mixed
 from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array
-
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 class TokenTags:
@@ -55,11 +53,8 @@ class TokenTags:
 
 
 def place_of(sequence: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A number of each sequence that looks random and is always the same (the mixing function of SplitMix64)."""
-    mixed = sequence.astype(np.uint64) * GOLDEN + GOLDEN
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * FIRST
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * SECOND
-    return mixed ^ (mixed >> np.uint64(31))
+    """A number of each sequence that looks random and is always the same."""
+    return mixed(sequence.astype(np.uint64) * GOLDEN + GOLDEN)
 
 
 def held_out(sequence: NDArray[np.int64]) -> NDArray[np.bool_]:

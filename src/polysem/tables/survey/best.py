@@ -1,6 +1,7 @@
 """The best few tokens of every feature, by a number that each of its activations has."""
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 NONE = np.int32(2**31 - 1)
@@ -35,7 +36,7 @@ class Best:
         touched, group = np.unique(feature[better], return_inverse=True)
         keys = np.concatenate([self.key[touched].ravel(), key[better]])
         groups = np.concatenate([np.repeat(np.arange(len(touched)), count), group])
-        order = np.argsort((groups << 32) + keys, kind="stable")
+        order = torch.argsort(torch.from_numpy((groups << 32) + keys), stable=True).numpy()
         sizes = np.bincount(group, minlength=len(touched)) + count
         ends = np.cumsum(sizes)
         kept = order[((ends - sizes)[:, None] + np.arange(count)).ravel()]

@@ -1,4 +1,4 @@
-"""S2.F6: how many features of the ultra-low cluster are active on the same token, and where a direction is strongest."""
+"""S2.F6: how many features of the ultra-low cluster are active on one token, and where a direction is strongest."""
 
 from typing import TypeVar
 
@@ -43,12 +43,11 @@ def co_firing(cluster: Bool[np.ndarray, " feature"], rows: ActivationRows, again
     most, where = most[most > 0], where[most > 0]
     firing, largest = int(fired.sum()), len(histogram) - 1
     sequence, position = _places(rows, where)
-    context = "co_firing_context"
-    filled = {
-        "co_firing_sequence": (sequence, -1, "sequence of a token on which most of them are active"),
-        "co_firing_position": (position, -1, "position of that token in the sequence"),
-        "co_firing_active": (most, 0, "features of the cluster that are active on that token"),
-    }
+
+    def context(values: NDArray[np.int32] | NDArray[np.int64], none: int, long_name: str) -> xr.Variable:
+        filled = np.pad(values, (0, CONTEXTS - len(values)), constant_values=none)
+        return variable("co_firing_context", filled, long_name, "1")
+
     variables = {
         "ultra_low_active": variable("active", histogram, "tokens by ultra-low features active on them", "token"),
         "ultra_low_firing": scalar(firing, "ultra-low features that are ever active", "feature"),
@@ -56,9 +55,9 @@ def co_firing(cluster: Bool[np.ndarray, " feature"], rows: ActivationRows, again
         "co_firing_largest_share": scalar(
             largest / firing if firing else np.nan, "share of those that are ever active in that number", "1"
         ),
-    } | {
-        name: variable(context, np.pad(values, (0, CONTEXTS - len(values)), constant_values=none), long_name, "1")
-        for name, (values, none, long_name) in filled.items()
+        "co_firing_sequence": context(sequence, -1, "sequence of a token on which most of them are active"),
+        "co_firing_position": context(position, -1, "position of that token in the sequence"),
+        "co_firing_active": context(most, 0, "ultra-low features active on that token"),
     }
     coordinates = {"active": index("active", 0, len(histogram), "ultra-low features active on a token")}
     return labelled(variables, coordinates, {"tokens": int(histogram.sum())})

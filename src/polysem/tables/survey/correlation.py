@@ -1,6 +1,7 @@
 """S1.F6: which neurons and which features of the same dictionary are active when a feature is."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,8 +24,12 @@ DENSE_ABOVE = 0.05
 """Share of active entries above which a matrix product of features with features is faster than one of lists."""
 TILE = 1 << 24
 """Pairs of features that are counted at once: 128 MiB. Each tile reads the record of the pass once."""
+STRIP = 512
+"""Features that are counted together where a tile holds all pairs."""
 CHUNK = 1 << 22
 """Entries that are multiplied at once."""
+CACHED = 1 << 18
+"""Correlations that are compared at once: 2 MiB."""
 PRODUCTS = 1 << 18
 """Products of two activations of a token that are held at once: 3 MiB stay in the cache."""
 Sums = NDArray[np.float64]
@@ -48,8 +53,9 @@ class Correlation:
             self._shift = block.x.mean(0)
         x = block.x - self._shift
         self._tokens += block.tokens
-        self._sum += x.sum(0, dtype=torch.float64)
-        self._squares += x.square().sum(0, dtype=torch.float64)
+        ones = torch.ones(block.tokens)
+        self._sum += ones @ x
+        self._squares += ones @ x.square()
         entries = block.entries
         if entries.count() <= OUTER_DENSE_ABOVE * entries.tokens * entries.features:
             self._products += entries.outer(entries.value, x)
@@ -64,13 +70,22 @@ class Correlation:
         `feature_correlation`. A feature is not its own partner; nor is a neuron where the features are the `neurons`.
         −1 and NaN where there are fewer partners, a constant one being none, and for a feature that is constant.
         """
-        mean, deviation = (frequency[name].values for name in ("mean", "standard_deviation"))
-        with_neurons = [self._with_neurons(part, mean, deviation, neurons) for part in _tiles(*self._products.shape)]
-        with_features = [
-            _best(_correlations(_covariances(part, mean, self._tokens, again, dense), deviation[part], deviation), part)
-            for dense in [float(frequency["frequency"].mean()) > DENSE_ABOVE]
-            for part in _tiles(len(mean), len(mean))
+        mean, deviation = (torch.from_numpy(frequency[name].values.copy()) for name in ("mean", "standard_deviation"))
+        features = Column(mean, deviation)
+        shifted = self._sum / self._tokens
+        spread = (self._squares / self._tokens - shifted.square()).clamp(min=0).sqrt()
+        with_neurons = [
+            _best(self._products[part], features.part(part), Column(shifted, spread), self._tokens, part, neurons)
+            for part in _tiles(*self._products.shape)
         ]
+        dense = float(frequency["frequency"].mean()) > DENSE_ABOVE
+        add = _add_dense_products if dense else _add_sparse_products
+        with_features = []
+        for part in _tiles(len(mean), len(mean)):
+            products = torch.zeros(part.stop - part.start, len(mean), dtype=torch.float64)
+            add(products, again, part, mean)
+            means = Column(torch.zeros_like(mean), deviation) if dense else features
+            with_features.append(_best(products, means.part(part), means, self._tokens, part, True))
         variables = {}
         for kind, found in (("neuron", with_neurons), ("feature", with_features)):
             partner, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -82,18 +97,21 @@ class Correlation:
             )
         coordinates = {
             "feature": index("feature", 0, len(mean), "feature"),
-            "rank": index("rank", 1, RANKS + 1, "rank"),
+            "rank": index("rank", 0, RANKS, "place, 0 is the strongest"),
         }
         return labelled(variables, coordinates, {"tokens": self._tokens})
 
-    def _with_neurons(
-        self, part: slice, mean: Sums, deviation: Sums, neurons: bool
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        covariance = (self._products[part] / self._tokens).numpy()
-        shifted = (self._sum / self._tokens).numpy()
-        covariance -= np.outer(mean[part], shifted)
-        spread = np.sqrt(np.maximum((self._squares / self._tokens).numpy() - shifted**2, 0))
-        return _best(_correlations(covariance, deviation[part], spread), part if neurons else None)
+
+@dataclass(frozen=True)
+class Column:
+    """Means and standard deviations of the columns of a matrix of activations."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def part(self, part: slice) -> "Column":
+        """Those of some columns."""
+        return Column(self.mean[part], self.deviation[part])
 
 
 def _tiles(rows: int, columns: int) -> Iterator[slice]:
@@ -101,20 +119,31 @@ def _tiles(rows: int, columns: int) -> Iterator[slice]:
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
-def _covariances(part: slice, mean: Sums, tokens: int, again: SecondLook, dense: bool) -> Sums:
-    """Covariances [feature of the tile, feature]."""
-    features = len(mean)
-    products = np.zeros((part.stop - part.start, features))
-    if dense:
-        centre = mean.astype(np.float32)
-        for look in again():
-            for _, matrix in opened(look.entries, features):
-                centred = matrix - centre
-                products += centred[:, part].T @ centred
-        return products / tokens
+def _add_dense_products(products: Tensor, again: SecondLook, part: slice, mean: Tensor) -> None:
+    """Add the inner products of the features of a tile with all, each less its mean: of many active ones little but
+    their means would be left in float32."""
+    centre = mean.float()
+    for look in again():
+        for _, matrix in opened(look.entries, len(mean)):
+            centred = torch.from_numpy(matrix) - centre
+            products += centred[:, part].T @ centred
+
+
+def _add_sparse_products(products: Tensor, again: SecondLook, part: slice, mean: Tensor) -> None:
+    """Add the inner products of the features of a tile with all, as they are."""
+    if len(products) < len(mean):
+        for chunk in _chunks(again):
+            _add_products(products.numpy(), chunk, part)
+        return
+    strips = [slice(start, min(start + STRIP, len(mean))) for start in range(0, len(mean), STRIP)]
     for chunk in _chunks(again):
-        _add_products(products, chunk, part)
-    return products / tokens - np.outer(mean[part], mean)
+        rest = chunk
+        for strip in strips:  # each pair of strips once, the other half is the same
+            width = strip.stop - strip.start
+            _add_products(products.numpy()[strip, strip.start :], rest, slice(0, width))
+            rest = rest[:, width:]
+    for strip in strips:
+        products[strip.stop :, strip] = products[strip, strip.stop :].T
 
 
 def _add_products(products: Sums, chunk: sparse.csr_array, part: slice) -> None:
@@ -158,26 +187,30 @@ def _joined(parts: list[SparseEntries]) -> sparse.csr_array:
     return sparse.csr_array((value, feature, starts), shape=(len(counts), parts[0].features))
 
 
-def _correlations(covariance: Sums, left: Sums, right: Sums) -> Float[Tensor, "row column"]:
-    """−inf where one of both is constant."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        covariance /= left[:, None]
-        covariance /= right
-    covariance[:, right <= 0] = -np.inf
-    covariance[left <= 0] = -np.inf
-    return torch.from_numpy(covariance.astype(np.float32)).clamp_(max=1.0)
-
-
 def _best(
-    correlation: Float[Tensor, "row column"], selves: slice | None
+    products: Float[Tensor, "row column"], left: Column, right: Column, tokens: int, rows: slice, same: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """The partners with the largest correlations [row, rank]; `selves` are the columns that are the rows themselves."""
-    if selves is not None:
-        correlation[torch.arange(len(correlation)), torch.arange(selves.start, selves.stop)] = -torch.inf
-    value, partner = correlation.topk(min(RANKS, correlation.shape[1]), dim=1)
-    known = torch.isfinite(value)
-    found = np.full((len(correlation), RANKS), -1, np.int32)
-    found[:, : value.shape[1]] = torch.where(known, partner, -1).numpy()
-    size = np.full((len(correlation), RANKS), np.nan, np.float32)
-    size[:, : value.shape[1]] = torch.where(known, value, torch.nan).numpy()
-    return found, size
+    """The partners with the largest correlations [row, rank], from inner products, which are overwritten.
+
+    A row's order is that of its covariances by the partners' deviations, so what is common to a row is divided out
+    last. `rows` are the columns that are the rows themselves where both are the `same`.
+    """
+    scale = 1 / right.deviation
+    usable = right.deviation > 0
+    ranks = min(RANKS, products.shape[1])
+    partner = torch.full((len(products), RANKS), -1)
+    correlation = torch.full((len(products), RANKS), torch.nan, dtype=torch.float64)
+    own = torch.arange(rows.start, rows.stop)
+    size = max(1, CACHED // products.shape[1])
+    for start in range(0, len(products), size):
+        piece = products[start : start + size]
+        piece.mul_(scale).addr_(left.mean[start : start + size], right.mean * scale, alpha=-tokens)
+        piece[:, ~usable] = -torch.inf
+        if same:
+            piece[torch.arange(len(piece)), own[start : start + size]] = -torch.inf
+        value, place = piece.topk(ranks, dim=1)
+        value /= tokens * left.deviation[start : start + size, None]
+        known = torch.isfinite(value)
+        partner[start : start + size, :ranks] = torch.where(known, place, -1)
+        correlation[start : start + size, :ranks] = torch.where(known, value.clamp(max=1), torch.nan)
+    return partner.int().numpy(), correlation.float().numpy()

@@ -5,6 +5,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
+from polysem.io.hashing import GOLDEN, mixed
 from polysem.tables.labels import index, labelled, variable
 from polysem.tables.survey.best import Best
 from polysem.tables.survey.blocks import Block
@@ -14,7 +15,6 @@ from polysem.tables.survey.windows import Places, Tokens, Window, activations_ar
 
 COMPRESSED = {"zlib": True, "complevel": 1, "shuffle": True}
 Whole = NDArray[np.int64]
-MIX = tuple(np.uint64(number) for number in (0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0x9E3779B97F4A7C15))
 
 
 class Examples:
@@ -26,8 +26,8 @@ class Examples:
 
     def __init__(self, features: int, top: int, sampled: int, window: Window, seed: int) -> None:
         self._window = window
-        self._seed = np.uint64(seed)
-        self._features = mixed(np.arange(features, dtype=np.uint64) + MIX[2])
+        self._seed = np.uint64(seed * int(GOLDEN) % 2**64)
+        self._features = mixed(np.arange(features, dtype=np.uint64) + GOLDEN)
         self._top = Best(features, top)
         self._sample = Best(features, sampled)
 
@@ -36,10 +36,10 @@ class Examples:
         row, feature = block.entries.row.numpy(), block.entries.feature.numpy()
         value = block.entries.value.numpy()
         places = (block.sequence.astype(np.uint64) << np.uint64(32)) ^ block.position.astype(np.uint64)
-        drawn = numbers(mixed(mixed(places + self._seed * MIX[2]))[row] ^ self._features[feature])
+        drawn = mixed(mixed(mixed(places + self._seed))[row] ^ self._features[feature])
         token = row + block.first
         self._top.add(-value.view(np.int32), feature, token, value)
-        self._sample.add(drawn, feature, token, value)
+        self._sample.add((drawn >> np.uint64(33)).astype(np.int32), feature, token, value)
 
     def table(self, frequency: xr.Dataset, rows: ActivationRows, again: SecondLook, tokens: Tokens) -> xr.Dataset:
         """The table `examples`.
@@ -85,18 +85,6 @@ class Examples:
         order = np.lexsort((sample.token, -np.nan_to_num(sample.value, nan=-1.0)))
         token, value = (np.take_along_axis(of, order, axis=1) for of in (sample.token, sample.value))
         return np.concatenate([self._top.token, token], axis=1), np.concatenate([self._top.value, value], axis=1)
-
-
-def mixed(number: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Numbers of which every bit depends on all bits of the given ones (the finaliser of SplitMix64)."""
-    number = (number ^ (number >> np.uint64(30))) * MIX[0]
-    number = (number ^ (number >> np.uint64(27))) * MIX[1]
-    return number ^ (number >> np.uint64(31))
-
-
-def numbers(hashed: NDArray[np.uint64]) -> NDArray[np.int32]:
-    """31 bits of a last mixing step."""
-    return ((hashed * MIX[0]) >> np.uint64(33)).astype(np.int32)
 
 
 def quantiles(activation: NDArray[np.float32], frequency: xr.Dataset) -> NDArray[np.float64]:

@@ -13,6 +13,8 @@ BINS_PER_OCTAVE = 4
 LOWEST, HIGHEST = -80, 48
 """Quarters of octaves at which the histogram begins and ends: activations from 1e-6 to 4,096."""
 BINS = HIGHEST - LOWEST
+ROUNDING = 1e-12
+"""A variance below this share of the mean square is that of a constant, but for rounding."""
 MANTISSA_BITS = 23
 QUARTERS = np.ceil((2.0 ** (np.arange(1, BINS_PER_OCTAVE) / BINS_PER_OCTAVE) - 1) * 2**MANTISSA_BITS).astype(np.int32)
 """The smallest mantissas of float32 numbers in the second, third and fourth quarter of an octave."""
@@ -82,7 +84,8 @@ class Frequency:
         active = histogram.sum(axis=1)
         mean_active = np.divide(self._sum, active, out=np.full(len(active), np.nan), where=active > 0)
         mean = self._sum / self._tokens
-        deviation = np.sqrt(np.maximum(self._squares / self._tokens - mean**2, 0))
+        square = self._squares / self._tokens
+        variance = np.where(square - mean**2 > ROUNDING * square, square - mean**2, 0)
         feature = "feature"
         variables = {
             "frequency": variable(
@@ -95,7 +98,7 @@ class Frequency:
             "max_activation": variable(feature, self._largest, "largest activation", "activation"),
             "mean": variable(feature, mean, "mean activation over all tokens, 0 where not active", "activation"),
             "standard_deviation": variable(
-                feature, deviation, "standard deviation of the activation over all tokens", "activation"
+                feature, np.sqrt(variance), "standard deviation of the activation over all tokens", "activation"
             ),
             "activation_histogram": variable(
                 (feature, "bin"), histogram.astype(np.int32), "active tokens by activation", "token"

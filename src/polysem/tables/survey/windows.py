@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
@@ -81,30 +82,32 @@ def activations_around(
     so the neighbours of a row stand at most as far from it as rows lie between them.
     """
     features, examples = token.shape
-    around = np.full((token.size, window.width), np.nan, np.float32)
-    slot = np.argsort(token, axis=None, kind="stable")
-    sorted_tokens = token.ravel()[slot]
-    known = np.searchsorted(sorted_tokens, 0)
-    slot, sorted_tokens = slot[known:], sorted_tokens[known:]
-    feature = slot // examples
+    hidden = window.width  # a last column takes what is not shown
+    around = np.full(token.size * (hidden + 1), np.nan, np.float32)
+    order = torch.argsort(torch.from_numpy(token).view(-1), stable=True).numpy()
+    tokens = token.ravel()[order]
+    known = np.searchsorted(tokens, 0)
+    order, tokens = order[known:], tokens[known:]
+    feature, slot = order // examples, order * (hidden + 1)
     for look in again():
         for start, dense in opened(look.entries, features):
             first, stop = look.first + start, look.first + start + len(dense)
-            near = sorted_tokens[slice(*np.searchsorted(sorted_tokens, (first - window.after, stop + window.before)))]
-            if not len(near):
+            near = np.searchsorted(tokens, (first - window.after, stop + window.before))
+            if near[0] == near[1]:
                 continue
-            low = min(first, int(near[0]))
-            sequence, position = places.between(low, max(stop, int(near[-1]) + 1))
+            low, high = min(first, int(tokens[near[0]])), max(stop, int(tokens[near[1] - 1]) + 1)
+            sequence, position = places.between(low, high)
             for step in range(-window.before, window.after + 1):
-                hit = slice(*np.searchsorted(sorted_tokens, (first - step, stop - step)))
-                here = sorted_tokens[hit] - low
-                there = here + step
-                offset = position[there] - position[here]
-                seen = sequence[there] == sequence[here]
-                seen &= (offset >= -window.before) & (offset <= window.after)
-                value = dense[there + (low - first), feature[hit]]
-                around[slot[hit][seen], offset[seen] + window.before] = value[seen]
-    return around.reshape(features, examples, window.width)
+                hit = slice(*np.searchsorted(tokens, (first - step, stop - step)))
+                if hit.start == hit.stop:
+                    continue
+                here = tokens[hit] - (first - step)
+                there = np.arange(first - low, stop - low)
+                back = np.clip(there - step, 0, high - low - 1)
+                column = position[there] - position[back] + window.before
+                column[(sequence[there] != sequence[back]) | (column < 0) | (column > hidden)] = hidden
+                around[slot[hit] + column[here]] = dense.ravel()[here * features + feature[hit]]
+    return around.reshape(features, examples, hidden + 1)[:, :, :hidden]
 
 
 def opened(entries: SparseEntries, features: int) -> Iterator[tuple[int, Float[np.ndarray, "token feature"]]]:
@@ -132,12 +135,14 @@ def tokens_around(
     if tokens.is_text:
         flat = sequence.ravel()
         order = np.argsort(flat, kind="stable")
-        steps = np.arange(-window.before, window.after + 1)
+        place = position.ravel()
         for start in range(0, tokens.sequences, SEQUENCES):
             chosen = order[slice(*np.searchsorted(flat, (start, start + SEQUENCES), sorter=order))]
             if len(chosen):
-                ids = tokens.ids(start, start + SEQUENCES)
-                ids = np.pad(ids, ((0, 0), (window.before, window.after)), constant_values=-1)
-                place = position.ravel()[chosen][:, None] + window.before + steps
-                around[chosen] = ids[flat[chosen, None] - start, place]
+                ids = np.pad(
+                    tokens.ids(start, start + SEQUENCES), ((0, 0), (window.before, window.after)), constant_values=-1
+                )
+                row, column = flat[chosen] - start, place[chosen]
+                for step in range(window.width):
+                    around[chosen, step] = ids[row, column + step]
     return around.reshape(*sequence.shape, window.width)
