@@ -1,8 +1,11 @@
 """S2.F6: how many ultra-low features are active on the same token."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from polysem.figures import theme
 from polysem.figures.registry import NotApplicable
@@ -11,22 +14,21 @@ from polysem.params.analysis import Analysis
 CATALOGUE = "S2.F6"
 TABLES = ("ultra_low",)
 TITLE = "Ultra-low features active together"
-BINS = 80
 LOG_FLOOR = 0.5
-"""Where bars on the log axis start, so that a single token is seen."""
+"""Where the log axis starts, so that a single token is seen."""
 
 
 @theme.styled
 def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
-    """Histogram over tokens of the number of ultra-low features active; independent features as the baseline.
+    """Tokens by the least number of ultra-low features that are active on them; independent features as the baseline.
 
     Source: document S2, section "Ultra Low Frequency Features Are All The Same Feature".
     """
     cluster = int(ultra_low["ultra_low_features"])
     if not cluster:
         raise NotApplicable(
-            f"no feature is active on less than {theme.scientific(analysis.ultra_low_frequency)} of the tokens; another "
-            "recipe, more training or a larger analysis.ultra_low_frequency may show an ultra-low cluster"
+            f"no feature is active on less than {theme.scientific(analysis.ultra_low_frequency)} of the tokens; "
+            "another recipe, more training or a larger analysis.ultra_low_frequency may show an ultra-low cluster"
         )
     if not int(ultra_low["ultra_low_firing"]):
         raise NotApplicable(
@@ -37,18 +39,19 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
     axes = figure.subplots()
     tokens = ultra_low["ultra_low_active"].to_numpy()
     firing, most = int(ultra_low["ultra_low_firing"]), int(ultra_low["co_firing_largest"])
-    width = -(-(most + 1) // BINS)
-    edges = np.arange(0, most + 1 + width, width) - 0.5
-    padded = np.pad(tokens, (0, (len(edges) - 1) * width - tokens.size))
-    counts = padded.reshape(-1, width).sum(1)
-    axes.stairs(counts, edges, fill=True, baseline=LOG_FLOOR, color=theme.COLOURS["ultra_low"])
-    axes.set(yscale="log", ylim=(LOG_FLOOR, 2.5 * counts.max()), xlim=(-0.5 - 0.02 * most, max(edges[-1], 5)))
-    axes.set_xlabel("ultra-low features active on the token")
-    axes.set_ylabel("tokens" + (f" per bin of {width}" if width > 1 else "") + " (log scale)")
-    theme.number_in_thousands(axes.xaxis)
-    expected = independent(tokens)
-    drawn = np.pad(expected, (0, max(0, padded.size - expected.size)))[: padded.size].reshape(-1, width).sum(1)
-    axes.stairs(np.maximum(drawn, LOG_FLOOR), edges, baseline=LOG_FLOOR, color=theme.COLOURS["random"], linewidth=1.3)
+    highest = 1.0
+    for counts, colour in ((tokens, "ultra_low"), (independent(tokens), "random")):
+        at_least = np.cumsum(counts[::-1])[::-1][1:]
+        highest = max(highest, float(at_least[0]))
+        style: Any = (
+            {"fill": True, "baseline": LOG_FLOOR} if colour == "ultra_low" else {"linewidth": 1.3, "baseline": None}
+        )
+        edges = np.arange(at_least.size + 1) + 0.5
+        axes.stairs(np.maximum(at_least, LOG_FLOOR), edges, color=theme.COLOURS[colour], **style)
+    axes.set(xscale="log", yscale="log", xlim=(0.5, 1.3 * max(firing, 10)), ylim=(LOG_FLOOR, 3 * highest))
+    axes.axvline(firing, color=theme.INK, linewidth=1.1, linestyle="--")
+    axes.set_xlabel("ultra-low features active on the token, at least (log scale)")
+    axes.set_ylabel("tokens (log scale)")
     some = int(tokens[1:].sum())
     theme.frame(
         figure,
@@ -57,7 +60,8 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
         catalogue=CATALOGUE,
         legend=[
             theme.swatch("ultra_low", f"tokens, {int(tokens.sum()):,} in all"),
-            theme.swatch("random", "the same activations on tokens drawn at random (Poisson)"),
+            Line2D([], [], color=theme.INK, linewidth=1.1, linestyle="--", label="all that are ever active"),
+            Line2D([], [], color=theme.COLOURS["random"], linewidth=1.3, label="each on tokens of its own (Poisson)"),
         ],
         notes=[
             f"{firing:,} of {theme.several(cluster, 'ultra-low feature')} are ever active, on {some:,} tokens. "

@@ -6,14 +6,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polysem.figures import theme
-from polysem.figures.frequency_groups import groups, legend, stack
+from polysem.figures.frequency_groups import bins, groups, legend, stack
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F11"
 TABLES = ("geometry", "frequency")
 TITLE = "Encoder rows against decoder rows"
-BINS = 100
 
 
 @theme.styled
@@ -24,12 +23,12 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
     """
     if reason := geometry.attrs.get("not_applicable"):
         raise NotApplicable(reason)
-    figure = theme.sheet()
+    figure = theme.sheet(4.9)
     axes = figure.subplots()
     cosine = geometry["encoder_decoder_cosine"].to_numpy()
     members = groups(frequency, analysis)
     lowest = min(-0.1, float(np.nanmin(cosine)))
-    edges = np.linspace(np.floor(10 * lowest) / 10, 1.0, BINS + 1)
+    edges = np.linspace(np.floor(10 * lowest) / 10, 1.0, bins(cosine.size) + 1)
     highest = stack(axes, cosine.clip(max=1.0), members, edges)
     random = geometry["decoder_cosine_pairs"].sel(kind="random").to_numpy()
     fine = geometry["cosine_edge"].to_numpy()
@@ -45,7 +44,9 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
     axes.set_xlabel("cosine of the feature's encoder row and decoder row")
     axes.set_ylabel(f"features per bin of {theme.scientific(edges[1] - edges[0])}")
     theme.number_in_thousands(axes.yaxis)
-    entries = legend(members, analysis, f"random pairs, as many as features{_cut(chance, cosine.size, random, highest)}")
+    entries = legend(
+        members, analysis, f"random pairs, as many as features{_cut(chance, cosine.size, random, highest)}"
+    )
     if np.isfinite(median):
         label = f"median of the features that are not ultra-low: {median:.3f}"
         entries.append(Line2D([], [], color=theme.INK, linewidth=1.1, linestyle="--", label=label))

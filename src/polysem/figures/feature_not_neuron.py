@@ -59,10 +59,10 @@ def draw(
         catalogue=CATALOGUE,
         legend=legend,
         notes=[
-            f"Active: the feature on {_share(frequency, feature)}, the neuron on {_share(neurons_frequency, neuron)} of "
-            f"the tokens. Of {theme.several(finite.size, 'feature')} with a correlated neuron the median correlation is "
-            f"{np.median(finite):.2f}, and {theme.counted(int((finite > 0.9).sum()), finite.size)} lie above 0.9; Pearson "
-            "over eval tokens."
+            f"Active: the feature on {_share(frequency, feature)}, the neuron on {_share(neurons_frequency, neuron)} "
+            f"of the tokens. Of {theme.several(finite.size, 'feature')} with a correlated neuron the median correlation "
+            f"is {np.median(finite):.2f}, and {theme.counted(int((finite > 0.9).sum()), finite.size)} lie above 0.9 "
+            "(Pearson, over eval tokens)."
         ],
     )
     return figure

@@ -6,21 +6,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from polysem.figures import theme
-from polysem.figures.frequency_groups import groups, legend, stack
+from polysem.figures.frequency_groups import bins, groups, legend, stack
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F13"
 TABLES = ("geometry", "frequency")
 TITLE = "Frequency, encoder bias, and encoder · decoder"
-BINS = 50
 TAIL = 0.002
 """Share of the features that may lie outside of each end of an axis."""
 
 
 @theme.styled
 def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figure:
-    """Pair plot of the logarithm of the frequency, the encoder's bias, and the inner product of encoder and decoder row.
+    """Pair plot of the logarithm of the frequency, the encoder's bias, and the product of encoder and decoder row.
 
     Source: document S2, comments (after Anthropic's plot of the three).
     """
@@ -45,7 +44,7 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
             axes: Axes = panels[row, column]
             axes.set_xlim(limits[horizontal])
             if row == column:
-                highest = stack(axes, x, members, np.linspace(*limits[horizontal], BINS + 1))
+                highest = stack(axes, x, members, np.linspace(*limits[horizontal], bins(x.size) // 2 + 1))
                 axes.set_ylim(0, 1.06 * max(1.0, highest))
                 axes.set_ylabel("features per bin")
                 theme.number_in_thousands(axes.yaxis)
@@ -63,8 +62,9 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
         catalogue=CATALOGUE,
         legend=legend(members, analysis),
         notes=[
-            f"{theme.several(int(active.sum()), 'feature')}. Left out: {theme.counted(int((~active).sum()), active.size)}"
-            f" never active, which have no logarithm; outside of the axes: {int(outside.sum()):,}. Diagonal: histograms. "
+            f"{theme.several(int(active.sum()), 'feature')}. Left out: "
+            f"{theme.counted(int((~active).sum()), active.size)} never active, which have no logarithm; outside of the "
+            f"axes: {int(outside.sum()):,}. Diagonal: histograms. "
             "A product near 1 with a decoder row of norm 1 means that the feature reads what it writes."
         ],
     )

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from polysem.figures import theme
 from polysem.params.analysis import Analysis
 
+MANY, BINS, BINS_OF_FEW = 1000, 100, 40
 WORDS = {"bulk": "other features", "ultra_low": "ultra-low, active on < {threshold} of tokens", "never": "never active"}
 
 
@@ -20,6 +21,11 @@ def groups(frequency: xr.Dataset, analysis: Analysis) -> dict[str, np.ndarray]:
         "ultra_low": (values < analysis.ultra_low_frequency) & (values > 0),
         "never": values == 0,
     }
+
+
+def bins(features: int) -> int:
+    """How many bins a histogram of so many features has."""
+    return BINS if features >= MANY else BINS_OF_FEW
 
 
 def stack(axes: Axes, values: np.ndarray, members: dict[str, np.ndarray], edges: np.ndarray) -> float:

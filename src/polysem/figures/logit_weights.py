@@ -1,5 +1,7 @@
 """S1.F3: which tokens a feature makes more and less likely."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -9,6 +11,7 @@ from polysem.figures import theme
 from polysem.figures.registry import NotApplicable
 from polysem.figures.token_words import shown
 from polysem.params.analysis import Analysis
+from polysem.params.base import NEURONS
 
 CATALOGUE = "S1.F3"
 TABLES = ("logits", "frequency")
@@ -32,6 +35,7 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
     chosen = logits["showcase"].to_numpy()
     figure = theme.sheet(1.9 + 1.15 * chosen.size)
     panels = figure.subplots(chosen.size, 2, width_ratios=[5, 4], squeeze=False)
+    noun = "neuron" if logits.attrs["dictionary"] == NEURONS else "feature"
     any_context = False
     for place, (histogram, words) in enumerate(panels):
         one = logits.isel(showcase=place)
@@ -40,13 +44,13 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
         _draw_histogram(histogram, one["logit_weight"].to_numpy(), context)
         active = float(frequency["frequency"][chosen[place]])
         histogram.set_title(
-            f"feature {chosen[place]:,}, active on {theme.scientific(100 * active)} % of tokens", size=9, loc="left"
+            f"{noun} {chosen[place]:,}, active on {theme.scientific(100 * active)} % of tokens", size=9, loc="left"
         )
         _draw_words(words, one)
     panels[-1, 0].set_xlabel("logit weight of the token")
     legend = [theme.swatch("bulk", "tokens of the vocabulary")]
     if any_context:
-        legend.append(theme.swatch("real", "tokens of the feature's context"))
+        legend.append(theme.swatch("real", f"tokens of the {noun}'s context"))
     theme.frame(
         figure,
         logits,
@@ -89,6 +93,6 @@ def _draw_words(axes: Axes, one: xr.Dataset) -> None:
         weights = one[values].sel(feature=feature).to_numpy()
         for line, (text, weight) in enumerate(zip(one[texts].to_numpy()[:WORDS], weights[:WORDS], strict=True)):
             height = 0.97 - line / WORDS
-            style = {"transform": axes.transAxes, "size": 8, "va": "top", "parse_math": False}
-            axes.text(x, height, f"{weight:+.2f}", color=theme.FAINT, **style)
-            axes.text(x + 0.15, height, shown(str(text)), **style)
+            style: Any = {"transform": axes.transAxes, "size": 7.5, "va": "top", "parse_math": False}
+            axes.text(x + 0.15, height, f"{weight:+.3g}", color=theme.FAINT, ha="right", **style)
+            axes.text(x + 0.18, height, shown(str(text)), **style)

@@ -5,14 +5,13 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from polysem.figures import theme
-from polysem.figures.frequency_groups import baseline, groups, legend, stack
+from polysem.figures.frequency_groups import baseline, bins, groups, legend, stack
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F12"
 TABLES = ("geometry", "frequency")
 TITLE = "Share in the null space of W_out"
-BINS = 80
 
 
 @theme.styled
@@ -24,14 +23,14 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
     if reason := geometry.attrs.get("null_space_not_applicable"):
         raise NotApplicable(reason)
     sides = [side for side in ("encoder", "decoder") if f"null_share_{side}" in geometry]
-    figure = theme.sheet(4.0 if len(sides) == 1 else 5.6)
+    figure = theme.sheet(4.2 if len(sides) == 1 else 6.2)
     panels = np.atleast_1d(figure.subplots(len(sides), 1, sharex=True))
     random = geometry["null_share_random"].to_numpy()
     members = groups(frequency, analysis)
     every = np.concatenate([random, *(geometry[f"null_share_{side}"].to_numpy() for side in sides)])
     every = every[np.isfinite(every)]
     margin = 0.02 * np.ptp(every) or 0.01
-    edges = np.linspace(every.min() - margin, min(1.0, every.max()) + margin, BINS + 1)
+    edges = np.linspace(every.min() - margin, min(1.0, every.max()) + margin, bins(members["bulk"].size) + 1)
     notes = []
     for axes, side in zip(panels, sides, strict=True):
         share = geometry[f"null_share_{side}"].to_numpy()
@@ -41,11 +40,13 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
         cut = f", cut: up to {chance:,.0f}" if chance > limit else ""
         axes.set(xlim=(edges[0], edges[-1]), ylim=(0, limit))
         what = "neurons" if len(sides) == 1 else f"{side} rows"
-        axes.set_ylabel(f"{what} per bin of {theme.scientific(edges[1] - edges[0])}")
+        axes.set_ylabel(what)
         theme.number_in_thousands(axes.yaxis)
         mean, deviation = (float(geometry[f"null_share_{side}_{name}"]) for name in ("mean", "standard_deviation"))
         notes.append(f"{what.capitalize()}: {mean:.3f} ± {deviation:.3f}{cut and f' (random outline{cut})'}.")
-    panels[-1].set_xlabel("share of the row's squared norm in the null space of W_out")
+    panels[-1].set_xlabel(
+        f"share of squared norm in the null space of W_out, bins of {theme.scientific(edges[1] - edges[0])}"
+    )
     mean, deviation = (float(geometry[f"null_share_random_{name}"]) for name in ("mean", "standard_deviation"))
     theme.frame(
         figure,

@@ -5,14 +5,13 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from polysem.figures import theme
-from polysem.figures.frequency_groups import baseline, groups, legend, stack
+from polysem.figures.frequency_groups import baseline, bins, groups, legend, stack
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F4"
 TABLES = ("ultra_low", "frequency")
 TITLE = "Ultra-low encoder rows against their mean"
-BINS = 100
 
 
 @theme.styled
@@ -23,13 +22,13 @@ def draw(ultra_low: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
     """
     if reason := ultra_low.attrs.get("not_applicable"):
         raise NotApplicable(reason)
-    figure = theme.sheet()
+    figure = theme.sheet(4.8)
     axes = figure.subplots()
     cosine, random = ultra_low["mean_cosine"].to_numpy(), ultra_low["mean_cosine_random"].to_numpy()
     members = groups(frequency, analysis)
     cluster = int(ultra_low["ultra_low_features"])
     lowest = min(float(np.nanmin(cosine)), float(random.min()))
-    edges = np.linspace(np.floor(10 * lowest) / 10, 1, BINS + 1)
+    edges = np.linspace(np.floor(10 * lowest) / 10, 1, bins(cosine.size) + 1)
     highest = max(stack(axes, cosine, members, edges), baseline(axes, random, edges, cluster))
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.06 * max(1.0, highest)))
     axes.set_xlabel("cosine of the encoder row with the mean ultra-low encoder row")

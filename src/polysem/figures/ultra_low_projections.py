@@ -5,14 +5,13 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from polysem.figures import theme
-from polysem.figures.frequency_groups import baseline, groups, legend, stack
+from polysem.figures.frequency_groups import baseline, bins, groups, legend, stack
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F5"
 TABLES = ("ultra_low", "frequency")
 TITLE = "Encoder rows along the mean ultra-low direction"
-BINS = 100
 
 
 @theme.styled
@@ -23,12 +22,12 @@ def draw(ultra_low: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
     """
     if reason := ultra_low.attrs.get("not_applicable"):
         raise NotApplicable(reason)
-    figure = theme.sheet()
+    figure = theme.sheet(4.8)
     axes = figure.subplots()
     projection, random = (ultra_low[name].to_numpy() for name in ("mean_projection", "mean_projection_random"))
     members = groups(frequency, analysis)
     both = np.concatenate([projection, random])
-    edges = np.linspace(both.min(), both.max() + 1e-6 * (np.ptp(both) or 1), BINS + 1)
+    edges = np.linspace(both.min(), both.max() + 1e-6 * (np.ptp(both) or 1), bins(projection.size) + 1)
     highest = max(stack(axes, projection, members, edges), baseline(axes, random, edges, projection.size))
     axes.axvline(0, color=theme.FAINT, linewidth=0.8)
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.06 * max(1.0, highest)))

@@ -1,5 +1,7 @@
 """S2.F7: whether the decoder rows of ultra-low features have a common direction."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -12,6 +14,8 @@ from polysem.params.analysis import Analysis
 CATALOGUE = "S2.F7"
 TABLES = ("ultra_low",)
 TITLE = "Ultra-low decoder rows by singular direction"
+OURS: Any = {"color": theme.COLOURS["ultra_low"], "linewidth": 3.5}
+RANDOM: Any = {"color": theme.COLOURS["random"], "linewidth": 1.3, "linestyle": "--"}
 FLOOR = 1e-4
 """Percent below which shares are not drawn: rounding, and rows that others span."""
 
@@ -28,11 +32,11 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
     each, summed = figure.subplots(1, 2)
     places = ultra_low["singular"].to_numpy()
     lowest = 100.0
-    for name, colour in (("variance_share_random", "random"), ("variance_share", "ultra_low")):
+    for name, style in (("variance_share", OURS), ("variance_share_random", RANDOM)):
         share = 100 * ultra_low[name].to_numpy()
-        style = {"color": theme.COLOURS[colour], "linewidth": 1.8, "marker": "." if share.size < 60 else ""}
-        each.plot(places, np.where(share > FLOOR, share, np.nan), **style)
-        summed.plot(places, share.cumsum(), **style)
+        marker = "." if share.size < 60 else ""
+        each.plot(places, np.where(share > FLOOR, share, np.nan), marker=marker, **style)
+        summed.plot(places, share.cumsum(), marker=marker, **style)
         lowest = min(lowest, float(share[share > FLOOR].min()))
     each.set(xscale="log", yscale="log", xlim=(0.8, 1.2 * max(places[-1], 10)), ylim=(lowest / 1.6, 160))
     each.set(xlabel="singular direction, by rank (log scale)", ylabel="% of the squared norm (log scale)")
@@ -47,12 +51,12 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
         title=TITLE,
         catalogue=CATALOGUE,
         legend=[
-            Line2D([], [], color=theme.COLOURS["ultra_low"], linewidth=1.8, label="ultra-low decoder rows"),
-            Line2D([], [], color=theme.COLOURS["random"], linewidth=1.8, label="independent random rows (theory)"),
+            Line2D([], [], label="ultra-low decoder rows", **OURS),
+            Line2D([], [], label="independent random rows (Marchenko–Pastur)", **RANDOM),
         ],
         notes=[
-            f"{theme.several(int(ultra_low['ultra_low_features']), 'decoder row')}, each scaled to norm 1, not centred. "
-            f"The strongest direction holds {100 * share[0]:.1f} % (random rows: "
+            f"{theme.several(int(ultra_low['ultra_low_features']), 'decoder row')}, each scaled to norm 1, not "
+            f"centred. The strongest direction holds {100 * share[0]:.1f} % (random rows: "
             f"{100 * float(ultra_low['variance_share_random'][0]):.1f} %); half of it lies in "
             f"{theme.several(half, 'direction')}."
         ],
