@@ -1,5 +1,7 @@
 """S2.F14: whether frequent features share directions more than chance has it."""
 
+from typing import Literal
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -12,7 +14,7 @@ from polysem.params.analysis import Analysis
 CATALOGUE = "S2.F14"
 TABLES = ("geometry",)
 TITLE = "Decoder rows of frequent features against each other"
-KINDS = {
+KINDS: dict[str, tuple[str, Literal["-", "--"], str]] = {
     "frequent": ("real", "-", "frequent features"),
     "frequent_dense": ("10-sparse", "--", "without neuron-sparse ones"),
     "random": ("random", "-", "random directions"),
