@@ -60,8 +60,9 @@ def draw(
         legend=legend,
         notes=[
             f"Active: the feature on {_share(frequency, feature)}, the neuron on {_share(neurons_frequency, neuron)} "
-            f"of the tokens. Of {theme.several(finite.size, 'feature')} with a correlated neuron the median "
-            f"correlation is {np.median(finite):.2f}, and {theme.counted(int((finite > 0.9).sum()), finite.size)} lie above 0.9 "
+            f"of the tokens. Of {theme.several(finite.size, 'feature')} with a correlated neuron, the median "
+            f"correlation is {np.median(finite):.2f} and "
+            f"{theme.counted(int((finite > 0.9).sum()), finite.size)} lie above 0.9 "
             "(Pearson, over eval tokens)."
         ],
     )

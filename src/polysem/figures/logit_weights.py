@@ -60,8 +60,7 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
         notes=[
             f"Logit weight: decoder row through W_out and the unembedding, {logits.attrs['tokens_of_vocabulary']:,} "
             f"tokens. Model processing: {logits.attrs['processing']}; {logits.attrs['final_norm']}.",
-            "Context: the tag that most of the feature's activation falls on; its tokens carry it at least half of the "
-            "times that they are seen."
+            "Context: the feature's main tag; its tokens carry it at least half of the times that they are seen."
             if any_context
             else "No context is coloured: the corpus has no tags for these features.",
         ],
