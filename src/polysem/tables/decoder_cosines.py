@@ -54,8 +54,8 @@ def outer_products(rows: Float[Tensor, "feature neuron"]) -> Float[Tensor, "neur
 
 def histogram(unit: Float[Tensor, "feature neuron"]) -> NDArray[np.int64]:
     """Pairs per bin of `BIN_EDGES`, of at most 1,024 rows, evenly spaced among all."""
-    chosen = np.unique(np.linspace(0, len(unit) - 1, min(len(unit), SAMPLE)).astype(np.int64)) if len(unit) else []
-    some = unit[torch.as_tensor(chosen, dtype=torch.int64)]
+    count = min(len(unit), SAMPLE)
+    some = unit[torch.from_numpy(np.linspace(0, max(0, len(unit) - 1), count).astype(np.int64))]
     cosines = (some @ some.T).numpy()[np.triu_indices(len(some), 1)]
     return np.histogram(cosines.clip(-1, 1), BIN_EDGES)[0]
 

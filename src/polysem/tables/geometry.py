@@ -43,8 +43,8 @@ def geometry(
     `encoder_bias`; scalar `encoder_decoder_cosine_median`; and what `_pairs` adds, cosines between decoder rows. Of
     every dictionary of a site with W_out: `null_share_decoder` and, of an SAE, `null_share_encoder` over `feature`
     (share of the row's squared norm that W_out does not see), `null_share_random` over `random_row`, and their means
-    and standard deviations as scalars. Scalars are taken over features of at least `ultra_low_frequency`, as the document
-    takes them. Over (`showcase`, `neuron`): `showcase_decoder`, the decoder rows of some features.
+    and standard deviations as scalars. Scalars are taken over features of at least `ultra_low_frequency`, as in
+    the document. Over (`showcase`, `neuron`): `showcase_decoder`, the decoder rows of some features.
     What does not apply is left out; the attributes `not_applicable` and `null_space_not_applicable` say why.
     Source: document S2, "Should encoder and decoder weights be tied?", "Should we train autoencoders on the MLP
     output?", and its comments.

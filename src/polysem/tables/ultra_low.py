@@ -30,7 +30,8 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
     least 3 such features, `ultra_low_cosine_median` and `ultra_low_cosine_above_095_share` with their baselines,
     `ultra_low_first_singular_share`, `ultra_low_mean_decoder_cosine` (of the mean direction with the mean decoder row).
     Over `feature`, for all features: `mean_cosine`, the cosine of its encoder row with the mean of the cluster's
-    encoder rows, and `mean_projection`, its component along that mean. Over `neuron`: `mean_direction`, the mean with norm 1.
+    encoder rows, and `mean_projection`, its component along that mean. Over `neuron`: `mean_direction`, the mean with
+    norm 1.
     Over `singular`: `variance_share`, by singular direction of the cluster's decoder rows, each scaled to norm 1, and
     `variance_share_random`, what independent random rows show (Marchenko and Pastur's law).
     Over `random_row`: `mean_cosine_random`, cosines of as many random rows (at most 4,096) with their own mean, because

@@ -1,0 +1,28 @@
+"""Tokens as words in a figure: what cannot be seen is spelled out."""
+
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+from matplotlib.ft2font import FT2Font
+
+LONGEST = 14
+NAMED = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": "$"}
+
+
+@cache
+def _font() -> FT2Font:
+    return FT2Font(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"))
+
+
+def shown(token: str) -> str:
+    """A token with visible spaces and line ends; other invisible characters, and those that the figures' font lacks, as
+    their code points; cut to 14 characters."""
+    words = "".join(NAMED.get(character) or _visible(character) for character in token)
+    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() and _font().get_char_index(ord(character)):
+        return character
+    return f"\\u{ord(character):04x}"
