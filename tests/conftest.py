@@ -36,7 +36,7 @@ def tagged_store(tmp_path) -> Callable[[Sequence[str], np.ndarray], Path]:
 
 @pytest.fixture
 def tag_table(tagged_store) -> Callable[..., xr.Dataset]:
-    """The table `tags` of activations [sequence, position, feature], `block` tokens at a time, from sequence `start`."""
+    """The table `tags` of activations [sequence, position, feature], from sequence `start` on, in blocks of tokens."""
 
     def measure(f: np.ndarray, names: Sequence[str], carried: np.ndarray, block: int = 64, start: int = 0, **settings):
         counts = TagCounts(TokenTags(tagged_store(names, carried)), f.shape[-1], **settings)
