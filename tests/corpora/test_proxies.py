@@ -5,6 +5,7 @@ from base64 import b64encode
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pydantic import ValidationError
@@ -14,9 +15,13 @@ from polysem.corpora.proxies import proxy_spans
 from polysem.corpora.sources import files, huggingface
 from polysem.corpora.sources.generated import OTHER_KINDS
 from polysem.io.errors import InputError
-from polysem.models.tokenize_corpus import tag_names
+from polysem.models.batches import TokenStore
+from polysem.models.tokenize_corpus import Tokenization, tag_names, tokenize_corpus
+from polysem.models.tokenizer import load_tokenizer
+from polysem.models.train_tokenizer import train_tokenizer
 from polysem.params.proxies import DEFAULT_PROXIES, compiled_proxy
 from polysem.params.study import load_study
+from polysem.tables.token_tags import TokenTags
 
 BYTES = b64encode(bytes(range(40, 70))).decode()
 DOCUMENTS = [
@@ -73,6 +78,26 @@ def test_proxies_become_the_tags_of_the_corpus(written, tmp_path):
     params = {"source": "files", "paths": str(written), "proxies": {"number": r"\d+", "never": "never there"}}
     make_corpus(tmp_path / "documents.parquet", "files", params)
     assert tag_names(tmp_path / "documents.parquet") == ["proxy:number"]
+
+
+def test_tokens_of_a_text_in_several_scripts_carry_what_the_proxies_match(written, tmp_path):
+    documents, tokenizer = tmp_path / "d.parquet", tmp_path / "tokenizer.json"
+    make_corpus(documents, "files", {"source": "files", "paths": str(written)})
+    train_tokenizer(documents, tokenizer, 400, "<|bos|>")
+    values = {"context_length": 256, "packing": "documents", "bos_token": "<|bos|>", "mask_tokens": ["<|bos|>"]}
+    decode = load_tokenizer(tokenizer).decode
+    found = set()
+    for split in ("train", "eval"):
+        store = tmp_path / f"{split}.zarr"
+        tokenize_corpus(documents, tokenizer, store, split, Tokenization(**values), "code")
+        known = TokenTags(store)
+        assert known.names == tuple(f"proxy:{name}" for name in sorted(DEFAULT_PROXIES))
+        for sequence, ids in enumerate(TokenStore(store).batch(0, 1000).inputs.numpy()):
+            carried = known.at(np.full(256, sequence), np.arange(256)).T
+            found |= {(name, decode(ids[has]).strip()) for name, has in zip(known.names, carried, strict=True)}
+    wanted = {("proxy:base64", BYTES), ("proxy:hebrew", "שלום עולם"), ("proxy:arabic", "مرحبا يا عالم")}
+    code = "def add(one, other):\n    total = one + other\n    return total"
+    assert found >= wanted | {("proxy:dna", "GATTACAGATTACA"), ("proxy:code", code)}
 
 
 def test_spans_are_sorted_with_the_longer_first_and_empty_matches_are_left_out():

@@ -87,6 +87,7 @@ def _draw_row(axes: list[Axes], row: xr.Dataset) -> None:
     axes[0].set_ylabel("tokens per bin", size=8.2)
     axes[1].set(xscale="log", xlim=(shown[0], shown[-1]), ylim=(0, None))
     axes[1].set_ylabel("share, %", size=8.2)
+    theme.plain_log_ticks(axes[0].yaxis)
     for one in axes:
         theme.plain_log_ticks(one.xaxis)
         one.axvline(float(row["threshold"]), color=theme.INK, linewidth=0.9, linestyle=(0, (4, 3)))

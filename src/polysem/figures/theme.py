@@ -17,7 +17,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from polysem.io.atomic import written
 
@@ -176,12 +176,13 @@ def number_in_thousands(axis: Axis) -> None:
 
 
 def plain_log_ticks(axis: Axis) -> None:
-    """Label a log axis at 1, 2 and 5 of each decade, or at the decades of a long one, with plain numbers."""
+    """Label a log axis at 1, 2 and 5 of each decade, or at the decades of a long one, with plain numbers; no ticks in
+    between, which take most of the time that a figure of many small axes takes."""
     low, high = sorted(axis.get_view_interval())
     decades = np.log10(high / low)
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2 else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: scientific(value)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())
 
 
 def several(count: int, noun: str) -> str:

@@ -29,7 +29,7 @@ def alignment_statistics(tags: xr.Dataset, alignment: xr.Dataset, seed: int = 0)
     `power_bin_score_low`, `power_bin_score_high` (quartiles), `power_bin_features`, and `power_bin_shuffled_low`,
     `power_bin_shuffled_high`, between which the bin's median lies in 95 % of the shuffles.
     Over `quantile`, 0.05 … 0.95: `aligned_score` and `other_score`, scores of the features aligned with the most
-    polysemantic neuron and of the others; `shuffled_score_low` and `shuffled_score_high`, 95 % of shuffles of the first.
+    polysemantic neuron and of the others; `shuffled_score_low` and `shuffled_score_high`: 95 % of its shuffles.
     Scalars: `score_power_correlation` (Spearman), its 95 % under shuffles and its two-sided p; `aligned_neuron`, the
     neuron that is the strongest of most features, `aligned_features` of them scored, `aligned_median_score`,
     `other_median_score`, `aligned_above_other` (probability that a feature aligned with it has the higher score than

@@ -1,6 +1,7 @@
 """Active entries of a bounded number of tokens, for what sums cannot tell: ranks and distributions."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -95,10 +96,10 @@ class Sample:
         row, place, value = np.concatenate(rows), np.concatenate(places), np.concatenate(values)
         narrow = place.astype(np.uint16) if len(wanted) < 1 << 16 else place  # which NumPy sorts in linear time
         order = np.argsort(narrow, kind="stable")
-        ends = np.cumsum(np.bincount(place, minlength=len(wanted)))
+        ends = [0, *np.cumsum(np.bincount(place, minlength=len(wanted))).tolist()]
         return {
             feature: Activations(row[order[start:end]], value[order[start:end]])
-            for feature, start, end in zip(wanted.tolist(), [0, *ends[:-1].tolist()], ends.tolist(), strict=True)
+            for feature, (start, end) in zip(wanted.tolist(), pairwise(ends), strict=True)
         }
 
 

@@ -81,7 +81,7 @@ class TagCounts:
         self._sample.add(together)
 
     def table(self) -> xr.Dataset:
-        """The table `tags`; docs/tables.md lists its variables. Empty along `tag` where tokens have no tags.
+        """The table `tags`, each variable with its name in words; empty along `tag` where tokens have no tags.
 
         Source: documents S1 (testing a feature by a proxy of its context) and S0 (the last open question).
         """

@@ -1,0 +1,57 @@
+"""Token stores with tags and what is counted on them, for tables and figures."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from polysem.io.stores import create_array, written_store
+from polysem.saes.entries import SparseEntries
+from polysem.tables.survey.blocks import Block
+from polysem.tables.tags import TagCounts
+from polysem.tables.token_tags import TokenTags
+
+
+@pytest.fixture
+def tagged_store(tmp_path) -> Callable[[Sequence[str], np.ndarray], Path]:
+    """A token store of the tags `names`, from which tokens carry which, bool [sequence, position, tag]."""
+
+    def write(names: Sequence[str], carried: np.ndarray) -> Path:
+        path = tmp_path / "tokens/eval.zarr"
+        words = np.zeros((*carried.shape[:2], -(-len(names) // 64)), np.uint64)
+        for tag in range(len(names)):
+            words[..., tag // 64] |= carried[..., tag].astype(np.uint64) << np.uint64(tag % 64)
+        ids = np.zeros(carried.shape[:2], np.int32)
+        with written_store(path, attributes={"tags": list(names)}, params={}, code="", device="cpu") as group:
+            for key, values in {"ids": ids, "tags": words}.items() if len(names) else {"ids": ids}.items():
+                dimensions = ("sequence", "position", "word")[: values.ndim]
+                create_array(group, key, values.shape, str(values.dtype), dimensions, compressed=True)[:] = values
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tag_table(tagged_store) -> Callable[..., xr.Dataset]:
+    """The table `tags` of activations [sequence, position, feature], from sequence `start` on, in blocks of tokens."""
+
+    def measure(f: np.ndarray, names: Sequence[str], carried: np.ndarray, block: int = 64, start: int = 0, **settings):
+        counts = TagCounts(TokenTags(tagged_store(names, carried)), f.shape[-1], **settings)
+        sequence, position = (place.reshape(-1).astype(np.int64) for place in np.indices(f.shape[:2]))
+        rows = torch.from_numpy(f.reshape(-1, f.shape[-1]).astype(np.float32))
+        for first in range(start * f.shape[1], len(rows), block):
+            counts.add(block_of(rows[first : first + block], first, sequence, position))
+        return counts.table()
+
+    return measure
+
+
+def block_of(f: torch.Tensor, first: int, sequence: np.ndarray, position: np.ndarray) -> Block:
+    """Some tokens of the neurons' dictionary."""
+    row, feature = torch.nonzero(f > 0, as_tuple=True)
+    entries = SparseEntries(row, feature, f[row, feature], (len(f), f.shape[1]))
+    part = slice(first, first + len(f))
+    return Block(first, f, entries, sequence[part], position[part])
