@@ -4,7 +4,7 @@
 rule draw_figures:
     """All figures of one dictionary; those that hold features against neurons read the neurons' tables, too."""
     input:
-        [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FEATURE_TABLES],
+        [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FIGURE_TABLES],
         [f"{artifacts.TABLE.replace('{dictionary}', NEURONS)}/{table}.nc" for table in artifacts.NEURON_TABLES],
     output:
         folder=report(

@@ -12,11 +12,23 @@ FIGURES = (
     "neuron_sparsity",
     "kurtosis_against_random",
     "ultra_low_frequency",
+    "ultra_low_encoders",
+    "ultra_low_projections",
+    "co_firing",
+    "ultra_low_singular_values",
+    "encoder_decoder_cosine",
+    "null_space",
+    "frequency_bias_product",
+    "decoder_cosines",
+    "tag_activations",
+    "logit_weights",
+    "feature_not_neuron",
+    "monosemanticity",
 )
 """Figures of every dictionary; each is a module of its name in `polysem.figures`."""
-SITE_FIGURES = ("loss_recovered",)
+SITE_FIGURES = ("loss_recovered", "tags_by_dictionary")
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
-SITE_TABLES = ("fidelity",)
+SITE_TABLES = ("fidelity", "tags")
 """Tables of every dictionary that these figures show."""
 FEATURE_TABLES = (
     "frequency",
@@ -29,8 +41,10 @@ FEATURE_TABLES = (
     "logits",
     "tags",
 )
-"""Tables of the features of every dictionary, which one job measures and the figures show."""
-NEURON_TABLES: tuple[str, ...] = ()
+"""Tables of the features of every dictionary, which one job measures."""
+FIGURE_TABLES = tuple(table for table in FEATURE_TABLES if table != "examples")
+"""Those that figures show; examples stand on the feature sheets."""
+NEURON_TABLES = ("frequency",)
 """Those of the neurons that figures of any dictionary show beside its own, as `neurons/{table}`."""
 TABLES = (*FEATURE_TABLES, "fidelity")
 """Tables of every dictionary."""
