@@ -182,6 +182,9 @@ def test_a_key_that_stands_twice_is_named_with_its_line(refused):
         ("corpus: stories", "corpus: digits", "models.tiny (trained) reads text, but corpora.digits holds images"),
         ("corpus: digits", "corpus: stories", "models.mlp (classifier) reads images, but corpora.stories holds text"),
         ("l1: 0.5", "l1: 0.5, models: [tny]", "saes.l1-x8: models names 'tny' (did you mean 'tiny'?); models are tiny"),
+        ("l1: 0.5", "l1: 0.5, models: [mlp], sites: [layers.0.hook_pots]",
+            "saes.l1-x8: sites names 'layers.0.hook_pots' (did you mean 'layers.0.hook_post'?); sites of its models are "
+            "layers.0.hook_post"),
         ("l1: 0.5", "l1: 0.5, tokens: 100", "batch_size = 1024 exceeds its tokens = 100; lower batch_size"),
         ("training: {", "activations: {train_tokens: 1000}\n    training: {",
             "batch_size = 1024 exceeds models.tiny.activations.train_tokens = 1000"),
@@ -326,6 +329,13 @@ def test_a_recipe_for_some_models_is_trained_on_those_alone(study):
     loaded = study(changed("l1: 0.5", "l1: 0.5, models: [mlp]"))
     assert loaded.saes_of("mlp", "layers.0.hook_post") == ["l1-x8"]
     assert loaded.saes_of("tiny", "blocks.0.mlp.hook_post") == []
+
+
+def test_a_recipe_for_some_sites_is_trained_on_those_alone(study):
+    loaded = study(changed("l1: 0.5", "l1: 0.5, sites: [layers.0.hook_post]"))
+    assert loaded.saes_of("mlp", "layers.0.hook_post") == ["l1-x8"]
+    assert loaded.saes_of("tiny", "blocks.0.mlp.hook_post") == []
+    assert "sites" not in loaded.saes["l1-x8"].trained.hyper_parameters()
 
 
 def test_values_keep_the_types_of_json_and_defaults_are_filled_in(study):

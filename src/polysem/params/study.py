@@ -31,7 +31,7 @@ SECTIONS = [*KINDS, "toys", "analysis"]
 """All top-level keys."""
 OPTIONAL = ("saes", "toys")
 """Those of them that may name nothing."""
-LISTS = ("models", "followed_features")
+LISTS = ("models", "sites", "followed_features")
 """Keys of a recipe whose value is a list itself, and spans no grid."""
 
 
@@ -53,9 +53,9 @@ class Sae:
         return self.recipe if isinstance(self.recipe, PretrainedSae) else None
 
     def belongs_to(self, model: str, site: str) -> bool:
-        """Whether it is studied there; a recipe is trained at every site of its models."""
-        here = self.imported is None or self.imported.site == site
-        return here and (self.recipe.models == "all" or model in self.recipe.models)
+        """Whether it is studied there."""
+        sites = self.recipe.sites if isinstance(self.recipe, Recipe) else [self.recipe.site]
+        return (sites == "all" or site in sites) and (self.recipe.models == "all" or model in self.recipe.models)
 
 
 @dataclass(frozen=True)
@@ -269,8 +269,23 @@ def _check_references(study: Study) -> None:
             if sae.trained:
                 _check_batch(study, name, sae.id, sae.trained)
                 for site in sites:
-                    _check_avoided(study, name, site, sae.id)
+                    if sae.belongs_to(name, site):
+                        _check_avoided(study, name, site, sae.id)
+        if sae.trained and sae.trained.sites != "all":
+            _check_sites(study, sae.id, sae.trained)
     _check_toys(study)
+
+
+def _check_sites(study: Study, identity: str, recipe: Recipe) -> None:
+    """Every site that a recipe names must be one of its models'."""
+    models = study.models if recipe.models == "all" else recipe.models
+    known = list(dict.fromkeys(site for name in models for site in study.models[name].sites))
+    for wanted in recipe.sites:
+        if wanted not in known:
+            raise InputError(
+                f"saes.{identity}: sites names {wanted!r}{nearest(wanted, known)}; sites of its models are "
+                f"{', '.join(known) or 'none'}"
+            )
 
 
 def _check_avoided(study: Study, model: str, site: str, name: str) -> None:

@@ -28,6 +28,8 @@ class Recipe(Section):
     architecture: str
     models: list[Name] | Literal["all"] = "all"
     """Models at whose sites the recipe is trained."""
+    sites: list[str] | Literal["all"] = "all"
+    """Sites of these models at which it is trained."""
     expansion: Annotated[int, Field(ge=1, le=1024)] = 8
     """Features per input: the SAE has `expansion` times as many features as the site has neurons."""
     tokens: Tokens = 1_000_000
@@ -105,7 +107,7 @@ class Recipe(Section):
         return self
 
     def hyper_parameters(self) -> dict[str, Any]:
-        """What training reads: all keys but which models the recipe is for."""
+        """What training reads: all keys but which models and sites the recipe is for."""
         values = self.values()
-        del values["models"]
+        del values["models"], values["sites"]
         return values
