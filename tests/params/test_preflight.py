@@ -83,9 +83,10 @@ def copy_of_model(**config: int) -> None:
         "copy/config.json")  # fmt: skip
 
 
-def test_a_local_copy_with_safetensors_passes():
+@pytest.mark.parametrize("weights", ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"])
+def test_a_local_copy_with_weights_passes(weights):
     copy_of_model()
-    write(b"weights", "copy/model.safetensors")
+    write(b"weights", f"copy/{weights}")
     check(model=IMPORTED)
 
 
@@ -94,7 +95,7 @@ def test_a_local_copy_with_safetensors_passes():
     [
         ([], "local_copy: 'copy' is no folder"),
         (["config.json"], "holds no weights; it needs model.safetensors"),
-        (["config.json", "pytorch_model.bin"], "holds only pickled weights (pytorch_model.bin), which can run code"),
+        (["config.json", "weights.pth"], "holds no weights; it needs model.safetensors or pytorch_model.bin"),
         (["model.safetensors"], "config.json cannot be read"),
     ],
 )

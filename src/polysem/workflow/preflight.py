@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from polysem.io.errors import InputError
-from polysem.models.hub import PICKLED
+from polysem.models.hub import PICKLED_WEIGHTS, SAFE_WEIGHTS
 from polysem.params.base import CorpusSection, ModelSection
 from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
@@ -122,12 +122,10 @@ def _check_model(where: str, model: ModelSection) -> None:
         case TransformersModel() if model.local_copy is not None:
             folder = _local_folder(where, model.local_copy)
             names = {file.name for file in folder.iterdir()}
-            if not names & {"model.safetensors", "model.safetensors.index.json"}:
-                pickled = sorted(name for name in names if name.endswith(PICKLED))
-                found = f"only pickled weights ({', '.join(pickled)}), which can run code" if pickled else "no weights"
+            if not names & {*SAFE_WEIGHTS, *PICKLED_WEIGHTS}:
                 raise InputError(
-                    f"{where}.local_copy: {folder} holds {found}; it needs model.safetensors "
-                    "(save the model with safe_serialization=True)"
+                    f"{where}.local_copy: {folder} holds no weights; it needs {SAFE_WEIGHTS[0]} or "
+                    f"{PICKLED_WEIGHTS[0]} (save the model with save_pretrained)"
                 )
             _check_config(where, folder, model, "num_hidden_layers", "n_layer", "num_layers")
         case TransformerLensModel() if model.local_copy is not None:
