@@ -58,6 +58,7 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         value = float(fits[name].sel(range="head", law=law))
         assert ours.pop(f"head_{name}") == (float(f"{value:.6g}") if math.isfinite(value) else None)
     assert ours.pop("median_kurtosis_excess") == pytest.approx(36, abs=1.5)
+    assert ours.pop("largest_kurtosis_excess") == pytest.approx(36, abs=1.5)
     assert ours == {
         "L0": 0.56255,
         "cross_entropy_clean": 1.23457,
@@ -68,6 +69,7 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "median_frequency": 0.006,
         "most_polysemantic_neuron": 3,
         "most_polysemantic_neuron_features": 7,
+        "most_polysemantic_neuron_rare_share": 0.428571,
         "never_active_share": 0.125,
         "one_sparse_share": 0.666667,
         "rare_share": 0.375,

@@ -93,19 +93,26 @@ def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
 
 
 def alignment_metrics(alignment: xr.Dataset, frequency: xr.Dataset, params: Analysis) -> Metrics:
-    """Where features point: shares of the classes of S2.F1 among those that are not ultra-low (None if all are),
-    median excess kurtosis of all that have one, and the neuron that is the strongest of most features (the lowest one).
+    """Where features point.
+
+    Shares of the classes of S2.F1 among features that are not ultra-low (None if all are); median and largest excess
+    kurtosis of all that have one; the neuron that is the strongest of most features (the lowest one), of how many, and
+    the share of rare ones among these.
     """
-    usual = frequency["frequency"].values >= params.ultra_low_frequency
+    frequencies = frequency["frequency"].values
+    usual = frequencies >= params.ultra_low_frequency
     classes = sparsity_classes(alignment, params).values[usual]
     kurtosis = alignment["kurtosis_excess"].dropna("feature").values
     features_strongest = alignment["features_strongest"].values
     neuron = int(features_strongest.argmax())
+    its_own = frequencies[alignment["strongest_neuron"].values == alignment["neuron"].values[neuron]]
     shares = {name: np.mean(classes == kind) if len(classes) else None for name, kind in SPARSITY.items()}
     return shares | {
         "median_kurtosis_excess": np.median(kurtosis) if len(kurtosis) else None,
+        "largest_kurtosis_excess": kurtosis.max() if len(kurtosis) else None,
         "most_polysemantic_neuron": int(alignment["neuron"].values[neuron]),
         "most_polysemantic_neuron_features": int(features_strongest[neuron]),
+        "most_polysemantic_neuron_rare_share": np.mean(its_own < params.rare_frequency),
     }
 
 

@@ -86,7 +86,7 @@ def dictionary_fidelity(
     Five runs: clean, spliced (the reconstruction), spliced without the `rare` features, zero-ablated and mean-ablated.
     Scalars: `cross_entropy_*` (nats per scored token), `accuracy_clean`, `accuracy_spliced`, `loss_recovered_zero` =
     (CE_zero − CE_spliced)/(CE_zero − CE_clean), `loss_recovered_mean` likewise, `loss_recovered_without_ultra_low` =
-    (CE_zero − CE_without_ultra_low)/(CE_zero − CE_clean), `loss_increase_*` = CE/CE_clean − 1; over the counted tokens
+    (CE_zero − CE_without_ultra_low)/(CE_zero − CE_clean), `loss_recovered_by_mean` likewise of mean ablation, `loss_increase_*` = CE/CE_clean − 1; over the counted tokens
     `explained_variance` = 1 − Σ‖x − x̂‖²/Σ‖x − mean(x)‖² (mean over the same tokens; NaN if they are all equal),
     `mean_squared_error` (summed over neurons, mean over tokens) and `L0` (mean number of active features). No order of
     the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted tokens,
@@ -198,6 +198,7 @@ def _table(scores: dict[str, Score], reconstruction: Reconstruction) -> xr.Datas
             "without_ultra_low",
             "loss recovered against zero ablation without ultra-low-frequency features",
         ),
+        "by_mean": ("zero", "mean", "loss recovered against zero ablation by mean ablation"),
     }
     for name, (ablated, replaced, long_name) in recoveries.items():
         recovered = _ratio(loss[ablated] - loss[replaced], loss[ablated] - loss["clean"])
