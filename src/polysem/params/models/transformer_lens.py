@@ -22,7 +22,7 @@ class TransformerLensModel(LanguageModel):
     tokenizer: str | None = None
     """Hub id or local `tokenizer.json`, where the repository has none."""
     shape: Shape | None = None
-    """What its config says, to plan and check a run before it is downloaded; compared with the config of a local copy."""
+    """What its config says, to plan and check a run before it is downloaded; compared with that of a local copy."""
 
     @model_validator(mode="after")
     def sites_exist(self) -> "TransformerLensModel":

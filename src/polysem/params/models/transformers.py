@@ -17,11 +17,12 @@ class TransformersModel(LanguageModel):
     revision: str = "main"
     """Commit, tag or branch; a commit makes the run reproducible."""
     local_copy: str | None = None
-    """A local folder (config.json, model.safetensors or pytorch_model.bin, tokenizer.json) to read in place of the hub."""
+    """A local folder (config.json, model.safetensors or pytorch_model.bin, tokenizer.json) to read in place of the
+    hub."""
     tokenizer: str | None = None
     """Hub id or local `tokenizer.json`, where the repository has none."""
     shape: Shape | None = None
-    """What its config says, to plan and check a run before it is downloaded; compared with the config of a local copy."""
+    """What its config says, to plan and check a run before it is downloaded; compared with that of a local copy."""
 
     @model_validator(mode="after")
     def sites_exist(self) -> "TransformersModel":
