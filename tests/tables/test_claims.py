@@ -129,6 +129,14 @@ def test_analogous_numbers_are_few_and_those_of_saes_come_first(check):
     assert shown == [(m, s, "l1") for m in "ab" for s in ("s0", "s1")] + [("a", "s0", "topk"), ("a", "s1", "topk")]
 
 
+def test_numbers_of_a_site_of_the_same_name_come_before_those_of_other_sites(check):
+    saes = {"l1": {"loss_recovered_zero": 0.5}, "topk": {"loss_recovered_zero": 0.6}}
+    (claim,) = check({"a": {"layers.0": saes}, "b": {SITE: saes}})
+    assert [(found["model"], found["dictionary"]) for found in claim["analogous"]] == [
+        ("b", "l1"), ("b", "topk"), ("a", "l1"), ("a", "topk")
+    ]  # fmt: skip
+
+
 def test_a_claim_that_no_number_can_check_says_what_shows_it(check):
     where = f"where: {{model: m, site: {SITE}, dictionary: d, metric: loss_recovered_zero}}"
     (claim,) = check(of(0.92), changed(where, "unmeasured: It is read off a figure."))

@@ -82,7 +82,8 @@ def _value(place: Place, document: Document, numbers: Metrics) -> tuple[Any, str
 
 
 def _analogous(place: Place, numbers: Metrics) -> Iterator[dict[str, Any]]:
-    """The same metric of other dictionaries: one of each site, then the next of each; the neurons come last."""
+    """The same metric of other dictionaries: those of sites of the same name first, then one of each other site, then
+    the next of each; the neurons come last."""
     here = (place.model, place.site, place.dictionary)
     found = []
     for model, sites in numbers.items():
@@ -92,12 +93,10 @@ def _analogous(place: Place, numbers: Metrics) -> Iterator[dict[str, Any]]:
             names = sorted(dictionaries, key=lambda name: name == NEURONS)
             having = [name for name in names if dictionaries[name].get(place.metric) is not None]
             for order, name in enumerate(name for name in having if (model, site, name) != here):
-                value = dictionaries[name][place.metric]
-                found.append(
-                    (name == NEURONS, order, {"model": model, "site": site, "dictionary": name, "value": value})
-                )
-    found.sort(key=lambda entry: entry[:2])
-    yield from (entry for _, _, entry in found[:ANALOGOUS])
+                shown = {"model": model, "site": site, "dictionary": name, "value": dictionaries[name][place.metric]}
+                found.append(((name == NEURONS, site != place.site, order), shown))
+    found.sort(key=lambda entry: entry[0])
+    yield from (shown for _, shown in found[:ANALOGOUS])
 
 
 def _read_metrics(path: Path) -> Metrics:
