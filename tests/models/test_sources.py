@@ -1,12 +1,15 @@
 """Imported models: the hub's form, and the form of older TransformerLens repositories."""
 
+import hashlib
 import json
 import os
 import pickle
 import socket
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -312,6 +315,80 @@ def test_a_hub_out_of_reach_is_an_error_of_one_line_within_seconds(tmp_path, sou
     assert "error: the hub cannot be reached for 'some/model'" in found.stderr.splitlines()[-1]
     assert "set local_copy to its folder" in found.stderr
     assert time.monotonic() - begun < 60
+
+
+class Hub(BaseHTTPRequestHandler):
+    """What a hub answers for the one repository in `folder`."""
+
+    folder: Path
+    asked: list[str]
+    commit = "c0ffee" + 34 * "0"
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        names = sorted(file.name for file in self.folder.iterdir() if file.is_file())
+        name = self.path.partition(f"/some/model/resolve/{self.commit}/")[2]
+        if self.path.startswith("/api/models/some/model/tree/"):
+            sizes = [(name, (self.folder / name).stat().st_size) for name in names]
+            files = [{"type": "file", "path": name, "size": size, "oid": name} for name, size in sizes]
+            self.answer(json.dumps(files).encode())
+        elif self.path.startswith("/api/models/some/model"):
+            about = {"id": "some/model", "sha": self.commit, "siblings": [{"rfilename": name} for name in names]}
+            self.answer(json.dumps(about).encode())
+        elif name in names:
+            self.asked.append(name)
+            self.answer((self.folder / name).read_bytes())
+        else:
+            self.send_error(404)
+
+    def answer(self, body: bytes) -> None:
+        self.send_response(200)
+        for header, value in (
+            ("Content-Length", str(len(body))),
+            ("ETag", f'"{hashlib.sha256(body).hexdigest()}"'),
+            ("X-Repo-Commit", self.commit),
+        ):
+            self.send_header(header, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("safe", [True, False], ids=["with safetensors", "pickled alone"])
+def test_pickles_are_downloaded_only_from_a_repository_without_safetensors(copy, llama, tmp_path, safe):
+    torch.save(llama.state_dict(), copy / "pytorch_model.bin")
+    if not safe:
+        (copy / "model.safetensors").unlink()
+    asked: list[str] = []
+    handler = type("Here", (Hub,), {"folder": copy, "asked": asked})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment = os.environ | {
+            "PYTHONPATH": str(Path(polysem.__file__).parents[1]),
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_DISABLE_XET": "1",
+        }
+        params = {"repository": "some/model", "revision": "main", "local_copy": None, "tokenizer": None}
+        command = [sys.executable, "-m", "polysem.models.import_model", "--folder", str(tmp_path / "m")]
+        found = subprocess.run(
+            [*command, "--config", json.dumps({"source": "transformers", "params": params})],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        server.shutdown()
+    assert found.returncode == 0, found.stderr
+    weights = "model.safetensors" if safe else "pytorch_model.bin"
+    assert set(asked) == {"config.json", "tokenizer.json", weights}
+    assert json.loads((tmp_path / "m/origin.json").read_text())["commit"] == Hub.commit
+    record_model(tmp_path / "m", "language", {"context_length": 12, "processing": {}}, {"source": "transformers"})
+    assert_same_model(tmp_path / "m", llama)
 
 
 def test_what_is_no_hub_id_is_refused_without_asking(tmp_path):
