@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow import adopt, doctor, export, verify
+from polysem.workflow import adopt, doctor, export, plan, verify
 
-COMMANDS = {"verify": verify, "adopt": adopt, "doctor": doctor, "export": export}
+COMMANDS = {"verify": verify, "adopt": adopt, "doctor": doctor, "export": export, "plan": plan}
 """Each is a module with a `configure(parser)` and a `command(options)` that returns the exit status."""
 
 

@@ -1,12 +1,15 @@
 """Imported models: the hub's form, and the form of older TransformerLens repositories."""
 
+import hashlib
 import json
 import os
 import pickle
 import socket
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from tokenizers import Tokenizer, models
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GPTNeoConfig, GPTNeoForCausalLM, LlamaConfig, LlamaForCausalLM
 
 import polysem
 from polysem.io.errors import InputError
@@ -23,6 +26,7 @@ from polysem.models.batches import TokenStore
 from polysem.models.import_model import import_model
 from polysem.models.load import load_subject
 from polysem.models.record_model import record_model
+from polysem.models.sources.transformers import _patterns
 from polysem.models.subject import Batch
 from polysem.models.tokenize_corpus import Tokenization, tokenize_corpus
 
@@ -123,11 +127,145 @@ def test_a_tokenizer_elsewhere_can_be_named(copy, tmp_path):
     assert (folder / "tokenizer.json").read_bytes() == (tmp_path / "other.json").read_bytes()
 
 
-def test_pickled_weights_are_refused_and_left_alone(copy, tmp_path):
-    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
-    with pytest.raises(InputError, match=r"only pickled weights \(pytorch_model\.bin\), which can run code"):
+def pickled(copy: Path, state: object, name: str = "pytorch_model.bin") -> Path:
+    """The repository with its weights as a pickle, as transformers wrote them before safetensors."""
+    (copy / "model.safetensors").unlink(missing_ok=True)
+    torch.save(state, copy / name)
+    return copy
+
+
+def test_pickled_weights_predict_as_their_safetensors_do(copy, llama, tmp_path):
+    safe = load_subject(fetch(copy, tmp_path / "safe"))
+    folder = fetch(pickled(copy, llama.state_dict()), tmp_path / "m")
+    assert_same_model(folder, llama)
+    batch = some_batch()
+    assert torch.equal(load_subject(folder).evaluate(batch).losses, safe.evaluate(batch).losses)
+
+
+def test_shards_of_pickled_weights_are_merged(copy, llama, tmp_path):
+    state = llama.state_dict()
+    halves = [dict(list(state.items())[:9]), dict(list(state.items())[9:])]
+    for number, half in enumerate(halves, start=1):
+        pickled(copy, half, f"pytorch_model-{number:05}-of-00002.bin")
+    shard_of = {name: f"pytorch_model-{1 + (name in halves[1]):05}-of-00002.bin" for name in state}
+    (copy / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": shard_of}))
+    assert_same_model(fetch(copy, tmp_path / "m"), llama)
+    (copy / "pytorch_model-00002-of-00002.bin").unlink()
+    with pytest.raises(InputError, match=r"pytorch_model-00002-of-00002\.bin is no file"):
+        fetch(copy, tmp_path / "n")
+
+
+@pytest.mark.parametrize("named", ["../pytorch_model.bin", "/etc/passwd", "..", "", 3])
+def test_shards_outside_of_the_repository_are_refused(copy, tmp_path, named):
+    (copy / "model.safetensors").unlink()
+    (copy / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": {"a": named}}))
+    with pytest.raises(InputError, match=r"names no files of weights beside it \(weight_map\); it is damaged"):
         fetch(copy, tmp_path / "m")
-    assert not (tmp_path / "m/model.safetensors").exists()
+
+
+@pytest.fixture
+def neo(tmp_path) -> Path:
+    """A small model of the architecture of TinyStories-2L-33M: GPT-Neo, embeddings tied, only a pickle of weights with
+    the causal masks among them."""
+    config = GPTNeoConfig(
+        vocab_size=40,
+        hidden_size=16,
+        num_layers=2,
+        num_heads=4,
+        attention_types=[[["global", "local"], 1]],
+        window_size=8,
+        max_position_embeddings=32,
+    )
+    torch.manual_seed(1)
+    model = perturbed(GPTNeoForCausalLM(config)).eval()
+    folder = tmp_path / "neo"
+    model.save_pretrained(folder)
+    write_tokenizer(folder)
+    state = model.state_dict()
+    mask = torch.ones(32, 32, dtype=torch.bool).tril()[None, None]
+    state |= {f"transformer.h.{layer}.attn.attention.bias": mask for layer in range(2)}
+    state |= {f"transformer.h.{layer}.attn.attention.masked_bias": torch.tensor(-1e9) for layer in range(2)}
+    (folder / "twin").mkdir()
+    (folder / "model.safetensors").rename(folder / "twin/model.safetensors")
+    (folder / "twin/config.json").write_bytes((folder / "config.json").read_bytes())
+    write_tokenizer(folder / "twin")
+    return pickled(folder, state)
+
+
+def test_tied_embeddings_share_their_numbers_in_the_pickle_of_this_test(neo):
+    state = torch.load(neo / "pytorch_model.bin", weights_only=True)
+    one, other = state["lm_head.weight"], state["transformer.wte.weight"]
+    assert one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("processing", [{}, {"fold_ln": True, "center_writing_weights": True, "center_unembed": True}])
+def test_a_gpt_neo_with_nothing_but_a_pickle_has_the_loss_of_its_safetensors_twin(neo, tmp_path, processing):
+    subjects = []
+    for name, source in (("pickle", neo), ("twin", neo / "twin")):
+        folder = fetch(source, tmp_path / name)
+        record_model(folder, "language", {"context_length": 12, "processing": processing}, {})
+        subjects.append(load_subject(folder))
+    batch, site = some_batch(), "blocks.1.mlp.hook_post"
+    assert [subject.width(site) for subject in subjects] == [64, 64]
+    assert torch.equal(*(subject.evaluate(batch).losses for subject in subjects))
+    assert torch.equal(*(subject.activations(batch, [site])[site] for subject in subjects))
+    with torch.inference_mode():
+        logits = GPTNeoForCausalLM.from_pretrained(neo / "twin").eval()(batch.inputs).logits
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none")
+    torch.testing.assert_close(subjects[0].evaluate(batch).losses.flatten(), losses, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value, protocol=2))])
+def test_code_in_pickled_weights_is_refused_and_not_run(copy, llama, tmp_path, save):
+    trace = tmp_path / "trace"
+    (copy / "model.safetensors").unlink()
+    save(llama.state_dict() | {"code": Code(trace)}, copy / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"pytorch_model\.bin (holds more than tensors|is no file of torch\.save)"):
+        fetch(copy, tmp_path / "m")
+    assert not trace.exists()
+    assert list((tmp_path / "m").iterdir()) == []
+
+
+def test_truncated_pickled_weights_are_refused(copy, llama, tmp_path):
+    file = pickled(copy, llama.state_dict()) / "pytorch_model.bin"
+    whole = file.read_bytes()
+    for kept in (0, 100, len(whole) // 2, len(whole) - 1):
+        file.write_bytes(whole[:kept])
+        with pytest.raises(InputError, match="is truncated"):
+            fetch(copy, tmp_path / f"m{kept}")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: state | {"step": 3, "name": "x"}, r"is no state dict.*it holds step \(int\), name \(str\)"),
+        (lambda state: {"model": state}, r"it holds model \((Ordered)?[dD]ict\)"),
+        (lambda state: list(state.values()), "holds a list, expected a dictionary of tensors by name"),
+        (lambda state: {}, "it holds nothing"),
+        (lambda state: state | {"z": torch.zeros(2, dtype=torch.complex64)}, "z holds torch.complex64"),
+        (lambda state: state | {"z": torch.zeros(1).expand(10**9)}, "z of shape .* is no plain tensor"),
+        (lambda state: {f"n{k}": big for big in [torch.zeros(9999)] for k in range(9)}, "would grow to"),
+    ],
+)
+def test_pickles_of_anything_but_weights_are_refused(copy, llama, tmp_path, change, said):
+    with pytest.raises(InputError, match=said):
+        fetch(pickled(copy, change(dict(llama.state_dict()))), tmp_path / "m")
+
+
+def test_pickles_are_left_alone_where_there_are_safetensors(copy, llama, tmp_path):
+    (copy / "pytorch_model.bin").write_bytes(b"not looked at")
+    assert_same_model(fetch(copy, tmp_path / "m"), llama)
+    safe = ["config.json", "model.safetensors", "pytorch_model.bin", "tokenizer.json"]
+    assert "pytorch_model.bin" not in _patterns(safe)
+    assert "pytorch_model.bin" in _patterns([name for name in safe if name != "model.safetensors"])
+
+
+def test_weights_under_another_name_are_refused_with_the_names_that_are_known(copy, tmp_path):
+    (copy / "model.safetensors").rename(copy / "consolidated.pth")
+    with pytest.raises(
+        InputError, match=r"no weights but consolidated\.pth; model\.safetensors or pytorch_model\.bin is"
+    ):
+        fetch(copy, tmp_path / "m")
 
 
 def test_a_model_that_brings_its_own_code_is_refused_before_anything_is_copied(copy, tmp_path):
@@ -144,7 +282,9 @@ def test_a_model_that_brings_its_own_code_is_refused_before_anything_is_copied(c
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors"])
 def test_a_folder_that_is_no_model_is_refused(copy, tmp_path, missing):
     (copy / missing).unlink()
-    with pytest.raises(InputError, match=r"has no config\.json|holds no weights; model\.safetensors is needed"):
+    with pytest.raises(
+        InputError, match=r"has no config\.json|holds no weights; model\.safetensors or pytorch_model\.bin is needed"
+    ):
         fetch(copy, tmp_path / "m")
 
 
@@ -175,6 +315,80 @@ def test_a_hub_out_of_reach_is_an_error_of_one_line_within_seconds(tmp_path, sou
     assert "error: the hub cannot be reached for 'some/model'" in found.stderr.splitlines()[-1]
     assert "set local_copy to its folder" in found.stderr
     assert time.monotonic() - begun < 60
+
+
+class Hub(BaseHTTPRequestHandler):
+    """What a hub answers for the one repository in `folder`."""
+
+    folder: Path
+    asked: list[str]
+    commit = "c0ffee" + 34 * "0"
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        names = sorted(file.name for file in self.folder.iterdir() if file.is_file())
+        name = self.path.partition(f"/some/model/resolve/{self.commit}/")[2]
+        if self.path.startswith("/api/models/some/model/tree/"):
+            sizes = [(name, (self.folder / name).stat().st_size) for name in names]
+            files = [{"type": "file", "path": name, "size": size, "oid": name} for name, size in sizes]
+            self.answer(json.dumps(files).encode())
+        elif self.path.startswith("/api/models/some/model"):
+            about = {"id": "some/model", "sha": self.commit, "siblings": [{"rfilename": name} for name in names]}
+            self.answer(json.dumps(about).encode())
+        elif name in names:
+            self.asked.append(name)
+            self.answer((self.folder / name).read_bytes())
+        else:
+            self.send_error(404)
+
+    def answer(self, body: bytes) -> None:
+        self.send_response(200)
+        for header, value in (
+            ("Content-Length", str(len(body))),
+            ("ETag", f'"{hashlib.sha256(body).hexdigest()}"'),
+            ("X-Repo-Commit", self.commit),
+        ):
+            self.send_header(header, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("safe", [True, False], ids=["with safetensors", "pickled alone"])
+def test_pickles_are_downloaded_only_from_a_repository_without_safetensors(copy, llama, tmp_path, safe):
+    torch.save(llama.state_dict(), copy / "pytorch_model.bin")
+    if not safe:
+        (copy / "model.safetensors").unlink()
+    asked: list[str] = []
+    handler = type("Here", (Hub,), {"folder": copy, "asked": asked})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        environment = os.environ | {
+            "PYTHONPATH": str(Path(polysem.__file__).parents[1]),
+            "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_DISABLE_XET": "1",
+        }
+        params = {"repository": "some/model", "revision": "main", "local_copy": None, "tokenizer": None}
+        command = [sys.executable, "-m", "polysem.models.import_model", "--folder", str(tmp_path / "m")]
+        found = subprocess.run(
+            [*command, "--config", json.dumps({"source": "transformers", "params": params})],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        server.shutdown()
+    assert found.returncode == 0, found.stderr
+    weights = "model.safetensors" if safe else "pytorch_model.bin"
+    assert set(asked) == {"config.json", "tokenizer.json", weights}
+    assert json.loads((tmp_path / "m/origin.json").read_text())["commit"] == Hub.commit
+    record_model(tmp_path / "m", "language", {"context_length": 12, "processing": {}}, {"source": "transformers"})
+    assert_same_model(tmp_path / "m", llama)
 
 
 def test_what_is_no_hub_id_is_refused_without_asking(tmp_path):
@@ -277,7 +491,9 @@ class Code:
 def test_code_in_a_pickle_is_refused_and_not_run(old, tmp_path, plain, save):
     trace = tmp_path / "trace"
     save(old_form(plain) | {"code": Code(trace)}, old / "final.pth")
-    with pytest.raises(InputError, match="holds more than tensors or is damaged, and is not loaded"):
+    with pytest.raises(
+        InputError, match=r"holds more than tensors and plain values, or is damaged|is no file of torch\.save"
+    ):
         fetch(old, tmp_path / "m", "transformer_lens")
     assert not trace.exists()
     with (old / "final.pth").open("rb") as file:
@@ -299,7 +515,7 @@ def wrong_head_count(state: dict) -> dict:
         ),
         (lambda state: {k: v for k, v in state.items() if "b_in" not in k}, r"does not fit its config\.json"),
         (lambda state: state | {"step": 3}, "is no state dict"),
-        (lambda state: [1, 2], "is no state dict"),
+        (lambda state: [1, 2], "holds a list, expected a dictionary of tensors by name"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(old, tmp_path, plain, change, said):

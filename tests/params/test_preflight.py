@@ -79,13 +79,14 @@ def test_the_corpus_of_an_earlier_run_is_not_read_again_but_must_be_there():
 
 
 def copy_of_model(**config: int) -> None:
-    write(json.dumps({"num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 16, **config}).encode(),
-        "copy/config.json")  # fmt: skip
+    usual = {"num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 16, "vocab_size": 40}
+    write(json.dumps(usual | config).encode(), "copy/config.json")
 
 
-def test_a_local_copy_with_safetensors_passes():
+@pytest.mark.parametrize("weights", ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"])
+def test_a_local_copy_with_weights_passes(weights):
     copy_of_model()
-    write(b"weights", "copy/model.safetensors")
+    write(b"weights", f"copy/{weights}")
     check(model=IMPORTED)
 
 
@@ -94,7 +95,7 @@ def test_a_local_copy_with_safetensors_passes():
     [
         ([], "local_copy: 'copy' is no folder"),
         (["config.json"], "holds no weights; it needs model.safetensors"),
-        (["config.json", "pytorch_model.bin"], "holds only pickled weights (pytorch_model.bin), which can run code"),
+        (["config.json", "weights.pth"], "holds no weights; it needs model.safetensors or pytorch_model.bin"),
         (["model.safetensors"], "config.json cannot be read"),
     ],
 )
@@ -109,7 +110,7 @@ def test_sites_of_a_local_copy_are_checked_against_its_config():
     write(b"weights", "copy/model.safetensors")
     said = refused(model=IMPORTED.replace("SITE", "blocks.1.mlp.hook_post"))
     assert said.startswith("models.m.sites: the model has no site 'blocks.1.mlp.hook_post'; it has blocks.0.hook_res")
-    write(b'{"n_layers": 1, "d_model": 8}', "copy/config.json")
+    write(b'{"n_layers": 1, "d_model": 8, "d_vocab": 40}', "copy/config.json")
     said = refused(model=IMPORTED.replace("transformers", "transformer_lens").replace("SITE", "blocks.4.hook_attn_out"))
     assert "the model has no site 'blocks.4.hook_attn_out'" in said
 
@@ -171,3 +172,34 @@ def test_the_content_digest_follows_names_and_exchanged_contents():
     Path("x/b").rename("x/a")
     Path("x/c").rename("x/b")
     assert content_digest([Path("x/a"), Path("x/b")]) != before
+
+
+SHAPE = "shape: {layers: 1, d_model: 8, d_mlp: 16, vocabulary: 40}"
+
+
+def test_a_shape_that_the_config_contradicts_is_refused():
+    copy_of_model()
+    write(b"weights", "copy/model.safetensors")
+    check(model=IMPORTED.replace("[SITE]", f"[SITE], {SHAPE}"))
+    said = refused(model=IMPORTED.replace("[SITE]", f"[SITE], {SHAPE.replace('d_mlp: 16', 'd_mlp: 32')}"))
+    assert said == "models.m.shape.d_mlp is 32, but copy/config.json says 16; mend it or remove shape"
+
+
+def test_sites_beyond_the_layers_of_a_shape_are_refused_before_anything_is_downloaded():
+    said = refused(model=HUB.replace("SITE", "blocks.1.mlp.hook_post"))
+    assert "models.m: the model has no site 'blocks.1.mlp.hook_post'; it has blocks.0.hook_res" in said
+
+
+HUB = f"{{source: transformers, repository: a/b, corpus: c, sites: [SITE], {SHAPE}}}"
+HUGE = "activations: {train_tokens: 1000000000000, eval_tokens: 1, dtype: float32}"
+
+
+def test_a_shape_counts_for_the_space_before_the_model_is_there():
+    assert "need up to 64,000.0 GB" in refused(model=HUB.replace("]", f"], {HUGE}"))
+
+
+def test_a_train_store_that_nobody_reads_takes_no_space():
+    text = f"corpora: {{c: {{source: generated}}}}\nmodels: {{m: {HUB.replace(']', f'], {HUGE}')}}}\n"
+    text = text.replace("SITE", "blocks.0.mlp.hook_post")
+    Path("params.yaml").write_text(f"{text}saes: {{s: {{architecture: topk, k: 4, activations: streamed}}}}\n")
+    preflight.check(load_study(Path("params.yaml")))

@@ -11,7 +11,7 @@ from polysem.io.command import run
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
 from polysem.tables.alignment import neuron_alignment
-from polysem.tables.collect_metrics import collect_metrics, plain
+from polysem.tables.collect_metrics import collect_metrics, pair_metrics, plain
 from polysem.tables.collect_plots import collect_plots, frequency_histogram, rank_curve
 from polysem.tables.rank_frequency import rank_frequency
 
@@ -58,6 +58,7 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         value = float(fits[name].sel(range="head", law=law))
         assert ours.pop(f"head_{name}") == (float(f"{value:.6g}") if math.isfinite(value) else None)
     assert ours.pop("median_kurtosis_excess") == pytest.approx(36, abs=1.5)
+    assert ours.pop("largest_kurtosis_excess") == pytest.approx(36, abs=1.5)
     assert ours == {
         "L0": 0.56255,
         "cross_entropy_clean": 1.23457,
@@ -68,6 +69,7 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "median_frequency": 0.006,
         "most_polysemantic_neuron": 3,
         "most_polysemantic_neuron_features": 7,
+        "most_polysemantic_neuron_rare_share": 0.428571,
         "never_active_share": 0.125,
         "one_sparse_share": 0.666667,
         "rare_share": 0.375,
@@ -77,6 +79,45 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "ten_sparse_share": 0.166667,
         "tokens": TOKENS,
         "ultra_low_share": 0.25,
+    }
+
+
+def test_a_dictionary_has_the_numbers_of_its_pairs_and_of_several_of_a_relation_the_first(tables, tmp_path):
+    pairs = {
+        "pair_dictionary": ["l1-x8_seed=0", "l1-x8_seed=0", "l1-x8_seed=0", "other"],
+        "pair_relation": ["seed", "model", "model", "seed"],
+        "found_again_share": [0.5, 0.1, 0.2, 0.3],
+        "median_correlation": [0.7, 0.6, 0.5, 0.4],
+        "median_cosine": [0.9, 0.8, 0.7, 0.6],
+        "ultra_low_cosine": [0.96, math.nan, 0.1, 0.2],
+    }
+    table = xr.Dataset({name: described("pair", np.array(values)) for name, values in pairs.items()})
+    write_table(tables / "m/blocks.0.mlp.hook_post/comparison.nc", table)
+    collect_metrics(tables, [KEY], ["m"], tmp_path / "before.json", Analysis(), TABLES)
+    output = tmp_path / "metrics.json"
+    assert pair_metrics(table)["other"] == {
+        "seed_found_again_share": 0.3,
+        "seed_median_correlation": 0.4,
+        "seed_median_cosine": 0.6,
+        "seed_ultra_low_cosine": 0.2,
+    }
+    write_table(tables / "m/blocks.0.mlp.hook_post/comparison.nc", table.isel(pair=slice(0, 3)))
+    collect_metrics(tables, [KEY], ["m"], output, Analysis(), TABLES, comparisons=("m/blocks.0.mlp.hook_post",))
+    ours, before = (
+        json.loads(path.read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
+        for path in (output, tmp_path / "before.json")
+    )
+    added = {name: value for name, value in ours.items() if name not in before}
+    assert {name: value for name, value in ours.items() if name in before} == before
+    assert added == {
+        "seed_found_again_share": 0.5,
+        "seed_median_correlation": 0.7,
+        "seed_median_cosine": 0.9,
+        "seed_ultra_low_cosine": 0.96,
+        "model_found_again_share": 0.1,
+        "model_median_correlation": 0.6,
+        "model_median_cosine": 0.8,
+        "model_ultra_low_cosine": None,
     }
 
 

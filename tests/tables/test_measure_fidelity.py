@@ -73,6 +73,7 @@ def slow_fidelity(subject, dictionary, mean, sequences, rare):
         "loss_recovered_zero": (loss["zero"] - loss["spliced"]) / (loss["zero"] - loss["clean"]),
         "loss_recovered_mean": (loss["mean"] - loss["spliced"]) / (loss["mean"] - loss["clean"]),
         "loss_recovered_without_ultra_low": (loss["zero"] - loss["without_ultra_low"]) / (loss["zero"] - loss["clean"]),
+        "loss_recovered_by_mean": (loss["zero"] - loss["mean"]) / (loss["zero"] - loss["clean"]),
         "loss_increase_spliced": loss["spliced"] / loss["clean"] - 1,
         "loss_increase_zero": loss["zero"] / loss["clean"] - 1,
         "explained_variance": 1 - error / spread,
@@ -116,6 +117,7 @@ def test_a_case_worked_by_hand(subject):
     assert float(table["cross_entropy_spliced"]) == pytest.approx(spliced, rel=1e-6)
     assert float(table["cross_entropy_zero"]) == pytest.approx(math.log(2), rel=1e-6)
     assert float(table["cross_entropy_mean"]) == pytest.approx(clean, rel=1e-6)
+    assert float(table["loss_recovered_by_mean"]) == pytest.approx(1, rel=1e-6)
     assert float(table["mean_squared_error"]) == 0.25
     assert float(table["loss_increase_zero"]) == pytest.approx(math.log(2) / clean - 1, rel=1e-5)
     assert math.isnan(float(table["explained_variance"]))

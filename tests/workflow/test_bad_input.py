@@ -43,7 +43,7 @@ MISTAKES = {
     "empty file": (STORIES, TEXT.format("empty"), ["corpora.stories.paths", "text/empty.txt is empty"]),
     "no UTF-8": (STORIES, TEXT.format("latin"), ["corpora.stories.paths", "text/latin.txt", "UTF-8"]),
     "no document": (STORIES, TEXT.format("blank"), ["corpora.stories.paths", "text/blank.txt", "no document"]),
-    "pickled weights": ("\nsaes:", IMPORTED, ["models.local.local_copy", "pickled", "model.safetensors"]),
+    "weights of another name": ("\nsaes:", IMPORTED, ["models.local.local_copy", "no weights", "model.safetensors"]),
 }
 """What is replaced, by what, and the words of the message."""
 
@@ -56,7 +56,7 @@ def test_a_mistake_in_the_params_file_is_explained(blank, mistake):
     (blank / "text/latin.txt").write_bytes("caf\u00e9".encode("latin-1"))
     (blank / "text/blank.txt").write_text(" \n\n")
     (blank / "folder").mkdir()
-    (blank / "folder/pytorch_model.bin").write_bytes(b"pickle")
+    (blank / "folder/consolidated.pth").write_bytes(b"pickle")
     (blank / "folder/config.json").write_text('{"num_hidden_layers": 1}')
     text = (blank / "params.yaml").read_text()
     assert old in text

@@ -6,7 +6,8 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 
-COLLECTING = ["collect_metrics", "collect_plots", "write_report"]
+CHECKED = ["collect_metrics", "check_claims", "write_report"]
+COLLECTING = [*CHECKED, "collect_plots"]
 TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "measure_*", "draw_figures")),
     "draw_site_figures/*",
@@ -69,7 +70,7 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("io/order", ["train_model/*", "train_classifier/*", "record_model/*", *behind_model("")]),
         ("saes/architectures/topk", [*TOPK, *COLLECTING]),
         ("params/recipes/relu", [*L1, *COLLECTING]),
-        ("tables/measure_fidelity", [*FIDELITY, "collect_metrics", "write_report"]),
+        ("tables/measure_fidelity", [*FIDELITY, *CHECKED]),
         ("figures/decoder_power", ["draw_figures/*", "write_report"]),
         ("figures/theme", ["draw_*", "write_report"]),
         ("figures/loss_recovered", ["draw_site_figures/*", "write_report"]),
@@ -113,9 +114,9 @@ def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
             ],
         ),
         ("eval_documents: 300", "eval_documents: 299", ["*stories*", *COLLECTING]),
-        ("fidelity_tokens: 2048", "fidelity_tokens: 1024", [*FIDELITY, "collect_metrics", "write_report"]),
+        ("fidelity_tokens: 2048", "fidelity_tokens: 1024", [*FIDELITY, *CHECKED]),
         ("analysis:", "analysis:\n  head_ranks: 900", SURVEYED),
-        ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", "collect_metrics", "write_report"]),
+        ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", *CHECKED]),
     ],
     ids=lambda value: None if isinstance(value, list) else value.replace("\n", ""),
 )

@@ -43,7 +43,9 @@ def test_adding_a_recipe_and_then_a_grid_value_runs_only_their_jobs(repository):
     assert ran == plan.matching("*/tiny_k=4", f"draw_site_figures/{SITE}", *COLLECTING)
     after = repository.digests()
     assert {path for path in before if before[path] != after[path]} <= {
-        path for path in after if path.startswith(("results/report/", "results/metrics.json")) or "/together" in path
+        path
+        for path in after
+        if path.startswith(("results/report/", "results/metrics.json", "results/claims.json")) or "/together" in path
     }
     repository.edit("params.yaml", "k: [4]", "k: [4, 2]")
     plan = repository.plan()
@@ -115,7 +117,7 @@ def test_known_features_come_out_of_the_dag_and_into_the_metrics(repository):
     assert 0 < metrics["known_k=1"]["mean_max_cosine"] <= 1
     repository.edit("params.yaml", "saes: [known], neurons: 8", "saes: [known], neurons: 9")
     plan = repository.plan()
-    assert plan.pending == plan.matching("recover_features/*", "collect_metrics", "write_report")
+    assert plan.pending == plan.matching("recover_features/*", "collect_metrics", "check_claims", "write_report")
 
 
 def test_plotting_jobs_import_no_torch(repository):

@@ -139,6 +139,26 @@ rule collect_metrics:
         "--config {params.spec} > {log} 2>&1"
 
 
+rule check_claims:
+    """Published numbers beside those of this run."""
+    input:
+        claims=artifacts.LEDGER,
+        metrics=artifacts.METRICS,
+    output:
+        claims=artifacts.CLAIMS,
+    log:
+        "logs/check_claims.log",
+    benchmark:
+        "logs/check_claims.tsv"
+    params:
+        code=code_digest("polysem.tables.check_claims"),
+    message:
+        "Checking claims"
+    shell:
+        "python -m polysem.tables.check_claims --claims {input.claims} --metrics {input.metrics} "
+        "--output {output.claims} > {log} 2>&1"
+
+
 rule collect_plots:
     """Small tables for `dvc plots`."""
     input:

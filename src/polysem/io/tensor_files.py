@@ -23,6 +23,14 @@ PARTS = 10_000
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Number formats of safetensors that weights come in, with their bytes; all are read as float32."""
 OTHER_KINDS = {"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+STATE_KINDS = (
+    torch.float64, torch.float32, torch.float16, torch.bfloat16,
+    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
+)  # fmt: skip
+"""Number formats of a model's weights and buffers, all of which safetensors writes."""
+COPIES = 4
+"""Names that the same numbers may stand under in a model, on average: tied embeddings have two, encoders with decoders
+four."""
 
 
 class TensorFile:
@@ -165,6 +173,29 @@ def _open_torch(path: Path) -> TensorFile:
             "are read, and nothing of it was run"
         ) from None
     return tensors_of(path, loaded)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The weights of a model that `torch.save` wrote, by name, in the number formats that they have.
+
+    They are mapped, so that memory is taken by what is used. Tensors that share their numbers (tied embeddings) are
+    separate names of the same memory here. InputError for a file that is damaged, holds anything but tensors by name,
+    or names the same numbers so often that they would grow to many times the file.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is no file")
+    file = _open_torch(path)
+    if file.values or not file.shapes:
+        other = ", ".join(f"{name} ({type(value).__name__})" for name, value in list(file.values.items())[:3])
+        raise InputError(f"{path} is no state dict, a dictionary of tensors by name; it holds {other or 'nothing'}")
+    state = {name: file._get(name) for name in file.shapes}
+    for name, tensor in state.items():
+        if tensor.dtype not in STATE_KINDS:
+            raise InputError(f"{path}: {name} holds {tensor.dtype}, which are no weights of a model that is read here")
+    size, written = path.stat().st_size, sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if written > COPIES * size:
+        raise InputError(f"{path} has {size:,} bytes and would grow to {written:,} when each name gets its own numbers")
+    return state
 
 
 def tensors_of(path: Path, loaded: Any) -> TensorFile:

@@ -1,5 +1,6 @@
 """Files of model repositories: from the Hugging Face hub, or from a local copy in its place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,13 @@ from polysem.io.network import network_errors
 from polysem.params.base import Section
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-"""How weights are called that can run code when they are read."""
+"""How weights are called that can run code when they are unpickled without care."""
+SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+"""Weights of a repository in the hub's form: one file, or the list of its shards."""
+PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+"""The same, as transformers wrote them before safetensors; taken where there are no others."""
+Patterns = list[str] | Callable[[list[str]], list[str]]
+"""Patterns of file names, or what makes them out of the names of a repository's files."""
 
 
 class Repository(Section):
@@ -38,8 +45,12 @@ class Snapshot:
         return sorted(file.relative_to(self.folder).as_posix() for file in self.folder.rglob("*") if file.is_file())
 
 
-def snapshot(source: Repository, patterns: list[str]) -> Snapshot:
-    """The files that match the patterns; InputError that says what to put where if there is no way to them."""
+def snapshot(source: Repository, patterns: Patterns) -> Snapshot:
+    """The files that match the patterns; InputError that says what to put where if there is no way to them.
+
+    Patterns may follow from the names of all files of the repository, where one form of the weights is enough. Of a
+    local copy all files are there anyway.
+    """
     if source.local_copy is not None:
         folder = Path(source.local_copy).expanduser()
         if not folder.is_dir():
@@ -49,8 +60,11 @@ def snapshot(source: Repository, patterns: list[str]) -> Snapshot:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        commit = HfApi().model_info(source.repository, revision=source.revision, timeout=20).sha
-        folder = Path(snapshot_download(source.repository, revision=commit, allow_patterns=patterns))
+        found = HfApi().model_info(source.repository, revision=source.revision, timeout=20)
+        commit = found.sha
+        names = [file.rfilename for file in found.siblings or []]
+        chosen = patterns(names) if callable(patterns) else patterns
+        folder = Path(snapshot_download(source.repository, revision=commit, allow_patterns=chosen))
     except HFValidationError as error:
         raise InputError(f"{source.repository!r} is neither a hub id nor a local file ({error})") from error
     except HfHubHTTPError as error:

@@ -28,6 +28,10 @@ def import_sae(receipt: Path, output: Path, params: PretrainedSae) -> None:
     width, settings = activations["arrays"]["activations"]["shape"][1], activations["params"]["settings"]
     with fetched(params, output.parent) as files:
         published = format_module(params.format).read(files.weights)
+        if params.features not in (None, published.features):
+            raise InputError(
+                f"{files.weights} has {published.features} features, the params file says {params.features}"
+            )
         if problem := disagreement(published, params.site, width, settings):
             raise InputError(f"{files.weights}: {problem}")
         weights = published.load()

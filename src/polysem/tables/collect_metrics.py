@@ -17,6 +17,8 @@ DIGITS = 6
 """Significant digits of a number: more would be noise that makes git diffs of `metrics.json` longer, fewer would hide
 changes of the loss."""
 SPARSITY = {"one_sparse_share": "1-sparse", "ten_sparse_share": "10-sparse", "dense_share": "dense"}
+PAIRS = ("found_again_share", "median_correlation", "median_cosine", "ultra_low_cosine")
+"""What is said of two dictionaries of which one is looked for in the other."""
 Metrics = dict[str, Any]
 
 
@@ -28,13 +30,15 @@ def collect_metrics(
     params: Analysis,
     names: list[str],
     toys: tuple[str, ...] = (),
+    comparisons: tuple[str, ...] = (),
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
 
     The metrics of a dictionary are all variables without dimensions of its tables, which `names` lists, and some
     numbers that depend on thresholds.
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
-    whose numbers stand at {toy: {"known": {sae: {metric: value}}}}.
+    whose numbers stand at {toy: {"known": {sae: {metric: value}}}}; `comparisons` are "model/site", whose table
+    `comparison.nc` holds each SAE against others.
     """
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": scalars(read_table(tables / model / "model.nc"))} for model in models
@@ -42,6 +46,10 @@ def collect_metrics(
     for key in dictionaries:
         model, site, dictionary = key.split("/")
         metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = _of_dictionary(tables / key, names, params)
+    for key in comparisons:
+        model, site = key.split("/")
+        for dictionary, found in pair_metrics(read_table(tables / key / "comparison.nc")).items():
+            metrics[model][site][dictionary] |= found
     for key in toys:
         toy, sae = key.split("/")
         table = read_table(tables / toy / "known" / f"{sae}.nc")
@@ -93,19 +101,26 @@ def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
 
 
 def alignment_metrics(alignment: xr.Dataset, frequency: xr.Dataset, params: Analysis) -> Metrics:
-    """Where features point: shares of the classes of S2.F1 among those that are not ultra-low (None if all are),
-    median excess kurtosis of all that have one, and the neuron that is the strongest of most features (the lowest one).
+    """Where features point.
+
+    Shares of the classes of S2.F1 among features that are not ultra-low (None if all are); median and largest excess
+    kurtosis of all that have one; the neuron that is the strongest of most features (the lowest one), of how many, and
+    the share of rare ones among these.
     """
-    usual = frequency["frequency"].values >= params.ultra_low_frequency
+    frequencies = frequency["frequency"].values
+    usual = frequencies >= params.ultra_low_frequency
     classes = sparsity_classes(alignment, params).values[usual]
     kurtosis = alignment["kurtosis_excess"].dropna("feature").values
     features_strongest = alignment["features_strongest"].values
     neuron = int(features_strongest.argmax())
+    its_own = frequencies[alignment["strongest_neuron"].values == alignment["neuron"].values[neuron]]
     shares = {name: np.mean(classes == kind) if len(classes) else None for name, kind in SPARSITY.items()}
     return shares | {
         "median_kurtosis_excess": np.median(kurtosis) if len(kurtosis) else None,
+        "largest_kurtosis_excess": kurtosis.max() if len(kurtosis) else None,
         "most_polysemantic_neuron": int(alignment["neuron"].values[neuron]),
         "most_polysemantic_neuron_features": int(features_strongest[neuron]),
+        "most_polysemantic_neuron_rare_share": np.mean(its_own < params.rare_frequency),
     }
 
 
@@ -117,6 +132,17 @@ def law_metrics(table: xr.Dataset) -> Metrics:
         metrics[f"{part}_law"] = law or None
         for name in ("exponent", "decay_length"):
             metrics[f"{part}_{name}"] = table[name].sel(range=part, law=law).item() if law else None
+    return metrics
+
+
+def pair_metrics(table: xr.Dataset) -> dict[str, Metrics]:
+    """Summaries of the pairs of a site by the dictionary whose features are looked for in another one: `PAIRS`, with
+    the relation of that other one in front (`seed_ultra_low_cosine`); of several others of a relation the first."""
+    metrics: dict[str, Metrics] = {}
+    relations = zip(table["pair_dictionary"].values.tolist(), table["pair_relation"].values.tolist(), strict=True)
+    for pair, (dictionary, relation) in enumerate(relations):
+        for name in PAIRS:
+            metrics.setdefault(dictionary, {}).setdefault(f"{relation}_{name}", float(table[name].values[pair]))
     return metrics
 
 

@@ -84,13 +84,17 @@ def dictionary_fidelity(
     """What a model loses when a site's activations at counted positions are replaced; other positions keep theirs.
 
     Five runs: clean, spliced (the reconstruction), spliced without the `rare` features, zero-ablated and mean-ablated.
-    Scalars: `cross_entropy_*` (nats per scored token), `accuracy_clean`, `accuracy_spliced`, `loss_recovered_zero` =
-    (CE_zero − CE_spliced)/(CE_zero − CE_clean), `loss_recovered_mean` likewise, `loss_recovered_without_ultra_low` =
-    (CE_zero − CE_without_ultra_low)/(CE_zero − CE_clean), `loss_increase_*` = CE/CE_clean − 1; over the counted tokens
-    `explained_variance` = 1 − Σ‖x − x̂‖²/Σ‖x − mean(x)‖² (mean over the same tokens; NaN if they are all equal),
-    `mean_squared_error` (summed over neurons, mean over tokens) and `L0` (mean number of active features). No order of
-    the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted tokens,
-    `scored_tokens` the scored ones.
+    Scalars:
+    - `cross_entropy_*` (nats per scored token), `accuracy_clean`, `accuracy_spliced`;
+    - `loss_recovered_zero` = (CE_zero − CE_spliced)/(CE_zero − CE_clean), `loss_recovered_mean` likewise against mean
+      ablation; against zero ablation also `loss_recovered_without_ultra_low` without the rare features, and
+      `loss_recovered_by_mean` of mean ablation;
+    - `loss_increase_*` = CE/CE_clean − 1;
+    - over the counted tokens `explained_variance` = 1 − Σ‖x − x̂‖²/Σ‖x − mean(x)‖² (mean over the same tokens; NaN if
+      they are all equal), `mean_squared_error` (summed over neurons, mean over tokens) and `L0` (mean number of active
+      features).
+    No order of the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted
+    tokens, `scored_tokens` the scored ones.
     Raises InputError if the batches hold no counted or no scored token.
     Source: documents S0 (section "A TinyStories SAE") and S2 (loss recovered).
     """
@@ -198,6 +202,7 @@ def _table(scores: dict[str, Score], reconstruction: Reconstruction) -> xr.Datas
             "without_ultra_low",
             "loss recovered against zero ablation without ultra-low-frequency features",
         ),
+        "by_mean": ("zero", "mean", "loss recovered against zero ablation by mean ablation"),
     }
     for name, (ablated, replaced, long_name) in recoveries.items():
         recovered = _ratio(loss[ablated] - loss[replaced], loss[ablated] - loss["clean"])

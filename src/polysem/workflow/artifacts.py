@@ -55,7 +55,10 @@ TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
 """Those of one that is trained here; an imported one has no history, and frequencies only if its files tell them."""
 PLOTS = ("frequency_histogram", "rank_frequency")
 
+LEDGER = "workflow/claims.yaml"
+"""Published numbers; an input, no artifact."""
 METRICS = "results/metrics.json"
+CLAIMS = "results/claims.json"
 REPORT = "results/report"
 
 CORPUS = "results/corpora/{corpus}/documents.parquet"
@@ -156,4 +159,4 @@ def ends(study: Study) -> list[str]:
     The first plot stands for all, which one job makes: Snakemake holds every file that is asked for against every input
     and output of its job, and a study has as many plots as dictionaries.
     """
-    return [REPORT, METRICS, plots(study)[0]]
+    return [REPORT, METRICS, CLAIMS, plots(study)[0]]

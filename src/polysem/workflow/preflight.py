@@ -5,22 +5,21 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from polysem.io.errors import InputError
-from polysem.models.hub import PICKLED
+from polysem.models.hub import PICKLED_WEIGHTS, SAFE_WEIGHTS
 from polysem.params.base import CorpusSection, ModelSection
 from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 from polysem.params.corpora.images import ImagesCorpus
 from polysem.params.models.classifier import ClassifierModel
-from polysem.params.models.language import SITE, LanguageModel, block_sites, check_sites
-from polysem.params.models.trained import TrainedModel
+from polysem.params.models.language import block_sites, check_sites
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import Study
 from polysem.workflow import artifacts
+from polysem.workflow.needs import store_bytes
+from polysem.workflow.shapes import config_shape, width
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
 PIXELS = {"digits": 64, "mnist": 784}
@@ -122,16 +121,14 @@ def _check_model(where: str, model: ModelSection) -> None:
         case TransformersModel() if model.local_copy is not None:
             folder = _local_folder(where, model.local_copy)
             names = {file.name for file in folder.iterdir()}
-            if not names & {"model.safetensors", "model.safetensors.index.json"}:
-                pickled = sorted(name for name in names if name.endswith(PICKLED))
-                found = f"only pickled weights ({', '.join(pickled)}), which can run code" if pickled else "no weights"
+            if not names & {*SAFE_WEIGHTS, *PICKLED_WEIGHTS}:
                 raise InputError(
-                    f"{where}.local_copy: {folder} holds {found}; it needs model.safetensors "
-                    "(save the model with safe_serialization=True)"
+                    f"{where}.local_copy: {folder} holds no weights; it needs {SAFE_WEIGHTS[0]} or "
+                    f"{PICKLED_WEIGHTS[0]} (save the model with save_pretrained)"
                 )
-            _check_config(where, folder, model, "num_hidden_layers", "n_layer", "num_layers")
+            _check_config(where, folder, model)
         case TransformerLensModel() if model.local_copy is not None:
-            _check_config(where, _local_folder(where, model.local_copy), model, "n_layers")
+            _check_config(where, _local_folder(where, model.local_copy), model)
         case _:
             return
 
@@ -162,19 +159,25 @@ def _local_folder(where: str, path: str) -> Path:
     return folder
 
 
-def _check_config(where: str, folder: Path, model: LanguageModel, *keys: str) -> None:
-    """Sites beyond the last layer are refused, with those that there are."""
+def _check_config(where: str, folder: Path, model: TransformersModel | TransformerLensModel) -> None:
+    """Sites beyond the last layer are refused, with those that there are, and a shape that is not the config's."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"{where}.local_copy: {folder / 'config.json'} cannot be read ({error})") from error
-    layers = next((config[key] for key in keys if key in config), None)
-    if layers is None:
+    found = config_shape(folder / "config.json")
+    if found is None:
         return
     try:
-        check_sites(list(model.sites), block_sites(int(layers)))
+        check_sites(list(model.sites), block_sites(found.layers))
     except ValueError as error:
         raise InputError(f"{where}.sites: {error}") from None
+    for key in ("layers", "d_model", "d_mlp", "vocabulary"):
+        if model.shape is not None and getattr(model.shape, key) != getattr(found, key):
+            raise InputError(
+                f"{where}.shape.{key} is {getattr(model.shape, key)}, but {folder / 'config.json'} says "
+                f"{getattr(found, key)}; mend it or remove shape"
+            )
 
 
 def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
@@ -187,21 +190,19 @@ def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
         published = format_module(section.format).read(weights)
     except InputError as error:
         raise InputError(f"saes.{name}: {error}") from None
+    if section.features not in (None, published.features):
+        raise InputError(f"saes.{name}.features is {section.features}, but {weights} has {published.features}; mend it")
     for model in section.models:
-        width = _width(study, model, section.site)
-        if problem := disagreement(published, section.site, width, study.models[model].settings()):
+        known = width(model, study.models[model], section.site)
+        if problem := disagreement(published, section.site, known, study.models[model].settings()):
             raise InputError(f"saes.{name} does not fit models.{model}: {problem} ({weights})")
 
 
 def _check_space(study: Study) -> None:
     """InputError if the activation stores that are still to be made do not fit on the disk."""
-    needed = sum(
-        rows * width * np.dtype(study.models[name].activations.dtype).itemsize
-        for name, site in study.sites()
-        for split, rows in _rows(study.models[name])
-        if (width := _width(study, name, site))
-        and not Path(f"{artifacts.ACTIVATIONS.format(model=name, site=site, split=split)}.json").exists()
-    )
+    stores = [store for store in artifacts.stores(study) if store.startswith("results/activations/")]
+    left = [store for store in stores if not Path(store.removesuffix(".zarr") + ".json").exists()]
+    needed = sum(store_bytes(study, store) or 0.0 for store in left)
     results = Path("results")
     free = shutil.disk_usage(results if results.exists() else Path()).free
     if needed * 1.02 > free:
@@ -209,30 +210,3 @@ def _check_space(study: Study) -> None:
             f"the activation stores need up to {needed / 1e9:,.1f} GB, the disk of results/ has {free / 1e9:,.1f} GB "
             "free; lower activations.train_tokens / eval_tokens, or free some space"
         )
-
-
-def _rows(model: ModelSection) -> list[tuple[str, int]]:
-    """Rows of each split, at most; classifiers store one row per image, of which there are few."""
-    if isinstance(model, ClassifierModel):
-        return []
-    return [("train", model.activations.train_tokens), ("eval", model.activations.eval_tokens)]
-
-
-def _width(study: Study, name: str, site: str) -> int:
-    """Neurons of a site as far as they are known before the model is there; 0 otherwise."""
-    model = study.models[name]
-    if isinstance(model, ClassifierModel):
-        return model.hidden[model.available_sites().index(site)]
-    match = SITE.fullmatch(site)
-    if match is None:
-        return 0
-    in_mlp = match[2].startswith("mlp.")
-    if isinstance(model, TrainedModel):
-        return model.architecture.d_mlp if in_mlp else model.architecture.d_model
-    local = getattr(model, "local_copy", None)
-    if local is None:
-        return 0
-    config = json.loads((Path(local).expanduser() / "config.json").read_text(encoding="utf-8"))
-    hidden = config.get("hidden_size", config.get("n_embd", config.get("d_model", 0)))
-    inner = config.get("intermediate_size", config.get("n_inner", config.get("d_mlp"))) or 4 * hidden
-    return int(inner if in_mlp else hidden)

@@ -151,6 +151,15 @@ def test_a_wrong_digest_is_refused_with_both_named(published, tmp_path):
         import_sae(receipt(tmp_path), tmp_path / "out", entry(path="published", sha256="0" * 64))
 
 
+def test_another_number_of_features_than_the_params_say_is_refused_in_the_step_and_before_it(published, tmp_path):
+    with pytest.raises(InputError, match=f"has {FEATURES} features, the params file says {FEATURES + 1}"):
+        import_sae(receipt(tmp_path), tmp_path / "out", entry(path="published", features=FEATURES + 1))
+    import_sae(receipt(tmp_path), tmp_path / "out", entry(path="published", features=FEATURES))
+    (tmp_path / "params.yaml").write_text(MODEL + f"    features: {FEATURES + 1}\n")
+    with pytest.raises(InputError, match=rf"saes\.theirs\.features is {FEATURES + 1}, but published/.* has {FEATURES}"):
+        preflight.check(load_study(tmp_path / "params.yaml"))
+
+
 def test_a_bos_token_where_there_was_none_is_refused(tmp_path, parts):
     path = save(tmp_path / "185_upbeat_field.pt", parts)
     path.with_suffix(".json").write_text('{"l1_coeff": 4e-4, "layer": 0}')

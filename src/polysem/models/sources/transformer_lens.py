@@ -1,7 +1,7 @@
 """`source: transformer_lens`: repositories older than the hub's form (`NeelNanda/GELU_1L512W_C4_Code`).
 
-They hold a `config.json` of TransformerLens fields and a state dict `*final.pth`, here read with `weights_only=True`
-and written in the form of the models that are trained in the DAG.
+They hold a `config.json` of TransformerLens fields and a state dict `*final.pth`, here read as tensors and nothing
+else, and written in the form of the models that are trained in the DAG.
 """
 
 import json
@@ -16,6 +16,7 @@ from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_check
 
 from polysem.io.atomic import written
 from polysem.io.errors import InputError
+from polysem.io.tensor_files import read_state
 from polysem.models.hub import Repository, snapshot
 from polysem.models.native import save_native
 from polysem.models.record import CONFIG, TOKENIZER
@@ -38,7 +39,7 @@ def fetch(params: dict[str, Any], folder: Path) -> str | None:
         raise InputError(f"{where} must hold {CONFIG} and one *final.pth; found {', '.join(names[:8]) or 'nothing'}")
     original = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))
     config = native_config(original, where)
-    state = _read_state(source.folder / weights[0])
+    state = {name: tensor.float() for name, tensor in read_state(source.folder / weights[0]).items()}
     try:
         bridge = TransformerBridge.boot_native(TransformerBridgeConfig(**config))
         converted = convert_tl_checkpoint(state, bridge.cfg)
@@ -64,13 +65,3 @@ def native_config(original: dict[str, Any], where: str) -> dict[str, Any]:
         "normalization_type": original.get("normalization", original.get("normalization_type")),
         "positional_embedding_type": "standard",
     }
-
-
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the bytes of a damaged file can raise anything
-        raise InputError(f"{path} holds more than tensors or is damaged, and is not loaded ({error})") from error
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise InputError(f"{path} is no state dict, a dictionary of tensors by name")
-    return {name: tensor.float() for name, tensor in state.items()}

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from polysem.params.models.language import LanguageModel
+from polysem.params.models.language import LanguageModel, check_layers
+from polysem.params.models.shape import Shape
 
 
 class TransformersModel(LanguageModel):
@@ -16,6 +17,14 @@ class TransformersModel(LanguageModel):
     revision: str = "main"
     """Commit, tag or branch; a commit makes the run reproducible."""
     local_copy: str | None = None
-    """A local folder (config.json, model.safetensors, tokenizer.json) to read in place of the hub."""
+    """A local folder (config.json, model.safetensors or pytorch_model.bin, tokenizer.json) to read in place of the
+    hub."""
     tokenizer: str | None = None
     """Hub id or local `tokenizer.json`, where the repository has none."""
+    shape: Shape | None = None
+    """What its config says, to plan and check a run before it is downloaded; compared with that of a local copy."""
+
+    @model_validator(mode="after")
+    def sites_exist(self) -> "TransformersModel":
+        """Sites beyond the last layer are refused, if the layers are known."""
+        return self if self.shape is None else check_layers(self, self.shape.layers)

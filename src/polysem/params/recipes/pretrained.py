@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from polysem.params.base import Name, Section
+from polysem.params.base import Name, Section, Width
 
 Format = Literal["saelens", "openai", "neel", "tinystories", "dictionary_learning", "sparsify", "mechmnistic"]
 """Formats that SAEs are read from, each a module in `polysem.saes.formats`."""
@@ -34,6 +34,8 @@ class PretrainedSae(Section):
     """File of weights, or its folder, inside of the repository; without it the repository is the folder."""
     url: Text | None = None
     """Web address of a file of weights; files that belong to it are looked for beside it."""
+    features: Width | None = None
+    """Number of its features, if it is known: to plan a run before it is downloaded. The file must agree."""
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     """Digest that the file of weights must have."""
 

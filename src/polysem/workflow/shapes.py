@@ -1,0 +1,92 @@
+"""Shapes of models, as far as they are known before a model is there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from polysem.params.base import ModelSection
+from polysem.params.models.classifier import ClassifierModel
+from polysem.params.models.language import SITE
+from polysem.params.models.shape import Shape
+from polysem.params.models.trained import TrainedModel
+from polysem.params.models.transformer_lens import TransformerLensModel
+from polysem.params.models.transformers import TransformersModel
+from polysem.workflow import artifacts
+
+LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+RESIDUAL = ("hidden_size", "n_embd", "d_model")
+NEURONS = ("intermediate_size", "n_inner", "d_mlp")
+VOCABULARY = ("vocab_size", "d_vocab")
+GATED = ("silu", "swish", "swiglu", "gelu_pytorch_tanh")
+"""Activation functions of the families whose MLPs have a gate; an estimate, as configs do not say it."""
+OLD_NAMES = ("gpt2", "gpt_neo", "gptj", "gpt_neox")
+
+
+def known_shape(name: str, model: ModelSection) -> Shape | None:
+    """The shape of a language model: from its own config if it is there, from a local copy, or from the params."""
+    if isinstance(model, TrainedModel):
+        ours = model.architecture
+        return Shape(layers=ours.layers, d_model=ours.d_model, d_mlp=ours.d_mlp, vocabulary=ours.vocabulary)
+    if not isinstance(model, TransformersModel | TransformerLensModel):
+        return None
+    folders = [Path(artifacts.MODEL.format(model=name))]
+    if model.local_copy is not None:
+        folders.append(Path(model.local_copy).expanduser())
+    configs = [folder / "config.json" for folder in folders]
+    found = next((shape for path in configs if path.exists() and (shape := config_shape(path))), None)
+    return found or model.shape
+
+
+def config_shape(path: Path) -> Shape | None:
+    """What a config of transformers or of TransformerLens says; None if it lacks any of it."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+    layers, d_model = _first(config, LAYERS), _first(config, RESIDUAL)
+    vocabulary = _first(config, VOCABULARY)
+    if not (layers and d_model and vocabulary):
+        return None
+    gated = config.get("hidden_act") in GATED and config.get("model_type") not in OLD_NAMES
+    d_mlp = _first(config, NEURONS) or 4 * d_model
+    return Shape(layers=layers, d_model=d_model, d_mlp=d_mlp, vocabulary=vocabulary, gated=gated)
+
+
+def width(name: str, model: ModelSection, site: str) -> int | None:
+    """Neurons of a site; None if they are not known yet."""
+    if isinstance(model, ClassifierModel):
+        return model.hidden[model.available_sites().index(site)]
+    shape, match = known_shape(name, model), SITE.fullmatch(site)
+    if shape is None or match is None:
+        return None
+    return shape.d_mlp if match[2].startswith("mlp.") else shape.d_model
+
+
+def parameters(shape: Shape) -> int:
+    """Weights of a model, without biases, with an embedding and an unembedding of its own."""
+    return shape.layers * _block(shape) + 2 * shape.d_model * shape.vocabulary
+
+
+def forward_flops(shape: Shape, context: int) -> float:
+    """Floating-point operations of a forward pass per token: two per weight, and those of attention over the context.
+
+    The embedding is looked up and costs nothing.
+    """
+    weights = shape.layers * _block(shape) + shape.d_model * shape.vocabulary
+    return 2.0 * weights + 4.0 * shape.layers * context * shape.d_model
+
+
+def flops_to(shape: Shape, context: int, site: str) -> float:
+    """The same up to the block of a site, which is counted whole; the unembedding is left out."""
+    match = SITE.fullmatch(site)
+    blocks = int(match[1]) + 1 if match else shape.layers
+    return blocks * (2.0 * _block(shape) + 4.0 * context * shape.d_model)
+
+
+def _block(shape: Shape) -> int:
+    """Weights of attention (four matrices) and MLP (two, or three with a gate)."""
+    return 4 * shape.d_model**2 + (3 if shape.gated else 2) * shape.d_model * shape.d_mlp
+
+
+def _first(config: dict[str, Any], keys: tuple[str, ...]) -> int | None:
+    return next((config[key] for key in keys if isinstance(config.get(key), int) and config[key] > 0), None)

@@ -1,0 +1,52 @@
+"""The metrics that claims name, against those that the tables of a dictionary make."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from weight_cases import alignment_of, clustered_sae, frequencies
+
+from polysem.activations.rows import ActivationRows
+from polysem.models.batches import TokenStore
+from polysem.params.analysis import Analysis
+from polysem.saes.dictionary import Neurons
+from polysem.tables.claims import read_ledger
+from polysem.tables.collect_metrics import (
+    PAIRS,
+    alignment_metrics,
+    frequency_metrics,
+    law_metrics,
+    scalars,
+)
+from polysem.tables.directions import Directions
+from polysem.tables.geometry import geometry
+from polysem.tables.measure_fidelity import dictionary_fidelity
+from polysem.tables.rank_frequency import rank_frequency
+from polysem.tables.survey.co_firing import co_firing
+from polysem.tables.ultra_low import ultra_low
+
+ROOT = Path(__file__).parents[2]
+SITE = "blocks.0.mlp.hook_post"
+
+
+def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store, activation_store):
+    """An SAE of 40 features on 12 neurons with 8 ultra-low ones whose encoder rows are alike."""
+    sae, analysis = clustered_sae(40, 12, 8), Analysis()
+    frequency = frequencies(np.where(np.arange(40) < 8, 5e-5, 0.1))
+    alignment = alignment_of(sae)
+    directions = Directions({f"{SITE}/output_weights": torch.randn(12, 3)})
+    batches = TokenStore(token_store([[1, 2, 3], [4, 5, 6]])).batches(2)
+    rows = ActivationRows(activation_store(np.zeros((5, 12), np.float32)))
+    tables = [
+        geometry(sae, frequency, alignment, directions, SITE, analysis),
+        ultra_low(sae, frequency, analysis),
+        co_firing(np.arange(40) < 8, rows, lambda: iter(())),
+        dictionary_fidelity(subject, batches, Neurons(6), "mlp", torch.zeros(6), torch.zeros(6, dtype=torch.bool)),
+    ]
+    made = {name for table in tables for name in scalars(table)}
+    made |= set(frequency_metrics(frequency, analysis)) | set(alignment_metrics(alignment, frequency, analysis))
+    made |= set(law_metrics(rank_frequency(np.arange(40), 100, 10)))
+    made |= {f"{relation}_{name}" for relation in ("seed", "recipe", "model") for name in PAIRS}
+    claims = read_ledger(ROOT / "workflow/claims.yaml").claims
+    named = {claim.where.metric: claim.id for claim in claims if claim.where}
+    assert {metric: claim for metric, claim in named.items() if metric not in made} == {}

@@ -1,0 +1,32 @@
+"""Every preset is a whole study whose DAG can be built on a machine without network and data."""
+
+import re
+
+import pytest
+from repository import ROOT
+
+PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+JOBS = {
+    "quick": {"train_model": 1, "train_classifier": 1, "train_sae": 4},
+    "s0-tinystories-2l": {"import_model": 3, "import_sae": 3, "train_sae": 10},
+    "s1-one-layer": {"train_model": 2, "train_sae": 6},
+    "s2-gelu-1l": {"import_model": 2, "import_sae": 2, "train_sae": 22},
+    "tinystories-656k": {"import_model": 1, "train_sae": 4},
+}
+"""How many jobs of some rules each preset has: its models, and its published and its trained SAEs."""
+
+
+def test_the_jobs_of_every_preset_are_known_to_these_tests():
+    assert set(PRESETS) == set(JOBS)
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_dry_runs_offline(blank, preset):
+    said = blank.snakemake(
+        "--dry-run", "--quiet", "rules", "--configfile", f"presets/{preset}.yaml", HF_HUB_OFFLINE="1"
+    )
+    rows = re.findall(r"^ *([a-z_ ]+?) +(\d+) *$", said, flags=re.MULTILINE)
+    counts = {rule.replace(" ", "_"): int(count) for rule, count in rows}
+    assert {rule: counts.get(rule) for rule in JOBS[preset]} == JOBS[preset], said
+    assert not (blank / "results").exists()
