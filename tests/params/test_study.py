@@ -183,8 +183,8 @@ def test_a_key_that_stands_twice_is_named_with_its_line(refused):
         ("corpus: digits", "corpus: stories", "models.mlp (classifier) reads images, but corpora.stories holds text"),
         ("l1: 0.5", "l1: 0.5, models: [tny]", "saes.l1-x8: models names 'tny' (did you mean 'tiny'?); models are tiny"),
         ("l1: 0.5", "l1: 0.5, models: [mlp], sites: [layers.0.hook_pots]",
-            "saes.l1-x8: sites names 'layers.0.hook_pots' (did you mean 'layers.0.hook_post'?); sites of its models are "
-            "layers.0.hook_post"),
+            "saes.l1-x8: sites names 'layers.0.hook_pots' (did you mean 'layers.0.hook_post'?); "
+            "sites of its models are layers.0.hook_post"),
         ("l1: 0.5", "l1: 0.5, tokens: 100", "batch_size = 1024 exceeds its tokens = 100; lower batch_size"),
         ("training: {", "activations: {train_tokens: 1000}\n    training: {",
             "batch_size = 1024 exceeds models.tiny.activations.train_tokens = 1000"),
