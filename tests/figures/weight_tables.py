@@ -72,8 +72,9 @@ def made(
     related = associations(features, neurons, random)
     best = [int(related["correlated_neuron"][feature, 0]) for feature in chosen]
     context = random.random((len(chosen), 10 * tokens)) < 0.1 if tags and chosen else None
+    names = ["kind:dna"] * len(chosen) if context is not None else None
     effects = logits(
-        dictionary, directions, SITE, chosen, best, context, lambda token: TOKEN_TEXTS[token % len(TOKEN_TEXTS)]
+        dictionary, directions, SITE, chosen, best, context, lambda token: TOKEN_TEXTS[token % len(TOKEN_TEXTS)], names
     )
     cluster = xr.merge([ultra_low(dictionary, counted, analysis), co_firing(frequency, random)])
     with_tokens = cluster.assign_attrs(ultra_low(dictionary, counted, analysis).attrs)

@@ -43,8 +43,12 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
         any_context |= context is not None and bool(context.any())
         _draw_histogram(histogram, one["logit_weight"].to_numpy(), context)
         active = float(frequency["frequency"][chosen[place]])
+        name = str(one["context"].item()) if "context" in one else ""
         histogram.set_title(
-            f"{noun} {chosen[place]:,}, active on {theme.scientific(100 * active)} % of tokens", size=9, loc="left"
+            f"{noun} {chosen[place]:,}, active on {theme.scientific(100 * active)} % of tokens"
+            + (f"; context {name}" if name else ""),
+            size=9,
+            loc="left",
         )
         _draw_words(words, one)
     panels[-1, 0].set_xlabel("logit weight of the token")
@@ -60,7 +64,7 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
         notes=[
             f"Logit weight: decoder row through W_out and the unembedding, {logits.attrs['tokens_of_vocabulary']:,} "
             f"tokens. Model processing: {logits.attrs['processing']}; {logits.attrs['final_norm']}.",
-            "Context: the feature's main tag; its tokens carry it at least half of the times that they are seen."
+            "Context: the tag that the feature knows best; its tokens carry it at least half the times that they are seen."
             if any_context
             else "No context is coloured: the corpus has no tags for these features.",
         ],

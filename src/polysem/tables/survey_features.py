@@ -28,7 +28,7 @@ from polysem.tables.logits import logits
 from polysem.tables.monosemanticity import alignment_statistics
 from polysem.tables.nearest import nearest
 from polysem.tables.rank_frequency import rank_frequency
-from polysem.tables.showcase import showcase
+from polysem.tables.showcase import showcase, showcase_tags
 from polysem.tables.survey.co_firing import CONTEXTS, co_firing, highest_projections
 from polysem.tables.survey.survey import ExampleChoice, Survey, survey
 from polysem.tables.survey.windows import Window
@@ -97,6 +97,7 @@ def survey_features(
     tags = tags.assign(alignment_statistics(tags, alignment, params.baseline_seed))
     frequency = found.frequency
     shown = showcase(frequency, tags)
+    context = _context_tags(tags, shown)
     weights = Directions.read(directions)
     neurons = [max(0, int(found.correlations["correlated_neuron"].values[feature, 0])) for feature in shown]
     tables = {
@@ -115,8 +116,9 @@ def survey_features(
             site,
             shown,
             neurons,
-            _contexts(rows, tokens, weights, site, tags, shown),
+            _contexts(rows, tokens, weights, site, tags, context),
             words(tokenizer),
+            [str(tags["tag"].values[tag]) if tag >= 0 else "" for tag in context],
         ),
         "tags": tags,
     }
@@ -136,16 +138,21 @@ def _cluster(features: Dictionary, found: Survey, rows: ActivationRows, params: 
 
 
 def _contexts(
-    rows: ActivationRows, tokens: Path, weights: Directions, site: str, tags: xr.Dataset, shown: Sequence[int]
+    rows: ActivationRows, tokens: Path, weights: Directions, site: str, tags: xr.Dataset, context: NDArray[np.int64]
 ) -> NDArray[np.bool_] | None:
-    """Which tokens of the vocabulary belong to the main tag of each feature shown; None without tags or tokens."""
+    """Which tokens of the vocabulary belong to the context of each feature shown; None without tags or tokens."""
     store, path = TokenStore(tokens), weights.logit_path(site)
-    if not (store.is_text and tags.sizes["tag"] and shown and path):
+    if not (store.is_text and tags.sizes["tag"] and len(context) and path):
         return None
     sequence, position = rows.places(0, min(rows.length, CONTEXT_TOKENS))
     ids = store.ids(0, int(sequence[-1]) + 1)[sequence, position]
-    main = tags["main_tag"].values[list(shown)]
-    return in_context_tokens(ids, TokenTags(tokens).at(sequence, position), path[-1].shape[1], main)
+    return in_context_tokens(ids, TokenTags(tokens).at(sequence, position), path[-1].shape[1], context)
+
+
+def _context_tags(tags: xr.Dataset, shown: Sequence[int]) -> NDArray[np.int64]:
+    """The tag for which each feature is shown, else its main tag, as places along `tag`; -1: none."""
+    best = {int(tags["best_feature"].values[tag]): tag for tag in reversed(showcase_tags(tags, len(shown)))}
+    return np.array([best.get(feature, int(tags["main_tag"].values[feature])) for feature in shown], np.int64)
 
 
 def words(tokenizer: Path | None) -> Callable[[int], str]:
