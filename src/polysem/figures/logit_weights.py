@@ -64,7 +64,7 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
         notes=[
             f"Logit weight: decoder row through W_out and the unembedding, {logits.attrs['tokens_of_vocabulary']:,} "
             f"tokens. Model processing: {logits.attrs['processing']}; {logits.attrs['final_norm']}.",
-            "Context: the tag that the feature knows best; its tokens carry it at least half the times that they are seen."
+            "Context: the tag that the feature knows best; its tokens carry it at least half the times they are seen."
             if any_context
             else "No context is coloured: the corpus has no tags for these features.",
         ],
