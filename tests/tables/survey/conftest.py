@@ -28,7 +28,7 @@ def text(tmp_path, token_store):
     sequence, position = np.array(places).T
     x = generator.standard_normal((len(places), NEURONS)) @ generator.standard_normal((NEURONS, NEURONS))
     x[1:] += 0.5 * x[:-1]
-    x[:, 3] = 1.5
+    x[:, 3] = 0.1
     x[:, 4] += 300
     x = x.astype(np.float32)
     rows = ActivationRows(store_of(x, sequence, position, tmp_path / "activations/text.zarr"))

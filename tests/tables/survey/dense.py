@@ -17,24 +17,20 @@ def store_of(x, sequence, position, path):
     return path
 
 
-def pearson(a, b):
-    if a.std() == 0 or b.std() == 0:
-        return math.nan
-    return float(((a - a.mean()) * (b - b.mean())).mean() / (a.std() * b.std()))
-
-
 def partners(f, others, ranks, same):
-    """For each column of f the columns of `others` with the largest correlations: [(partner, correlation)]."""
-    found = []
-    for feature in range(f.shape[1]):
-        pairs = [
-            (pearson(f[:, feature], others[:, other]), other)
-            for other in range(others.shape[1])
-            if not (same and other == feature)
+    """For each column of f the columns of `others` with the largest Pearson correlations: [(partner, correlation)]."""
+    with np.errstate(invalid="ignore"):
+        correlation = np.corrcoef(f, others, rowvar=False)[: f.shape[1], f.shape[1] :]
+    correlation[:, others.max(axis=0) == others.min(axis=0)] = np.nan
+    correlation[f.max(axis=0) == f.min(axis=0)] = np.nan
+    if same:
+        np.fill_diagonal(correlation, np.nan)
+    return [
+        sorted(((other, value) for other, value in enumerate(row) if not math.isnan(value)), key=lambda pair: -pair[1])[
+            :ranks
         ]
-        known = sorted((pair for pair in pairs if not math.isnan(pair[0])), key=lambda pair: -pair[0])
-        found.append([(other, value) for value, other in known[:ranks]])
-    return found
+        for row in correlation.tolist()
+    ]
 
 
 def top(f, feature, count):

@@ -4,12 +4,13 @@ import torch
 import xarray as xr
 from dense import partners, top, window
 
+from polysem.activations.rows import ActivationRows
 from polysem.io.tables import read_table, write_table
 from polysem.saes.dictionary import Neurons
 from polysem.tables.survey import blocks as blocks_module
 from polysem.tables.survey import correlation as correlation_module
 from polysem.tables.survey import windows as windows_module
-from polysem.tables.survey.frequency import bin_edges
+from polysem.tables.survey.frequency import Frequency, bin_edges
 from polysem.tables.survey.survey import ExampleChoice, survey
 from polysem.tables.survey.windows import Window
 
@@ -130,3 +131,18 @@ def test_what_else_is_gathered_sees_every_block_once(text, dictionary):
     count = Count()
     survey(text.rows, dictionary, text.tokens, CHOICE, also=[count])
     assert count.tokens == len(text.x)
+
+
+def test_constant_neurons_are_no_partners_even_if_their_means_are_rounded(activation_store):
+    generator = np.random.default_rng(0)
+    x = np.repeat(generator.uniform(0, 100, (1, 40)), 3000, axis=0).astype(np.float32)
+    x[:, 0] = generator.standard_normal(3000)
+    assert (torch.from_numpy(x).mean(0) != torch.from_numpy(x[0]))[1:].any()
+    rows = ActivationRows(activation_store(x))
+    correlation, frequency = correlation_module.Correlation(40, 40), Frequency(40, True)
+    for block in blocks_module.blocks(rows, Neurons(40)):
+        correlation.add(block)
+        frequency.add(block)
+    table = correlation.table(frequency.table(), lambda: blocks_module.blocks(rows, Neurons(40)), True)
+    assert (table["correlated_neuron"] == -1).all()
+    assert (table["correlated_feature"] == -1).all()
