@@ -1,13 +1,19 @@
-"""Slow, independent tables from whole matrices: f [token, feature] and x [token, neuron]."""
+"""A store, an SAE on it, and slow, independent tables from whole matrices: f [token, feature], x [token, neuron]."""
 
 import math
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+
+from polysem.io.stores import create_array, written_store
+from polysem.saes.activation_functions import topk
+from polysem.saes.sae import SAE
+
+NEURONS, FEATURES = 10, 60
 
 
 def store_of(x, sequence, position, path):
-    from polysem.io.stores import create_array, written_store
-
     with written_store(path, attributes={}, params={}, code="", device="cpu") as group:
         array = create_array(group, "activations", x.shape, str(x.dtype), ("token", "neuron"), compressed=False)
         array[:] = x
@@ -15,6 +21,15 @@ def store_of(x, sequence, position, path):
             column = create_array(group, name, values.shape, "int32", ("token",), compressed=True)
             column[:] = values.astype(np.int32)
     return path
+
+
+def sae():
+    generator = torch.Generator().manual_seed(1)
+    W_enc = F.normalize(torch.randn(NEURONS, FEATURES, generator=generator), dim=0)
+    W_enc[4] *= 0.01
+    b_enc = torch.zeros(FEATURES)
+    b_enc[7] = -1000.0
+    return SAE(W_enc, b_enc, W_enc.T.contiguous(), torch.zeros(NEURONS), topk.Function(6))
 
 
 def partners(f, others, ranks, same):

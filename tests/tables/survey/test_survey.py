@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from dense import partners, top, window
+from dense import partners, sae, top, window
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.tables import read_table, write_table
@@ -146,3 +146,25 @@ def test_constant_neurons_are_no_partners_even_if_their_means_are_rounded(activa
     table = correlation.table(frequency.table(), lambda: blocks_module.blocks(rows, Neurons(40)), True)
     assert (table["correlated_neuron"] == -1).all()
     assert (table["correlated_feature"] == -1).all()
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_dictionary_that_is_never_active_has_all_tables(text, dense, monkeypatch):
+    for name in ("DENSE_ABOVE", "OUTER_DENSE_ABOVE"):
+        monkeypatch.setattr(correlation_module, name, -1.0 if dense else 1.1)
+    dead = sae()
+    dead.b_enc[:] = -1e6
+    found = survey(text.rows, dead, text.tokens, CHOICE)
+    assert (found.frequency["frequency"] == 0).all()
+    assert np.isnan(found.examples["activation"]).all()
+    assert (found.examples["token"] == -1).all()
+    assert (found.correlations["correlated_neuron"] == -1).all()
+    assert (found.correlations["correlated_feature"] == -1).all()
+
+
+def test_no_file_is_left_where_active_features_were_recorded(text, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = survey(text.rows, sae(), text.tokens, CHOICE, scratch=scratch)
+    assert sum(look.entries.count() for look in found.again()) == int(found.frequency["active_tokens"].sum())
+    assert list(scratch.iterdir()) == []
