@@ -4,17 +4,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
-from dense import store_of
+from dense import NEURONS, sae, store_of
 
 from polysem.activations.rows import ActivationRows
 from polysem.models.batches import TokenStore
-from polysem.saes.activation_functions import topk
 from polysem.saes.dictionary import Neurons
-from polysem.saes.sae import SAE
 
-NEURONS, FEATURES, LENGTHS = 10, 60, (40, 3, 25, 1, 60, 31, 40, 7, 90)
+LENGTHS = (40, 3, 25, 1, 60, 31, 40, 7, 90)
 
 
 @pytest.fixture
@@ -28,20 +24,11 @@ def text(tmp_path, token_store):
     sequence, position = np.array(places).T
     x = generator.standard_normal((len(places), NEURONS)) @ generator.standard_normal((NEURONS, NEURONS))
     x[1:] += 0.5 * x[:-1]
-    x[:, 3] = 1.5
+    x[:, 3] = 0.1
     x[:, 4] += 300
     x = x.astype(np.float32)
     rows = ActivationRows(store_of(x, sequence, position, tmp_path / "activations/text.zarr"))
     return SimpleNamespace(rows=rows, tokens=tokens, ids=ids, x=x, sequence=sequence, position=position)
-
-
-def sae():
-    generator = torch.Generator().manual_seed(1)
-    W_enc = F.normalize(torch.randn(NEURONS, FEATURES, generator=generator), dim=0)
-    W_enc[4] *= 0.01
-    b_enc = torch.zeros(FEATURES)
-    b_enc[7] = -1000.0
-    return SAE(W_enc, b_enc, W_enc.T.contiguous(), torch.zeros(NEURONS), topk.Function(6))
 
 
 @pytest.fixture(params=["sae", "neurons"])

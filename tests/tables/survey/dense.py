@@ -1,13 +1,19 @@
-"""Slow, independent tables from whole matrices: f [token, feature] and x [token, neuron]."""
+"""A store, an SAE on it, and slow, independent tables from whole matrices: f [token, feature], x [token, neuron]."""
 
 import math
 
 import numpy as np
+import torch
+import torch.nn.functional as F
+
+from polysem.io.stores import create_array, written_store
+from polysem.saes.activation_functions import topk
+from polysem.saes.sae import SAE
+
+NEURONS, FEATURES = 10, 60
 
 
 def store_of(x, sequence, position, path):
-    from polysem.io.stores import create_array, written_store
-
     with written_store(path, attributes={}, params={}, code="", device="cpu") as group:
         array = create_array(group, "activations", x.shape, str(x.dtype), ("token", "neuron"), compressed=False)
         array[:] = x
@@ -17,24 +23,29 @@ def store_of(x, sequence, position, path):
     return path
 
 
-def pearson(a, b):
-    if a.std() == 0 or b.std() == 0:
-        return math.nan
-    return float(((a - a.mean()) * (b - b.mean())).mean() / (a.std() * b.std()))
+def sae():
+    generator = torch.Generator().manual_seed(1)
+    W_enc = F.normalize(torch.randn(NEURONS, FEATURES, generator=generator), dim=0)
+    W_enc[4] *= 0.01
+    b_enc = torch.zeros(FEATURES)
+    b_enc[7] = -1000.0
+    return SAE(W_enc, b_enc, W_enc.T.contiguous(), torch.zeros(NEURONS), topk.Function(6))
 
 
 def partners(f, others, ranks, same):
-    """For each column of f the columns of `others` with the largest correlations: [(partner, correlation)]."""
-    found = []
-    for feature in range(f.shape[1]):
-        pairs = [
-            (pearson(f[:, feature], others[:, other]), other)
-            for other in range(others.shape[1])
-            if not (same and other == feature)
+    """For each column of f the columns of `others` with the largest Pearson correlations: [(partner, correlation)]."""
+    with np.errstate(invalid="ignore"):
+        correlation = np.corrcoef(f, others, rowvar=False)[: f.shape[1], f.shape[1] :]
+    correlation[:, others.max(axis=0) == others.min(axis=0)] = np.nan
+    correlation[f.max(axis=0) == f.min(axis=0)] = np.nan
+    if same:
+        np.fill_diagonal(correlation, np.nan)
+    return [
+        sorted(((other, value) for other, value in enumerate(row) if not math.isnan(value)), key=lambda pair: -pair[1])[
+            :ranks
         ]
-        known = sorted((pair for pair in pairs if not math.isnan(pair[0])), key=lambda pair: -pair[0])
-        found.append([(other, value) for value, other in known[:ranks]])
-    return found
+        for row in correlation.tolist()
+    ]
 
 
 def top(f, feature, count):

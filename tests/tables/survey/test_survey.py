@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from dense import partners, top, window
+from dense import partners, sae, top, window
 
+from polysem.activations.rows import ActivationRows
 from polysem.io.tables import read_table, write_table
 from polysem.saes.dictionary import Neurons
 from polysem.tables.survey import blocks as blocks_module
 from polysem.tables.survey import correlation as correlation_module
 from polysem.tables.survey import windows as windows_module
-from polysem.tables.survey.frequency import bin_edges
+from polysem.tables.survey.frequency import Frequency, bin_edges
 from polysem.tables.survey.survey import ExampleChoice, survey
 from polysem.tables.survey.windows import Window
 
@@ -130,3 +131,40 @@ def test_what_else_is_gathered_sees_every_block_once(text, dictionary):
     count = Count()
     survey(text.rows, dictionary, text.tokens, CHOICE, also=[count])
     assert count.tokens == len(text.x)
+
+
+def test_constant_neurons_are_no_partners_even_if_their_means_are_rounded(activation_store):
+    generator = np.random.default_rng(0)
+    x = np.repeat(generator.uniform(0, 100, (1, 40)), 3000, axis=0).astype(np.float32)
+    x[:, 0] = generator.standard_normal(3000)
+    assert (torch.from_numpy(x).mean(0) != torch.from_numpy(x[0]))[1:].any()
+    rows = ActivationRows(activation_store(x))
+    correlation, frequency = correlation_module.Correlation(40, 40), Frequency(40, True)
+    for block in blocks_module.blocks(rows, Neurons(40)):
+        correlation.add(block)
+        frequency.add(block)
+    table = correlation.table(frequency.table(), lambda: blocks_module.blocks(rows, Neurons(40)), True)
+    assert (table["correlated_neuron"] == -1).all()
+    assert (table["correlated_feature"] == -1).all()
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_dictionary_that_is_never_active_has_all_tables(text, dense, monkeypatch):
+    for name in ("DENSE_ABOVE", "OUTER_DENSE_ABOVE"):
+        monkeypatch.setattr(correlation_module, name, -1.0 if dense else 1.1)
+    dead = sae()
+    dead.b_enc[:] = -1e6
+    found = survey(text.rows, dead, text.tokens, CHOICE)
+    assert (found.frequency["frequency"] == 0).all()
+    assert np.isnan(found.examples["activation"]).all()
+    assert (found.examples["token"] == -1).all()
+    assert (found.correlations["correlated_neuron"] == -1).all()
+    assert (found.correlations["correlated_feature"] == -1).all()
+
+
+def test_no_file_is_left_where_active_features_were_recorded(text, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = survey(text.rows, sae(), text.tokens, CHOICE, scratch=scratch)
+    assert sum(look.entries.count() for look in found.again()) == int(found.frequency["active_tokens"].sum())
+    assert list(scratch.iterdir()) == []
