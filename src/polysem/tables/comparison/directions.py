@@ -32,6 +32,11 @@ def neurons_permuted(rows: Rows, seed: int) -> Rows:
     return np.random.default_rng(seed).permuted(rows, axis=1)
 
 
+def normal_rows(shape: tuple[int, ...], seed: int) -> Rows:
+    """Rows of independent standard-normal weights."""
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
 def logit_correlation(
     left: Float[NDArray, "pair stream"],
     left_unembedding: Float[NDArray, "stream token"],

@@ -51,7 +51,7 @@ class Match:
     nearest: Int[NDArray, " feature"] = field(default_factory=lambda: nowhere(0))
     """Which feature that is."""
     cosine_random: Float[NDArray, " draw"] = field(default_factory=lambda: missing(0))
-    """The same for decoder rows with their neurons permuted."""
+    """The same for decoder rows with their neurons permuted; against the neurons, for random normal rows."""
     ultra_low_cosine: float = np.nan
     """Cosine of the mean encoder rows of the ultra-low clusters."""
     ultra_low_cosine_others: float = np.nan
@@ -120,7 +120,11 @@ def _compare_logits(match: Match, here: Site, there: Site, params: Analysis) -> 
 def _compare_decoders(match: Match, here: Site, there: Site, params: Analysis) -> None:
     ours, theirs = here.decoder(match.pair.dictionary), there.decoder(match.pair.other)
     match.cosine, match.nearest = directions.nearest(ours, theirs)
-    drawn = directions.neurons_permuted(ours[spread(len(ours))], params.baseline_seed)
+    some = ours[spread(len(ours))]
+    seed = params.baseline_seed
+    # Against the axes themselves a permutation changes no cosine.
+    is_axes = match.pair.other == NEURONS
+    drawn = directions.normal_rows(some.shape, seed) if is_axes else directions.neurons_permuted(some, seed)
     match.cosine_random, _ = directions.nearest(drawn, theirs)
 
 
