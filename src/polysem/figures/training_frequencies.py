@@ -45,7 +45,8 @@ def draw(training: xr.Dataset, analysis: Analysis) -> Figure:
     for axes in (upper, lower):
         axes.set_xlim(0, tokens[-1])
         theme.number_in_thousands(axes.xaxis)
-    lower.set_ylim(bottom=0)
+    highest = 100 * max(float(training[name].max()) for name in SHARES)
+    lower.set_ylim(0, max(1.0, 1.08 * highest))
     lower.set_ylabel("% of features")
     lower.set_xlabel("training tokens")
     theme.frame(
@@ -68,11 +69,18 @@ def _draw_histograms(axes: Axes, figure: Figure, training: xr.Dataset, at: np.nd
     edges = training["bin"].to_numpy()
     used = np.flatnonzero(histogram.any(axis=0))
     first = int(used[0]) if used.size else len(edges) - 1
-    coarse = histogram[:, first:]
+    counts = histogram[:, first:]
     bounds = np.append(edges[first:], 0.0)
     starts = np.concatenate([[0], at])
     shades = axes.pcolormesh(
-        starts, bounds, coarse.T, cmap="Blues", vmin=0, vmax=max(1.0, coarse.max()), rasterized=True, zorder=2
+        starts,
+        bounds,
+        np.where(counts > 0, counts, np.nan).T,
+        cmap="Blues",
+        vmin=-0.1 * counts.max(initial=1),
+        vmax=counts.max(initial=1),
+        rasterized=True,
+        zorder=2,
     )
     for level in (-4, -5):
         if bounds[0] < level:
@@ -82,7 +90,7 @@ def _draw_histograms(axes: Axes, figure: Figure, training: xr.Dataset, at: np.nd
     axes.grid(visible=False)
     bar = figure.colorbar(shades, ax=axes, pad=0.01, aspect=14)
     bar.set_label("features per 1/10 decade", size=8.5)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _mark_replacements(axes: Axes, training: xr.Dataset, tokens: np.ndarray) -> None:

@@ -24,11 +24,23 @@ FIGURES = (
     "logit_weights",
     "feature_not_neuron",
     "monosemanticity",
+    "training_frequencies",
+    "followed_features",
 )
 """Figures of every dictionary; each is a module of its name in `polysem.figures`."""
-SITE_FIGURES = ("loss_recovered", "tags_by_dictionary")
+SITE_FIGURES = (
+    "loss_recovered",
+    "recipes_compared",
+    "tags_by_dictionary",
+    "universality",
+    "wrong_site",
+    "feature_splitting",
+    "feature_map",
+    "splitting_tree",
+    "ultra_low_directions",
+)
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
-SITE_TABLES = ("fidelity", "tags")
+SITE_TABLES = ("fidelity", "ultra_low", "geometry", "tags")
 """Tables of every dictionary that these figures show."""
 FEATURE_TABLES = (
     "frequency",
@@ -100,6 +112,7 @@ def tables(study: Study) -> list[str]:
     return (
         [MODEL_TABLE.format(model=model) for model in study.models]
         + known
+        + [COMPARISON.format(model=model, site=site) for model, site in study.sites()]
         + [
             f"{TABLE.format(model=model, site=site, dictionary=dictionary)}/{table}.nc"
             for model, site, dictionary in study.dictionaries()
