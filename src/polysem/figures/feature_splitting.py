@@ -18,7 +18,7 @@ ONE_SIZE = (
     "the SAEs of this site have one size alone; a recipe with several expansions (expansion: [4, 8]) would show which "
     "features split"
 )
-CHILDREN = ("none", "1", "2", "3 or more")
+CHILDREN = ("no child", "1", "2", "3 or more")
 SHADES = ("#D9DCE0", "#9CC3E6", "#3B86C4", "#0B3C6F")
 
 
@@ -86,7 +86,7 @@ def _draw_children(axes: Axes, comparison: xr.Dataset, features: np.ndarray, thr
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False)
     axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.01), columnspacing=1.2, handlelength=1, fontsize=8.5)
-    axes.set_xlabel("% of the smaller one's features, by number of children")
+    axes.set_xlabel("% of the smaller one's features")
 
 
 def _note(comparison: xr.Dataset, threshold: float) -> str:

@@ -98,5 +98,5 @@ def _note(comparison: xr.Dataset, known: list[tuple[str, int]], analysis: Analys
     if len(known) > MOST:
         words += f" Drawn: {MOST} of {len(known)} pairs."
     if any(relation == "avoided" for relation, _ in known):
-        words += " An SAE that avoids another's direction and has ultra-low features at all has the cluster again."
+        words += " Avoiding a direction makes that cosine 0; whether rare features are one cluster again says S2.F4 of that SAE."
     return words

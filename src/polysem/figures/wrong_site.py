@@ -33,17 +33,21 @@ def draw(site_comparison: xr.Dataset, analysis: Analysis) -> Figure:
     figure = theme.sheet(4.6)
     left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
     _draw_coherence(left, site_comparison)
-    pairs = [(name, pairs) for name, pairs in relations.groups(site_comparison) if name in (*NEIGHBOURS, "seed")]
-    shown = [name for name, pairs in pairs if relations.of_features(site_comparison, "cosine", pairs).size]
+    known = np.isfinite(site_comparison["median_cosine"].to_numpy())
+    pairs = [
+        (name, numbers[known[numbers]])
+        for name, numbers in relations.groups(site_comparison)
+        if name in (*NEIGHBOURS, "seed") and known[numbers].any()
+    ]
     for name, numbers in pairs:
         values = relations.of_features(site_comparison, "cosine", numbers)
         relations.survival(right, values, color=relations.colour(name), linewidth=1.6)
-    every = np.concatenate([numbers for name, numbers in pairs if name in shown] or [np.zeros(0, int)])
+    every = np.concatenate([numbers for _, numbers in pairs] or [np.zeros(0, int)])
     relations.survival(right, relations.of_draws(site_comparison, "cosine_random", every), **relations.BASELINE)
     right.set(xlim=(0, 1), ylim=(0, 103))
     right.set_xlabel("largest cosine with a decoder row")
     right.set_ylabel("% of features that reach it")
-    if not shown:
+    if not pairs:
         theme.message(right, "no SAE of the same width\nat another site")
     theme.frame(
         figure,
@@ -53,7 +57,7 @@ def draw(site_comparison: xr.Dataset, analysis: Analysis) -> Figure:
         legend=[
             theme.swatch("real", "activations as they are"),
             theme.swatch("random", "their neurons permuted"),
-            *(relations.line(name, len(numbers)) for name, numbers in pairs if name in shown),
+            *(relations.line(name, len(numbers)) for name, numbers in pairs),
             relations.baseline("decoder rows permuted"),
         ],
         notes=[_note(site_comparison)],
