@@ -1,5 +1,7 @@
 """Figures of what dictionaries have in common, on tables of a grid, of the smallest study, and of none."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -67,7 +69,7 @@ def with_sizes(table: xr.Dataset, sizes: list[int]) -> xr.Dataset:
     random = np.random.default_rng(2)
     levels = len(sizes) - 1
     level = np.repeat(np.arange(levels), sizes[1:])
-    parent = np.concatenate([random.integers(0, small, large) for small, large in zip(sizes, sizes[1:], strict=False)])
+    parent = np.concatenate([random.integers(0, small, large) for small, large in pairwise(sizes)])
     leaves = 12
     merges = hierarchy.linkage(random.random((leaves, 3)), "average")
     points = np.concatenate([np.full(size, number) for number, size in enumerate(sizes)])
@@ -119,7 +121,7 @@ def test_every_figure_names_itself_and_no_text_covers_another(name, case, tmp_pa
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_site_with_nothing_to_compare_gets_a_reason_that_says_what_to_add(name):
-    with pytest.raises(NotApplicable, match="add|would show|may have"):
+    with pytest.raises(NotApplicable, match=r"add|would show|may have"):
         draw(name, comparison([]))
 
 

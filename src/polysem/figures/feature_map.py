@@ -41,7 +41,7 @@ def draw(site_comparison: xr.Dataset, analysis: Analysis) -> Figure:
             linewidths=0.4,
             edgecolors="white",
             rasterized=True,
-            zorder=3 + len(sizes) - number,
+            zorder=0.4 - number / 10,
         )
         name = str(site_comparison["size_dictionary"].to_numpy()[number])
         shown = f"{int(here.sum()):,} of {sizes[number]:,}" if here.sum() < sizes[number] else f"{sizes[number]:,}"
