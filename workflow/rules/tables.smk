@@ -130,7 +130,7 @@ rule collect_metrics:
             models=list(study.models),
             names=artifacts.TABLES,
             toys=["/".join(key) for key in study.known()],
-            sites=["/".join(key) for key in study.sites()],
+            comparisons=["/".join(key) for key in study.sites()],
             params=analysis(*THRESHOLDS),
         ),
     message:

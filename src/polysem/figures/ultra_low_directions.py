@@ -99,6 +99,7 @@ def _note(comparison: xr.Dataset, known: list[tuple[str, int]], analysis: Analys
         words += f" Drawn: {MOST} of {len(known)} pairs."
     if any(relation == "avoided" for relation, _ in known):
         words += (
-            " Avoiding a direction makes that cosine 0; whether rare features are one cluster again is in S2.F4 of that SAE."
+            " Avoiding a direction makes that cosine 0; whether rare features are one cluster again is in S2.F4 of "
+            "that SAE."
         )
     return words

@@ -22,7 +22,7 @@ def site_metrics(comparison: xr.Dataset) -> dict[str, dict[str, Any]]:
         if np.isfinite(value):
             found.setdefault(dictionary, {}).setdefault(metric, float(value))
 
-    reader = comparison.attrs["reader"]
+    reader = comparison.attrs.get("reader", "")
     for variable in READINGS if reader else ():
         for number, place in enumerate(("own_site", "other_site")):
             note(reader, f"{place}_{variable}", comparison[variable].to_numpy()[number])
