@@ -1,11 +1,20 @@
 # Figures, all of one dictionary or of one site in one job: starting Python takes longer than drawing.
 
 
+def history(wildcards):
+    """What a training left of its course; neurons and imported SAEs have nothing like it."""
+    sae = None if wildcards.dictionary == NEURONS else study.saes[wildcards.dictionary]
+    if sae is None or not sae.trained:
+        return []
+    return f"{artifacts.SAE.format(model=wildcards.model, site=wildcards.site, sae=sae.id)}/training.nc"
+
+
 rule draw_figures:
     """All figures of one dictionary; those that hold features against neurons read the neurons' tables, too."""
     input:
         [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FIGURE_TABLES],
         [f"{artifacts.TABLE.replace('{dictionary}', NEURONS)}/{table}.nc" for table in artifacts.NEURON_TABLES],
+        training=history,
     output:
         folder=report(
             directory(artifacts.FIGURE),
@@ -24,11 +33,12 @@ rule draw_figures:
         code=code_digest("polysem.figures.draw_figures", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
         spec=spec(figures=artifacts.FIGURES, params=analysis(*THRESHOLDS)),
         tables=artifacts.TABLE,
+        training=lambda wildcards, input: f"--training {input.training}" if input.training else "",
     message:
         "Drawing the figures of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.figures.draw_figures --tables {params.tables} --output {output.folder} "
-        "--config {params.spec:q} > {log} 2>&1"
+        "--config {params.spec:q} {params.training} > {log} 2>&1"
 
 
 rule draw_site_figures:
@@ -39,6 +49,7 @@ rule draw_site_figures:
             for dictionary in study.dictionaries_of(wildcards.model, wildcards.site)
             for table in artifacts.SITE_TABLES
         ],
+        comparison=artifacts.COMPARISON,
     output:
         folder=report(
             directory(artifacts.SITE_FIGURE),
@@ -60,7 +71,7 @@ rule draw_site_figures:
         spec=lambda wildcards: spec_file(
             figures=artifacts.SITE_FIGURES,
             dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
-            params=analysis(),
+            params=analysis("ultra_low_frequency"),
         ),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),
     message:

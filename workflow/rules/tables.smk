@@ -130,6 +130,7 @@ rule collect_metrics:
             models=list(study.models),
             names=artifacts.TABLES,
             toys=["/".join(key) for key in study.known()],
+            comparisons=["/".join(key) for key in study.sites()],
             params=analysis(*THRESHOLDS),
         ),
     message:
@@ -177,3 +178,70 @@ rule collect_plots:
     shell:
         "python -m polysem.tables.collect_plots --tables results/tables --output results/plots "
         "--config {params.spec} > {log} 2>&1"
+
+
+def comparison(wildcards):
+    """What is compared at a site, and where the files of all sites are that take part."""
+    chosen = comparisons.pairs(study, wildcards.model, wildcards.site)
+    keys = [(wildcards.model, wildcards.site), *((pair.model, pair.site) for pair in chosen)]
+    text = study.models[wildcards.model].source != "classifier"
+    return {
+        "model": wildcards.model,
+        "site": wildcards.site,
+        "pairs": [pair.values() for pair in chosen],
+        "sizes": comparisons.sizes(study, wildcards.model, wildcards.site),
+        "places": {
+            f"{model}/{site}": {
+                "activations": artifacts.ACTIVATIONS.format(model=model, site=site, split="eval") + ".zarr",
+                "tokens": artifacts.TOKENS.format(model=model, split="eval") + ".zarr",
+                "directions": artifacts.DIRECTIONS.format(model=model),
+                "dictionaries": artifacts.SAE.removesuffix("/{sae}").format(model=model, site=site),
+                "tables": artifacts.TABLE.removesuffix("/{dictionary}").format(model=model, site=site),
+            }
+            for model, site in dict.fromkeys(keys)
+        },
+        "tokenizer": f"{artifacts.MODEL.format(model=wildcards.model)}/tokenizer.json" if text else None,
+        "params": analysis("baseline_seed", "comparison_tokens", "split_cosine", "ultra_low_frequency"),
+    }
+
+
+def compared_files(wildcards):
+    """The files of all that takes part: stores and their receipts, weights, and the tables of the site's own SAEs."""
+    values = comparison(wildcards)
+    files = [values["tokenizer"]] if values["tokenizer"] else []
+    for place in values["places"].values():
+        for store in (place["activations"], place["tokens"]):
+            files += [ancient(store), f"{store.removesuffix('.zarr')}.json"]
+        files.append(place["directions"])
+    ours = study.saes_of(wildcards.model, wildcards.site)
+    dictionaries = [(wildcards.model, wildcards.site, sae) for sae in ours]
+    dictionaries += [
+        (pair["model"], pair["site"], pair["other"]) for pair in values["pairs"] if pair["other"] != NEURONS
+    ]
+    for model, site, sae in dict.fromkeys(dictionaries):
+        folder = artifacts.SAE.format(model=model, site=site, sae=sae)
+        files += [f"{folder}/{file}" for file in artifacts.SAE_FILES]
+    tables = values["places"][f"{wildcards.model}/{wildcards.site}"]["tables"]
+    return files + [f"{tables}/{sae}/{table}.nc" for sae in ours for table in ("frequency", "ultra_low")]
+
+
+rule compare_dictionaries:
+    """S0.X1, S1.F7, S1.F8, S2.F8, S2.F9: the dictionaries of a site against each other and those of other sites."""
+    input:
+        compared_files,
+    output:
+        table=artifacts.COMPARISON,
+    log:
+        "logs/compare_dictionaries/{model}/{site}.log",
+    benchmark:
+        "logs/compare_dictionaries/{model}/{site}.tsv"
+    resources:
+        gpu=GPU,
+    params:
+        code=code_digest("polysem.tables.compare_dictionaries", "polysem.saes.sae", *activation_functions()),
+        spec=lambda wildcards: spec_file(**comparison(wildcards)),
+    message:
+        "Comparing the dictionaries at {wildcards.site} of {wildcards.model}"
+    shell:
+        "python -m polysem.tables.compare_dictionaries --output {output.table} --config {params.spec} {DEVICE} "
+        "> {log} 2>&1"

@@ -12,8 +12,12 @@ from polysem.io.folders import file_digest, written_folder
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
 
+TRAINING = "training"
 
-def draw_figures(tables: Path, output: Path, figures: list[str], params: Analysis) -> None:
+
+def draw_figures(
+    tables: Path, output: Path, figures: list[str], params: Analysis, training: Path | None = None
+) -> None:
     """Draw figures of one dictionary from its tables.
 
     Args:
@@ -22,11 +26,16 @@ def draw_figures(tables: Path, output: Path, figures: list[str], params: Analysi
         output: Folder for `{figure}.svg`, written whole or not at all; its receipt comes to lie beside it.
         figures: Names of figure modules, for example `frequency_histogram`.
         params: Thresholds.
+        training: History of the training, for figures that ask for the table `training`; without one, as for neurons
+            and imported SAEs, that table is empty.
 
     Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
     """
 
     def read(table: str) -> xr.Dataset:
+        if table == TRAINING:
+            names = dict(zip(("model", "site", "dictionary"), output.parts[-3:], strict=True))
+            return (xr.Dataset() if training is None else read_table(training)).assign_attrs(names)
         folder = tables.parent if "/" in table else tables
         return read_table(folder / f"{table}.nc")
 

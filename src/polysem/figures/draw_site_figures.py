@@ -21,7 +21,8 @@ def draw_site_figures(
         output: Folder for `{figure}.svg`, written whole or not at all; its receipt comes to lie beside it.
         dictionaries: All dictionaries of the site, in the order in which they are drawn.
         figures: Names of figure modules, for example `loss_recovered`. A table that they ask for as `site/{table}` is
-            one of the site itself, `{table}.nc` in its folder; any other holds all dictionaries, along `dictionary`.
+            one of the site itself, `{table}.nc` in its folder; any other holds the numbers of all dictionaries, along
+            `dictionary`.
         params: Thresholds.
 
     Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
@@ -39,9 +40,12 @@ SITE = "site/"
 
 
 def _together(tables: Path, table: str, dictionaries: list[str]) -> xr.Dataset:
-    """A table of all dictionaries, along `dictionary`; attributes are those of the first. What has dimensions that
-    differ between them, as features do, is left out."""
-    each = [read_table(tables / name / f"{table}.nc") for name in dictionaries]
+    """A table of all dictionaries, along `dictionary`; attributes are those of the first.
+
+    What has dimensions that differ between them is left out, and all that is said of each feature; `features` is the
+    number of features, where the table has that dimension.
+    """
+    each = [_without_features(read_table(tables / name / f"{table}.nc")) for name in dictionaries]
     sizes = {dim: {one.sizes.get(dim) for one in each} for one in each for dim in one.sizes}
     differing = [dim for dim, found in sizes.items() if len(found) > 1]
     each = [one.drop_dims(differing, errors="ignore") for one in each]
@@ -50,6 +54,12 @@ def _together(tables: Path, table: str, dictionaries: list[str]) -> xr.Dataset:
     )
     joined = joined.assign_coords(dictionary=("dictionary", dictionaries))
     return joined.assign_attrs(dictionary=ALL_DICTIONARIES)
+
+
+def _without_features(table: xr.Dataset) -> xr.Dataset:
+    if "feature" not in table.sizes:
+        return table
+    return table.drop_dims("feature").assign(features=table.sizes["feature"])
 
 
 if __name__ == "__main__":

@@ -35,3 +35,7 @@ class Analysis(Section):
     fidelity_tokens: Tokens = 16_384
     """Eval tokens on which the model is run with activations replaced (S0.T1, S2.T1), at most those of the eval
     store."""
+    comparison_tokens: Tokens = 32_768
+    """Eval tokens, evenly spread, over which features of two dictionaries are correlated (S0.X1, S1.F7)."""
+    split_cosine: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Cosine of decoder rows from which on a feature of a larger dictionary descends from one of a smaller (S1.F8)."""

@@ -11,6 +11,7 @@ from polysem.io.atomic import write_json
 from polysem.io.command import run
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
+from polysem.tables.comparison.metrics import site_metrics
 from polysem.tables.neuron_sparsity import sparsity_classes
 
 DIGITS = 6
@@ -48,8 +49,10 @@ def collect_metrics(
         metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = _of_dictionary(tables / key, names, params)
     for key in comparisons:
         model, site = key.split("/")
-        for dictionary, found in pair_metrics(read_table(tables / key / "comparison.nc")).items():
-            metrics[model][site][dictionary] |= found
+        comparison = read_table(tables / key / "comparison.nc")
+        for of in (pair_metrics, site_metrics):
+            for dictionary, found in of(comparison).items():
+                metrics[model][site][dictionary] |= found
     for key in toys:
         toy, sae = key.split("/")
         table = read_table(tables / toy / "known" / f"{sae}.nc")

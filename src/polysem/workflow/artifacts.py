@@ -24,11 +24,23 @@ FIGURES = (
     "logit_weights",
     "feature_not_neuron",
     "monosemanticity",
+    "training_frequencies",
+    "followed_features",
 )
 """Figures of every dictionary; each is a module of its name in `polysem.figures`."""
-SITE_FIGURES = ("loss_recovered", "tags_by_dictionary")
+SITE_FIGURES = (
+    "loss_recovered",
+    "recipes_compared",
+    "tags_by_dictionary",
+    "universality",
+    "wrong_site",
+    "feature_splitting",
+    "feature_map",
+    "splitting_tree",
+    "ultra_low_directions",
+)
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
-SITE_TABLES = ("fidelity", "tags")
+SITE_TABLES = ("fidelity", "ultra_low", "geometry", "tags")
 """Tables of every dictionary that these figures show."""
 FEATURE_TABLES = (
     "frequency",
@@ -70,6 +82,7 @@ TABLE = "results/tables/{model}/{site}/{dictionary}"
 KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
 MODEL_TABLE = "results/tables/{model}/model.nc"
 DIRECTIONS = "results/tables/{model}/directions.safetensors"
+COMPARISON = "results/tables/{model}/{site}/comparison.nc"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
 PLOT = "results/plots/{model}/{site}/{dictionary}"
@@ -99,6 +112,7 @@ def tables(study: Study) -> list[str]:
     return (
         [MODEL_TABLE.format(model=model) for model in study.models]
         + known
+        + [COMPARISON.format(model=model, site=site) for model, site in study.sites()]
         + [
             f"{TABLE.format(model=model, site=site, dictionary=dictionary)}/{table}.nc"
             for model, site, dictionary in study.dictionaries()

@@ -1,0 +1,123 @@
+"""Which dictionaries are compared (S0.X1, S1.F7, S1.F8, S2.F8, S2.F9): as many pairs as SAEs, however large a grid."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from polysem.params.base import NEURONS
+from polysem.params.pair import Pair
+from polysem.params.study import Sae, Study, recipe_name
+
+SIZES = 4
+"""Dictionaries of so many sizes, at most, are compared for feature splitting."""
+
+
+def pairs(study: Study, model: str, site: str) -> list[Pair]:
+    """What is compared at a site.
+
+    Each SAE is held against one other of its site: the first that differs from it in its seed alone, else the first of
+    its recipe, else the first of the site, whichever comes before it. Then one that it was trained to avoid; the first
+    SAE of the site against its next seed; and the first of each recipe against the neurons and, at each other place
+    (site of this model, or of a model that reads the same tokens), against the SAE of the same id, else the first.
+    Pairs of a site grow with its SAEs plus recipes times places, never with the square of its SAEs.
+    """
+    saes = [study.saes[sae] for sae in study.saes_of(model, site)]
+    if not saes:
+        return []
+    found = [Pair(sae.id, relation, model, site, other) for sae, relation, other in _references(saes)]
+    known = {(pair.dictionary, pair.other) for pair in found}
+    for sae in saes:
+        avoided = sae.trained.orthogonal_to if sae.trained else None
+        if avoided and (sae.id, avoided) not in known:
+            found.append(Pair(sae.id, "avoided", model, site, avoided))
+    twins = (pair.dictionary for pair in found if pair.relation == "seed" and pair.other == saes[0].id)
+    if twin := next(twins, None):
+        found.insert(0, Pair(saes[0].id, "seed", model, site, twin))
+    firsts = list({recipe_name(sae.id): sae.id for sae in reversed(saes)}.values())[::-1]
+    found += [Pair(first, "neurons", model, site, NEURONS) for first in firsts]
+    for relation, other_model, other_site in places(study, model, site):
+        there = study.saes_of(other_model, other_site)
+        for first in firsts if there else ():
+            other = first if first in there else there[0]
+            found.append(Pair(first, relation, other_model, other_site, other))
+    return found
+
+
+def places(study: Study, model: str, site: str) -> Iterator[tuple[str, str, str]]:
+    """(relation, model, site) of all other places whose activations may be of the same tokens, in the order of the
+    params file. Whether they are is seen from the token stores, as tokenizers may differ."""
+    for other, section in study.models.items():
+        if other == model or _reads_alike(study, model, other):
+            relation = "site" if other == model else "model"
+            yield from ((relation, other, hook) for hook in section.sites if (other, hook) != (model, site))
+
+
+def sizes(study: Study, model: str, site: str) -> list[str]:
+    """SAEs of several sizes for feature splitting (S1.F8), ascending; [] if the site has one size alone.
+
+    The recipe with the most expansions is taken, the first of them if several have as many, and its first SAE of each
+    expansion at one setting of everything else; if no recipe has two, the first SAE of each expansion of the first
+    architecture that has. Imported SAEs say their size when they are read: then all are named, and the step keeps the
+    first of each size.
+    """
+    saes = [study.saes[sae] for sae in study.saes_of(model, site)]
+    trained = [sae for sae in saes if sae.trained]
+    for group in (_but_expansion, _architecture):
+        families: dict[str, dict[int, str]] = {}
+        for sae in trained:
+            assert sae.trained
+            families.setdefault(group(sae), {}).setdefault(sae.trained.expansion, sae.id)
+        several = [family for family in families.values() if len(family) > 1]
+        if several:
+            largest = max(several, key=len)
+            return _spread([largest[expansion] for expansion in sorted(largest)])
+    imported = [sae.id for sae in saes if sae.imported]
+    return imported if len(imported) > 1 else []
+
+
+def _spread(names: list[str]) -> list[str]:
+    """The first, the last, and what lies evenly between, at most `SIZES`."""
+    if len(names) <= SIZES:
+        return names
+    return [names[round(step * (len(names) - 1) / (SIZES - 1))] for step in range(SIZES)]
+
+
+def _references(saes: list[Sae]) -> Iterator[tuple[Sae, str, str]]:
+    by_setting: dict[str, str] = {}
+    by_recipe: dict[str, str] = {}
+    for sae in saes:
+        setting, recipe = _but_seed(sae), recipe_name(sae.id)
+        if setting in by_setting:
+            yield sae, "seed", by_setting[setting]
+        elif recipe in by_recipe:
+            yield sae, "setting", by_recipe[recipe]
+        elif by_recipe:
+            yield sae, "recipe", saes[0].id
+        by_setting.setdefault(setting, sae.id)
+        by_recipe.setdefault(recipe, sae.id)
+
+
+def _but_seed(sae: Sae) -> str:
+    return _all_but(sae, "seed") if sae.trained else sae.id
+
+
+def _but_expansion(sae: Sae) -> str:
+    return f"{recipe_name(sae.id)} {_all_but(sae, 'expansion')}"
+
+
+def _architecture(sae: Sae) -> str:
+    return str(sae.trained and sae.trained.architecture)
+
+
+def _all_but(sae: Sae, key: str) -> str:
+    values: Iterable[tuple[str, Any]] = sorted(sae.recipe.values().items())
+    return repr([(name, value) for name, value in values if name != key])
+
+
+def _reads_alike(study: Study, one: str, other: str) -> bool:
+    """Whether two models may read the same tokens: the same corpus, cut into sequences in the same way."""
+    left, right = study.models[one], study.models[other]
+    if left.corpus != right.corpus or (left.source == "classifier") != (right.source == "classifier"):
+        return False
+    if left.source == "classifier":
+        return True
+    return left.tokenization() == right.tokenization()  # type: ignore[attr-defined]

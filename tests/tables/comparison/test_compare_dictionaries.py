@@ -1,0 +1,202 @@
+"""The step that compares dictionaries, on small real stores, SAEs and directions."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from polysem.io import command
+from polysem.io.stores import create_array, written_store
+from polysem.io.tables import read_table, write_table
+from polysem.params.pair import Pair
+from polysem.saes.activation_functions.standard import Function
+from polysem.saes.sae import SAE, save_sae
+from polysem.tables.compare_dictionaries import compare_dictionaries
+from polysem.tables.comparison.metrics import site_metrics
+from polysem.tables.directions import Directions, write_directions
+from polysem.tables.labels import index, labelled, variable
+
+NEURONS, FEATURES, TOKENS = 12, 24, 600
+SITES = ("first", "second", "narrow")
+ORDER = np.random.default_rng(5).permutation(FEATURES)
+
+
+def sae(seed: int, features: int = FEATURES, width: int = NEURONS) -> SAE:
+    generator = torch.Generator().manual_seed(seed)
+    decoder = torch.nn.functional.normalize(torch.randn(features, width, generator=generator), dim=1)
+    return SAE(decoder.T.contiguous(), torch.full((features,), -0.3), decoder, torch.zeros(width), Function())
+
+
+def permuted(one: SAE) -> SAE:
+    """The same SAE with its features in another order: feature i is the feature ORDER[i] of the first."""
+    order = torch.from_numpy(ORDER)
+    return SAE(one.W_enc[:, order], one.b_enc[order], one.W_dec[order], one.b_dec, one.activation)
+
+
+def write_place(root: Path, model: str, site: str, tokens: np.ndarray, width: int, seed: int) -> dict[str, str]:
+    activations = np.random.default_rng(seed).standard_normal((TOKENS, width)).astype(np.float32)
+    place = {
+        "activations": root / "activations" / model / site / "eval.zarr",
+        "tokens": root / "tokens" / model / "eval.zarr",
+        "directions": root / "tables" / model / "directions.safetensors",
+        "dictionaries": root / "saes" / model / site,
+        "tables": root / "tables" / model / site,
+    }
+    columns = {"sequence": np.arange(TOKENS) // 10, "position": np.arange(TOKENS) % 10}
+    with written_store(place["activations"], attributes={}, params={}, code="", device="cpu") as group:
+        array = create_array(group, "activations", activations.shape, "float32", ("token", "neuron"), compressed=False)
+        array[:] = activations
+        for name, values in columns.items():
+            create_array(group, name, values.shape, "int32", ("token",), compressed=True)[:] = values
+    with written_store(place["tokens"], attributes={}, params={}, code="", device="cpu") as group:
+        create_array(group, "ids", tokens.shape, "int32", ("sequence", "position"), compressed=True)[:] = tokens
+    return {name: str(path) for name, path in place.items()}
+
+
+def write_sae(place: dict[str, str], name: str, made: SAE, low: int = 4) -> None:
+    """The SAE, and the tables that a comparison reads; its first `low` features are ultra-low."""
+    save_sae(made, Path(place["dictionaries"]) / name, {}, None)
+    frequency = np.full(made.features, 0.1)
+    frequency[:low] = 1e-6
+    said = {"model": "m", "site": "s", "dictionary": name}
+    features = {"feature": index("feature", 0, made.features, "feature")}
+    table = labelled({"frequency": variable("feature", frequency, "share", "1")}, features, said)
+    write_table(Path(place["tables"]) / name / "frequency.nc", table)
+    mean = made.W_enc[:, :low].mean(1).numpy()
+    mean = labelled({"mean_direction": variable("neuron", mean, "mean", "1")} if low else {}, features, said)
+    write_table(Path(place["tables"]) / name / "ultra_low.nc", mean)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def places(root) -> dict[str, dict[str, str]]:
+    tokens = np.random.default_rng(0).integers(0, 9, (TOKENS // 10, 10)).astype(np.int32)
+    found = {
+        f"one/{site}": write_place(root, "one", site, tokens, 8 if site == "narrow" else NEURONS, seed)
+        for seed, site in enumerate(SITES)
+    }
+    found["other/first"] = write_place(root, "other", "first", tokens[::-1].copy(), NEURONS, 9)
+    generator = torch.Generator().manual_seed(1)
+    for model in ("one", "other"):
+        tensors = {"unembedding": torch.randn(6, 40, generator=generator)}
+        for site in SITES:
+            width = 8 if site == "narrow" else NEURONS
+            tensors[f"{site}/output_weights"] = torch.randn(width, 6, generator=generator)
+        write_directions(root / "tables" / model / "directions.safetensors", Directions(tensors))
+    first = found["one/first"]
+    write_sae(first, "a_seed=0", sae(0))
+    write_sae(first, "a_seed=1", permuted(sae(0)))
+    write_sae(first, "small", sae(3, 6))
+    write_sae(first, "no-cluster", sae(4), low=0)
+    write_sae(found["one/second"], "a_seed=0", sae(0))
+    write_sae(found["one/narrow"], "a_seed=0", sae(2, FEATURES, 8))
+    write_sae(found["other/first"], "a_seed=0", sae(0))
+    return found
+
+
+PAIRS = [
+    Pair("a_seed=0", "seed", "one", "first", "a_seed=1"),
+    Pair("small", "setting", "one", "first", "a_seed=0"),
+    Pair("no-cluster", "recipe", "one", "first", "a_seed=0"),
+    Pair("a_seed=0", "neurons", "one", "first", "neurons"),
+    Pair("a_seed=0", "site", "one", "second", "a_seed=0"),
+    Pair("a_seed=0", "site", "one", "narrow", "a_seed=0"),
+    Pair("a_seed=0", "model", "other", "first", "a_seed=0"),
+]
+
+
+@pytest.fixture(scope="module")
+def compared(root, places):
+    return run(root / "comparison.nc", places, PAIRS, ["small", "a_seed=0", "a_seed=1"])
+
+
+def options(places: dict, pairs: list[Pair], sizes: list[str]) -> dict:
+    return {
+        "model": "one",
+        "site": "first",
+        "places": places,
+        "pairs": [pair.values() for pair in pairs],
+        "sizes": sizes,
+        "tokenizer": None,
+        "params": {"comparison_tokens": 500},
+    }
+
+
+def run(output: Path, places: dict, pairs: list[Pair], sizes: list[str]):
+    command.run(compare_dictionaries, [f"--output={output}", f"--config={json.dumps(options(places, pairs, sizes))}"])
+    return read_table(output)
+
+
+def rows(compared, pair: int) -> slice:
+    start = int(compared["features"].values[:pair].sum())
+    return slice(start, start + int(compared["features"].values[pair]))
+
+
+def test_the_same_features_in_another_order_are_all_found_again(compared):
+    some = rows(compared, 0)
+    place = np.argsort(ORDER)
+    assert compared["correlated_feature"].values[some].tolist() == place.tolist()
+    assert compared["nearest_feature"].values[some].tolist() == place.tolist()
+    for name in ("correlation", "logit_correlation", "cosine"):
+        assert compared[name].values[some] == pytest.approx(np.ones(FEATURES), abs=1e-5), name
+    assert compared["correlation_shuffled"].values[0][:FEATURES].max() < 0.5
+    assert compared["found_again_share"].values[0] == 1
+    assert compared["pair_tokens"].values[0] == 500
+
+
+def test_sites_of_the_same_tokens_correlate_and_other_widths_have_no_cosine(compared):
+    narrow, model = 5, 6
+    assert np.isfinite(compared["median_correlation"].values[narrow])
+    assert np.isnan(compared["median_cosine"].values[narrow])
+    assert "differ in width" in str(compared["pair_reason"].values[narrow])
+    assert np.isnan(compared["median_correlation"].values[model])
+    assert np.isnan(compared["median_logit"].values[model])
+    assert compared["median_cosine"].values[model] == pytest.approx(1, abs=1e-6)
+    assert "token stores differ" in str(compared["pair_reason"].values[model])
+
+
+def test_the_mean_directions_of_two_clusters_are_compared_as_they_stand_in_the_tables(compared):
+    one, order = sae(0).W_enc.numpy(), ORDER
+    means = one[:, :4].mean(1), one[:, order][:, :4].mean(1)
+    cosine = float(means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1]))
+    assert compared["ultra_low_cosine"].values[0] == pytest.approx(cosine, abs=1e-5)
+    assert abs(compared["ultra_low_cosine_others"].values[0]) <= 1
+    assert np.isnan(compared["ultra_low_cosine"].values[2:]).all()
+
+
+def test_activations_of_sites_of_the_same_width_and_tokens_are_read_through_the_first_sae(compared):
+    assert compared.attrs["reader"] == "a_seed=0"
+    assert compared["source_site"].values.tolist() == ["first", "second"]
+    assert compared["coherence"].shape == (2, FEATURES)
+    assert compared["same_token_share"].values[0] in (1.0, pytest.approx(np.nan, nan_ok=True))
+
+
+def test_the_first_sae_of_each_size_takes_part_in_feature_splitting(compared):
+    assert compared["size_dictionary"].values.tolist() == ["small", "a_seed=0"]
+    assert compared["size_features"].values.tolist() == [6, FEATURES]
+    shares = [float(compared[f"{name}_share"].values[0]) for name in ("split", "kept", "childless")]
+    assert sum(shares) == pytest.approx(1)
+    assert compared.sizes["point"] == 6 + FEATURES
+
+
+def test_the_numbers_of_a_site_go_to_the_dictionaries_that_they_are_of(compared):
+    found = site_metrics(compared)
+    assert found["a_seed=0"]["other_site_coherent_share"] == compared["coherent_share"].values[1]
+    assert found["small"]["split_share"] == compared["split_share"].values[0]
+
+
+def test_the_same_comparison_gives_the_same_bytes(root, places, compared):
+    run(root / "again.nc", places, PAIRS, ["small", "a_seed=0", "a_seed=1"])
+    assert (root / "again.nc").read_bytes() == (root / "comparison.nc").read_bytes()
+
+
+def test_a_site_without_anything_to_compare_has_an_empty_table(root, places):
+    table = run(root / "empty.nc", {"one/first": places["one/first"]}, [], [])
+    assert (table.sizes["pair"], table.sizes["match"], table.attrs["reader"]) == (0, 0, "")
+    assert site_metrics(table) == {}

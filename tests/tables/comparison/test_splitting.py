@@ -1,0 +1,63 @@
+"""Features of a small dictionary that larger ones split."""
+
+import numpy as np
+import pytest
+
+from polysem.tables.comparison.splitting import Leaf, Split, evenly, showcase, split, tree, two_dimensions
+
+
+def test_parents_and_children_worked_by_hand():
+    small = np.eye(3, dtype=np.float32)
+    large = np.array([[1, 0, 0], [3, 4, 0], [4, 3, 0], [0, 0, -1]], np.float32)
+    found = split(small, large, 0)
+    assert found.parent[:3].tolist() == [0, 1, 0]
+    assert found.cosine.tolist() == pytest.approx([1, 0.8, 0.8, 0], abs=1e-6)
+    assert found.children(3, 0.5).tolist() == [2, 1, 0]
+    assert found.children(3, 0.9).tolist() == [1, 0, 0]
+
+
+def test_permuted_rows_have_no_parent_but_by_chance():
+    rows = np.zeros((300, 400), np.float32)
+    rows[np.arange(300), np.arange(300)] = 1
+    rows[np.arange(300), np.arange(300) + 50] = 1
+    found = split(rows, rows, 0)
+    assert found.cosine.min() == pytest.approx(1)
+    assert (found.random < 0.9).mean() > 0.95
+
+
+def test_the_showcase_follows_descendants_through_all_sizes():
+    first = Split(np.array([0, 1, 1, 2]), np.array([0.9, 0.7, 0.8, 0.2]), np.zeros(4))
+    second = Split(np.array([2, 1, 0, 2, 3]), np.array([0.9, 0.6, 0.9, 0.4, 0.9]), np.zeros(5))
+    found = showcase([first, second], [3, 4, 5], 0.5)
+    assert found == [Leaf(0, 1), Leaf(1, 2), Leaf(1, 1), Leaf(2, 0), Leaf(2, 1)]
+
+
+def test_without_a_feature_that_splits_there_is_no_showcase():
+    assert showcase([Split(np.array([0, 1]), np.array([0.9, 0.9]), np.zeros(2))], [2, 2], 0.5) == []
+
+
+def test_the_tree_joins_the_nearest_rows_first_at_their_cosine_distance():
+    rows = np.array([[1, 0], [0, 1], [3, 4]], np.float32)
+    merges = tree(rows)
+    assert sorted(merges[0, :2]) == [1, 2]
+    assert merges[0, 2] == pytest.approx(1 - 0.8)
+    assert merges[1, 2] == pytest.approx((1 + (1 - 0.6)) / 2)  # the mean distance of row 0 to rows 1 and 2
+
+
+def test_a_large_dictionary_is_thinned_out_evenly_and_a_small_one_is_whole():
+    assert [len(some) for some in evenly([10, 30], 100)] == [10, 30]
+    thinned = evenly([1000, 3000], 400)
+    assert [len(some) for some in thinned] == [100, 300]
+    assert (thinned[1][0], thinned[1][-1]) == (0, 2999)
+
+
+def test_the_map_is_the_same_twice_and_keeps_clusters_together():
+    random = np.random.default_rng(0)
+    centres = np.eye(3, 40)
+    rows = np.repeat(centres, 30, axis=0) + 0.02 * random.standard_normal((90, 40))
+    first, second = (two_dimensions(rows.astype(np.float32), 0) for _ in range(2))
+    assert (first == second).all()
+    middle = first.reshape(3, 30, 2).mean(axis=1)
+    spread = np.linalg.norm(first.reshape(3, 30, 2) - middle[:, None], axis=-1).max()
+    between = min(np.linalg.norm(middle[a] - middle[b]) for a, b in [(0, 1), (0, 2), (1, 2)])
+    assert between > spread
