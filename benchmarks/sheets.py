@@ -1,8 +1,8 @@
 """Feature sheets of a whole dictionary: `python benchmarks/sheets.py [--features 4096] [--keep FOLDER]`.
 
-Writes tables of the shapes that the survey writes (20 top and 20 drawn examples, 31 tokens each), of sparse random features over
-random text, then a sheet for every feature, on one core. Prints the time in all and per sheet, that of copying the same bytes
-file by file, and the size.
+Writes tables of the shapes that the survey writes (20 top and 20 drawn examples, 31 tokens each), of sparse random
+features over random text, then a sheet for every feature, on one core. Prints the time in all and per sheet, that of
+copying the same bytes file by file, and the size.
 """
 
 import argparse
@@ -69,9 +69,16 @@ def write_tables(folder, features):
     active = histogram.sum(axis=1)
     edges = variable("edge", 2.0 ** (np.arange(-80, 49) / 4), "edge", "activation")
     shown = examples(features, random)
-    per = lambda low, high: ("feature", random.uniform(low, high, features))
-    ranked = lambda places, high: (("feature", "rank"), random.integers(0, high, (features, places)))
-    weights = lambda places: (("feature", "rank"), -np.sort(-random.random((features, places))))
+
+    def per(low, high):
+        return ("feature", random.uniform(low, high, features))
+
+    def ranked(places, high):
+        return (("feature", "rank"), random.integers(0, high, (features, places)))
+
+    def weights(places):
+        return (("feature", "rank"), -np.sort(-random.random((features, places))))
+
     tables = {
         "frequency": dataset(
             features, {"bin_edge": edges}, {"tokens": TOKENS}, frequency=("feature", active / TOKENS),

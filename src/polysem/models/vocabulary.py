@@ -30,7 +30,7 @@ class Vocabulary:
         added = self._added.get(token)
         return added is not None and added.special
 
-    def bytes(self, token: int) -> bytes:
+    def piece(self, token: int) -> bytes:
         """The UTF-8 of the token, or a part of a character; `[50300]` for an id that the vocabulary lacks."""
         if token not in self._known:
             self._known[token] = self._looked_up(token)
@@ -38,7 +38,7 @@ class Vocabulary:
 
     def text(self, token: int) -> str:
         """The token as text, with a replacement character for each part of one."""
-        return self.bytes(token).decode("utf-8", errors="replace")
+        return self.piece(token).decode("utf-8", errors="replace")
 
     def _looked_up(self, token: int) -> bytes:
         if token in self._added:

@@ -43,7 +43,7 @@ class TextContexts:
         """A token that stands alone, apart from the text around it, whatever its direction."""
         if self.vocabulary.is_special(token):
             return Markup('<bdi class="token special">{}</bdi>').format(visible(self.vocabulary.text(token)))
-        return Markup('<bdi class="token">{}</bdi>').format(visible_bytes(self.vocabulary.bytes(token), alone=True))
+        return Markup('<bdi class="token">{}</bdi>').format(visible_bytes(self.vocabulary.piece(token), alone=True))
 
     def subjects(self, tokens: NDArray[np.int32], sequences: NDArray[np.int64]) -> Subjects:
         """The tokens that most examples [example] are about, most frequent first."""
@@ -68,7 +68,7 @@ class TextContexts:
         """
         inside = np.flatnonzero(tokens >= 0)
         ids, values, places = tokens[inside].tolist(), activations[inside].tolist(), offsets[inside].tolist()
-        texts = _decoded([(self.vocabulary.bytes(token), self.vocabulary.is_special(token)) for token in ids])
+        texts = _decoded([(self.vocabulary.piece(token), self.vocabulary.is_special(token)) for token in ids])
         shaded = [
             (_shaded(html, value, maximum, place == 0), text)
             for (html, text), value, place in zip(texts, values, places, strict=True)
@@ -87,8 +87,8 @@ class ImageContexts:
 
     def __init__(self, store: Path) -> None:
         group = open_store(store)
-        self._pixels = read_array(group, "pixels")[:]
-        self._labels = read_array(group, "labels")[:]
+        self._pixels = np.asarray(read_array(group, "pixels")[:])
+        self._labels = np.asarray(read_array(group, "labels")[:])
         self._shape = (int(group.attrs["height"]), int(group.attrs["width"]))  # type: ignore[arg-type]
         self._images: dict[int, Markup] = {}
 

@@ -80,7 +80,15 @@ class SheetContents:
         self._features = tables.features
         self._contexts = contexts
         self._choice = choice
-        self._frequency, self._alignment, self._examples, self._associations, self._geometry, self._logits, self._tags = (
+        (
+            self._frequency,
+            self._alignment,
+            self._examples,
+            self._associations,
+            self._geometry,
+            self._logits,
+            self._tags,
+        ) = (
             _columns(table)
             for table in (
                 tables.frequency,
@@ -154,9 +162,7 @@ class SheetContents:
             return []
         return [
             Effect(self._contexts.name(token), f"{value:+#.3g}")
-            for token, value in zip(
-                self._logits[tokens][row].tolist(), self._logits[values][row].tolist(), strict=True
-            )
+            for token, value in zip(self._logits[tokens][row].tolist(), self._logits[values][row].tolist(), strict=True)
             if token >= 0
         ]
 
@@ -197,7 +203,9 @@ class SheetContents:
                 html,
                 self._contexts.name(token) if token >= 0 else None,
                 _number(table["activation"][row, slot]),
-                place if np.isnan(quantile) else f"{place}, above {_share(quantile)} of the active {self._contexts.unit}",
+                place
+                if np.isnan(quantile)
+                else f"{place}, above {_share(quantile)} of the active {self._contexts.unit}",
             )
             made.append((str(kind), quantile, example))
         return made
@@ -212,9 +220,7 @@ def _by_interval(examples: list[tuple[float, Example]]) -> list[Interval]:
     """Examples in quantile intervals of equal width, the highest first."""
     intervals: list[Interval] = []
     for place in reversed(range(INTERVALS)):
-        members = [
-            example for quantile, example in examples if min(int(quantile * INTERVALS), INTERVALS - 1) == place
-        ]
+        members = [example for quantile, example in examples if min(int(quantile * INTERVALS), INTERVALS - 1) == place]
         if members:
             title = f"{100 * place // INTERVALS}–{100 * (place + 1) // INTERVALS} %"
             intervals.append(Interval(title, members))

@@ -44,7 +44,7 @@ class Pointing(NamedTuple):
 
     name: str
     address: str
-    count: int
+    total: int
     features: list[Neighbour]
     pages: set[int]
 
@@ -177,9 +177,7 @@ def _line(sheet: Sheet, labels: list[Label]) -> dict[str, Any]:
     }
 
 
-def _receipt(
-    dictionary: str, features: int, groups: list[Group], lines: dict[int, dict[str, Any]]
-) -> dict[str, Any]:
+def _receipt(dictionary: str, features: int, groups: list[Group], lines: dict[int, dict[str, Any]]) -> dict[str, Any]:
     return {
         "dictionary": dictionary,
         "features": features,

@@ -30,6 +30,8 @@ SITE_FIGURES = ("loss_recovered", "tags_by_dictionary")
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
 SITE_TABLES = ("fidelity", "tags")
 """Tables of every dictionary that these figures show."""
+SHEET_TABLES = ("frequency", "alignment", "examples", "associations", "geometry", "logits", "tags")
+"""Tables that the sheets of features show."""
 FEATURE_TABLES = (
     "frequency",
     "rank_frequency",
@@ -72,6 +74,7 @@ MODEL_TABLE = "results/tables/{model}/model.nc"
 DIRECTIONS = "results/tables/{model}/directions.safetensors"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
+SHEETS = f"{REPORT}/sheets/{{model}}/{{site}}/{{dictionary}}"
 PLOT = "results/plots/{model}/{site}/{dictionary}"
 
 
@@ -90,6 +93,13 @@ def figures(study: Study) -> list[str]:
     of_sites = [SITE_FIGURE.format(model=model, site=site) for model, site in study.sites()]
     return of_sites + [
         FIGURE.format(model=model, site=site, dictionary=dictionary) for model, site, dictionary in study.dictionaries()
+    ]
+
+
+def sheets(study: Study) -> list[str]:
+    """All folders of feature sheets, each with a receipt `….json` beside it."""
+    return [
+        SHEETS.format(model=model, site=site, dictionary=dictionary) for model, site, dictionary in study.dictionaries()
     ]
 
 
@@ -149,7 +159,7 @@ def recorded(study: Study) -> list[str]:
             files += [f"{folder}/{file}" for file in names]
     files += [DIRECTIONS.format(model=model) for model in study.models]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
-    drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
+    drawn = [path for folder in [*figures(study), *sheets(study)] for path in (folder, f"{folder}.json")]
     return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, REPORT]))
 
 
