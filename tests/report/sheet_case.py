@@ -126,6 +126,15 @@ class SheetCase:
             self.tokenizer.token_to_id(token) for token in tokens
         ]
 
+    def write_tables(self, dictionary: str = SAE) -> Path:
+        """The folder of the dictionary's tables; the neurons' sheets read a table of the SAE, too."""
+        folder = self.folder / "tables" / MODEL / SITE
+        for name, table in (self.tables if dictionary == SAE else self.neurons).items():
+            write_table(folder / dictionary / f"{name}.nc", table)
+        if dictionary != SAE:
+            write_table(folder / SAE / "alignment.nc", self.tables["alignment"])
+        return folder / dictionary
+
     def choice(self, dictionary: str, **sheets):
         return Sheets(**sheets).choice(MODEL, SITE, dictionary, Analysis())
 
@@ -134,14 +143,9 @@ class SheetCase:
         if labels is not None:
             self.labels.parent.mkdir(parents=True, exist_ok=True)
             self.labels.write_text(labels)
-        for name, tables in ((SAE, self.tables), ("neurons", self.neurons)):
-            for table, content in tables.items():
-                path = self.folder / "tables" / MODEL / SITE / name / f"{table}.nc"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_table(path, content)
         output = self.folder / "sheets" / MODEL / SITE / dictionary
         write_sheets(
-            tables=self.folder / "tables" / MODEL / SITE / dictionary,
+            tables=self.write_tables(dictionary),
             labels=self.labels.with_name(f"{dictionary}.csv"),
             output=output,
             params=self.choice(dictionary, **sheets),

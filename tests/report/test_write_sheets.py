@@ -148,7 +148,7 @@ def test_the_index_groups_sheets_by_the_reason_they_were_chosen_for(case):
     groups = {heading: [int(row[0]) for row in rows[1:]] for heading, rows in page.tables.items()}
     assert groups["Largest activations"] == [3, 1, 2] and groups["Listed"] == [3] and len(groups["Random"]) == 2
     row = page.tables["Listed"][1]
-    assert row[1] == "a dog" and row[3:] == ["9", "0.09"]
+    assert row[1] == "a dog" and [row[3], row[5]] == ["9", "0.09"]
     key = case.tables["examples"]["token"].values[3, :TOP, 20].tolist()
     most = max(key, key=lambda token: (key.count(token), -key.index(token)))
     assert row[2].split(" ")[0] == case.tokenizer.decode([most]).replace(" ", "·")

@@ -17,7 +17,7 @@ from polysem.models.vocabulary import Vocabulary
 from polysem.report.visible import hexadecimal, reads_from_the_left, reads_from_the_right, visible, visible_bytes
 
 LEVELS = 9
-NEAR = (8, 4)
+NEAR = (12, 6)
 """Tokens before and after the activating one that are shown before the context is opened."""
 SUBJECTS = 5
 """Tokens or images that stand for a feature in a list."""
@@ -79,6 +79,10 @@ class TextContexts:
             _far(_in_runs(shaded[:start])), _in_runs(shaded[start:stop]), _far(_in_runs(shaded[stop:]))
         )
 
+    def place(self, sequence: int, position: int) -> str:
+        """Where an example stands, in words."""
+        return f"sequence {sequence}, position {position}"
+
 
 class ImageContexts:
     """Images of a classifier, from its token store; what it boosts are classes."""
@@ -113,6 +117,10 @@ class ImageContexts:
     ) -> Markup:
         """The image with this number; the other arguments are those of text."""
         return self._image(sequence)
+
+    def place(self, sequence: int, position: int) -> str:
+        """Which image an example is, in words."""
+        return f"image {sequence}, class {self._labels[sequence]}"
 
     def _image(self, number: int) -> Markup:
         if number not in self._images:

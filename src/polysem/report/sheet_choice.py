@@ -30,18 +30,18 @@ def feature_groups(choice: SheetChoice, frequency: xr.Dataset, alignment: xr.Dat
     neuron = most_polysemantic(alignment["features_strongest"].to_numpy())
     members = np.flatnonzero(alignment["strongest_neuron"].to_numpy() == neuron)
     active = members[frequency["active_tokens"].to_numpy()[members] > 0]
-    about = f"neuron {neuron}, the most polysemantic one: it is the strongest neuron of {len(members):,} features"
+    about = f"Neuron {neuron} is the most polysemantic one: the strongest neuron of {len(members):,} features."
     groups = [
         Group(
             "largest",
             "Largest activations",
-            f"Of {about}; here are those that reach the largest activations.",
+            f"{about} These of them reach the largest activations.",
             _largest(active, frequency["max_activation"].to_numpy(), choice.polysemantic),
         ),
         Group(
             "aligned",
             "Most aligned",
-            f"Of {about}; here are those with the largest share of squared weight in it.",
+            f"{about} These of them have the largest share of squared weight in it.",
             _largest(members, alignment["power_top1"].to_numpy(), choice.polysemantic),
         ),
     ]

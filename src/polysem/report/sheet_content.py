@@ -16,6 +16,8 @@ from polysem.report.sheet_tables import SheetTables
 
 INTERVALS = 5
 """Quantile intervals into which the drawn examples are sorted."""
+PATH_WORDS = {"processing": "processing of the model's weights: ", "final_norm": ""}
+"""Attributes of the table `logits` that say how its weights were come by."""
 
 Contexts = TextContexts | ImageContexts
 Columns = dict[str, NDArray[Any]]
@@ -58,10 +60,12 @@ class Sheet:
     feature: int
     flag: str
     facts: list[tuple[str, str]]
+    power: str
     histogram: Markup
     boosted: list[Effect]
     suppressed: list[Effect]
     no_effects: str
+    path: str
     aligned: list[Neighbour]
     neurons: list[Neighbour]
     features: list[Neighbour]
@@ -76,8 +80,9 @@ class Sheet:
 class SheetContents:
     """All sheets of a dictionary, one by one: `of(row)` is that of the row-th feature of the tables."""
 
-    def __init__(self, tables: SheetTables, contexts: Contexts, choice: SheetChoice) -> None:
+    def __init__(self, tables: SheetTables, contexts: Contexts, choice: SheetChoice, is_neuron: bool) -> None:
         self._features = tables.features
+        self._is_neuron = is_neuron
         self._contexts = contexts
         self._choice = choice
         (
@@ -103,6 +108,7 @@ class SheetContents:
         self._key = int(np.flatnonzero(self._examples["offset"] == 0)[0])
         self._tokens = int(tables.frequency.attrs["tokens"])
         self._tag_names = [str(name) for name in tables.tags["tag"].values] if "tag" in tables.tags.coords else []
+        self._path = _path(tables.logits.attrs)
         self._no_effects = str(tables.logits.attrs.get("not_applicable", ""))
 
     def of(self, row: int) -> Sheet:
@@ -113,12 +119,14 @@ class SheetContents:
             feature=self._features[row],
             flag=self._flag(float(frequency["frequency"][row]), int(frequency["active_tokens"][row])),
             facts=self._facts(row),
+            power=_share(self._alignment["power_top1"][row]),
             histogram=histogram(
                 frequency["activation_histogram"][row], frequency["bin_edge"].astype(np.float64), self._contexts.unit
             ),
             boosted=self._effects(row, "boosted_token", "boost"),
             suppressed=self._effects(row, "suppressed_token", "suppression"),
             no_effects=self._no_effects,
+            path=self._path,
             aligned=self._aligned(row),
             neurons=self._neighbours(row, "correlated_neuron", "neuron_correlation"),
             features=self._neighbours(row, "correlated_feature", "feature_correlation"),
@@ -147,14 +155,15 @@ class SheetContents:
             ("largest activation", _number(frequency["max_activation"][row])),
             ("mean where active", _number(frequency["mean_active"][row])),
             ("standard deviation", _number(frequency["standard_deviation"][row])),
-            ("power in the top neuron", _share(self._alignment["power_top1"][row])),
-            ("kurtosis of the decoder (excess)", _number(self._alignment["kurtosis_excess"][row])),
         ]
+        if not self._is_neuron:
+            facts.append(("power in the top neuron", _share(self._alignment["power_top1"][row])))
+            facts.append(("kurtosis of the decoder (excess)", _number(self._alignment["kurtosis_excess"][row])))
         if "encoder_decoder_cosine" in self._geometry:
             facts.append(("encoder · decoder cosine", _number(self._geometry["encoder_decoder_cosine"][row])))
         if self._tag_names and "main_tag" in self._tags and (tag := int(self._tags["main_tag"][row])) >= 0:
             facts.append(("main tag", self._tag_names[tag]))
-            facts.append(("monosemanticity", _share(self._tags["monosemanticity"][row])))
+            facts.append(("monosemanticity: activation mass in it", _share(self._tags["monosemanticity"][row])))
         return facts
 
     def _effects(self, row: int, tokens: str, values: str) -> list[Effect]:
@@ -198,7 +207,7 @@ class SheetContents:
             tokens, quantile = table["token"][row, slot], float(table["quantile"][row, slot])
             html = self._contexts.example(tokens, table["window_activation"][row, slot], offsets, maximum, sequence)
             token = int(tokens[self._key])
-            place = f"sequence {sequence}" + (f", position {int(table['position'][row, slot])}" if token >= 0 else "")
+            place = self._contexts.place(sequence, int(table["position"][row, slot]))
             example = Example(
                 html,
                 self._contexts.name(token) if token >= 0 else None,
@@ -225,6 +234,14 @@ def _by_interval(examples: list[tuple[float, Example]]) -> list[Interval]:
             title = f"{100 * place // INTERVALS}–{100 * (place + 1) // INTERVALS} %"
             intervals.append(Interval(title, members))
     return intervals
+
+
+def _path(attributes: dict[str, Any]) -> str:
+    """What the logit weights are, as far as the table says under which treatment of the model's weights they hold."""
+    said = [f"{words}{attributes[key]}" for key, words in PATH_WORDS.items() if key in attributes]
+    return (
+        "; ".join(["Logit weights are those of the direct path, per unit of activation", *said]) + "." if said else ""
+    )
 
 
 def _columns(table: xr.Dataset) -> Columns:

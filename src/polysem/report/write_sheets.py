@@ -81,7 +81,7 @@ def write_sheets(
     groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
     chosen = sorted({feature for group in groups for feature in group.features})
     contexts = _contexts(tokenizer, images)
-    contents = SheetContents(read_rows(tables, chosen), contexts, params)
+    contents = SheetContents(read_rows(tables, chosen), contexts, params, is_neuron)
     environment = _environment()
     page = environment.get_template("sheet.html.j2")
     shared = {
@@ -171,6 +171,7 @@ def _line(sheet: Sheet, labels: list[Label]) -> dict[str, Any]:
         "labels": labels,
         "subjects": sheet.subjects,
         "largest": in_words(sheet.largest),
+        "power": sheet.power,
         "frequency": f"{sheet.frequency:.3g}",
         "share": sheet.frequency,
         "flag": sheet.flag,
