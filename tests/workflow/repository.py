@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
-    ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "dvc.yaml", "params.yaml", "presets",
+    ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "dvc.yaml", "labels", "params.yaml", "presets",
     "profiles", "pyproject.toml", "requirements.lock", "src", "workflow",
 )  # fmt: skip
 WITHOUT_WILDCARDS = ("check_claims", "collect_metrics", "collect_plots", "write_report")

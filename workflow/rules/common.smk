@@ -12,7 +12,6 @@ sys.path.insert(0, str(SOURCES))
 
 from polysem.io.code import code_digest
 from polysem.io.errors import InputError
-from polysem.io.feature_labels import label_file
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study

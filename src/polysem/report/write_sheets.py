@@ -88,6 +88,7 @@ def write_sheets(
         "model": model,
         "site": site,
         "dictionary": dictionary,
+        "address": quote(f"{model}/{site}/{dictionary}"),
         "is_neuron": is_neuron,
         "word": "neuron" if is_neuron else "feature",
         "words": "neurons" if is_neuron else "features",

@@ -62,6 +62,7 @@ LEDGER = "workflow/claims.yaml"
 METRICS = "results/metrics.json"
 CLAIMS = "results/claims.json"
 REPORT = "results/report"
+SHEETS = "results/report/sheets/{model}/{site}/{dictionary}"
 
 CORPUS = "results/corpora/{corpus}/documents.parquet"
 MODEL = "results/models/{model}"
@@ -74,7 +75,6 @@ MODEL_TABLE = "results/tables/{model}/model.nc"
 DIRECTIONS = "results/tables/{model}/directions.safetensors"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
-SHEETS = f"{REPORT}/sheets/{{model}}/{{site}}/{{dictionary}}"
 PLOT = "results/plots/{model}/{site}/{dictionary}"
 
 
@@ -97,9 +97,10 @@ def figures(study: Study) -> list[str]:
 
 
 def sheets(study: Study) -> list[str]:
-    """All folders of feature sheets, each with a receipt `….json` beside it."""
+    """The receipts of all folders of feature sheets."""
     return [
-        SHEETS.format(model=model, site=site, dictionary=dictionary) for model, site, dictionary in study.dictionaries()
+        f"{SHEETS.format(model=model, site=site, dictionary=dictionary)}.json"
+        for model, site, dictionary in study.dictionaries()
     ]
 
 
@@ -159,8 +160,9 @@ def recorded(study: Study) -> list[str]:
             files += [f"{folder}/{file}" for file in names]
     files += [DIRECTIONS.format(model=model) for model in study.models]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
-    drawn = [path for folder in [*figures(study), *sheets(study)] for path in (folder, f"{folder}.json")]
-    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, REPORT]))
+    drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
+    written = [path for receipt in sheets(study) for path in (receipt.removesuffix(".json"), receipt)]
+    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, *written, REPORT]))
 
 
 def ends(study: Study) -> list[str]:
