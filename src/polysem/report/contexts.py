@@ -12,7 +12,6 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from polysem.io.stores import open_store, read_array
 from polysem.models.vocabulary import Vocabulary
 from polysem.report.visible import hexadecimal, reads_from_the_left, reads_from_the_right, visible, visible_bytes
 
@@ -90,6 +89,8 @@ class ImageContexts:
     unit = "images"
 
     def __init__(self, store: Path) -> None:
+        from polysem.io.stores import open_store, read_array
+
         group = open_store(store)
         self._pixels = np.asarray(read_array(group, "pixels")[:])
         self._labels = np.asarray(read_array(group, "labels")[:])
@@ -194,7 +195,7 @@ def _in_runs(tokens: list[tuple[Markup, str]]) -> Markup:
         else:
             parts += [*_run(run, length), html]
             run = []
-    return Markup("").join([*parts, *_run(run, length)])
+    return Markup("".join([*parts, *_run(run, length)]))
 
 
 def _run(tokens: list[Markup], length: int) -> list[Markup]:

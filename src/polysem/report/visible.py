@@ -68,7 +68,7 @@ def reads_from_the_left(text: str) -> bool:
 @lru_cache(maxsize=262_144)
 def _visible(text: str, alone: bool) -> Markup:
     circle = DOTTED_CIRCLE if alone and text and unicodedata.category(text[0]).startswith("M") else ""
-    return Markup("").join([Markup(circle), *(_character(letter, alone) for letter in text)])
+    return Markup("".join([circle, *(_character(letter, alone) for letter in text)]))
 
 
 @lru_cache(maxsize=65_536)
