@@ -35,7 +35,7 @@ def test_among_equally_polysemantic_neurons_the_first_is_taken():
     choice = SheetCase.choice(None, SAE, polysemantic=10, random=0)
     (largest, aligned) = feature_groups(choice, *tables)
     assert largest.features == aligned.features == [1, 3]
-    assert "neuron 1," in largest.note and "2 features" in largest.note
+    assert "Neuron 1 " in largest.note and "2 features" in largest.note
 
 
 def test_random_features_follow_the_seed_and_are_never_drawn_twice(case):
