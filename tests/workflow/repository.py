@@ -14,8 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
-    ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "dvc.yaml", "params.yaml", "presets",
-    "profiles", "pyproject.toml", "requirements.lock", "src", "workflow",
+    ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "dvc.yaml", "labels", "params.yaml",
+    "presets", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow",
 )  # fmt: skip
 WITHOUT_WILDCARDS = ("check_claims", "collect_metrics", "collect_plots", "write_report")
 
@@ -151,5 +151,7 @@ def job_of(rule: str, output: str) -> str:
     path = Path(*Path(output).parts[2:])
     if Path(output).parts[1] == "figures":
         return f"{rule}/{path.parent if rule == 'draw_site_figures' else str(path).removesuffix('.json')}"
+    if Path(output).parts[1:3] == ("report", "sheets"):
+        return f"{rule}/{Path(*Path(output).parts[3:]).as_posix().removesuffix('.json')}"
     is_store = Path(output).parts[1] in ("tokens", "activations")
     return f"{rule}/{path.with_suffix('') if is_store else path.parent}"

@@ -9,18 +9,20 @@ pytestmark = pytest.mark.workflow
 CHECKED = ["collect_metrics", "check_claims", "write_report"]
 COLLECTING = [*CHECKED, "collect_plots"]
 TOPK = [
-    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "measure_*", "draw_figures")),
+    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "measure_*", "draw_figures", "write_sheets")),
     "draw_site_figures/*",
+    "write_sheets/*/neurons",
 ]
 L1 = [pattern.replace("topk", "l1") for pattern in TOPK]
 FIDELITY = ["measure_fidelity/*", "draw_site_figures/*"]
-SURVEYED = ["survey_features/*", "measure_fidelity/*", "draw_*", *COLLECTING]
+SURVEYED = ["survey_features/*", "measure_fidelity/*", "draw_*", "write_sheets/*", *COLLECTING]
 TRAINER = "src/polysem/saes/trainer.py"
 
 
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
-    return [f"{rule}/{model}*" for rule in ("extract_*", "train_sae", "survey_*", "measure_*", "draw_*")] + COLLECTING
+    rules = ("extract_*", "train_sae", "survey_*", "measure_*", "draw_*", "write_sheets")
+    return [f"{rule}/{model}*" for rule in rules] + COLLECTING
 
 
 def test_a_second_run_does_nothing(repository):
@@ -75,6 +77,7 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("figures/theme", ["draw_*", "write_report"]),
         ("figures/loss_recovered", ["draw_site_figures/*", "write_report"]),
         ("report/gallery", ["write_report"]),
+        ("report/visible", ["write_sheets/*", "write_report"]),
         ("corpora/stories/cast", ["*stories*", *COLLECTING]),
     ],
 )
@@ -97,6 +100,14 @@ def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
     assert repository.plan().pending == {"write_report"}
 
 
+def test_a_label_writes_the_sheets_of_its_dictionary_and_the_report_again(repository):
+    file = repository / "labels/stories-1l/blocks.0.mlp.hook_post/topk-x4.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("feature,label,author,note\n3,dogs,Ada,\n")
+    plan = repository.plan()
+    assert plan.pending == plan.matching("write_sheets/stories-1l/*/topk-x4", "write_report")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "patterns"),
     [
@@ -109,14 +120,15 @@ def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
             "eval_tokens: 2048",
             [
                 "extract_activations/stories-1l/*/eval",
-                *(f"{rule}/stories-1l/*" for rule in ("survey_*", "measure_*", "draw_*")),
+                *(f"{rule}/stories-1l/*" for rule in ("survey_*", "measure_*", "draw_*", "write_sheets")),
                 *COLLECTING,
             ],
         ),
         ("eval_documents: 300", "eval_documents: 299", ["*stories*", *COLLECTING]),
         ("fidelity_tokens: 2048", "fidelity_tokens: 1024", [*FIDELITY, *CHECKED]),
         ("analysis:", "analysis:\n  head_ranks: 900", SURVEYED),
-        ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", *CHECKED]),
+        ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", "write_sheets/*", *CHECKED]),
+        ("analysis:", "sheets:\n  random: 3\n\nanalysis:", ["write_sheets/*", "write_report"]),
     ],
     ids=lambda value: None if isinstance(value, list) else value.replace("\n", ""),
 )
@@ -164,7 +176,7 @@ def test_removing_a_recipe_runs_only_what_shows_all_of_them(repository):
     start, end = text.index("  topk-x4:"), text.index("analysis:")
     (repository / "params.yaml").write_text(text[:start] + text[end:])
     plan = repository.plan()
-    assert plan.pending == plan.matching("draw_site_figures/*", *COLLECTING)
+    assert plan.pending == plan.matching("draw_site_figures/*", "write_sheets/*/neurons", *COLLECTING)
 
 
 def test_a_deleted_artifact_is_made_again_with_what_hangs_on_it(repository):

@@ -16,7 +16,7 @@ from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
-from polysem.workflow import artifacts, guard, preflight
+from polysem.workflow import artifacts, feature_numbers, guard, preflight
 
 if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
     sys.exit(f"error: polysem was loaded from another folder than {SOURCES}; unset PYTHONPATH")
@@ -33,6 +33,7 @@ def checked_study():
     if workflow.is_main_process:
         guard.require_records(artifacts.recorded(loaded))
         preflight.check(loaded)
+        feature_numbers.check(loaded)
     return loaded
 
 
@@ -106,6 +107,13 @@ def outside_content(section):
 
     files = preflight.outside_files(section)
     return content_digest(files) if files else ""
+
+
+def outside_digest(file):
+    """Digest of a single such file, which may be absent."""
+    from polysem.workflow.content import content_digest
+
+    return content_digest([file]) if file.is_file() else ""
 
 
 def tokenization(wildcards):

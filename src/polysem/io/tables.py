@@ -1,11 +1,15 @@
 """Tables: one xarray Dataset per netCDF file, written whole and with the same bytes for the same content."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import xarray as xr
 
 from polysem.io.atomic import written
 from polysem.io.errors import InputError
+
+MANY = 8
+"""More than one row in this many: reading the whole file is faster than picking."""
 
 
 def write_table(path: Path, table: xr.Dataset) -> None:
@@ -20,12 +24,16 @@ def write_table(path: Path, table: xr.Dataset) -> None:
         table.to_netcdf(partial, engine="h5netcdf")
 
 
-def read_table(path: Path, *, scalars: bool = False) -> xr.Dataset:
-    """Read a Dataset into memory, or only its numbers without dimensions; InputError if the file is no table."""
+def read_table(path: Path, *, scalars: bool = False, features: Sequence[int] | None = None) -> xr.Dataset:
+    """Read a Dataset into memory, or only its numbers without dimensions, or no more than the rows of some `features`,
+    in their order; InputError if the file is no table."""
     try:
         with xr.open_dataset(path, engine="h5netcdf") as table:
             if scalars:
                 table = table[[name for name, value in table.data_vars.items() if not value.ndim]]
-            return table.load()
+            if features is None or "feature" not in table.dims:
+                return table.load()
+            many = len(features) * MANY > table.sizes["feature"]
+            return (table.load() if many else table).isel(feature=list(features)).load()
     except OSError as error:
         raise InputError(f"{path} cannot be read as a table ({error}); delete it and run again") from error

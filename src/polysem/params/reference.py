@@ -18,6 +18,7 @@ from polysem.params.base import NAME
 from polysem.params.explain import models_in
 from polysem.params.proxies import DEFAULT_PROXIES
 from polysem.params.recipes.pretrained import PretrainedSae
+from polysem.params.sheets import Sheets
 from polysem.params.study import KINDS, LISTS, kinds, section_class
 from polysem.params.toys import Toy
 
@@ -53,6 +54,7 @@ def schema_text() -> str:
         "additionalProperties": False,
     }
     properties["analysis"] = Analysis.model_json_schema()
+    properties["sheets"] = Sheets.model_json_schema()
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "polysem params",
@@ -96,6 +98,7 @@ def reference_text() -> str:
     lines += ["", "### source: pretrained", "", *_paragraph(PretrainedSae), "", *_table(PretrainedSae)]
     lines += ["", "## toys: activations made of known features", "", *_paragraph(Toy), "", *_table(Toy)]
     lines += ["", "## analysis: thresholds of tables and figures", "", *_paragraph(Analysis), "", *_table(Analysis)]
+    lines += ["", "## sheets: which features get a page", "", *_paragraph(Sheets), "", *_table(Sheets)]
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ from polysem.params.base import NAME, NEURONS, TOGETHER, CorpusSection, ModelSec
 from polysem.params.explain import explain, nearest
 from polysem.params.recipes.base import Recipe
 from polysem.params.recipes.pretrained import PretrainedSae
+from polysem.params.sheets import Sheets
 from polysem.params.spelling import Spelled, read_yaml
 from polysem.params.toys import Toy
 
@@ -27,12 +28,14 @@ KINDS: dict[str, tuple[str, type[Section], str]] = {
 """Per top-level key: the package with a module per kind of entry, their base class, and the key that names the kind."""
 
 
-SECTIONS = [*KINDS, "toys", "analysis"]
+SECTIONS = [*KINDS, "toys", "analysis", "sheets"]
 """All top-level keys."""
 OPTIONAL = ("saes", "toys")
 """Those of them that may name nothing."""
 LISTS = ("models", "sites", "followed_features")
 """Keys of a recipe whose value is a list itself, and spans no grid."""
+
+Validated = TypeVar("Validated", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Study:
     saes: dict[str, Sae]
     toys: dict[str, Toy]
     analysis: Analysis
+    sheets: Sheets
 
     def sites(self) -> Iterator[tuple[str, str]]:
         """Every (model, site)."""
@@ -103,6 +107,7 @@ class Study:
             "saes": {sae.id: sae.recipe.values() for sae in self.saes.values()},
             "toys": {name: toy.values() for name, toy in self.toys.items()},
             "analysis": self.analysis.values(),
+            "sheets": self.sheets.values(),
         }
 
 
@@ -126,10 +131,15 @@ def load_study(path: Path) -> Study:
     for name, entry in _entries(raw, "saes", path):
         saes |= _grid(name, entry)
     toys = {name: _validated(Toy, entry.plain(), f"toys.{name}") for name, entry in _entries(raw, "toys", path)}
-    analysis = raw.value["analysis"].plain() if "analysis" in raw.value else {}
-    study = Study(corpora, models, saes, toys, _validated(Analysis, analysis or {}, "analysis"))  # type: ignore[arg-type]
+    study = Study(corpora, models, saes, toys, _single(raw, "analysis", Analysis), _single(raw, "sheets", Sheets))
     _check_references(study)
     return study
+
+
+def _single(raw: Spelled, key: str, section: type[Validated]) -> Validated:
+    """A section that is no collection of entries; all its keys have defaults."""
+    values = raw.value[key].plain() if key in raw.value else {}
+    return _validated(section, values or {}, key)
 
 
 def kinds(key: str) -> list[str]:
@@ -197,7 +207,7 @@ def _class_for(key: str, name: str, values: Mapping[str, Any]) -> type[Section]:
     return section_class(key, str(kind))
 
 
-def _validated(section: type[Section], values: dict[str, Any], where: str) -> Section:
+def _validated(section: type[Validated], values: dict[str, Any], where: str) -> Validated:
     try:
         return section.model_validate(values, strict=True)
     except ValidationError as error:
@@ -210,7 +220,7 @@ def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
     plain = entry.plain()
     section = _class_for("saes", name, plain)
     if section is PretrainedSae:
-        return {name: Sae(name, _validated(section, plain, f"saes.{name}"))}  # type: ignore[arg-type]
+        return {name: Sae(name, _validated(section, plain, f"saes.{name}"))}
     axes = [
         key
         for key in _own_keys_first(section)
@@ -274,6 +284,7 @@ def _check_references(study: Study) -> None:
         if sae.trained and sae.trained.sites != "all":
             _check_sites(study, sae.id, sae.trained)
     _check_toys(study)
+    study.sheets.require(["/".join(key) for key in study.dictionaries()])
 
 
 def _check_sites(study: Study, identity: str, recipe: Recipe) -> None:

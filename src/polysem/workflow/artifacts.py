@@ -42,6 +42,8 @@ SITE_FIGURES = (
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
 SITE_TABLES = ("fidelity", "ultra_low", "geometry", "tags")
 """Tables of every dictionary that these figures show."""
+SHEET_TABLES = ("frequency", "alignment", "examples", "associations", "geometry", "logits", "tags")
+"""Tables that the sheets of features show."""
 FEATURE_TABLES = (
     "frequency",
     "rank_frequency",
@@ -72,6 +74,7 @@ LEDGER = "workflow/claims.yaml"
 METRICS = "results/metrics.json"
 CLAIMS = "results/claims.json"
 REPORT = "results/report"
+SHEETS = "results/report/sheets/{model}/{site}/{dictionary}"
 
 CORPUS = "results/corpora/{corpus}/documents.parquet"
 MODEL = "results/models/{model}"
@@ -103,6 +106,14 @@ def figures(study: Study) -> list[str]:
     of_sites = [SITE_FIGURE.format(model=model, site=site) for model, site in study.sites()]
     return of_sites + [
         FIGURE.format(model=model, site=site, dictionary=dictionary) for model, site, dictionary in study.dictionaries()
+    ]
+
+
+def sheets(study: Study) -> list[str]:
+    """The receipts of all folders of feature sheets."""
+    return [
+        f"{SHEETS.format(model=model, site=site, dictionary=dictionary)}.json"
+        for model, site, dictionary in study.dictionaries()
     ]
 
 
@@ -164,7 +175,8 @@ def recorded(study: Study) -> list[str]:
     files += [DIRECTIONS.format(model=model) for model in study.models]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
     drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
-    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, REPORT]))
+    written = [path for receipt in sheets(study) for path in (receipt.removesuffix(".json"), receipt)]
+    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, *written, REPORT]))
 
 
 def ends(study: Study) -> list[str]:

@@ -1,0 +1,256 @@
+"""S0.F4: what the sheet of one feature says, out of the rows of its dictionary's tables."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from polysem.params.sheets import SheetChoice
+from polysem.report.activation_histogram import histogram
+from polysem.report.contexts import ImageContexts, Subjects, TextContexts
+from polysem.report.numbers import in_words
+from polysem.report.sheet_tables import SheetTables
+
+INTERVALS = 5
+"""Quantile intervals into which the drawn examples are sorted."""
+PATH_WORDS = {"processing": "processing of the model's weights: ", "final_norm": ""}
+"""Attributes of the table `logits` that say how its weights were come by."""
+
+Contexts = TextContexts | ImageContexts
+Columns = dict[str, NDArray[Any]]
+
+
+class Effect(NamedTuple):
+    """A token and how much it is boosted or suppressed."""
+
+    token: Markup
+    value: str
+
+
+class Neighbour(NamedTuple):
+    """A neuron or another feature, and numbers about it."""
+
+    number: int
+    values: tuple[str, ...]
+
+
+class Example(NamedTuple):
+    """One place in the corpus."""
+
+    html: Markup
+    token: Markup | None
+    activation: str
+    place: str
+
+
+class Interval(NamedTuple):
+    """Examples whose activation lies in a range of quantiles of the feature's active tokens."""
+
+    title: str
+    examples: list[Example]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One page; numbers are in words, texts are safe HTML."""
+
+    feature: int
+    flag: str
+    facts: list[tuple[str, str]]
+    power: str
+    histogram: Markup
+    boosted: list[Effect]
+    suppressed: list[Effect]
+    no_effects: str
+    path: str
+    aligned: list[Neighbour]
+    neurons: list[Neighbour]
+    features: list[Neighbour]
+    nearest: list[Neighbour]
+    top: list[Example]
+    intervals: list[Interval]
+    subjects: Subjects
+    frequency: float
+    largest: float
+
+
+class SheetContents:
+    """All sheets of a dictionary, one by one: `of(row)` is that of the row-th feature of the tables."""
+
+    def __init__(self, tables: SheetTables, contexts: Contexts, choice: SheetChoice, is_neuron: bool) -> None:
+        self._features = tables.features
+        self._is_neuron = is_neuron
+        self._contexts = contexts
+        self._choice = choice
+        (
+            self._frequency,
+            self._alignment,
+            self._examples,
+            self._associations,
+            self._geometry,
+            self._logits,
+            self._tags,
+        ) = (
+            _columns(table)
+            for table in (
+                tables.frequency,
+                tables.alignment,
+                tables.examples,
+                tables.associations,
+                tables.geometry,
+                tables.logits,
+                tables.tags,
+            )
+        )
+        self._key = int(np.flatnonzero(self._examples["offset"] == 0)[0])
+        self._tokens = int(tables.frequency.attrs["tokens"])
+        self._tag_names = [str(name) for name in tables.tags["tag"].values] if "tag" in tables.tags.coords else []
+        self._path = _path(tables.logits.attrs)
+        self._no_effects = str(tables.logits.attrs.get("not_applicable", ""))
+
+    def of(self, row: int) -> Sheet:
+        """The sheet of the feature in this row."""
+        frequency = self._frequency
+        examples = self._all_examples(row)
+        return Sheet(
+            feature=self._features[row],
+            flag=self._flag(float(frequency["frequency"][row]), int(frequency["active_tokens"][row])),
+            facts=self._facts(row),
+            power=_share(self._alignment["power_top1"][row]),
+            histogram=histogram(
+                frequency["activation_histogram"][row], frequency["bin_edge"].astype(np.float64), self._contexts.unit
+            ),
+            boosted=self._effects(row, "boosted_token", "boost"),
+            suppressed=self._effects(row, "suppressed_token", "suppression"),
+            no_effects=self._no_effects,
+            path=self._path,
+            aligned=self._aligned(row),
+            neurons=self._neighbours(row, "correlated_neuron", "neuron_correlation"),
+            features=self._neighbours(row, "correlated_feature", "feature_correlation"),
+            nearest=self._neighbours(row, "nearest_feature", "nearest_cosine"),
+            top=[example for kind, _, example in examples if kind == "top"],
+            intervals=_by_interval([(quantile, example) for kind, quantile, example in examples if kind == "sample"]),
+            subjects=self._subjects(row),
+            frequency=float(frequency["frequency"][row]),
+            largest=float(frequency["max_activation"][row]),
+        )
+
+    def _flag(self, frequency: float, active: int) -> str:
+        if not active:
+            return "never active"
+        if frequency < self._choice.ultra_low_frequency:
+            return "ultra-low frequency"
+        return "rare" if frequency < self._choice.rare_frequency else ""
+
+    def _facts(self, row: int) -> list[tuple[str, str]]:
+        unit = self._contexts.unit
+        frequency = self._frequency
+        active = int(frequency["active_tokens"][row])
+        facts = [
+            ("frequency", f"{frequency['frequency'][row]:.3g}"),
+            ("active on", f"{active:,} of {self._tokens:,} {unit}"),
+            ("largest activation", _number(frequency["max_activation"][row])),
+            ("mean where active", _number(frequency["mean_active"][row])),
+            ("standard deviation", _number(frequency["standard_deviation"][row])),
+        ]
+        if not self._is_neuron:
+            facts.append(("power in the top neuron", _share(self._alignment["power_top1"][row])))
+            facts.append(("kurtosis of the decoder (excess)", _number(self._alignment["kurtosis_excess"][row])))
+        if "encoder_decoder_cosine" in self._geometry:
+            facts.append(("encoder · decoder cosine", _number(self._geometry["encoder_decoder_cosine"][row])))
+        if self._tag_names and "main_tag" in self._tags and (tag := int(self._tags["main_tag"][row])) >= 0:
+            facts.append(("main tag", self._tag_names[tag]))
+            facts.append(("monosemanticity: activation mass in it", _share(self._tags["monosemanticity"][row])))
+        return facts
+
+    def _effects(self, row: int, tokens: str, values: str) -> list[Effect]:
+        if tokens not in self._logits:
+            return []
+        return [
+            Effect(self._contexts.name(token), f"{value:+#.3g}")
+            for token, value in zip(self._logits[tokens][row].tolist(), self._logits[values][row].tolist(), strict=True)
+            if token >= 0
+        ]
+
+    def _aligned(self, row: int) -> list[Neighbour]:
+        """Strongest neurons with weight and share of the squared weight; the tables hold the share of the first."""
+        neurons = self._alignment["top_neuron"][row].tolist()
+        weights = self._alignment["top_weight"][row].astype(np.float64)
+        shares = float(self._alignment["power_top1"][row]) * (weights / weights[0]) ** 2
+        return [
+            Neighbour(neuron, (f"{weight:+#.3g}", _share(share)))
+            for neuron, weight, share in zip(neurons, weights.tolist(), shares.tolist(), strict=True)
+            if weight
+        ]
+
+    def _neighbours(self, row: int, numbers: str, values: str) -> list[Neighbour]:
+        return [
+            Neighbour(number, (f"{value:+.3f}",))
+            for number, value in zip(
+                self._associations[numbers][row].tolist(), self._associations[values][row].tolist(), strict=True
+            )
+            if number >= 0
+        ]
+
+    def _all_examples(self, row: int) -> list[tuple[str, float, Example]]:
+        table = self._examples
+        offsets = table["offset"]
+        maximum = float(self._frequency["max_activation"][row])
+        made: list[tuple[str, float, Example]] = []
+        for slot, kind in enumerate(table["kind"].tolist()):
+            sequence = int(table["sequence"][row, slot])
+            if sequence < 0:
+                continue
+            tokens, quantile = table["token"][row, slot], float(table["quantile"][row, slot])
+            html = self._contexts.example(tokens, table["window_activation"][row, slot], offsets, maximum, sequence)
+            token = int(tokens[self._key])
+            place = self._contexts.place(sequence, int(table["position"][row, slot]))
+            example = Example(
+                html,
+                self._contexts.name(token) if token >= 0 else None,
+                _number(table["activation"][row, slot]),
+                place
+                if np.isnan(quantile)
+                else f"{place}, above {_share(quantile)} of the active {self._contexts.unit}",
+            )
+            made.append((str(kind), quantile, example))
+        return made
+
+    def _subjects(self, row: int) -> Subjects:
+        table = self._examples
+        is_top = (table["kind"].astype(str) == "top") & (table["sequence"][row] >= 0)
+        return self._contexts.subjects(table["token"][row, is_top, self._key], table["sequence"][row, is_top])
+
+
+def _by_interval(examples: list[tuple[float, Example]]) -> list[Interval]:
+    """Examples in quantile intervals of equal width, the highest first."""
+    intervals: list[Interval] = []
+    for place in reversed(range(INTERVALS)):
+        members = [example for quantile, example in examples if min(int(quantile * INTERVALS), INTERVALS - 1) == place]
+        if members:
+            title = f"{100 * place // INTERVALS}–{100 * (place + 1) // INTERVALS} %"
+            intervals.append(Interval(title, members))
+    return intervals
+
+
+def _path(attributes: dict[str, Any]) -> str:
+    """What the logit weights are, as far as the table says under which treatment of the model's weights they hold."""
+    said = [f"{words}{attributes[key]}" for key, words in PATH_WORDS.items() if key in attributes]
+    return (
+        "; ".join(["Logit weights are those of the direct path, per unit of activation", *said]) + "." if said else ""
+    )
+
+
+def _columns(table: xr.Dataset) -> Columns:
+    return {str(name): table[name].to_numpy() for name in table.variables}
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else in_words(float(value))
+
+
+def _share(value: float) -> str:
+    return "–" if np.isnan(value) else f"{100 * value:.3g} %"

@@ -1,0 +1,92 @@
+"""Text of a corpus as HTML that shows every character and obeys none.
+
+Such text is data, and may hold anything: markup, control characters, overrides of the reading direction that would
+reorder the page. Here everything is escaped, and what has no look of its own is shown by a sign or by its name.
+"""
+
+import unicodedata
+from functools import lru_cache
+
+from markupsafe import Markup, escape
+
+NAMES = {
+    "\u00a0": "NBSP", "\u00ad": "SHY", "\u061c": "ALM", "\u180e": "MVS", "\u200b": "ZWSP", "\u200c": "ZWNJ",
+    "\u200d": "ZWJ", "\u200e": "LRM", "\u200f": "RLM", "\u2028": "LSEP", "\u2029": "PSEP", "\u202a": "LRE",
+    "\u202b": "RLE", "\u202c": "PDF", "\u202d": "LRO", "\u202e": "RLO", "\u202f": "NNBSP", "\u2060": "WJ",
+    "\u2066": "LRI", "\u2067": "RLI", "\u2068": "FSI", "\u2069": "PDI", "\ufeff": "BOM",
+}  # fmt: skip
+"""Characters without a look of their own, by the abbreviations of the Unicode charts; others by their number."""
+NEWLINE = "↵"
+BLANK = "·"
+DOTTED_CIRCLE = "◌"
+PICTURES = 0x2400
+"""Where Unicode keeps pictures of the control characters."""
+DELETE, DELETE_PICTURE = 0x7F, "␡"
+RIGHT_TO_LEFT = {"R", "AL"}
+
+
+def visible(text: str, *, alone: bool = False) -> Markup:
+    """The text as HTML: escaped, with signs for control characters and names for characters without a look.
+
+    In a text that stands `alone`, ordinary blanks are shown, too, and a combining mark at the start has a dotted circle
+    to stand on; elsewhere it belongs to what stands before it.
+    """
+    return _visible(text, alone)
+
+
+def visible_bytes(text: bytes, *, alone: bool = False) -> Markup:
+    """As `visible`, for UTF-8 that may begin or end within a character: bytes of such parts are shown as hex digits."""
+    parts = []
+    while text:
+        try:
+            parts.append(visible(text.decode("utf-8"), alone=alone))
+            break
+        except UnicodeDecodeError as error:
+            parts.append(visible(text[: error.start].decode("utf-8"), alone=alone))
+            parts.append(hexadecimal(text[error.start : error.end]))
+            text = text[error.end :]
+    return Markup("").join(parts)
+
+
+def hexadecimal(part: bytes) -> Markup:
+    """Bytes that are no character, as hex digits; apart from the text around them, whatever its direction."""
+    return Markup('<bdi class="byte">{}</bdi>').format(part.hex(" ").upper())
+
+
+@lru_cache(maxsize=65_536)
+def reads_from_the_right(text: str) -> bool:
+    """Whether a letter of the text belongs to a script that is written from right to left."""
+    return any(unicodedata.bidirectional(letter) in RIGHT_TO_LEFT for letter in text)
+
+
+@lru_cache(maxsize=65_536)
+def reads_from_the_left(text: str) -> bool:
+    """Whether a letter of the text belongs to a script that is written from left to right."""
+    return any(unicodedata.bidirectional(letter) == "L" for letter in text)
+
+
+@lru_cache(maxsize=262_144)
+def _visible(text: str, alone: bool) -> Markup:
+    circle = DOTTED_CIRCLE if alone and text and unicodedata.category(text[0]).startswith("M") else ""
+    return Markup("".join([circle, *(_character(letter, alone) for letter in text)]))
+
+
+@lru_cache(maxsize=65_536)
+def _character(letter: str, alone: bool) -> Markup:
+    number = ord(letter)
+    if letter == "\n":
+        return _sign(NEWLINE, "line feed")
+    if letter == " ":
+        return _sign(BLANK, "blank") if alone else Markup(" ")
+    if number < 0x20:
+        return _sign(chr(PICTURES + number), f"control character {number}")
+    if number == DELETE:
+        return _sign(DELETE_PICTURE, "control character 127")
+    if letter in NAMES or unicodedata.category(letter) in {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}:
+        name = unicodedata.name(letter, "no character" if unicodedata.category(letter) == "Cn" else "control character")
+        return _sign(NAMES.get(letter, f"U+{number:04X}"), name.lower(), "name")
+    return escape(letter)
+
+
+def _sign(shown: str, title: str, kind: str = "sign") -> Markup:
+    return Markup('<bdi class="{}" title="{}">{}</bdi>').format(kind, title, shown)

@@ -1,0 +1,207 @@
+"""S0.F4: the step that writes the feature sheets of one dictionary."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+import xarray as xr
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from polysem.io.command import run
+from polysem.io.errors import InputError
+from polysem.io.feature_labels import Label, read_labels
+from polysem.io.folders import written_folder
+from polysem.io.tables import read_table
+from polysem.models.tokenizer import load_tokenizer
+from polysem.models.vocabulary import Vocabulary
+from polysem.params.base import NEURONS
+from polysem.params.sheets import SheetChoice
+from polysem.report.contexts import ImageContexts, TextContexts
+from polysem.report.numbers import in_words
+from polysem.report.sheet_choice import (
+    Group,
+    feature_groups,
+    most_polysemantic,
+    neuron_groups,
+    neurons_with_sheets,
+)
+from polysem.report.sheet_content import Contexts, Neighbour, Sheet, SheetContents
+from polysem.report.sheet_tables import read_rows
+from polysem.report.visible import visible
+
+TEMPLATES = Path(__file__).parent
+FILES = ("sheet.css", "sheet.js")
+POINTING = 5
+"""Features per SAE that a neuron's sheet names."""
+
+
+class Pointing(NamedTuple):
+    """Features of an SAE whose strongest neuron this is: how many, the most aligned ones, which of them have sheets."""
+
+    name: str
+    address: str
+    total: int
+    features: list[Neighbour]
+    pages: set[int]
+
+
+def write_sheets(
+    tables: Path,
+    labels: Path,
+    output: Path,
+    params: SheetChoice,
+    saes: list[str],
+    tokenizer: Path | None = None,
+    images: Path | None = None,
+) -> None:
+    """Write a folder with a static page per chosen feature and `index.html`, and a receipt that lists them.
+
+    Args:
+        tables: Folder `…/{model}/{site}/{dictionary}` with the dictionary's tables.
+        labels: Labels of its features, if there are any.
+        output: Folder `…/{model}/{site}/{dictionary}`, written whole or not at all. Its receipt, which comes to lie
+            beside it, says of every sheet what a search has to know.
+        params: Which features get a sheet, and what is rare.
+        saes: The SAEs of the site; their tables stand beside this dictionary's. Read for the neurons only.
+        tokenizer: `tokenizer.json` of a language model.
+        images: Token store of a classifier, in its place.
+
+    Raises InputError for unreadable tables or labels, and for listed features that there are not.
+    """
+    model, site, dictionary = output.parts[-3:]
+    frequency, alignment = read_table(tables / "frequency.nc"), read_table(tables / "alignment.nc")
+    features = frequency.sizes["feature"]
+    named = read_labels(labels, features)
+    is_neuron = dictionary == NEURONS
+    others = {name: read_table(tables.parent / name / "alignment.nc") for name in saes} if is_neuron else {}
+    groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
+    chosen = sorted({feature for group in groups for feature in group.features})
+    contexts = _contexts(tokenizer, images)
+    contents = SheetContents(read_rows(tables, chosen), contexts, params, is_neuron)
+    environment = _environment()
+    page = environment.get_template("sheet.html.j2")
+    shared = {
+        "model": model,
+        "site": site,
+        "dictionary": dictionary,
+        "address": quote(f"{model}/{site}/{dictionary}"),
+        "is_neuron": is_neuron,
+        "word": "neuron" if is_neuron else "feature",
+        "words": "neurons" if is_neuron else "features",
+        "images": isinstance(contexts, ImageContexts),
+        "unit": contexts.unit,
+    }
+    pages = set(chosen)
+    neuron_pages = pages if is_neuron else neurons_with_sheets(params, alignment)
+    reasons = _reasons(groups)
+    lines: dict[int, dict[str, Any]] = {}
+    with written_folder(output) as (folder, receipt):
+        for name in FILES:
+            shutil.copyfile(TEMPLATES / name, folder / name)
+        for row, feature in enumerate(chosen):
+            sheet = contents.of(row)
+            own = named.get(feature, [])
+            text = page.render(
+                **shared,
+                sheet=sheet,
+                labels=own,
+                label_file=labels.as_posix(),
+                groups=reasons[feature],
+                pages=pages,
+                neuron_pages=neuron_pages,
+                pointing=list(_pointing(feature, others, params)),
+                before=chosen[row - 1] if row else None,
+                after=chosen[row + 1] if row + 1 < len(chosen) else None,
+            )
+            _write(folder / f"{feature}.html", text)
+            lines[feature] = _line(sheet, own)
+        index = environment.get_template("sheets_index.html.j2")
+        _write(folder / "index.html", index.render(**shared, groups=groups, lines=lines, count=len(chosen)))
+        receipt |= _receipt(f"{model}/{site}/{dictionary}", features, groups, lines)
+
+
+def _contexts(tokenizer: Path | None, images: Path | None) -> Contexts:
+    if tokenizer is not None:
+        return TextContexts(Vocabulary(load_tokenizer(tokenizer)))
+    if images is not None:
+        return ImageContexts(images)
+    raise InputError("give --tokenizer for a language model, or --images for a classifier")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = visible
+    environment.globals["Markup"] = Markup
+    return environment
+
+
+def _reasons(groups: list[Group]) -> dict[int, list[Group]]:
+    reasons: dict[int, list[Group]] = {}
+    for group in groups:
+        for feature in group.features:
+            reasons.setdefault(feature, []).append(group)
+    return reasons
+
+
+def _pointing(neuron: int, saes: dict[str, xr.Dataset], choice: SheetChoice) -> Iterator[Pointing]:
+    """Of every SAE with features whose strongest neuron this is: the most aligned of them."""
+    for name, alignment in saes.items():
+        members = np.flatnonzero(alignment["strongest_neuron"].to_numpy() == neuron)
+        power = alignment["power_top1"].to_numpy()
+        ordered = members[np.argsort(-power[members], kind="stable")].tolist()
+        leads = neuron == most_polysemantic(alignment["features_strongest"].to_numpy())
+        pages = set(ordered if choice.all else ordered[: choice.polysemantic] if leads else [])
+        if ordered:
+            named = [Neighbour(feature, (f"{100 * power[feature]:.3g} %",)) for feature in ordered[:POINTING]]
+            yield Pointing(name, quote(name), len(ordered), named, pages)
+
+
+def _line(sheet: Sheet, labels: list[Label]) -> dict[str, Any]:
+    """A sheet's line in the index, and in the receipt."""
+    return {
+        "labels": labels,
+        "subjects": sheet.subjects,
+        "largest": in_words(sheet.largest),
+        "power": sheet.power,
+        "frequency": f"{sheet.frequency:.3g}",
+        "share": sheet.frequency,
+        "flag": sheet.flag,
+    }
+
+
+def _receipt(dictionary: str, features: int, groups: list[Group], lines: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "dictionary": dictionary,
+        "features": features,
+        "groups": [{"key": group.key, "title": group.title, "features": group.features} for group in groups],
+        "sheets": [
+            {
+                "id": f"{dictionary}/{feature}",
+                "feature": feature,
+                "page": f"{feature}.html",
+                "labels": [vars(label) for label in line["labels"]],
+                "tokens": line["subjects"].strings,
+                "frequency": line["share"],
+                "flag": line["flag"],
+            }
+            for feature, line in lines.items()
+        ],
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    run(write_sheets)

@@ -1,0 +1,67 @@
+"""`sheets:` and the labels, checked before any job starts."""
+
+import pytest
+
+from polysem.io.errors import InputError
+from polysem.params.study import load_study
+from polysem.workflow import feature_numbers
+
+PARAMS = """
+corpora:
+  images: {source: images}
+models:
+  digits: {source: classifier, corpus: images, hidden: [16]}
+saes:
+  topk-x4: {architecture: topk, k: 4, expansion: 4}
+"""
+DICTIONARY = "digits/layers.0.hook_post/topk-x4"
+
+
+def loaded(folder, sheets):
+    path = folder / "params.yaml"
+    path.write_text(f"{PARAMS}sheets: {sheets}\n")
+    return load_study(path)
+
+
+def test_the_listed_features_of_a_dictionary_and_of_the_neurons_reach_its_sheets(tmp_path):
+    neurons = "digits/layers.0.hook_post/neurons"
+    study = loaded(tmp_path, f"{{polysemantic: 3, listed: {{{DICTIONARY}: [63, 0], {neurons}: [15]}}}}")
+    feature_numbers.check(study)
+    choice = study.sheets.choice("digits", "layers.0.hook_post", "topk-x4", study.analysis)
+    assert (choice.listed, choice.listed_neurons, choice.polysemantic) == ([63, 0], [15], 3)
+    assert study.sheets.choice("digits", "layers.0.hook_post", "neurons", study.analysis).listed == [15]
+    assert study.values()["sheets"]["random"] == 10
+
+
+@pytest.mark.parametrize(
+    ("sheets", "problem"),
+    [
+        ("{listed: {digits/layers.0.hook_post/topk-x8: [1]}}", f"did you mean '{DICTIONARY}'"),
+        ("{listed: {topk-x4: [1]}}", "its keys are model/site/dictionary: digits/layers.0.hook_post/neurons, "),
+        (f"{{listed: {{{DICTIONARY}: [-1]}}}}", "greater than or equal to 0"),
+        (f"{{listed: {{{DICTIONARY}: 3}}}}", "sheets.listed"),
+        ("{randon: 3}", "did you mean 'random'"),
+    ],
+)
+def test_a_mistake_in_the_choice_is_refused_by_name(tmp_path, sheets, problem):
+    with pytest.raises(InputError, match=problem):
+        loaded(tmp_path, sheets)
+
+
+@pytest.mark.parametrize(("dictionary", "last"), [("topk-x4", 63), ("neurons", 15)])
+def test_a_listed_feature_beyond_the_last_is_refused_before_any_job(tmp_path, dictionary, last):
+    study = loaded(tmp_path, f"{{listed: {{digits/layers.0.hook_post/{dictionary}: [{last + 1}]}}}}")
+    with pytest.raises(InputError, match=f"{dictionary} has the features 0 … {last}, and no {last + 1}"):
+        feature_numbers.check(study)
+
+
+def test_a_label_of_a_feature_beyond_the_last_is_refused_before_any_job(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "labels" / f"{DICTIONARY}.csv"
+    file.parent.mkdir(parents=True)
+    file.write_text("feature,label,author,note\n63,last,Ada,\n")
+    study = loaded(tmp_path, "{}")
+    feature_numbers.check(study)
+    file.write_text("feature,label,author,note\n64,none,Ada,\n")
+    with pytest.raises(InputError, match=r"topk-x4\.csv, line 2: there is no feature 64"):
+        feature_numbers.check(study)
