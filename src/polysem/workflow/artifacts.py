@@ -60,6 +60,9 @@ LEDGER = "workflow/claims.yaml"
 METRICS = "results/metrics.json"
 CLAIMS = "results/claims.json"
 REPORT = "results/report"
+REPORT_INDEX = f"{REPORT}/index.html"
+REPORT_PAGES = f"{REPORT}/pages"
+SHEETS = "results/report/sheets/{model}/{site}/{dictionary}"
 
 CORPUS = "results/corpora/{corpus}/documents.parquet"
 MODEL = "results/models/{model}"
@@ -90,6 +93,14 @@ def figures(study: Study) -> list[str]:
     of_sites = [SITE_FIGURE.format(model=model, site=site) for model, site in study.sites()]
     return of_sites + [
         FIGURE.format(model=model, site=site, dictionary=dictionary) for model, site, dictionary in study.dictionaries()
+    ]
+
+
+def sheets(study: Study) -> list[str]:
+    """The receipts of all folders of feature sheets."""
+    return [
+        f"{SHEETS.format(model=model, site=site, dictionary=dictionary)}.json"
+        for model, site, dictionary in study.dictionaries()
     ]
 
 
@@ -150,7 +161,8 @@ def recorded(study: Study) -> list[str]:
     files += [DIRECTIONS.format(model=model) for model in study.models]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
     drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
-    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, REPORT]))
+    written = [path for receipt in sheets(study) for path in (receipt.removesuffix(".json"), receipt)]
+    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, *written, REPORT_INDEX, REPORT_PAGES]))
 
 
 def ends(study: Study) -> list[str]:
@@ -159,4 +171,4 @@ def ends(study: Study) -> list[str]:
     The first plot stands for all, which one job makes: Snakemake holds every file that is asked for against every input
     and output of its job, and a study has as many plots as dictionaries.
     """
-    return [REPORT, METRICS, CLAIMS, plots(study)[0]]
+    return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0]]
