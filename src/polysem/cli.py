@@ -5,9 +5,17 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow import adopt, doctor, export, plan, verify
+from polysem.workflow import adopt, diff, doctor, explain, export, plan, verify
 
-COMMANDS = {"verify": verify, "adopt": adopt, "doctor": doctor, "export": export, "plan": plan}
+COMMANDS = {
+    "verify": verify,
+    "adopt": adopt,
+    "doctor": doctor,
+    "export": export,
+    "plan": plan,
+    "explain": explain,
+    "diff": diff,
+}
 """Each is a module with a `configure(parser)` and a `command(options)` that returns the exit status."""
 
 

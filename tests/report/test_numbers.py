@@ -2,7 +2,7 @@
 
 import pytest
 
-from polysem.report.numbers import in_words
+from polysem.report.numbers import in_words, site_board
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,14 @@ from polysem.report.numbers import in_words
 )
 def test_a_number_has_four_digits_and_a_count_all_of_them(value, text):
     assert in_words(value) == text
+
+
+def test_a_site_s_dictionaries_have_a_row_each_and_the_metrics_that_matter_come_first():
+    numbers = {"neurons": {"zeta": 1, "L0": 2.5}, "l1": {"L0": None, "features": 64, "law": "power"}}
+    table = site_board({"toy": {"site": numbers}}, "toy", "site", ["l1", "neurons"])
+    assert (table.metrics, table.leading) == (["features", "L0", "zeta", "law"], 2)
+    assert {row: [cell.text for cell in cells] for row, cells in table.rows.items()} == {
+        "l1": ["64", "–", "–", "power"],
+        "neurons": ["–", "2.5", "1", "–"],
+    }
+    assert [cell.sorts for cell in table.rows["l1"]] == ["64", "", "", ""]

@@ -1,225 +1,259 @@
 """The report as a whole: what it shows, what it refuses, what it leaves behind."""
 
 import json
+import re
 import subprocess
 import sys
-from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from polysem.io.errors import InputError
-from polysem.report.write_report import write_report
+from polysem.report.catalogue import ENTRIES
 
-CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 518.4 316.8"><title>{}</title></svg>'
+from .run_folder import NO_CLUSTER, SAE, SITE, RunFolder, target
+
 HOSTILE = "<script>alert('1')&amp;\"#?%"
-
-
-class Page(HTMLParser):
-    """Elements with their attributes, and all text."""
-
-    def __init__(self, path: Path):
-        super().__init__()
-        self.elements, self.text = [], ""
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-class Study:
-    """A run of two dictionaries in a folder; what is asked of the report can be changed before it is written."""
-
-    def __init__(self, folder: Path, model: str = "toy", dictionary: str = "l1-x8_l1=3e-4_seed=0"):
-        self.folder, self.output = folder, folder / "report"
-        self.expected = [
-            f"{model}/blocks.0.mlp.hook_post/{name}/{figure}.svg"
-            for name in ("neurons", dictionary)
-            for figure in ("ultra_low_frequency", "decoder_power", "frequency_histogram")
-        ]
-        for relative in self.expected:
-            self.add_figure(relative)
-        site = {name: {"L0": 31.256789, "tail_law": None, "features": 4096} for name in ("neurons", dictionary)}
-        losses = {"perplexity": 8.9, "unigram_cross_entropy": 5.5, "bigram_cross_entropy": 3.5, "cross_entropy": 2.25}
-        self.metrics = {model: {"blocks.0.mlp.hook_post": site, "model": losses}}
-        receipt = {"store": "eval.zarr", "sha256": "0123456789abcdef" * 4, "code": "fedcba9876543210"}
-        self.receipt = receipt | {"versions": {"numpy": "2.4.6"}, "device": dictionary, "params": {"dtype": "float16"}}
-        self.params = {"models": {model: {"source": "trained"}}}
-
-    def add_figure(self, relative: str):
-        path = self.folder / "figures" / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(SVG.format(len(relative)))
-
-    def write(self) -> Page:
-        (self.folder / "metrics.json").write_text(json.dumps(self.metrics))
-        (self.folder / "eval.json").write_text(json.dumps(self.receipt))
-        write_report(
-            figures=self.folder / "figures",
-            metrics=self.folder / "metrics.json",
-            receipts=[self.folder / "eval.json"],
-            captions=CAPTIONS,
-            output=self.output,
-            params=self.params,
-            expected=self.expected,
-        )
-        return Page(self.output / "index.html")
 
 
 @pytest.fixture
 def study(tmp_path):
-    return Study(tmp_path)
+    return RunFolder(tmp_path)
 
 
-def test_every_expected_figure_is_shown_once_in_the_order_of_the_catalogue(study):
-    page = study.write()
-    images = page.all("img")
-    names = [Path(unquote(image["src"])).stem for image in images]
-    assert names == ["frequency_histogram"] * 2 + ["decoder_power"] * 2 + ["ultra_low_frequency"] * 2
-    assert {unquote(image["src"]).removeprefix("figures/") for image in images} == set(study.expected)
-    for image in images:
-        relative = unquote(image["src"])
-        assert (study.output / relative).read_bytes() == (study.folder / relative).read_bytes()
-        assert (image["loading"], image["width"], image["height"]) == ("lazy", "518", "317")
-    assert [article["id"] for article in page.all("article")] == ["S0.F1", "S0.F3a", "S2.F3"]
-    assert "How polysemantic can one neuron be?" in page.text and "Neuron embeddings" not in page.text
+def figures_of(page):
+    text = page.path.read_text(encoding="utf-8")
+    return json.loads(re.search(r'id="figures">(.*?)</script>', text, re.DOTALL)[1])
 
 
-def test_a_figure_of_all_dictionaries_is_shown_and_is_no_choice(study):
-    choices = study.write().all("option")
-    study.expected.append("toy/blocks.0.mlp.hook_post/loss_recovered.svg")
-    study.add_figure(study.expected[-1])
-    page = study.write()
-    assert page.all("option") == choices
-    (figure,) = [each for each in page.all("figure") if each["data-dictionary"].endswith("/all dictionaries")]
-    assert figure["data-dictionary"].startswith("toy/blocks.0.mlp.hook_post/")
-    assert "S2.T1" in [article["id"] for article in page.all("article")]
+def test_every_figure_is_in_the_report_as_it_was_drawn(study):
+    study.write()
+    for folder in study.folders:
+        for figure in (study.folder / "figures" / folder).glob("*.svg"):
+            copied = study.output / "pages/figures" / folder / figure.name
+            assert copied.read_bytes() == figure.read_bytes()
+    (image,) = [one for one in study.page("pages/S0.html").all("img") if "decoder_power" in one["src"]]
+    assert (image["loading"], image["width"], image["height"]) == ("lazy", "518", "317")
+    assert SAE in unquote(image["src"])
 
 
-def test_the_dictionaries_can_be_chosen(study):
-    page = study.write()
-    chosen = [option["value"] for option in page.all("option")]
-    assert chosen == ["", "toy/blocks.0.mlp.hook_post/neurons", "toy/blocks.0.mlp.hook_post/l1-x8_l1=3e-4_seed=0"]
-    assert {figure["data-dictionary"] for figure in page.all("figure")} == set(chosen[1:])
+def test_the_chooser_knows_the_figures_of_all_dictionaries_and_why_others_are_missing(study):
+    study.add_figure(f"toy/{SITE}/neurons", "neuron_sparsity", reason=NO_CLUSTER)
+    page = study.write().page("pages/S2.html")
+    known = figures_of(page)
+    assert known["first"] == f"toy/{SITE}/{SAE}"
+    assert known["figures"]["neuron_sparsity"] == {"together": False, "at": {f"toy/{SITE}/neurons": 0}}
+    assert known["reasons"] == [NO_CLUSTER]
+    assert known["figures"]["loss_recovered"] == {"together": True, "at": {f"toy/{SITE}/together": [518, 317]}}
+    options = [option["value"] for option in page.all("option")]
+    both = [f"toy/{SITE}/neurons", f"toy/{SITE}/{SAE}"]
+    assert options == [*both, "", *both]
+
+
+def test_a_figure_that_is_not_applicable_is_stated_with_its_reason(study):
+    study.add_figure(f"toy/{SITE}/neurons", "neuron_sparsity", reason=NO_CLUSTER)
+    study.write()
+    assert f"Not drawn for toy/{SITE}/neurons: {NO_CLUSTER}" in study.page("pages/S2.html").words()
+    page = study.page(f"pages/models/toy/{SITE}/neurons.html")
+    assert f"Not applicable: {NO_CLUSTER}" in page.words()
+
+
+def test_every_catalogue_id_has_its_place_in_the_report_of_any_run(study):
+    study.write()
+    for entry in ENTRIES.values():
+        page = study.page(f"pages/{entry.document}.html")
+        assert entry.id in page.ids()
+        assert " ".join(entry.published.split()) in page.words()
+    assert f"Not applicable{ENTRIES['S2.F4'].absent}" in study.page("pages/S2.html").words()
+
+
+def test_a_published_number_stands_beside_the_verdict_and_the_run_s_own_number(study):
+    where = study.claims[0]["where"] | {"metric": "L0"}
+    study.claims.append(
+        study.claim(id="S0.T1", statement="Active", where=where, value=31.4, verdict="differs", published=30)
+    )
+    study.write()
+    page = study.page("pages/S0.html")
+    assert "Active30 ± 0.0231.4differs" in page.words()
+    assert "This run's own numbers, beside the published ones; of other models, so no reproduction" in page.words()
+    assert "31.26" in page.words()
+    assert "not run" in study.page("pages/claims.html").words()
+    shown = [one["class"] for one in study.page().all("span") if one.get("class", "").startswith("dot")]
+    assert shown == ["dot reproduced", "dot differs", "dot not-run", "dot differs", "dot not-run"]
+
+
+def test_options_name_the_dictionaries_that_have_them(study):
+    page = study.write().page("pages/S2.html")
+    assert f"With it: toy/{SITE}/{SAE}" in page.words()
+    assert ENTRIES["S2.X3"].absent not in page.words()
+    assert ENTRIES["S2.F9"].absent in page.words()
 
 
 def test_names_and_numbers_from_outside_are_text_and_never_markup(tmp_path):
-    study = Study(tmp_path, model=HOSTILE.replace("/", ""), dictionary="<b onclick=x>")
-    study.metrics[study.expected[0].split("/")[0]]["blocks.0.mlp.hook_post"]["neurons"]["<i>"] = "</table><script>"
+    study = RunFolder(tmp_path, model=HOSTILE.replace("/", ""), dictionary="<b onclick=x>")
+    study.metrics[study.model][SITE]["neurons"]["<i>"] = "</table><script>"
     study.params["</pre><script>"] = "{{ 7 * 7 }}"
-    page = study.write()
-    assert len(page.all("script")) == 1
-    assert not page.all("b onclick=x") and not any("onclick" in attributes for _, attributes in page.elements)
-    assert not page.all("i")
-    assert "{{ 7 * 7 }}" in page.text and "</table><script>" in page.text
-    assert HOSTILE in page.text
-    assert all((study.output / unquote(image["src"])).is_file() for image in page.all("img"))
-
-
-def test_a_figure_lying_around_is_not_shown_and_one_of_an_earlier_report_is_removed(study):
-    study.add_figure("toy/blocks.0.mlp.hook_post/old/decoder_power.svg")
-    study.expected.append("toy/blocks.0.mlp.hook_post/old/decoder_power.svg")
-    assert "old" in study.write().text
-    study.expected.pop()
-    assert "old" not in {Path(image["src"]).parent.name for image in study.write().all("img")}
-    assert not (study.output / "figures/toy/blocks.0.mlp.hook_post/old").exists()
-
-
-def test_a_missing_figure_is_refused_by_name_and_the_old_report_stays(study):
+    study.claims = [study.claim(statement="<img onerror=x>", note="</td><script>")]
+    study.add_sheet(3, ["</script><script>alert(1)</script>"], ["<i>"])
+    study.add_figure(study.folders[1], "neuron_sparsity", reason="</script><b onclick=y>")
     study.write()
-    before = (study.output / "index.html").read_bytes()
-    (study.folder / "figures" / study.expected[3]).unlink()
-    with pytest.raises(InputError, match=study.expected[3]):
-        study.write()
-    assert (study.output / "index.html").read_bytes() == before
+    for page in study.pages():
+        assert not any("onclick" in attributes or "onerror" in attributes for _, attributes in page.elements)
+        assert all("src" in script or script.get("type") == "application/json" for script in page.all("script"))
+        assert not page.all("i")
+    assert "</script" not in (study.output / "pages/static/search-index.js").read_text()
+    assert "{{ 7 * 7 }}" in study.page("pages/provenance.html").text
+    assert "<img onerror=x>" in study.page("pages/claims.html").text
 
 
-@pytest.mark.parametrize("relative", ["../../metrics.json", "toy/decoder_power.svg", "toy/site/../decoder_power.svg"])
-def test_a_path_that_is_no_figure_of_a_dictionary_is_refused(study, relative):
-    study.add_figure(relative)
-    study.expected.append(relative)
-    with pytest.raises(InputError, match=r"expected model/site/dictionary/figure\.svg"):
-        study.write()
+def test_every_link_leads_somewhere_and_nothing_needs_a_network(tmp_path):
+    study = RunFolder(tmp_path, dictionary="odd #1?%20 name")
+    study.add_sheet(3, ["a label"], [" once"])
+    study.write()
+    for page in study.pages():
+        for tag, key in (("a", "href"), ("img", "src"), ("script", "src"), ("link", "href")):
+            for address in (attributes[key] for attributes in page.all(tag) if key in attributes):
+                file, fragment = target(page, address)
+                assert file.is_file(), f"{page.path}: {address}"
+                assert not fragment or fragment in type(page)(file).ids(), f"{page.path}: {address}"
+    for name, content in study.files().items():
+        if name.endswith((".html", ".js", ".css", ".json")):
+            assert not re.search(rb"https?://|@import|url\(|fetch\(|XMLHttpRequest", content), name
 
 
-def test_a_figure_without_a_module_is_refused(study):
-    study.add_figure("toy/blocks.0.mlp.hook_post/neurons/decoder_powr.svg")
-    study.expected.append("toy/blocks.0.mlp.hook_post/neurons/decoder_powr.svg")
-    with pytest.raises(InputError, match="did you mean 'decoder_power'"):
-        study.write()
+def test_addresses_in_the_search_index_lead_somewhere_too(study):
+    study.add_sheet(3, ["a label"], [" once"])
+    study.write()
+    text = (study.output / "pages/static/search-index.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("window.polysemIndex = ").removesuffix(";\n"))
+    addresses = [index["folders"][folder] + file for *_, folder, file in index["rows"]]
+    assert f"sheets/toy/{SITE}/{SAE.replace('=', '%3D')}/3.html" in addresses
+    for address in addresses:
+        file, fragment = target(study.page(), address)
+        assert file.is_file()
+        assert not fragment or fragment in study.page(str(file.relative_to(study.output.resolve()))).ids()
 
 
-def test_the_metrics_of_a_site_stand_side_by_side_and_losses_come_first(study):
-    page = study.write()
+def test_the_metrics_of_a_site_stand_side_by_side_and_sort_by_value(study):
+    page = study.write().page(f"pages/models/toy/{SITE}/index.html")
+    rows = [row["data-row"] for row in page.all("tr") if "data-row" in row]
+    assert rows == ["neurons", SAE]
+    assert [cell["data-value"] for cell in page.all("td")] == ["4096", "31.256789", ""] * 2
+    assert "4,096" in page.text and "31.26" in page.text
+    assert "sortable" in {table.get("class") for table in page.all("table")}
+
+
+def test_the_page_of_a_dictionary_tells_how_its_figures_were_made(study):
+    page = study.write().of_dictionary()
+    assert "snakemake --cores all --force results/figures/some.json" in page.text
+    for words in ("draw_figures", "polysem.figures.draw_figures", "abc", "frequency.nc", '"rare_frequency": 0.001'):
+        assert words in page.text
+    receipts = study.page("pages/provenance.html").text
+    assert "0123456789ab" in receipts and "fedcba987654" in receipts and "numpy 2.4.6" in receipts
+
+
+def test_losses_come_first_among_the_numbers_of_the_models(study):
+    page = study.write().page()
     lines = [line.strip() for line in page.text.splitlines() if line.strip()]
-    assert "metricneuronsl1-x8_l1=3e-4_seed=0" in lines
-    assert "L031.2631.26" in lines and "features4,0964,096" in lines and "tail_law––" in lines
     losses = [line for line in lines if "cross_entropy" in line or line.startswith("perplexity")]
     assert losses == ["cross_entropy2.25", "bigram_cross_entropy3.5", "unigram_cross_entropy5.5", "perplexity8.9"]
 
 
-def test_provenance_has_commands_receipts_and_params(study):
-    page = study.write()
-    source = f"{(study.folder / 'figures').as_posix()}/{study.expected[1]}"
-    assert f"snakemake --cores all --force {source}" in page.text
-    assert "0123456789ab" in page.text and "fedcba987654" in page.text and "numpy 2.4.6" in page.text
-    assert '"source": "trained"' in page.text
+def test_a_dictionary_that_is_gone_from_the_run_is_gone_from_the_report(study):
+    study.add_dictionary(f"toy/{SITE}/old", ["decoder_power"])
+    assert "old" in study.write().page().words()
+    study.folders.pop()
+    study.write()
+    assert not (study.output / f"pages/models/toy/{SITE}/old.html").exists()
+    assert not (study.output / f"pages/figures/toy/{SITE}/old").exists()
+    assert (study.output / f"sheets/toy/{SITE}/old/index.html").exists()
 
 
-def test_the_page_needs_no_network_and_every_link_leads_somewhere(study):
-    page = study.write()
-    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
-    for tag, key in (("a", "href"), ("img", "src"), ("script", "src"), ("link", "href")):
-        for address in (attributes[key] for attributes in page.all(tag) if key in attributes):
-            assert address[1:] in ids if address.startswith("#") else (study.output / unquote(address)).is_file()
-    assert "http" not in (study.output / "index.html").read_text()
+def broken(study, name):
+    folder = study.folder
+    if name == "figure":
+        (folder / f"figures/toy/{SITE}/neurons/decoder_power.svg").unlink()
+    elif name == "changed":
+        (folder / f"figures/toy/{SITE}/neurons/decoder_power.svg").write_text("<svg/>")
+    elif name == "receipt":
+        (folder / f"figures/toy/{SITE}/neurons.json").write_text("[]")
+    elif name == "table":
+        (folder / f"tables/toy/{SITE}/neurons/frequency.nc").unlink()
+    elif name == "sheets":
+        (folder / f"report/sheets/toy/{SITE}/neurons.json").unlink()
+    elif name == "labels":
+        study.write_file(f"labels/toy/{SITE}/neurons.csv", "feature,name\n1,x\n")
+    else:
+        (folder / name).write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("figure", "decoder_power.svg is missing; draw it again: snakemake --cores all --force"),
+        ("changed", "decoder_power.svg is not what was written"),
+        ("receipt", "is no receipt of figures"),
+        ("table", "frequency.nc is missing; measure it first"),
+        ("sheets", "the receipt of sheets, cannot be read"),
+        ("labels", "neurons.csv, line 1: unknown column 'name'"),
+        ("metrics.json", "metrics.json cannot be read"),
+        ("claims.json", "claims.json cannot be read"),
+        ("eval.json", "eval.json cannot be read"),
+    ],
+)
+def test_what_is_missing_or_broken_is_refused_by_name_and_the_old_report_stays(study, name, words):
+    study.write()
+    before = {path: content for path, content in study.files().items() if not path.startswith("sheets")}
+    broken(study, name)
+    with pytest.raises(InputError, match=re.escape(words)):
+        study.call()
+    assert {path: content for path, content in study.files().items() if not path.startswith("sheets")} == before
+
+
+@pytest.mark.parametrize("folder", ["toy/site", "toy/../site", "toy/site/name/more"])
+def test_a_path_that_is_no_dictionary_is_refused(study, folder):
+    study.folders.append(folder)
+    with pytest.raises(InputError, match="expected model/site/dictionary"):
+        study.write()
+
+
+def test_a_figure_without_a_module_is_refused(study):
+    study.add_figure(study.folders[1], "decoder_powr")
+    with pytest.raises(InputError, match="did you mean 'decoder_power'"):
+        study.write()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"verdict": "fine"}, "the verdict of S2.F1 is 'fine'"),
+        ({"where": None}, "lacks where"),
+        ({"id": None}, "lacks id"),
+    ],
+)
+def test_a_claim_that_is_none_is_refused(study, changes, words):
+    claim = study.claim(**changes)
+    study.claims = [{key: value for key, value in claim.items() if value is not None or key == "value"}]
+    with pytest.raises(InputError, match=words):
+        study.write()
 
 
 def test_captions_leave_out_what_is_meant_for_the_report_of_snakemake(study):
-    page = study.write()
+    page = study.write().page("pages/S0.html")
     assert "snakemake.wildcards" not in page.text
-    assert 'Source: document S0, section "Feature frequency".' in " ".join(page.text.split())
+    assert "Source: document S0" in page.words()
 
 
 def test_the_same_run_gives_the_same_bytes(study):
-    study.write()
-    first = (study.output / "index.html").read_bytes()
-    study.write()
-    assert (study.output / "index.html").read_bytes() == first
-
-
-@pytest.mark.parametrize("text", ["[1, 2]", "{", ""])
-def test_metrics_or_receipts_that_are_no_json_object_are_refused(study, text):
-    study.write()
-    for name in ("metrics.json", "eval.json"):
-        folder = study.folder
-        before = (folder / name).read_text()
-        (folder / name).write_text(text)
-        with pytest.raises(InputError, match=name):
-            write_report(
-                folder / "figures",
-                folder / "metrics.json",
-                [folder / "eval.json"],
-                CAPTIONS,
-                study.output,
-                {},
-                study.expected,
-            )
-        (folder / name).write_text(before)
+    first = study.write().files()
+    assert study.write().files() == first
 
 
 def test_a_run_without_figures_or_numbers_still_has_a_report(study):
-    study.expected, study.metrics = [], {}
-    page = study.write()
-    assert not page.all("img") and "Parameters of the run" in page.text
+    study.folders, study.metrics, study.claims = [], {}, []
+    study.write()
+    assert "The ledger is empty." in study.page("pages/claims.html").words()
+    assert not study.page("pages/S0.html").all("img")
 
 
 def test_the_report_imports_neither_torch_nor_transformer_lens():
@@ -230,3 +264,40 @@ def test_the_report_imports_neither_torch_nor_transformer_lens():
     )
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"compare": "at_least", "tolerance": None, "published": 2997}, "≥ 2,997"),
+        ({"compare": "at_most", "tolerance": None, "published": 3, "unit": "nat"}, "≤ 3 nat"),
+        ({"compare": "equal", "tolerance": None, "published": "power_law"}, "power_law"),
+        ({"published": 475, "unit": "feature", "tolerance": 0}, "475 ± 0"),
+        ({"id": "S2.F1-one-sparse", "where": {}}, "0.921 ± 0.02"),
+    ],
+)
+def test_a_published_number_is_shown_as_it_was_published(study, changes, words):
+    study.claims = [study.claim(**changes)]
+    for page in ("pages/S2.html", "pages/claims.html"):
+        assert words in study.write().page(page).words()
+
+
+def test_a_figure_of_a_site_is_shown_with_its_dictionaries_or_not_drawn_for_a_reason(study):
+    page = f"pages/models/toy/{SITE}/index.html"
+    assert [unquote(image["src"]).rsplit("/", 1)[1] for image in study.write().page(page).all("img")] == [
+        "loss_recovered.svg"
+    ]
+    study.add_figure(f"toy/{SITE}/together", "kurtosis_against_random", reason=NO_CLUSTER)
+    assert f"Not applicable: {NO_CLUSTER}" in study.write().page(page).words()
+    assert f"Not drawn for toy/{SITE}, all dictionaries: {NO_CLUSTER}" in study.page("pages/S2.html").words()
+
+
+def test_many_reasons_are_folded_away_and_few_are_not(study):
+    for number in range(4):
+        key = f"toy/{SITE}/sae-{number}"
+        study.add_dictionary(key, ["decoder_power"])
+        study.add_figure(key, "ultra_low_frequency", reason=f"only {number} features")
+    assert not [one for one in study.write().page("pages/S0.html").all("details") if one.get("class") == "reasons"]
+    page = study.page("pages/S2.html")
+    assert [one for one in page.all("details") if one.get("class") == "reasons"]
+    assert f"Not drawn for toy/{SITE}/sae-3: only 3 features" in page.words()

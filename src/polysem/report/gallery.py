@@ -1,135 +1,133 @@
-"""The figures of a run, by document, catalogue id and dictionary."""
+"""The figures of a run, and those that a dictionary or a site cannot have, with the reason."""
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import quote
+from typing import Any
 
 from polysem.figures.registry import find_figure
 from polysem.io.errors import InputError
-from polysem.io.folders import damage, read_folder_receipt
-from polysem.params.base import ALL_DICTIONARIES, TOGETHER
-from polysem.report.captions import caption_html
+from polysem.io.folders import damage, read_folder_receipt, receipt_of
+from polysem.params.base import TOGETHER
+from polysem.report.catalogue import ids_in, natural
 
-DOCUMENTS = {
-    "S0": "How polysemantic can one neuron be?",
-    "S1": "Reading club on Towards Monosemanticity",
-    "S2": "SAE replication on gelu-1l",
-    "S3": "Neuron embeddings",
-    "S4": "Directions of GPT-2 small in an explorer",
-}
 VIEW_BOX = re.compile(r'<svg[^>]*\bviewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"')
 HEADER_BYTES = 4096
 
 
-class Origin(NamedTuple):
-    """Whose figure it is; `dictionary` is `ALL_DICTIONARIES` where they stand together."""
+@dataclass(frozen=True, order=True)
+class Origin:
+    """Whose figure it is; `dictionary` is `TOGETHER` where those of a site stand together."""
 
     model: str
     site: str
     dictionary: str
 
+    @property
+    def path(self) -> str:
+        """`model/site/dictionary`, as the folders below `results/` are called."""
+        return f"{self.model}/{self.site}/{self.dictionary}"
+
+    @property
+    def words(self) -> str:
+        """The path, or whose figures stand together."""
+        return f"{self.model}/{self.site}, all dictionaries" if self.together else self.path
+
+    @property
+    def together(self) -> bool:
+        """Whether all dictionaries of a site are meant."""
+        return self.dictionary == TOGETHER
+
 
 @dataclass(frozen=True)
 class Shown:
-    """One figure of one dictionary: where it was made, where the page finds it, how to make it again."""
+    """One figure of one dictionary or site: drawn (`source` and `size`), or not applicable (`reason`)."""
 
+    name: str
     origin: Origin
-    relative: str
     source: Path
-    size: tuple[int, int] | None
+    size: tuple[int, int] = (0, 0)
+    reason: str = ""
 
     @property
-    def address(self) -> str:
-        """Relative to the page, quoted for HTML."""
-        return quote(f"figures/{self.relative}")
-
-    @property
-    def command(self) -> str:
-        """What to type to draw this figure and those beside it again, and nothing else."""
-        return f"snakemake --cores all --force {shlex.quote(self.source.parent.as_posix())}"
+    def relative(self) -> str:
+        """Below the folder of figures."""
+        return f"{self.origin.path}/{self.name}.svg"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of the catalogue with its figures, one per dictionary."""
+class Picture:
+    """A figure of the catalogue: what it is called, which tables it is drawn from, and all that was made of it."""
 
-    catalogue: str
+    name: str
+    catalogue: tuple[str, ...]
     title: str
-    caption: str
-    figures: list[Shown] = field(default_factory=list)
+    tables: tuple[str, ...]
+    shown: dict[Origin, Shown] = field(default_factory=dict)
+
+    @property
+    def drawn(self) -> list[Shown]:
+        """Those that there are."""
+        return [one for one in self.shown.values() if not one.reason]
+
+    @property
+    def of_sites(self) -> bool:
+        """Whether it shows all dictionaries of a site."""
+        return any(origin.together for origin in self.shown)
 
 
-@dataclass(frozen=True)
-class Chapter:
-    """A document."""
-
-    document: str
-    title: str
-    entries: list[Entry]
-
-
-def read_gallery(figures: Path, captions: Path, folders: list[str]) -> list[Chapter]:
-    """Chapters in the order of the documents, entries in that of the catalogue, figures in that of `folders`.
+def read_gallery(figures: Path, folders: list[str]) -> dict[str, Picture]:
+    """All figures by name, in the order of the catalogue.
 
     `folders` are paths `{model}/{site}/{dictionary}` below `figures`, `together` in place of the dictionary where
-    figures show all of a site; others are ignored.
-    Raises InputError, naming them, for figures that are missing or not what was drawn.
+    figures show all of a site; each has its receipt beside it. Other folders are ignored.
+    Raises InputError for a receipt or figure that is missing, broken, or not the one that its receipt names.
     """
-    entries: dict[str, Entry] = {}
-    for relative in (f"{folder}/{name}.svg" for folder in folders for name in _drawn(figures / folder)):
-        origin, name = _parsed(relative)
-        if name not in entries:
-            module = find_figure(name)
-            entries[name] = Entry(module.CATALOGUE, module.TITLE, caption_html(captions / f"{name}.rst"))
-        source = figures / relative
-        entries[name].figures.append(Shown(origin, relative, source, _size(source)))
-    ordered = sorted(entries.values(), key=lambda entry: _natural(entry.catalogue))
-    documents = dict.fromkeys(entry.catalogue.split(".")[0] for entry in ordered)
-    return [
-        Chapter(name, DOCUMENTS.get(name, name), [entry for entry in ordered if entry.catalogue.split(".")[0] == name])
-        for name in documents
-    ]
+    pictures: dict[str, Picture] = {}
+    for relative in folders:
+        origin, folder = read_origin(relative), figures / relative
+        for name, said in _drawn(folder).items():
+            if name not in pictures:
+                module = find_figure(name)
+                pictures[name] = Picture(name, tuple(ids_in(module.CATALOGUE)), module.TITLE, tuple(module.TABLES))
+            source, reason = folder / f"{name}.svg", str(said.get("not_applicable", ""))
+            size = (0, 0) if reason else _size(source)
+            pictures[name].shown[origin] = Shown(name, origin, source, size, reason)
+    return {one.name: one for one in sorted(pictures.values(), key=lambda one: (natural(one.catalogue[0]), one.name))}
 
 
-def dictionaries_by_site(chapters: list[Chapter]) -> dict[str, list[Origin]]:
-    """All dictionaries with a figure of their own under "model / site", in the order of their figures."""
-    sites: dict[str, list[Origin]] = {}
-    figures = (shown for chapter in chapters for entry in chapter.entries for shown in entry.figures)
-    for origin in dict.fromkeys(shown.origin for shown in figures):
-        if origin.dictionary != ALL_DICTIONARIES:
-            sites.setdefault(f"{origin.model} / {origin.site}", []).append(origin)
-    return sites
-
-
-def _drawn(folder: Path) -> list[str]:
-    """Names of the figures in a folder, by its receipt; InputError if they are not all there as they were drawn."""
-    receipt = read_folder_receipt(folder)
-    digests = {f"{name}.svg": said["sha256"] for name, said in receipt["figures"].items() if "sha256" in said}
-    if problem := damage(folder, digests):
-        raise InputError(
-            f"{folder}: {problem}; draw it again: snakemake --cores all --force {shlex.quote(str(folder))}"
-        )
-    return [name.removesuffix(".svg") for name in digests]
-
-
-def _parsed(relative: str) -> tuple[Origin, str]:
+def read_origin(relative: str) -> Origin:
+    """Model, site and dictionary of a path; InputError if it is none."""
     parts = relative.split("/")
-    if len(parts) != 4 or not relative.endswith(".svg") or {"", ".", ".."} & set(parts):
-        raise InputError(f"{relative!r} is no figure; expected model/site/dictionary/figure.svg")
-    model, site, dictionary = parts[:3]
-    shown = ALL_DICTIONARIES if dictionary == TOGETHER else dictionary
-    return Origin(model, site, shown), parts[-1].removesuffix(".svg")
+    if len(parts) != 3 or {"", ".", ".."} & set(parts):
+        raise InputError(f"{relative!r} is no dictionary; expected model/site/dictionary")
+    return Origin(*parts)
 
 
-def _size(path: Path) -> tuple[int, int] | None:
-    """Width and height in points, so that the page keeps its place while figures load."""
+def all_shown(pictures: dict[str, Picture]) -> Iterator[Shown]:
+    """Every figure that was drawn."""
+    for picture in pictures.values():
+        yield from picture.drawn
+
+
+def _drawn(folder: Path) -> dict[str, dict[str, Any]]:
+    """What a receipt says of each figure; InputError if they are not all there as they were drawn."""
+    again = f"draw it again: snakemake --cores all --force {shlex.quote(folder.as_posix())}"
+    receipt = read_folder_receipt(folder)
+    try:
+        figures = {str(name): dict(said) for name, said in receipt["figures"].items()}
+        digests = {f"{name}.svg": said["sha256"] for name, said in figures.items() if "not_applicable" not in said}
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise InputError(f"{receipt_of(folder)} is no receipt of figures ({error!r}); {again}") from error
+    if problem := damage(folder, digests):
+        raise InputError(f"{folder}: {problem}; {again}")
+    return figures
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height in points, so that a page keeps its place while figures load; (0, 0) if the file tells none."""
     with path.open("rb") as file:
         found = VIEW_BOX.search(file.read(HEADER_BYTES).decode("utf-8", errors="replace"))
-    return (round(float(found[1])), round(float(found[2]))) if found else None
-
-
-def _natural(catalogue: str) -> list[tuple[int, str]]:
-    return [(int(digits or -1), letters) for digits, letters in re.findall(r"(\d+)|(\D+)", catalogue)]
+    return (round(float(found[1])), round(float(found[2]))) if found else (0, 0)

@@ -74,6 +74,8 @@ LEDGER = "workflow/claims.yaml"
 METRICS = "results/metrics.json"
 CLAIMS = "results/claims.json"
 REPORT = "results/report"
+REPORT_INDEX = f"{REPORT}/index.html"
+REPORT_PAGES = f"{REPORT}/pages"
 SHEETS = "results/report/sheets/{model}/{site}/{dictionary}"
 
 CORPUS = "results/corpora/{corpus}/documents.parquet"
@@ -176,7 +178,7 @@ def recorded(study: Study) -> list[str]:
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
     drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
     written = [path for receipt in sheets(study) for path in (receipt.removesuffix(".json"), receipt)]
-    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, *written, REPORT]))
+    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, *written, REPORT_INDEX, REPORT_PAGES]))
 
 
 def ends(study: Study) -> list[str]:
@@ -185,4 +187,4 @@ def ends(study: Study) -> list[str]:
     The first plot stands for all, which one job makes: Snakemake holds every file that is asked for against every input
     and output of its job, and a study has as many plots as dictionaries.
     """
-    return [REPORT, METRICS, CLAIMS, plots(study)[0]]
+    return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0]]

@@ -19,6 +19,7 @@ from rich.table import Table
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
 from polysem.workflow import artifacts, guard
+from polysem.workflow.records import STATE
 
 LITTLE_SPACE = 2e9
 """Bytes; less free space than this is a problem whatever the study."""
@@ -146,10 +147,10 @@ def check_space() -> Check:
 
 def check_leftovers() -> Check:
     """What a killed run left behind; the next run clears it by itself."""
-    if _is_running(guard.STATE / guard.LOCK):
+    if _is_running(STATE / guard.LOCK):
         return Check("leftovers", "note", "a run is going on in this folder")
     partial = [path for path in Path("results").rglob("*.partial") if ".partial" not in "".join(path.parts[:-1])]
-    locks = list((guard.STATE / "locks").glob("*"))
+    locks = list((STATE / "locks").glob("*"))
     if not partial and not locks:
         return Check("leftovers", "ok", "none")
     return Check(

@@ -3,14 +3,13 @@
 import fcntl
 import os
 import shutil
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
 from polysem.io.errors import InputError
+from polysem.workflow.records import STATE, record_name, record_names
 
-STATE = Path(".snakemake")
 LOCK = "polysem.lock"
 ADOPTING = "POLYSEM_ADOPTING"
 """Set by `polysem adopt`, which writes the missing records and so must get past the guard."""
@@ -24,8 +23,8 @@ def require_records(artifacts: Iterable[str], state: Path = STATE) -> None:
     """
     if os.environ.get(ADOPTING):
         return
-    known = _records(state / "metadata") | _records(state / "incomplete")
-    unknown = [path for path in artifacts if _record(path) not in known and Path(path).exists()]
+    known = record_names(state / "metadata") | record_names(state / "incomplete")
+    unknown = [path for path in artifacts if record_name(path) not in known and Path(path).exists()]
     if unknown:
         raise InputError(
             f"results/ holds {len(unknown)} artifacts without records in {state}/metadata ({unknown[0]}, …), so "
@@ -39,22 +38,8 @@ def deleted(artifacts: Iterable[str], state: Path = STATE) -> list[str]:
 
     Snakemake does not miss an intermediate file as long as what follows from it is there, unless it is asked for.
     """
-    known = _records(state / "metadata")
-    return [path for path in artifacts if _record(path) in known and not Path(path).exists()]
-
-
-def _records(folder: Path) -> set[str]:
-    """Names of all records in a folder of Snakemake's. It cuts long ones up into folders `@…/@…/…`."""
-    return {
-        "".join([*Path(base).relative_to(folder).parts, file]).replace("@", "")
-        for base, _, files in os.walk(folder)
-        for file in files
-    }
-
-
-def _record(artifact: str) -> str:
-    """The name of an artifact's record."""
-    return urlsafe_b64encode(artifact.encode()).decode()
+    known = record_names(state / "metadata")
+    return [path for path in artifacts if record_name(path) in known and not Path(path).exists()]
 
 
 def hold_workflow_lock(state: Path = STATE) -> IO[str] | None:

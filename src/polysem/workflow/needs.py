@@ -229,7 +229,7 @@ def _figures(study: Study) -> Iterator[Job]:
     for folder in artifacts.figures(study):
         name = folder.removeprefix("results/figures/")
         yield Job("figures and report", name, (folder, f"{folder}.json"), seconds=START + DRAWING)
-    yield Job("figures and report", "report", (artifacts.REPORT, artifacts.METRICS, artifacts.CLAIMS))
+    yield Job("figures and report", "report", (artifacts.REPORT_INDEX, artifacts.METRICS, artifacts.CLAIMS))
 
 
 def _features(study: Study, name: str, site: str, dictionary: str) -> int | None:

@@ -1,0 +1,88 @@
+"""S1 · Reading club on Towards Monosemanticity (a ReLU transformer of one layer)."""
+
+from polysem.report.catalogue.entry import Entry, Setting
+
+ENTRIES = (
+    Entry(
+        id="S1.M1",
+        title="The sparse autoencoder",
+        published="x̄ = x − b_d, f = ReLU(W_e x̄ + b_e), x̂ = W_d f + b_d; the loss is the mean squared error plus λ "
+        "times "
+        "the L1 norm of f; decoder rows have norm 1.",
+        shown="`architecture: relu` with `decoder_norm: unit`.",
+        absent="No recipe of this run has `architecture: relu`.",
+        settings=(Setting("architecture", on=("relu",)),),
+        metrics=("loss_recovered_zero", "L0"),
+    ),
+    Entry(
+        id="S1.F1",
+        title="Feature density",
+        published="Each feature is active on few tokens; the histogram of log density has a mode of ultra-low density "
+        "features and some that are dead.",
+        shown="The histogram of S2.F3, in which the ultra-low mode and never active features are told apart.",
+        absent="No dictionary of this run has been drawn; every model in params.yaml has at least its neurons.",
+        figures=("ultra_low_frequency",),
+        metrics=("ultra_low_share", "never_active_share"),
+        tables=("frequency",),
+    ),
+    Entry(
+        id="S1.F2",
+        title="Hypothesis test of a feature",
+        published="A proxy, the log-likelihood of a string under a hypothesis over that under the whole distribution, "
+        "splits the activations of a feature: high activations are specific to the context, and the two correlate.",
+        shown="For every tag its best feature and best neuron on a held-out half, and activations split by the proxy.",
+        absent="It needs tags: a generated corpus has them, real text gets them from analysis.proxies.",
+        tables=("tags",),
+    ),
+    Entry(
+        id="S1.F3",
+        title="Logit weights",
+        published="When active, a feature makes some tokens more likely and others less: the Arabic feature boosts "
+        "Arabic tokens.",
+        shown="The direct path from decoder to logits: its distribution, and the most boosted and suppressed tokens.",
+        absent="The site has no direct path to the logits, or the model no tokens.",
+        tables=("logits",),
+    ),
+    Entry(
+        id="S1.F6",
+        title="A feature is not a neuron",
+        published="The Arabic feature has weights on many neurons; the neuron most correlated with it responds to "
+        "several languages.",
+        shown="For every feature its most correlated neuron, and the distribution of these correlations.",
+        absent="It needs an SAE: a neuron's best match among neurons is itself.",
+        tables=("associations", "alignment"),
+    ),
+    Entry(
+        id="S1.F7",
+        title="Universality",
+        published="A very similar feature forms in another model: the correlation of the two Arabic features is "
+        "[0.91].",
+        shown="Best-match correlations of activations and of logit weights between SAEs of other seeds, recipes, sites "
+        "and models with the same tokenizer.",
+        absent="It needs two SAEs to compare: another seed in a recipe is enough.",
+    ),
+    Entry(
+        id="S1.F8",
+        title="Feature splitting",
+        published="Larger dictionaries split features into several; decoder directions form clusters.",
+        shown="Maps and trees of decoder directions of several expansions, and which features split into which.",
+        absent="It needs one recipe with several values of `expansion`.",
+    ),
+    Entry(
+        id="S1.X1",
+        title="Toy models with known features",
+        published="Where the features that data are made of are known, it can be asked whether the SAE finds them.",
+        shown="SAEs on activations made of known features: the share found, and how well.",
+        absent="params.yaml names no toys.",
+        toys=True,
+    ),
+)
+
+LATER = (
+    ("S1.F4", "Feature ablation"),
+    ("S1.F5", "Steering"),
+    ("S1.F9", "Finite-state automata"),
+    ("S1.F10", "Interpretability scores"),
+    ("S1.F11", "Case study pages"),
+)
+"""Lines of the document that are not part of the report yet."""

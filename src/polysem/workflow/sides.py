@@ -1,0 +1,169 @@
+"""The two things that `polysem diff` compares: a results folder as it lies there, or a revision in git and DVC."""
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from polysem.io.errors import InputError
+from polysem.params.study import load_study
+
+FIGURES = "results/figures"
+PARAMS = "report/pages/params.json"
+"""Within a results folder: the study as it was run, which the report keeps."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure of one side: the digest of its file, and the file where it is at hand."""
+
+    digest: str
+    file: Path | None
+
+
+@dataclass(frozen=True)
+class Side:
+    """All of one side that can be compared. `notes` say what is not at hand, and how to get it."""
+
+    name: str
+    params: dict[str, Any] | None
+    metrics: dict[str, Any]
+    verdicts: dict[str, str]
+    figures: dict[str, Figure]
+    """By `model/site/dictionary/figure`."""
+    notes: list[str] = field(default_factory=list)
+
+
+def read_side(text: str) -> Side:
+    """A results folder if there is one of this name, else a revision. InputError if it is neither."""
+    folder = Path(text)
+    if folder.is_dir():
+        if not (folder / "metrics.json").is_file():
+            raise InputError(f"{text} is a folder without metrics.json; name a results folder, or a revision of git")
+        return _folder_side(folder)
+    return _revision_side(text)
+
+
+def _folder_side(folder: Path) -> Side:
+    notes: list[str] = []
+    params = None
+    if (folder / PARAMS).is_file():
+        params = _json((folder / PARAMS).read_text(encoding="utf-8"), f"{folder / PARAMS}")
+    else:
+        notes.append(f"{folder} holds no {PARAMS}, so its params are unknown; `snakemake --cores all` writes it.")
+    metrics = _json((folder / "metrics.json").read_text(encoding="utf-8"), f"{folder}/metrics.json")
+    claims = folder / "claims.json"
+    verdicts = _verdicts(claims.read_text(encoding="utf-8"), str(claims)) if claims.is_file() else {}
+    base = folder / "figures"
+    files: dict[str, Path | None] = {
+        path.relative_to(base).as_posix(): path for path in base.rglob("*") if path.suffix in {".json", ".svg"}
+    }
+    return Side(str(folder), params, metrics, verdicts, _figures(files, notes), notes)
+
+
+def _revision_side(revision: str) -> Side:
+    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if not commit:
+        raise InputError(f"{revision!r} is neither a results folder nor a revision that git knows here")
+    commit = commit.strip()
+    metrics = _git("show", f"{commit}:results/metrics.json")
+    if metrics is None:
+        raise InputError(f"{revision} has no results/metrics.json in git; commit it after a run, then compare")
+    notes: list[str] = []
+    claims = _git("show", f"{commit}:results/claims.json")
+    return Side(
+        name=revision,
+        params=_params(commit, revision, notes),
+        metrics=_json(metrics, f"{revision}:results/metrics.json"),
+        verdicts=_verdicts(claims, f"{revision}:results/claims.json") if claims else {},
+        figures=_figures(_cached(commit, revision, notes), notes),
+        notes=notes,
+    )
+
+
+def _params(commit: str, revision: str, notes: list[str]) -> dict[str, Any] | None:
+    text = _git("show", f"{commit}:params.yaml")
+    if text is None:
+        notes.append(f"{revision} has no params.yaml, so its params are unknown.")
+        return None
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "params.yaml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            return load_study(path).values()
+        except InputError as error:
+            notes.append(f"params.yaml of {revision} does not fit this version of polysem, so it is left out: {error}")
+            return None
+
+
+def _cached(commit: str, revision: str, notes: list[str]) -> dict[str, Path | None]:
+    """Files of the figures of a revision as they lie in DVC's cache, by their paths; None for those that do not."""
+    lock = _git("show", f"{commit}:dvc.lock")
+    stages = YAML(typ="safe").load(lock)["stages"] if lock else {}
+    outs = {out["path"]: out for stage in stages.values() for out in stage.get("outs", [])}
+    if FIGURES not in outs:
+        notes.append(
+            f"{revision} has no {FIGURES} in dvc.lock, so its figures are unknown; `dvc commit` puts them there."
+        )
+        return {}
+    cache = Path(_output("dvc", "cache", "dir").strip()) / "files/md5"
+    listing = cache / outs[FIGURES]["md5"][:2] / outs[FIGURES]["md5"][2:]
+    if not listing.is_file():
+        notes.append(
+            f"The figures of {revision} are not in the cache of DVC here; `dvc fetch --all-commits {FIGURES}` gets "
+            "them from the remote, if they were pushed."
+        )
+        return {}
+    entries = _json(listing.read_text(encoding="utf-8"), str(listing))
+    paths = {entry["relpath"]: cache / entry["md5"][:2] / entry["md5"][2:] for entry in entries}
+    found = {name: path if path.is_file() else None for name, path in paths.items()}
+    if gone := [name for name, path in found.items() if path is None]:
+        notes.append(
+            f"{len(gone)} files of the figures of {revision} are not in the cache of DVC here ({gone[0]}, …); "
+            f"`dvc fetch --all-commits {FIGURES}` gets them from the remote, if they were pushed."
+        )
+    return found
+
+
+def _figures(files: dict[str, Path | None], notes: list[str]) -> dict[str, Figure]:
+    """Every figure that a receipt names as drawn; what stands in no receipt was left there by somebody else."""
+    figures: dict[str, Figure] = {}
+    for receipt, path in sorted(files.items()):
+        if not receipt.endswith(".json") or path is None:
+            continue
+        for name, said in _json(path.read_text(encoding="utf-8"), str(path))["figures"].items():
+            key = f"{receipt.removesuffix('.json')}/{name}"
+            if "sha256" in said:
+                figures[key] = Figure(said["sha256"], files.get(f"{key}.svg"))
+    return figures
+
+
+def _verdicts(text: str, name: str) -> dict[str, str]:
+    return {f"{claim['id']} {claim['statement']}": claim["verdict"] for claim in _json(text, name)}
+
+
+def _json(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{name} is no JSON ({error})") from error
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints, or None if it fails."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else None
+
+
+def _output(*command: str) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise InputError(f"{command[0]} is not installed, or not on PATH") from error
+    if done.returncode:
+        raise InputError(f"`{' '.join(command)}` fails: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
