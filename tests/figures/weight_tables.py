@@ -72,9 +72,12 @@ def made(
     related = associations(features, neurons, random)
     best = [int(related["correlated_neuron"][feature, 0]) for feature in chosen]
     context = random.random((len(chosen), 10 * tokens)) < 0.1 if tags and chosen else None
-    effects = logits(
-        dictionary, directions, SITE, chosen, best, context, lambda token: TOKEN_TEXTS[token % len(TOKEN_TEXTS)]
-    )
+    names = ["kind:arabic", *[""] * (len(chosen) - 1)] if context is not None else []
+
+    def text(token: int) -> str:
+        return TOKEN_TEXTS[token % len(TOKEN_TEXTS)]
+
+    effects = logits(dictionary, directions, SITE, chosen, best, context, names, text)
     cluster = xr.merge([ultra_low(dictionary, counted, analysis), co_firing(frequency, random)])
     with_tokens = cluster.assign_attrs(ultra_low(dictionary, counted, analysis).attrs)
     tables = (counted, weights, with_tokens, effects, related, frequency_table(np.full(neurons, 0.3), random))

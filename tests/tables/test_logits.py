@@ -81,12 +81,15 @@ def test_chosen_features_keep_all_their_weights_and_their_tokens_in_words(tmp_pa
     sae, output, unembedding = random_sae(9, 6), random.standard_normal((6, 3)), random.standard_normal((3, 20))
     context = random.random((2, 20)) < 0.3
     names = [f" tökén{token}" for token in range(20)]
-    table = logits(sae, directions_of(output, unembedding), SITE, [5, 1], [2, 0], context, names.__getitem__)
+    table = logits(
+        sae, directions_of(output, unembedding), SITE, [5, 1], [2, 0], context, ["kind:a", ""], names.__getitem__
+    )
     write_table(tmp_path / "logits.nc", table)
     again = read_table(tmp_path / "logits.nc")
     np.testing.assert_allclose(again["logit_weight"], sae.W_dec[[5, 1]].numpy() @ output @ unembedding, rtol=1e-4)
     np.testing.assert_allclose(again["neuron_logit_weight"], (output @ unembedding)[[2, 0]], rtol=1e-4)
     assert again["showcase_neuron"].values.tolist() == [2, 0]
+    assert again["context"].values.tolist() == ["kind:a", ""]
     assert (again["in_context"].values == context).all()
     for place, feature in enumerate([5, 1]):
         ids = again["boosted_token"].sel(feature=feature).values

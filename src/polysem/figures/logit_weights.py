@@ -42,10 +42,10 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
         context = one["in_context"].to_numpy().astype(bool) if "in_context" in one else None
         any_context |= context is not None and bool(context.any())
         _draw_histogram(histogram, one["logit_weight"].to_numpy(), context)
-        active = float(frequency["frequency"][chosen[place]])
-        histogram.set_title(
-            f"{noun} {chosen[place]:,}, active on {theme.scientific(100 * active)} % of tokens", size=9, loc="left"
-        )
+        active = 100 * float(frequency["frequency"][chosen[place]])
+        name = str(one["context"].item()) if "context" in one else ""
+        title = f"{noun} {chosen[place]:,}, active on {theme.scientific(active)} % of tokens" + (name and f"; {name}")
+        histogram.set_title(title, size=9, loc="left", parse_math=False)
         _draw_words(words, one)
     panels[-1, 0].set_xlabel("logit weight of the token")
     legend = [theme.swatch("bulk", "tokens of the vocabulary")]

@@ -31,6 +31,7 @@ def logits(
     showcase: Sequence[int] = (),
     neurons: Sequence[int] = (),
     in_context: NDArray[np.bool_] | None = None,
+    contexts: Sequence[str] = (),
     text: Callable[[int], str] = str,
 ) -> xr.Dataset:
     """Logit weights of every feature: its decoder row times the weights between the site and the logits.
@@ -39,7 +40,7 @@ def logits(
     first); over `feature`: `logit_mean`, `logit_std`, `logit_skewness`, `logit_kurtosis_excess`, over the tokens, NaN
     where all weights are equal. Of the features in `showcase`, over (`showcase`, `token`): `logit_weight`, and, of one
     neuron for each of them given in `neurons`, `neuron_logit_weight`; `in_context` [showcase, token], 1 for the tokens
-    of the feature's context; over (`showcase`, `rank`): `boosted_text` and `suppressed_text`, by `text` of an id.
+    of the feature's context, whose name, of those in `contexts`, is `context` [showcase]; over (`showcase`, `rank`): `boosted_text` and `suppressed_text`, by `text` of an id.
     The attributes `processing` and `final_norm` say what was done to the weights. A site without a direct path has none
     of the variables, and the attribute `not_applicable`.
     Source: document S1, "Feature downstream effects" (the path expansion trick).
@@ -81,6 +82,8 @@ def logits(
             variables["in_context"] = variable(
                 ("showcase", "token"), in_context.astype(np.int8), "1 for a token of the feature's context", "1"
             )
+        if contexts:
+            variables["context"] = variable("showcase", np.array(contexts, dtype=object), "context's name", "1")
     return labelled(variables, coordinates, {"tokens_of_vocabulary": tokens, **directions.attributes})
 
 
