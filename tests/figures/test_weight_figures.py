@@ -105,6 +105,15 @@ def test_the_feature_and_its_neuron_are_those_of_the_associations(every, analysi
     assert f"that neuron has weight no. {(row > row[neuron]).sum() + 1}" in text
 
 
+def test_the_context_of_a_feature_is_named(every, analysis):
+    tables = every["an ultra-low cluster"]
+    first, second = (int(feature) for feature in tables.logits["showcase"][:2])
+    text = words(draw("logit_weights", tables, analysis))
+    assert re.search(rf"feature {first:,}, active on [\d.]+ % of tokens; kind:arabic", text)
+    assert re.search(rf"feature {second:,}, active on [\d.]+ % of tokens (?!;)", text)
+    assert "tokens of the feature's context" in text
+
+
 def test_a_feature_without_a_correlated_neuron_is_passed_over(analysis):
     tables = made(*clustered(64, 16))
     first, second = (int(feature) for feature in tables.geometry["showcase"][:2])

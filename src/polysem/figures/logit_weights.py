@@ -49,6 +49,7 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
             + (f"; context {name}" if name else ""),
             size=9,
             loc="left",
+            parse_math=False,
         )
         _draw_words(words, one)
     panels[-1, 0].set_xlabel("logit weight of the token")
