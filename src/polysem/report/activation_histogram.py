@@ -6,8 +6,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-WIDTH, HEIGHT = 560, 190
-LEFT, RIGHT, TOP, BOTTOM = 8, 8, 22, 40
+WIDTH, HEIGHT = 560, 200
+LEFT, RIGHT, TOP, BOTTOM = 20, 20, 24, 48
 FEW_DECADES = 1.5
 """On a shorter axis, powers of 2 are marked rather than powers of 10."""
 
