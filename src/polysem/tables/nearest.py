@@ -42,7 +42,7 @@ def nearest(dictionary: Dictionary, ranks: int = RANKS) -> xr.Dataset:
     }
     coordinates = {
         "feature": index("feature", 0, features, "feature"),
-        "rank": index("rank", 1, ranks + 1, "rank, 1 is the nearest"),
+        "rank": index("rank", 0, ranks, "place, 0 is the nearest"),
     }
     return labelled(variables, coordinates, attributes)
 
