@@ -72,7 +72,7 @@ def made(
     related = associations(features, neurons, random)
     best = [int(related["correlated_neuron"][feature, 0]) for feature in chosen]
     context = random.random((len(chosen), 10 * tokens)) < 0.1 if tags and chosen else None
-    names = ["kind:dna"] * len(chosen) if context is not None else None
+    names = ["kind:dna", *[""] * (len(chosen) - 1)] if context is not None else None
     effects = logits(
         dictionary, directions, SITE, chosen, best, context, lambda token: TOKEN_TEXTS[token % len(TOKEN_TEXTS)], names
     )

@@ -95,7 +95,7 @@ def test_the_null_share_is_what_is_left_of_a_row_by_least_squares():
     random = np.random.default_rng(0)
     weights, rows = random.standard_normal((20, 6)), random.standard_normal((15, 20))
     basis = column_space(torch.as_tensor(weights, dtype=torch.float32))
-    share = null_share(torch.as_tensor(rows.T, dtype=torch.float32), basis)
+    share = null_share(torch.as_tensor(rows, dtype=torch.float32), basis)
     for row, found in zip(rows, share, strict=True):
         residual = row - weights @ np.linalg.lstsq(weights, row, rcond=None)[0]
         assert float(found) == pytest.approx(residual @ residual / (row @ row), rel=1e-4)

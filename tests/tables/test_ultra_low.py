@@ -58,17 +58,17 @@ def test_a_cluster_is_seen_where_there_is_one_and_only_there():
 def test_the_random_cosines_of_a_large_cluster_are_those_of_its_own_size():
     sae = random_sae(6000, 12)
     table = table_of(sae, np.zeros(6000))
-    assert table.sizes["random_cosine"] == 4096
+    assert table.sizes["random_cosine"] == 1024
     deviation = float(np.std(table["mean_cosine_random"]))
     assert deviation == pytest.approx(12**-0.5, rel=0.05)
 
 
 def test_random_projections_have_the_norms_of_the_encoder_rows():
-    sae = random_sae(3000, 25)
-    table = table_of(sae, np.zeros(3000))
+    sae = random_sae(1000, 25)
+    table = table_of(sae, np.zeros(1000))
     random, norms = table["mean_projection_random"].values, np.linalg.norm(sae.W_enc.numpy(), axis=0)
     assert (np.abs(random) <= norms).all()
-    assert np.mean(random**2) == pytest.approx(np.mean(norms**2) / 25, rel=0.1)
+    assert np.mean(random**2) == pytest.approx(np.mean(norms**2) / 25, rel=0.15)
 
 
 @pytest.mark.parametrize(("rows", "neurons"), [(600, 200), (200, 600), (300, 300)])

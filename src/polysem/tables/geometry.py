@@ -53,9 +53,10 @@ def geometry(
     variables: Variables = {}
     coordinates = {"feature": index("feature", 0, dictionary.features, "feature")}
     attributes: dict[str, str | int | float] = {"ultra_low_frequency": analysis.ultra_low_frequency}
-    decoder = dictionary.decoder().cpu()
+    decoder, encoder = dictionary.decoder().cpu(), None
     if isinstance(dictionary, SAE):
-        variables |= _encoder_against_decoder(dictionary, decoder, usual)
+        encoder = dictionary.W_enc.cpu().T.contiguous()
+        variables |= _encoder_against_decoder(encoder, dictionary.b_enc.cpu(), decoder, usual)
         of_pairs, bins = _pairs(decoder, usual, alignment, analysis)
         variables |= of_pairs
         coordinates |= bins
@@ -65,7 +66,6 @@ def geometry(
     if weights is None:
         attributes["null_space_not_applicable"] = NO_OUTPUT_WEIGHTS
     else:
-        encoder = dictionary.W_enc.cpu() if isinstance(dictionary, SAE) else None
         of_null_space, rank = _null_space(encoder, decoder, weights.cpu(), usual, analysis.baseline_seed)
         variables |= of_null_space
         coordinates["random_row"] = index("random_row", 0, of_null_space["null_share_random"].size, "random row")
@@ -78,8 +78,12 @@ def geometry(
     return labelled(variables, coordinates, attributes)
 
 
-def _encoder_against_decoder(sae: SAE, decoder: Float[Tensor, "feature neuron"], usual: NDArray[np.bool_]) -> Variables:
-    encoder = sae.W_enc.cpu().T.contiguous()
+def _encoder_against_decoder(
+    encoder: Float[Tensor, "feature neuron"],
+    bias: Float[Tensor, " feature"],
+    decoder: Float[Tensor, "feature neuron"],
+    usual: NDArray[np.bool_],
+) -> Variables:
     product = torch.linalg.vecdot(encoder, decoder)
     sizes = torch.linalg.vector_norm(encoder, dim=1), torch.linalg.vector_norm(decoder, dim=1)
     cosine = (product / (sizes[0] * sizes[1])).numpy()
@@ -90,7 +94,7 @@ def _encoder_against_decoder(sae: SAE, decoder: Float[Tensor, "feature neuron"],
         ),
         "encoder_norm": variable("feature", sizes[0].numpy(), "norm of the encoder row", "weight"),
         "decoder_norm": variable("feature", sizes[1].numpy(), "norm of the decoder row", "weight"),
-        "encoder_bias": variable("feature", sae.b_enc.cpu().numpy(), "bias of the encoder", "activation"),
+        "encoder_bias": variable("feature", bias.numpy(), "bias of the encoder", "activation"),
         "encoder_decoder_cosine_median": scalar(
             _median(cosine[usual]), "median cosine of encoder and decoder rows, ultra-low features left out", "1"
         ),
@@ -133,7 +137,7 @@ def _pairs(
 
 
 def _null_space(
-    encoder: Float[Tensor, "neuron feature"] | None,
+    encoder: Float[Tensor, "feature neuron"] | None,
     decoder: Float[Tensor, "feature neuron"],
     weights: Float[Tensor, "neuron output"],
     usual: NDArray[np.bool_],
@@ -141,7 +145,7 @@ def _null_space(
 ) -> tuple[Variables, int]:
     basis = column_space(weights)
     neurons, rank = basis.shape
-    rows = {"decoder": decoder.T} if encoder is None else {"encoder": encoder, "decoder": decoder.T}
+    rows = {"decoder": decoder} if encoder is None else {"encoder": encoder, "decoder": decoder}
     variables: Variables = {}
     for name, matrix in rows.items():
         share = null_share(matrix, basis).numpy()

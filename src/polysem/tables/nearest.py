@@ -8,13 +8,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from polysem.saes.dictionary import Dictionary
+from polysem.saes.entries import SparseEntries
 from polysem.saes.sae import SAE
 from polysem.saes.search import SPREAD, has_fast_bfloat16
 from polysem.tables.labels import index, labelled, variable
 
 RANKS = 5
-CANDIDATES = 32
-TILE = 512
+CANDIDATES = 16
+TILE = 1024
 ROUNDED = 2**-8
 """Largest error of a cosine in bfloat16 by its own rounding, in units of itself."""
 
@@ -75,7 +76,9 @@ def _searched(unit: Tensor, small: Tensor, tile: Int[Tensor, " row"], ranks: int
     rough[torch.arange(len(tile)), tile] = -torch.inf
     candidates = rough.topk(CANDIDATES, dim=1)
     here = unit[tile]
-    exact = torch.bmm(unit[candidates.indices], here[:, :, None])[:, :, 0]
+    row = torch.arange(len(tile)).repeat_interleave(CANDIDATES)
+    pairs = SparseEntries(row, candidates.indices.view(-1), candidates.values.view(-1), (len(tile), len(unit)))
+    exact = pairs.dots(here, unit).view(-1, CANDIDATES)
     best = exact.topk(ranks, dim=1)
     features, cosines = candidates.indices.gather(1, best.indices), best.values
     last = candidates.values[:, -1].float()

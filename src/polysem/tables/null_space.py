@@ -17,10 +17,10 @@ def column_space(weights: Float[Tensor, "neuron output"]) -> Float[Tensor, "neur
     return (basis @ left[:, seen]).to(weights.dtype)
 
 
-def null_share(rows: Float[Tensor, "neuron feature"], basis: Float[Tensor, "neuron rank"]) -> Float[Tensor, " feature"]:
+def null_share(rows: Float[Tensor, "feature neuron"], basis: Float[Tensor, "neuron rank"]) -> Float[Tensor, " feature"]:
     """Share of the squared norm of each direction that lies in the null space; NaN for a direction of zeros."""
-    seen = (basis.T @ rows).square().sum(0)
-    return (1 - seen / rows.square().sum(0)).clamp(0, 1)
+    seen = rows @ basis
+    return (1 - torch.linalg.vecdot(seen, seen) / torch.linalg.vecdot(rows, rows)).clamp(0, 1)
 
 
 def random_null_share(neurons: int, rank: int, seed: int) -> NDArray[np.float64]:

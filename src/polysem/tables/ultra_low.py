@@ -14,7 +14,7 @@ from polysem.saes.sae import SAE
 from polysem.tables.decoder_cosines import outer_products
 from polysem.tables.labels import index, labelled, scalar, variable
 
-RANDOM_ROWS = 4096
+RANDOM_ROWS = 1024
 FEWEST = 3
 """Features of a cluster: the cosine of one or two rows with their mean says nothing about a cluster."""
 ALIKE = 0.95
@@ -34,7 +34,7 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
     norm 1.
     Over `singular`: `variance_share`, by singular direction of the cluster's decoder rows, each scaled to norm 1, and
     `variance_share_random`, what independent random rows show (Marchenko and Pastur's law).
-    Over `random_row`: `mean_cosine_random`, cosines of as many random rows (at most 4,096) with their own mean, because
+    Over `random_row`: `mean_cosine_random`, cosines of as many random rows (at most 1,024) with their own mean, because
     every row has a share in its mean; `mean_projection_random`, components along a fixed direction of random rows that
     have the norms of the encoder rows.
     Where there is no cluster, or none of an SAE, the attribute `not_applicable` says so.
@@ -72,7 +72,7 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
 
 def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable]:
     W_enc = sae.W_enc.cpu()
-    mean = W_enc[:, cluster].mean(1, dtype=torch.float64)
+    mean = (W_enc @ cluster.float()).double()
     direction = (mean / mean.norm()).float()
     sizes = torch.linalg.vector_norm(W_enc, dim=0)
     projection = direction @ W_enc
@@ -82,7 +82,7 @@ def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable
     norms = sizes.numpy()[np.linspace(0, sae.features - 1, min(sae.features, RANDOM_ROWS)).astype(np.int64)]
     generator = np.random.default_rng([seed, 1])
     components = norms * _component(generator.standard_normal(len(norms)), len(W_enc), generator)
-    decoded = sae.W_dec.cpu()[cluster].mean(0, dtype=torch.float64)
+    decoded = (cluster.float() @ sae.W_dec.cpu()).double()
     agreement = float(direction.double() @ decoded / decoded.norm())
     words = "cosine of the encoder row with the mean of the ultra-low encoder rows"
     return {
@@ -115,7 +115,7 @@ def _component(normal: Values, neurons: int, generator: np.random.Generator) -> 
 
 
 def _random_cosines(rows: int, neurons: int, seed: int) -> Values:
-    """Cosines of at most 4,096 of `rows` random directions with the mean of all of them."""
+    """Cosines of at most 1,024 of `rows` random directions with the mean of all of them."""
     generator = np.random.default_rng([seed, 0])
     drawn = generator.standard_normal((min(rows, RANDOM_ROWS), neurons), np.float32)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
