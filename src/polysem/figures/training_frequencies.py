@@ -17,6 +17,8 @@ NO_HISTORY = (
     "{dictionary} was not trained here and has no history; an SAE with an architecture of its own in the params has one"
 )
 SHARES = {"share_below_1e-4": "ultra_low", "share_below_1e-5": "random", "share_dead": "never"}
+DASHED = (0, (3, 2))
+"""So that a line on top of another one leaves it in sight."""
 WORDS = {"share_below_1e-4": "below 10⁻⁴", "share_below_1e-5": "below 10⁻⁵", "share_dead": "did not fire"}
 
 
@@ -40,7 +42,9 @@ def draw(training: xr.Dataset, analysis: Analysis) -> Figure:
     at = training["checkpoint_step"].to_numpy() * training.attrs["batch_size"]
     _draw_histograms(upper, figure, training, at)
     for name, colour in SHARES.items():
-        lower.plot(tokens, 100 * training[name].to_numpy(), color=theme.COLOURS[colour], linewidth=1.5, zorder=3)
+        style = DASHED if name == "share_dead" else "-"
+        shares = 100 * training[name].to_numpy()
+        lower.plot(tokens, shares, color=theme.COLOURS[colour], linewidth=1.6, linestyle=style, zorder=3)
     _mark_replacements(lower, training, tokens)
     for axes in (upper, lower):
         axes.set_xlim(0, tokens[-1])
@@ -56,7 +60,14 @@ def draw(training: xr.Dataset, analysis: Analysis) -> Figure:
         catalogue=CATALOGUE,
         columns=3,
         legend=[
-            Line2D([], [], color=theme.COLOURS[colour], linewidth=1.6, label=WORDS[name])
+            Line2D(
+                [],
+                [],
+                color=theme.COLOURS[colour],
+                linewidth=1.6,
+                linestyle=DASHED if name == "share_dead" else "-",
+                label=WORDS[name],
+            )
             for name, colour in SHARES.items()
         ],
         notes=[_note(training)],
@@ -90,6 +101,7 @@ def _draw_histograms(axes: Axes, figure: Figure, training: xr.Dataset, at: np.nd
     axes.grid(visible=False)
     bar = figure.colorbar(shades, ax=axes, pad=0.01, aspect=14)
     bar.set_label("features per 1/10 decade", size=8.5)
+    bar.ax.set_ylim(0, counts.max(initial=1))
     bar.outline.set_visible(False)
 
 
