@@ -63,7 +63,7 @@ def compare_dictionaries(
         variables |= readings(here, reader, others, params)
     names = growing(here, sizes)
     if len(names) > 1:
-        variables |= splitting(here, names, params, _speller(tokenizer))
+        variables |= splitting(here, names, params, speller(tokenizer))
     attributes = {
         "model": model,
         "site": site,
@@ -87,13 +87,19 @@ def _known(sites: dict[str, Site], model: str, site: str) -> Site:
     return found
 
 
-def _speller(tokenizer: Path | None) -> Text:
+def speller(tokenizer: Path | None) -> Text:
+    """How a token is written; no token is −1. netCDF takes no text with a NUL in it, which byte-level tokens have."""
     if tokenizer is None:
-        return str
+        return lambda token: str(token) if token >= 0 else ""
     from polysem.models.tokenizer import load_tokenizer
 
     loaded = load_tokenizer(tokenizer)
-    return lambda token: loaded.decode([token], skip_special_tokens=False) if token >= 0 else ""
+
+    def spelled(token: int) -> str:
+        text: str = loaded.decode([token], skip_special_tokens=False) if token >= 0 else ""
+        return text.replace("\0", "␀")
+
+    return spelled
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from polysem.io.tables import read_table, write_table
 from polysem.params.pair import Pair
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.compare_dictionaries import compare_dictionaries
+from polysem.tables.compare_dictionaries import compare_dictionaries, speller
 from polysem.tables.comparison.metrics import site_metrics
 from polysem.tables.directions import Directions, write_directions
 from polysem.tables.labels import index, labelled, variable
@@ -200,3 +200,13 @@ def test_a_site_without_anything_to_compare_has_an_empty_table(root, places):
     table = run(root / "empty.nc", {"one/first": places["one/first"]}, [], [])
     assert (table.sizes["pair"], table.sizes["match"], table.attrs["reader"]) == (0, 0, "")
     assert site_metrics(table) == {}
+
+
+def test_a_token_with_a_nul_in_it_can_be_written(tmp_path):
+    from tokenizers import Tokenizer, models
+
+    tokenizer = Tokenizer(models.WordLevel({"a": 0, "\0": 1}, unk_token="a"))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    spelled = speller(tmp_path / "tokenizer.json")
+    assert [spelled(token) for token in (0, 1, -1)] == ["a", "␀", ""]
+    assert [speller(None)(token) for token in (3, -1)] == ["3", ""]
