@@ -13,9 +13,10 @@ from polysem.params.pair import Pair
 from polysem.tables.comparison.pair_table import pair_variables
 from polysem.tables.comparison.pairwise import compare
 from polysem.tables.comparison.shelf import Place, Site
-from polysem.tables.comparison.size_table import Text, growing, splitting
+from polysem.tables.comparison.size_table import growing, splitting
 from polysem.tables.comparison.wrong_site import readings
 from polysem.tables.labels import labelled
+from polysem.tables.words import words
 
 CATALOGUE = "S0.X1 S1.F7 S1.F8 S2.F8 S2.F9"
 
@@ -63,7 +64,7 @@ def compare_dictionaries(
         variables |= readings(here, reader, others, params)
     names = growing(here, sizes)
     if len(names) > 1:
-        variables |= splitting(here, names, params, speller(tokenizer))
+        variables |= splitting(here, names, params, words(tokenizer))
     attributes = {
         "model": model,
         "site": site,
@@ -85,21 +86,6 @@ def _known(sites: dict[str, Site], model: str, site: str) -> Site:
             f"places name no {model}/{site}, with which something is compared; they name {', '.join(sites)}"
         )
     return found
-
-
-def speller(tokenizer: Path | None) -> Text:
-    """How a token is written; no token is −1. netCDF takes no text with a NUL in it, which byte-level tokens have."""
-    if tokenizer is None:
-        return lambda token: str(token) if token >= 0 else ""
-    from polysem.models.tokenizer import load_tokenizer
-
-    loaded = load_tokenizer(tokenizer)
-
-    def spelled(token: int) -> str:
-        text: str = loaded.decode([token], skip_special_tokens=False) if token >= 0 else ""
-        return text.replace("\0", "␀")
-
-    return spelled
 
 
 if __name__ == "__main__":

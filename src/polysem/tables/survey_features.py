@@ -3,7 +3,7 @@
 One step, because starting Python and loading the dictionary takes longer than most of the tables.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ from polysem.activations.rows import ActivationRows
 from polysem.io.command import run
 from polysem.io.tables import write_table
 from polysem.models.batches import TokenStore
-from polysem.models.tokenizer import load_tokenizer
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 from polysem.saes.dictionary import Dictionary, load_dictionary
@@ -35,6 +34,7 @@ from polysem.tables.survey.windows import Window
 from polysem.tables.tags import TagCounts
 from polysem.tables.token_tags import TokenTags
 from polysem.tables.ultra_low import ultra_low
+from polysem.tables.words import words
 
 CATALOGUE = {
     "frequency": "S0.F1 S1.F1 S2.F3",
@@ -153,14 +153,6 @@ def _context_tags(tags: xr.Dataset, shown: Sequence[int]) -> NDArray[np.int64]:
     """The tag for which each feature is shown, else its main tag, as places along `tag`; -1: none."""
     best = {int(tags["best_feature"].values[tag]): tag for tag in reversed(showcase_tags(tags, len(shown)))}
     return np.array([best.get(feature, int(tags["main_tag"].values[feature])) for feature in shown], np.int64)
-
-
-def words(tokenizer: Path | None) -> Callable[[int], str]:
-    """What a token is called: its text; without a tokenizer the number of its class."""
-    if tokenizer is None:
-        return str
-    reader = load_tokenizer(tokenizer)
-    return lambda token: str(reader.decode([token], skip_special_tokens=False))
 
 
 if __name__ == "__main__":

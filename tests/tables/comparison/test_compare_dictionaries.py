@@ -13,10 +13,11 @@ from polysem.io.tables import read_table, write_table
 from polysem.params.pair import Pair
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.compare_dictionaries import compare_dictionaries, speller
+from polysem.tables.compare_dictionaries import compare_dictionaries
 from polysem.tables.comparison.metrics import site_metrics
 from polysem.tables.directions import Directions, write_directions
 from polysem.tables.labels import index, labelled, variable
+from polysem.tables.words import words
 
 NEURONS, FEATURES, TOKENS = 12, 24, 600
 SITES = ("first", "second", "narrow")
@@ -207,6 +208,6 @@ def test_a_token_with_a_nul_in_it_can_be_written(tmp_path):
 
     tokenizer = Tokenizer(models.WordLevel({"a": 0, "\0": 1}, unk_token="a"))
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    spelled = speller(tmp_path / "tokenizer.json")
+    spelled = words(tmp_path / "tokenizer.json")
     assert [spelled(token) for token in (0, 1, -1)] == ["a", "␀", ""]
-    assert [speller(None)(token) for token in (3, -1)] == ["3", ""]
+    assert [words(None)(token) for token in (3, -1)] == ["3", ""]
