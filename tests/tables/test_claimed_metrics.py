@@ -16,7 +16,6 @@ from polysem.tables.collect_metrics import (
     alignment_metrics,
     frequency_metrics,
     law_metrics,
-    scalars,
 )
 from polysem.tables.directions import Directions
 from polysem.tables.geometry import geometry
@@ -43,7 +42,7 @@ def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store
         co_firing(np.arange(40) < 8, rows, lambda: iter(())),
         dictionary_fidelity(subject, batches, Neurons(6), "mlp", torch.zeros(6), torch.zeros(6, dtype=torch.bool)),
     ]
-    made = {name for table in tables for name in scalars(table)}
+    made = {str(name) for table in tables for name, value in table.data_vars.items() if not value.ndim}
     made |= set(frequency_metrics(frequency, analysis)) | set(alignment_metrics(alignment, frequency, analysis))
     made |= set(law_metrics(rank_frequency(np.arange(40), 100, 10)))
     made |= {f"{relation}_{name}" for relation in ("seed", "recipe", "model") for name in PAIRS}

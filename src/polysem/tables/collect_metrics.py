@@ -9,7 +9,7 @@ import xarray as xr
 
 from polysem.io.atomic import write_json
 from polysem.io.command import run
-from polysem.io.tables import read_table
+from polysem.io.tables import read_scalars, read_table
 from polysem.params.analysis import Analysis
 from polysem.tables.comparison.metrics import site_metrics
 from polysem.tables.neuron_sparsity import sparsity_classes
@@ -42,7 +42,7 @@ def collect_metrics(
     `comparison.nc` holds each SAE against others.
     """
     metrics: dict[str, dict[str, Any]] = {
-        model: {"model": scalars(read_table(tables / model / "model.nc"))} for model in models
+        model: {"model": read_scalars(tables / model / "model.nc")} for model in models
     }
     for key in dictionaries:
         model, site, dictionary = key.split("/")
@@ -55,15 +55,15 @@ def collect_metrics(
                 metrics[model][site][dictionary] |= found
     for key in toys:
         toy, sae = key.split("/")
-        table = read_table(tables / toy / "known" / f"{sae}.nc")
-        metrics.setdefault(toy, {}).setdefault("known", {})[sae] = scalars(table)
+        found = read_scalars(tables / toy / "known" / f"{sae}.nc")
+        metrics.setdefault(toy, {}).setdefault("known", {})[sae] = found
     write_json(output, plain(metrics))
 
 
 def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
     metrics: Metrics = {}
     for name in names:
-        metrics |= scalars(read_table(folder / f"{name}.nc", scalars=True))
+        metrics |= read_scalars(folder / f"{name}.nc")
     frequency, alignment, fits = (
         read_table(folder / f"{name}.nc") for name in ("frequency", "alignment", "rank_frequency")
     )
@@ -73,15 +73,6 @@ def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
         | alignment_metrics(alignment, frequency, params)
         | law_metrics(fits)
     )
-
-
-def scalars(table: xr.Dataset) -> Metrics:
-    """All numbers of a table without dimensions."""
-    return {
-        str(name): float(value)
-        for name, value in table.data_vars.items()
-        if not value.ndim and value.dtype.kind in "biuf"
-    }
 
 
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
