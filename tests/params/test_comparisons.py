@@ -67,10 +67,22 @@ def test_the_pairs_of_a_site_are_those_worked_out_by_hand(study):
         ("l1_l1=1_seed=0", "site", "a", out, "l1_l1=1_seed=0"),
         ("topk", "site", "a", out, "topk"),
         ("away", "site", "a", out, "away"),
-        ("l1_l1=1_seed=0", "model", "b", MLP, "l1_l1=1_seed=0"),
-        ("topk", "model", "b", MLP, "l1_l1=1_seed=0"),
-        ("away", "model", "b", MLP, "l1_l1=1_seed=0"),
     ]
+
+
+def test_a_model_is_compared_with_those_before_it_and_not_they_with_it(study):
+    """So that adding one below the others runs nothing of theirs again."""
+    out = "blocks.0.hook_mlp_out"
+    elsewhere = [
+        (pair.dictionary, pair.model, pair.site, pair.other)
+        for pair in pairs(study(SAES), "b", MLP)
+        if pair.relation == "model"
+    ]
+    assert elsewhere == [
+        ("l1_l1=1_seed=0", "a", MLP, "l1_l1=1_seed=0"),
+        ("l1_l1=1_seed=0", "a", out, "l1_l1=1_seed=0"),
+    ]
+    assert {pair.model for pair in pairs(study(SAES), "a", MLP)} == {"a"}
 
 
 def test_a_model_with_sequences_of_another_length_or_with_images_is_compared_with_no_other(study):

@@ -37,7 +37,13 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
         repository.snakemake()
     plan = repository.plan()
     assert plan.pending == set()
-    assert ran == plan.matching("*/theirs", "draw_site_figures/stories-1l/*", *COLLECTING)
+    assert ran == plan.matching(
+        "*/theirs",
+        "compare_dictionaries/stories-1l/*",
+        "draw_site_figures/stories-1l/*",
+        "write_sheets/stories-1l/*/neurons",
+        *COLLECTING,
+    )
     assert f"import_sae/{SITE}/theirs" in ran
     ours, theirs = (
         xr.load_dataset(repository / f"results/tables/{SITE}/{sae}/fidelity.nc") for sae in ("l1-x4", "theirs")

@@ -10,18 +10,27 @@ CHECKED = ["collect_metrics", "check_claims", "write_report"]
 COLLECTING = [*CHECKED, "collect_plots"]
 TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "measure_*", "draw_figures", "write_sheets")),
+    "compare_dictionaries/*",
     "draw_site_figures/*",
     "write_sheets/*/neurons",
 ]
-L1 = [pattern.replace("topk", "l1") for pattern in TOPK]
+L1 = [pattern.replace("/*", "/stories-1l/*", 1).replace("topk", "l1") for pattern in TOPK]
+"""The preset trains it at the site of stories-1l alone."""
 FIDELITY = ["measure_fidelity/*", "draw_site_figures/*"]
-SURVEYED = ["survey_features/*", "measure_fidelity/*", "draw_*", "write_sheets/*", *COLLECTING]
+SURVEYED = [
+    "survey_features/*",
+    "measure_fidelity/*",
+    "compare_dictionaries/*",
+    "draw_*",
+    "write_sheets/*",
+    *COLLECTING,
+]
 TRAINER = "src/polysem/saes/trainer.py"
 
 
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
-    rules = ("extract_*", "train_sae", "survey_*", "measure_*", "draw_*", "write_sheets")
+    rules = ("extract_*", "train_sae", "survey_*", "measure_*", "compare_*", "draw_*", "write_sheets")
     return [f"{rule}/{model}*" for rule in rules] + COLLECTING
 
 
@@ -120,7 +129,7 @@ def test_a_label_writes_the_sheets_of_its_dictionary_and_the_report_again(reposi
             "eval_tokens: 2048",
             [
                 "extract_activations/stories-1l/*/eval",
-                *(f"{rule}/stories-1l/*" for rule in ("survey_*", "measure_*", "draw_*", "write_sheets")),
+                *(f"{rule}/stories-1l/*" for rule in ("survey_*", "measure_*", "compare_*", "draw_*", "write_sheets")),
                 *COLLECTING,
             ],
         ),
@@ -176,7 +185,7 @@ def test_removing_a_recipe_runs_only_what_shows_all_of_them(repository):
     start, end = text.index("  topk-x4:"), text.index("analysis:")
     (repository / "params.yaml").write_text(text[:start] + text[end:])
     plan = repository.plan()
-    assert plan.pending == plan.matching("draw_site_figures/*", "write_sheets/*/neurons", *COLLECTING)
+    assert plan.pending == plan.matching(*(pattern for pattern in TOPK if "topk" not in pattern), *COLLECTING)
 
 
 def test_a_deleted_artifact_is_made_again_with_what_hangs_on_it(repository):

@@ -13,6 +13,8 @@ from polysem.saes.sae import load_sae
 pytestmark = pytest.mark.workflow
 
 SITE = "digits/layers.0.hook_post"
+TOGETHER = [f"compare_dictionaries/{SITE}", f"draw_site_figures/{SITE}", f"write_sheets/{SITE}/neurons"]
+"""What shows all dictionaries of the site."""
 RECIPE = """  tiny:
     architecture: topk
     k: [4]
@@ -40,16 +42,18 @@ def test_adding_a_recipe_and_then_a_grid_value_runs_only_their_jobs(repository):
         repository.snakemake()
     plan = repository.plan()
     assert plan.pending == set()
-    assert ran == plan.matching("*/tiny_k=4", f"draw_site_figures/{SITE}", *COLLECTING)
+    assert ran == plan.matching("*/tiny_k=4", *TOGETHER, *COLLECTING)
     after = repository.digests()
     assert {path for path in before if before[path] != after[path]} <= {
         path
         for path in after
-        if path.startswith(("results/report/", "results/metrics.json", "results/claims.json")) or "/together" in path
+        if path.startswith(("results/report/", "results/metrics.json", "results/claims.json"))
+        or "/together" in path
+        or path.endswith("/comparison.nc")
     }
     repository.edit("params.yaml", "k: [4]", "k: [4, 2]")
     plan = repository.plan()
-    assert plan.pending == plan.matching("*/tiny_k=2", f"draw_site_figures/{SITE}", *COLLECTING)
+    assert plan.pending == plan.matching("*/tiny_k=2", *TOGETHER, *COLLECTING)
 
 
 ENGINE = """  stream:

@@ -17,7 +17,7 @@ def pairs(study: Study, model: str, site: str) -> list[Pair]:
     Each SAE is held against one other of its site: the first that differs from it in its seed alone, else the first of
     its recipe, else the first of the site, whichever comes before it. Then one that it was trained to avoid; the first
     SAE of the site against its next seed; and the first of each recipe against the neurons and, at each other place
-    (site of this model, or of a model that reads the same tokens), against the SAE of the same id, else the first.
+    (site of this model, or of an earlier model that reads the same tokens), against the SAE of the same id, else the first.
     Pairs of a site grow with its SAEs plus recipes times places, never with the square of its SAEs.
     """
     saes = [study.saes[sae] for sae in study.saes_of(model, site)]
@@ -43,10 +43,13 @@ def pairs(study: Study, model: str, site: str) -> list[Pair]:
 
 
 def places(study: Study, model: str, site: str) -> Iterator[tuple[str, str, str]]:
-    """(relation, model, site) of all other places whose activations may be of the same tokens, in the order of the
-    params file. Whether they are is seen from the token stores, as tokenizers may differ."""
+    """(relation, model, site) of other places whose activations may be of the same tokens, in the order of the params
+    file: all other sites of the model, and those of models that stand before it, so that a model that is added below
+    the others runs nothing of theirs again. Whether tokens are the same is seen from the token stores, as tokenizers
+    may differ."""
+    earlier = list(study.models)[: list(study.models).index(model)]
     for other, section in study.models.items():
-        if other == model or _reads_alike(study, model, other):
+        if other == model or (other in earlier and _reads_alike(study, model, other)):
             relation = "site" if other == model else "model"
             yield from ((relation, other, hook) for hook in section.sites if (other, hook) != (model, site))
 
