@@ -36,7 +36,7 @@ class Repository:
             env=environment(self.folder) | variables,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=900,
         )
         assert (done.returncode != 0) == fails, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done

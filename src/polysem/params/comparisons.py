@@ -17,7 +17,8 @@ def pairs(study: Study, model: str, site: str) -> list[Pair]:
     Each SAE is held against one other of its site: the first that differs from it in its seed alone, else the first of
     its recipe, else the first of the site, whichever comes before it. Then one that it was trained to avoid; the first
     SAE of the site against its next seed; and the first of each recipe against the neurons and, at each other place
-    (site of this model, or of an earlier model that reads the same tokens), against the SAE of the same id, else the first.
+    (site of this model, or of an earlier one that reads the same tokens), against the SAE of the same id, else the
+    first.
     Pairs of a site grow with its SAEs plus recipes times places, never with the square of its SAEs.
     """
     saes = [study.saes[sae] for sae in study.saes_of(model, site)]
