@@ -1,5 +1,6 @@
 """All figures on realistic and on degenerate tables."""
 
+import base64
 import re
 from pathlib import Path
 
@@ -259,3 +260,16 @@ def test_figures_have_captions_that_name_their_source():
     captions = Path(__file__).parents[2] / "workflow" / "report"
     for name, catalogue in FIGURES.items():
         assert f"document {catalogue[:2]}" in (captions / f"{name}.rst").read_text().replace("\n", " ")
+
+
+def test_dense_layers_are_rasterised_at_the_resolution_of_the_theme(tmp_path, analysis):
+    """Saving makes the layout itself, which leaves the figure at another resolution."""
+    tables = mixture(3000, 16)
+    figure = find_figure("decoder_power").draw(
+        alignment=tables.alignment, frequency=tables.frequency, analysis=analysis
+    )
+    theme.save(figure, tmp_path / "figure.svg")
+    size = re.search(r'<image[^>]*?\bwidth="([\d.]+)" height=', (tmp_path / "figure.svg").read_text(), re.DOTALL)
+    pixels = re.search(r"base64,\s*([A-Za-z0-9+/=\s]+)\"", (tmp_path / "figure.svg").read_text())
+    width = int.from_bytes(base64.b64decode(pixels[1])[16:20], "big")
+    assert width == pytest.approx(float(size[1]) / 72 * theme.RASTER_DPI, rel=0.02)

@@ -32,6 +32,12 @@ def test_encoder_rows_start_along_the_decoders_with_the_norm_of_the_recipe(path)
         torch.testing.assert_close(weights["W_enc"], norm * weights["W_dec"])
 
 
+def test_free_decoder_rows_start_with_the_norm_of_the_recipe_and_encoder_rows_with_theirs(path):
+    weights = trainer_of(path, recipe_of("relu", decoder_norm="free", decoder_start=0.25)).weights
+    torch.testing.assert_close(weights["W_dec"].norm(dim=1), torch.full((len(weights["W_dec"]),), 0.25))
+    torch.testing.assert_close(weights["W_enc"], 0.1 / 0.25 * weights["W_dec"])
+
+
 def test_tied_weights_stay_equal_and_the_finished_encoder_is_the_decoders_transpose(path):
     trainer = trainer_of(path, recipe_of("relu", tied=True))
     steps(trainer, 10)
@@ -127,6 +133,7 @@ def test_keys_that_would_be_ignored_are_refused():
         ({"dead_features": "reinitialise", "auxk": 3}, "auxk is read with dead_features: auxk"),
         ({"hoyer": 0.1}, "hoyer is read with penalty: hoyer_l1, hoyer_sqrt"),
         ({"buffer_gib": 3.0}, "buffer_gib is read with activations: streamed"),
+        ({"decoder_start": 0.5}, "decoder_start is read with decoder_norm: free; here it is unit"),
         ({"tied": True, "encoder_start": 0.5}, "encoder_start is read with tied: false"),
     ):
         with pytest.raises(ValueError, match=message):

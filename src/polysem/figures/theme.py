@@ -14,6 +14,7 @@ import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -218,6 +219,15 @@ def scientific(value: float) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure as SVG, whole or not at all; the same figure gives the same bytes."""
+    """Write the figure as SVG, whole or not at all; the same figure gives the same bytes.
+
+    The layout is made here and then the canvas prints: `savefig` would draw everything once more before, only for it.
+    """
     with matplotlib.rc_context(STYLE), written(path) as partial:
-        figure.savefig(partial, format="svg", metadata={"Date": None, "Creator": None})
+        canvas = FigureCanvasSVG(figure)
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+        figure.set_dpi(RASTER_DPI)  # after the layout, which leaves another
+        canvas.print_svg(partial, metadata={"Date": None, "Creator": None})

@@ -121,7 +121,9 @@ class Trainer:
         generator = torch.Generator().manual_seed(self._recipe.seed * 1_000_003 + self.step)
         W_enc = self.weights["W_enc"]
         if self._recipe.dead_features == "reinitialise":
-            directions, norm = random_directions(len(dead), W_enc.shape[1], generator), self._recipe.encoder_start
+            start = self._recipe.decoder_start
+            directions = random_directions(len(dead), W_enc.shape[1], generator) * start
+            norm = self._recipe.encoder_start / start
         else:
             x, loss = self._measured(self._recipe.dead_tokens)
             directions = poorly_reconstructed(x, loss, self.weights["b_dec"], len(dead), generator)
@@ -196,14 +198,15 @@ def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
 def new_weights(
     sample: Float[Tensor, "row neuron"], recipe: Recipe, method: Method, device: str = "cpu"
 ) -> dict[str, Tensor]:
-    """Random decoder rows of norm 1, encoder rows along them, b_dec the mean of the sample, b_enc 0.
+    """Random decoder rows, encoder rows along them, b_dec the mean of the sample, b_enc 0.
 
     `W_enc` and `W_dec` are both [feature, neuron].
     """
     generator = torch.Generator().manual_seed(recipe.seed)
     neurons = sample.shape[1]
-    W_dec = random_directions(recipe.expansion * neurons, neurons, generator).to(device)
-    W_enc = W_dec if recipe.tied else W_dec * recipe.encoder_start
+    directions = random_directions(recipe.expansion * neurons, neurons, generator).to(device)
+    W_dec = directions * recipe.decoder_start
+    W_enc = W_dec if recipe.tied else directions * recipe.encoder_start
     weights = {"W_enc": W_enc, "b_enc": torch.zeros(len(W_dec), device=device), "W_dec": W_dec}
     weights["b_dec"] = sample.mean(0).to(device)
     return weights | {name: tensor.to(device) for name, tensor in method.extra_weights(len(W_dec)).items()}

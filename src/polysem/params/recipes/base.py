@@ -52,6 +52,8 @@ class Recipe(Section):
     decoder_norm: Literal["unit", "project_only", "free"] = "unit"
     """`unit`: decoder rows keep norm 1, their gradient has no part along them; `project_only`: the gradient loses that
     part but rows are not renormalised, as in document S2 (S2.M3); `free`: neither, penalties see f times the norm."""
+    decoder_start: StartNorm = 1.0
+    """Norm of the first decoder rows, for free norms."""
     encoder_l1: Weight = 0.0
     """Weight of the mean over features of the L1 norm of the encoder row (S2.X1)."""
     encoder_l2: Weight = 0.0
@@ -102,6 +104,8 @@ class Recipe(Section):
                 raise ValueError(f"{key} is read with dead_features: {users}; here it is {self.dead_features}")
         if self.tied and self.encoder_start != type(self).model_fields["encoder_start"].default:
             raise ValueError("encoder_start is read with tied: false; here the encoder is the decoder's transpose")
+        if self.decoder_norm != "free" and self.decoder_start != type(self).model_fields["decoder_start"].default:
+            raise ValueError(f"decoder_start is read with decoder_norm: free; here it is {self.decoder_norm}")
         if self.activations == "stored" and self.buffer_gib != type(self).model_fields["buffer_gib"].default:
             raise ValueError("buffer_gib is read with activations: streamed; here they are stored")
         return self
