@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from polysem.io.errors import InputError
+from polysem.io.folders import damage, read_folder_receipt
 from polysem.io.stores import hash_store, read_receipt, receipt_path
 from polysem.models.record import read_record
 from polysem.params.study import Study, load_study
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    """Hash every store and every model again and name those that are not what was written."""
+    """Hash every store, model and figure again and name those that are not what was written."""
     study = load_study(options.configfile)
     checked, bad = 0, 0
     for path, problem in check_all(study):
@@ -30,16 +31,19 @@ def command(options: argparse.Namespace) -> int:
         if problem:
             bad += 1
             print(f"bad: {path}: {problem}")
-    print(f"{checked} stores and models checked, {bad} bad")
+    print(f"{checked} stores, models and folders of figures checked, {bad} bad")
     return 1 if bad else 0
 
 
 def check_all(study: Study) -> Iterator[tuple[Path, str]]:
-    """Every store and model folder that the study asks for or that is on disk, with what is wrong with it or ''."""
+    """Every store and model folder that the study asks for or that is on disk, and every folder of figures that it
+    asks for, with what is wrong with it or ''."""
     for store in _stores(study):
         yield store, store_problem(store)
     for folder in _models(study):
         yield folder, model_problem(folder)
+    for drawn in artifacts.figures(study):
+        yield Path(drawn), figures_problem(Path(drawn))
 
 
 def store_problem(store: Path) -> str:
@@ -64,6 +68,15 @@ def model_problem(folder: Path) -> str:
     except InputError as error:
         return str(error)
     return ""
+
+
+def figures_problem(folder: Path) -> str:
+    """What is wrong with a folder of figures, or ''."""
+    try:
+        said = read_folder_receipt(folder)["figures"]
+    except (InputError, KeyError) as error:
+        return f"its receipt cannot be used: {error}"
+    return damage(folder, {f"{name}.svg": each["sha256"] for name, each in said.items() if "sha256" in each})
 
 
 def _stores(study: Study) -> list[Path]:
