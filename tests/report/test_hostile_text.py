@@ -3,9 +3,10 @@
 import unicodedata
 
 import pytest
-from sheet_case import MODEL, SAE, SITE, Page, SheetCase
 
 from polysem.report.visible import visible, visible_bytes
+
+from .sheet_case import MODEL, SAE, SITE, Page, SheetCase
 
 LISTED = {f"{MODEL}/{SITE}/{SAE}": [3]}
 SCRIPT = "</summary><script>alert('1')</script><img src=x onerror=alert(1)>&amp;\"{{ 7 * 7 }}"

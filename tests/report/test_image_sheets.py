@@ -6,10 +6,11 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
-from sheet_case import DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, dataset, receipt
 
 from polysem.io.stores import create_array, written_store
 from polysem.report.write_sheets import write_sheets
+
+from .sheet_case import DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, dataset, receipt
 
 HEIGHT, WIDTH, IMAGES = 3, 5, 130
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from sheet_case import NEURONS, SAE, SheetCase, frequency
 
 from polysem.io.errors import InputError
 from polysem.report.sheet_choice import feature_groups, neuron_groups, neurons_with_sheets
 from polysem.tables.alignment import neuron_alignment
+
+from .sheet_case import NEURONS, SAE, SheetCase, frequency
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from sheet_case import DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, receipt
 
 from polysem.io.errors import InputError
 from polysem.report.write_sheets import write_sheets
+
+from .sheet_case import DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, receipt
 
 LISTED = {f"{MODEL}/{SITE}/{SAE}": [3]}
 
