@@ -70,6 +70,10 @@ class Directions:
         """Weights out of each neuron; None where the site has none."""
         return self._tensors.get(f"{site}/output_weights")
 
+    def writes_to_residual(self, site: str) -> bool:
+        """Whether the activations of the site are a vector of the residual stream, or added to it as they are."""
+        return f"{site}/residual" in self._tensors
+
     def logit_path(self, site: str) -> list[Tensor] | None:
         """The matrices whose product, from the left, leads from the site to the logits; None without a direct path."""
         unembedding, output = self._tensors.get(UNEMBEDDING), self.output_weights(site)
@@ -77,7 +81,7 @@ class Directions:
             return [output]
         if unembedding is None:
             return None
-        if f"{site}/residual" in self._tensors:
+        if self.writes_to_residual(site):
             return [unembedding]
         return None if output is None else [output, unembedding]
 
