@@ -21,7 +21,8 @@ HERE = Path(__file__).resolve().parents[1]
 def large_study(path):
     yaml = YAML()
     study = yaml.load(HERE / "params.yaml")
-    study["saes"] = {"l1-x8": {**study["saes"]["l1-x8"], "seed": list(range(250))}}
+    recipe = {key: value for key, value in study["saes"]["l1-x8"].items() if key != "sites"}
+    study["saes"] = {"l1-x8": {**recipe, "models": ["stories-1l", "stories-2l"], "seed": list(range(250))}}
     del study["toys"]
     yaml.dump(study, path)
 

@@ -1,5 +1,6 @@
 """The code digest, on a scratch package."""
 
+import json
 import os
 import subprocess
 import sys
@@ -40,12 +41,14 @@ def package(tmp_path, monkeypatch) -> Path:
         (folder / name).write_text(text)
     monkeypatch.setattr(code, "SOURCE", tmp_path)
     monkeypatch.setattr(code, "PACKAGE", "scratch")
+    monkeypatch.setattr(code, "MEMORY", tmp_path / "cache/syntax.json")
     return folder
 
 
 def digest(*modules: str) -> str:
     code.code_digest.cache_clear()
     code._parsed.cache_clear()
+    code._memory.cache_clear()
     return code.code_digest(*(modules or ("scratch.step",)))
 
 
@@ -61,6 +64,7 @@ def forget():
     yield
     code.code_digest.cache_clear()
     code._parsed.cache_clear()
+    code._memory.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -135,6 +139,27 @@ def test_false_and_zero_are_different_code(package):
     assert edited(package / "constants.py", "0", "False") != edited(package / "constants.py", "False", "0")
 
 
+def test_what_was_parsed_before_is_remembered_by_content(package, monkeypatch):
+    fresh = digest()
+    assert json.loads(code.MEMORY.read_text())["modules"]
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "_syntax", None)
+        assert digest() == fresh
+    assert edited(package / "parts/second.py", "late.three(x)", "late.three(x + 1)") != fresh
+    code.MEMORY.write_text("torn")
+    assert edited(package / "parts/second.py", "late.three(x + 1)", "late.three(x)") == fresh
+
+
+def test_what_other_code_remembered_is_not_used(package):
+    fresh = digest()
+    remembered = json.loads(code.MEMORY.read_text())
+    remembered["modules"] = {key: ["wrong", imports] for key, (_, imports) in remembered["modules"].items()}
+    code.MEMORY.write_text(json.dumps(remembered))
+    assert digest() != fresh
+    code.MEMORY.write_text(json.dumps(remembered | {"by": "an earlier version"}))
+    assert digest() == fresh
+
+
 def test_a_module_without_source_is_an_error(package):
     with pytest.raises(ModuleNotFoundError, match=r"scratch\.missing"):
         digest("scratch.missing")
@@ -152,7 +177,12 @@ def test_the_digest_is_the_same_in_another_process_and_under_another_version_of_
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(code.__file__).parents[2])}
     found = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, str(tmp_path)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert found.stdout.strip() == before
 

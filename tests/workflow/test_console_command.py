@@ -18,7 +18,7 @@ def test_the_console_command_starts_without_torch(tmp_path):
 
 @pytest.mark.workflow
 def test_what_a_run_made_is_verified(repository):
-    assert repository.polysem("verify") == "17 stores, models and folders of figures checked, 0 bad\n"
+    assert repository.polysem("verify") == "22 stores, models and folders of tables and figures checked, 0 bad\n"
 
 
 @pytest.mark.workflow
@@ -29,11 +29,11 @@ def test_a_flipped_byte_in_a_store_is_named(repository):
     chunk.write_bytes(content)
     found = repository.polysem("verify", fails=True)
     assert f"bad: {STORE}.zarr: its sha256 is" in found
-    assert "17 stores, models and folders of figures checked, 1 bad" in found
+    assert "22 stores, models and folders of tables and figures checked, 1 bad" in found
 
 
 @pytest.mark.workflow
-def test_missing_stores_receipts_weights_and_figures_are_named(repository):
+def test_damaged_stores_receipts_weights_tables_and_figures_are_named(repository):
     (repository / f"{STORE}.json").unlink()
     shutil.rmtree(repository / "results/tokens/digits/eval.zarr")
     with (repository / "results/models/digits/model.safetensors").open("ab") as file:
@@ -42,13 +42,17 @@ def test_missing_stores_receipts_weights_and_figures_are_named(repository):
     drawn = "results/figures/digits/layers.0.hook_post/neurons"
     with (repository / drawn / "decoder_power.svg").open("a") as file:
         file.write(" ")
+    tables = "results/tables/digits/layers.0.hook_post/neurons"
+    with (repository / tables / "alignment.nc").open("ab") as file:
+        file.write(b"x")
     found = repository.polysem("verify", fails=True)
     assert f"bad: {drawn}: decoder_power.svg is not what was written" in found
+    assert f"bad: {tables}: alignment.nc is not what was written" in found
     assert f"bad: {STORE}.zarr: its receipt train.json is missing" in found
     assert "bad: results/tokens/digits/eval.zarr: the store is missing but its receipt is there" in found
     assert "bad: results/models/digits: results/models/digits/model.safetensors is not the file" in found
     assert "bad: results/activations/other/site/train.zarr: its receipt" in found
-    assert "18 stores, models and folders of figures checked, 5 bad" in found
+    assert "23 stores, models and folders of tables and figures checked, 6 bad" in found
 
 
 @pytest.mark.workflow

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 # A copy of the repository (dvc exp run --temp, a clone) runs its own sources, whatever is installed.
@@ -137,6 +138,7 @@ def model_kind(wildcards):
     return "classifier" if study.models[wildcards.model].source == "classifier" else "language"
 
 
+@cache
 def activation_functions():
     """The modules of all activation functions; which one an imported SAE has is known when it is read."""
     from pkgutil import iter_modules
@@ -172,6 +174,7 @@ def dictionary_modules(wildcards):
 THRESHOLDS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine")
 
 
+@cache
 def analysis(*keys):
     """The keys of `analysis:` that a step reads; the others cannot make it run again."""
     return {key: study.analysis.values()[key] for key in keys}
@@ -189,6 +192,7 @@ def spec_file(**values):
     return str(path)
 
 
+@cache
 def file_digest(*files):
     """Digest of templates, which are no Python and so not part of a code digest."""
     from polysem.workflow.content import content_digest

@@ -12,8 +12,9 @@ def history(wildcards):
 rule draw_figures:
     """All figures of one dictionary; those that hold features against neurons read the neurons' tables, too."""
     input:
-        [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FIGURE_TABLES],
-        [f"{artifacts.TABLE.replace('{dictionary}', NEURONS)}/{table}.nc" for table in artifacts.NEURON_TABLES],
+        lambda wildcards: artifacts.surveys(
+            wildcards.model, wildcards.site, dict.fromkeys([wildcards.dictionary, NEURONS])
+        ),
         training=history,
     output:
         folder=report(
@@ -45,9 +46,9 @@ rule draw_site_figures:
     """S0.T1, S2.T1: all dictionaries of one site together."""
     input:
         lambda wildcards: [
-            f"{artifacts.TABLE.format(**wildcards, dictionary=dictionary)}/{table}.nc"
+            f"{artifacts.TABLE.format(**wildcards, dictionary=dictionary)}/{name}"
             for dictionary in study.dictionaries_of(wildcards.model, wildcards.site)
-            for table in artifacts.SITE_TABLES
+            for name in (artifacts.TABLES_RECEIPT, "fidelity.nc")
         ],
         comparison=artifacts.COMPARISON,
     output:

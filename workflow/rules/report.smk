@@ -72,10 +72,8 @@ def makings():
 rule write_report:
     """All documents, figures, claims, metrics and provenance as pages."""
     input:
-        figures=ancient(artifacts.figures(study)),
-        figure_receipts=[f"{folder}.json" for folder in artifacts.figures(study)],
-        sheets=ancient([receipt.removesuffix(".json") for receipt in artifacts.sheets(study)]),
-        sheet_receipts=artifacts.sheets(study),
+        figures=[f"{folder}.json" for folder in artifacts.figures(study)],
+        sheets=artifacts.sheets(study),
         labels=label_files(),
         metrics=artifacts.METRICS,
         claims=artifacts.CLAIMS,

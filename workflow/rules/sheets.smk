@@ -11,24 +11,21 @@ def sheet_subject(wildcards):
 
 
 def sheet_neighbours(wildcards):
-    """What sheets need beside the dictionary's own tables: the neurons' say of what features each is the strongest
+    """What sheets need beside the dictionary's own tables: those of neurons say of what features each is the strongest
     neuron, and images count by their receipt."""
     receipt = artifacts.TOKENS.format(model=wildcards.model, split="eval") + ".json"
     images = [receipt] if model_kind(wildcards) == "classifier" else []
     if wildcards.dictionary != NEURONS:
         return images
     others = study.saes_of(wildcards.model, wildcards.site)
-    return images + [
-        f"{artifacts.TABLE.format(model=wildcards.model, site=wildcards.site, dictionary=sae)}/alignment.nc"
-        for sae in others
-    ]
+    return images + artifacts.surveys(wildcards.model, wildcards.site, others)
 
 
 rule write_sheets:
     """S0.F4: a page for each chosen feature of one dictionary, with its labels."""
     input:
-        [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.SHEET_TABLES],
         sheet_neighbours,
+        tables=artifacts.SURVEY,
         subject=sheet_subject,
     output:
         folder=directory(artifacts.SHEETS),

@@ -32,6 +32,7 @@ rule survey_features:
         receipt=f"{EVAL}.json",
     output:
         [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FEATURE_TABLES],
+        receipt=artifacts.SURVEY,
     log:
         "logs/survey_features/{model}/{site}/{dictionary}.log",
     benchmark:
@@ -119,7 +120,7 @@ rule measure_model:
 rule collect_metrics:
     """All flat numbers of the run, for `dvc metrics diff`."""
     input:
-        artifacts.tables(study),
+        artifacts.measured(study),
     output:
         metrics=artifacts.METRICS,
     log:
@@ -166,7 +167,7 @@ rule check_claims:
 rule collect_plots:
     """Small tables for `dvc plots`."""
     input:
-        [table for table in artifacts.tables(study) if table.endswith("frequency.nc")],
+        [table for table in artifacts.measured(study) if table.endswith(artifacts.TABLES_RECEIPT)],
     output:
         artifacts.plots(study),
     log:
@@ -224,8 +225,7 @@ def compared_files(wildcards):
     for model, site, sae in dict.fromkeys(dictionaries):
         folder = artifacts.SAE.format(model=model, site=site, sae=sae)
         files += [f"{folder}/{file}" for file in artifacts.SAE_FILES]
-    tables = values["places"][f"{wildcards.model}/{wildcards.site}"]["tables"]
-    return files + [f"{tables}/{sae}/{table}.nc" for sae in ours for table in ("frequency", "ultra_low")]
+    return files + artifacts.surveys(wildcards.model, wildcards.site, ours)
 
 
 rule compare_dictionaries:

@@ -2,11 +2,14 @@
 
 import ast
 import hashlib
+import json
 from functools import cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 PACKAGE = "polysem"
 SOURCE = Path(__file__).resolve().parents[2]
+MEMORY = Path(".cache/syntax.json")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -19,6 +22,7 @@ def code_digest(*modules: str) -> str:
     """
     trees: dict[str, str] = {}
     queue = list(modules)
+    known = len(_memory())
     while queue:
         name = queue.pop()
         if name in trees:
@@ -27,7 +31,9 @@ def code_digest(*modules: str) -> str:
         trees[name] = tree
         queue += imports
         queue += [parent for parent in _parents(name) if parent not in trees]
-    return hashlib.sha256(repr(sorted(trees.items())).encode()).hexdigest()[:16]
+    if len(_memory()) > known:
+        _remember()
+    return _digest(repr(sorted(trees.items())))
 
 
 def import_closure(module: str) -> set[str]:
@@ -44,10 +50,21 @@ def import_closure(module: str) -> set[str]:
 
 @cache
 def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
+    """Digest of a module's syntax, and what it imports of the package. What was parsed before is looked up by name and
+    content: parsing everything takes a second of every call of Snakemake."""
     file = _file(name)
     if file is None:
         raise ModuleNotFoundError(f"{name} has no source below {SOURCE}")
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    text, memory = file.read_text(encoding="utf-8"), _memory()
+    key = _digest(f"{name} {file.name} {text}")
+    if key not in memory:
+        memory[key] = _syntax(text, name, file)
+    tree, imports = memory[key]
+    return tree, tuple(target for target in imports if _file(target) is not None)
+
+
+def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | Definition):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
@@ -58,8 +75,33 @@ def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, name, file)
             imports += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    ours = [target for target in imports if target.split(".")[0] == PACKAGE and _file(target) is not None]
-    return _written_out(tree), tuple(sorted(set(ours)))
+    return _digest(_written_out(tree)), sorted({target for target in imports if target.split(".")[0] == PACKAGE})
+
+
+@cache
+def _memory() -> dict[str, tuple[str, list[str]]]:
+    """What is known of modules that were parsed by this very code."""
+    try:
+        memory = json.loads(MEMORY.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return dict(memory["modules"]) if memory.get("by") == _own_digest() else {}
+
+
+def _remember() -> None:
+    MEMORY.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=MEMORY.parent, delete=False) as fresh:  # another dry run may do the same now
+        fresh.write(json.dumps({"by": _own_digest(), "modules": _memory()}))
+    Path(fresh.name).replace(MEMORY)
+
+
+@cache
+def _own_digest() -> str:
+    return _digest(Path(__file__).read_text(encoding="utf-8"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _written_out(node: object) -> str:

@@ -14,6 +14,9 @@ from typing import Any
 from polysem.io.atomic import write_json
 from polysem.io.errors import InputError
 
+TABLES_RECEIPT = "survey.json"
+"""The receipt of the tables of a dictionary, which lies among them: the digest of the file of each."""
+
 
 @contextmanager
 def written_folder(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

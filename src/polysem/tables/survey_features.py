@@ -12,7 +12,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
+from polysem.io.atomic import write_json
 from polysem.io.command import run
+from polysem.io.folders import TABLES_RECEIPT, file_digest
 from polysem.io.tables import write_table
 from polysem.models.batches import TokenStore
 from polysem.params.analysis import Analysis
@@ -65,7 +67,7 @@ def survey_features(
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
-    """Write the tables of `CATALOGUE` of a dictionary into a folder.
+    """Write the tables of `CATALOGUE` of a dictionary into a folder, and then their receipt.
 
     Args:
         activations: Store of eval activations.
@@ -125,9 +127,12 @@ def survey_features(
         "tags": tags,
         "clusters": clusters(activations, features, weights, site, found, tokens, tags, alignment, params),
     }
+    digests = {}
     for name, table in tables.items():
         path = output / f"{name}.nc"
         write_table(path, table.assign_attrs(dictionary_attributes(path, CATALOGUE[name])))
+        digests[name] = file_digest(path)
+    write_json(output / TABLES_RECEIPT, {"sha256": digests})
 
 
 def _cluster(features: Dictionary, found: Survey, rows: ActivationRows, params: Analysis) -> xr.Dataset:

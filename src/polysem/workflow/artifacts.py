@@ -1,5 +1,8 @@
 """All paths under `results/` (DESIGN §4), in one place."""
 
+from collections.abc import Iterable
+
+from polysem.io.folders import TABLES_RECEIPT
 from polysem.params.base import NEURONS, TOGETHER, ModelSection
 from polysem.params.study import Study
 
@@ -42,8 +45,6 @@ SITE_FIGURES = (
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
 SITE_TABLES = ("fidelity", "ultra_low", "geometry", "tags")
 """Tables of every dictionary that these figures show."""
-SHEET_TABLES = ("frequency", "alignment", "examples", "associations", "geometry", "logits", "tags")
-"""Tables that the sheets of features show."""
 FEATURE_TABLES = (
     "frequency",
     "rank_frequency",
@@ -57,10 +58,6 @@ FEATURE_TABLES = (
     "clusters",
 )
 """Tables of the features of every dictionary, which one job measures."""
-FIGURE_TABLES = tuple(table for table in FEATURE_TABLES if table != "examples")
-"""Those that figures show; examples stand on the feature sheets."""
-NEURON_TABLES = ("frequency",)
-"""Those of the neurons that figures of any dictionary show beside its own, as `neurons/{table}`."""
 TABLES = (*FEATURE_TABLES, "fidelity")
 """Tables of every dictionary."""
 SPLITS = ("train", "eval")
@@ -85,6 +82,9 @@ TOKENS = "results/tokens/{model}/{split}"
 ACTIVATIONS = "results/activations/{model}/{site}/{split}"
 SAE = "results/saes/{model}/{site}/{sae}"
 TABLE = "results/tables/{model}/{site}/{dictionary}"
+SURVEY = f"{TABLE}/{TABLES_RECEIPT}"
+"""The receipt of `FEATURE_TABLES`, by which jobs that read several of them know them all: Snakemake takes a millisecond
+for every file of every job."""
 KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
 MODEL_TABLE = "results/tables/{model}/model.nc"
 DIRECTIONS = "results/tables/{model}/directions.safetensors"
@@ -122,17 +122,36 @@ def sheets(study: Study) -> list[str]:
 
 def tables(study: Study) -> list[str]:
     """All tables."""
-    known = [KNOWN_TABLE.format(toy=toy, sae=sae) for toy, sae in study.known()]
-    return (
-        [MODEL_TABLE.format(model=model) for model in study.models]
-        + known
-        + [COMPARISON.format(model=model, site=site) for model, site in study.sites()]
-        + [
-            f"{TABLE.format(model=model, site=site, dictionary=dictionary)}/{table}.nc"
-            for model, site, dictionary in study.dictionaries()
-            for table in TABLES
-        ]
-    )
+    return [
+        *_tables_of_models(study),
+        *(f"{folder}/{table}.nc" for folder in table_folders(study) for table in TABLES),
+    ]
+
+
+def measured(study: Study) -> list[str]:
+    """The files by which a job knows all tables: receipts where there are such."""
+    return [
+        *_tables_of_models(study),
+        *(f"{folder}/{name}" for folder in table_folders(study) for name in (TABLES_RECEIPT, "fidelity.nc")),
+    ]
+
+
+def table_folders(study: Study) -> list[str]:
+    """The folders of the tables of all dictionaries."""
+    return [TABLE.format(model=model, site=site, dictionary=name) for model, site, name in study.dictionaries()]
+
+
+def surveys(model: str, site: str, dictionaries: Iterable[str]) -> list[str]:
+    """The receipts of the tables of some dictionaries of a site."""
+    return [SURVEY.format(model=model, site=site, dictionary=dictionary) for dictionary in dictionaries]
+
+
+def _tables_of_models(study: Study) -> list[str]:
+    return [
+        *(MODEL_TABLE.format(model=model) for model in study.models),
+        *(KNOWN_TABLE.format(toy=toy, sae=sae) for toy, sae in study.known()),
+        *(COMPARISON.format(model=model, site=site) for model, site in study.sites()),
+    ]
 
 
 def plots(study: Study) -> list[str]:
@@ -176,6 +195,7 @@ def recorded(study: Study) -> list[str]:
             names = TRAINED_SAE_FILES if study.saes[dictionary].trained else SAE_FILES
             files += [f"{folder}/{file}" for file in names]
     files += [DIRECTIONS.format(model=model) for model in study.models]
+    files += [f"{folder}/{TABLES_RECEIPT}" for folder in table_folders(study)]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
     drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
     written = [path for receipt in sheets(study) for path in (receipt.removesuffix(".json"), receipt)]

@@ -10,9 +10,10 @@ from typing import Any
 
 from polysem.io.code import SOURCE
 from polysem.io.errors import InputError
-from polysem.io.folders import read_folder_receipt
+from polysem.io.folders import TABLES_RECEIPT, read_folder_receipt
 from polysem.params.base import TOGETHER
 from polysem.params.explain import nearest
+from polysem.workflow.artifacts import FEATURE_TABLES
 from polysem.workflow.records import Record, read_record
 
 FIGURES = "results/figures"
@@ -90,7 +91,7 @@ def explanation(folder: str, name: str) -> Iterator[str]:
     numbers = {record.artifact: number for number, job in enumerate(jobs, 1) for record in job}
     for number, job in enumerate(jobs, 1):
         yield from ["", *_job(number, job, numbers, tables if number == 1 else [])]
-    outside = {path for job in jobs for record in job for path in record.inputs if path not in numbers}
+    outside = {path for job in jobs for record in job for path in _read_by(record) if path not in numbers}
     if missing := sorted(path for path in outside if path.startswith("results/") and read_record(path) is None):
         yield from ["", *_wrapped(f"No record tells how these were made: {', '.join(missing)}.", "")]
 
@@ -111,7 +112,7 @@ def chain(drawing: Record, tables: list[str]) -> list[list[Record]]:
             return
         seen.add(record.artifact)
         jobs.setdefault(job, []).append(record)
-        for path in record.inputs if user else tables:
+        for path in _read_by(record) if user else tables:
             if made := read_record(path):
                 visit(made, job)
 
@@ -120,6 +121,16 @@ def chain(drawing: Record, tables: list[str]) -> list[list[Record]]:
     while len(ordered) < len(jobs):
         ordered.append(next(job for job in jobs if job not in ordered and users[job] <= {"", *ordered}))
     return [jobs[job] for job in ordered]
+
+
+def _read_by(record: Record) -> list[str]:
+    """The inputs of a job, with the tables that a receipt stands for in its place."""
+    found = []
+    for path in record.inputs:
+        folder, name = Path(path).parent, Path(path).name
+        tables = [f"{folder}/{table}.nc" for table in FEATURE_TABLES]
+        found += tables if name == TABLES_RECEIPT else [path]
+    return found
 
 
 def _tables(drawing: Record, names: tuple[str, ...]) -> list[str]:
@@ -131,7 +142,7 @@ def _tables(drawing: Record, names: tuple[str, ...]) -> list[str]:
         folder, _, table = name.rpartition("/")
         parent = {"": dictionary, "site": site}.get(folder, folder)
         wanted.append((None if parent == TOGETHER else parent, table))
-    found = [(Path(path).parent.name, Path(path).stem, path) for path in drawing.inputs]
+    found = [(Path(path).parent.name, Path(path).stem, path) for path in _read_by(drawing)]
     return [
         path for parent, table in wanted for folder, stem, path in found if stem == table and parent in (None, folder)
     ]
@@ -143,7 +154,7 @@ def _job(number: int, job: list[Record], numbers: dict[str, int], only: list[str
     yield from _wrapped(f"{number}. {made}", "   ")
     step = f", step {record.module}: {_summary(record.module)}" if record.module else ""
     yield from _wrapped(f"   rule {record.rule}{step}", "   ")
-    inputs = only or list(dict.fromkeys(path for one in job for path in one.inputs))
+    inputs = only or list(dict.fromkeys(path for one in job for path in _read_by(one)))
     known = [f"{path} ({numbers[path]})" if path in numbers else path for path in inputs if path not in made]
     yield from _wrapped(
         f"   read {', '.join(known)}" if known else "   read no file; its params are all it needs", "      "

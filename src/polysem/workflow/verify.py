@@ -1,11 +1,12 @@
 """`polysem verify`: what lies under `results/` against the digests that were written with it."""
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from polysem.io.errors import InputError
-from polysem.io.folders import damage, read_folder_receipt
+from polysem.io.folders import TABLES_RECEIPT, damage, read_folder_receipt
 from polysem.io.stores import hash_store, read_receipt, receipt_path
 from polysem.models.record import read_record
 from polysem.params.study import Study, load_study
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    """Hash every store, model and figure again and name those that are not what was written."""
+    """Hash every store, model, table and figure again and name those that are not what was written."""
     study = load_study(options.configfile)
     checked, bad = 0, 0
     for path, problem in check_all(study):
@@ -31,17 +32,19 @@ def command(options: argparse.Namespace) -> int:
         if problem:
             bad += 1
             print(f"bad: {path}: {problem}")
-    print(f"{checked} stores, models and folders of figures checked, {bad} bad")
+    print(f"{checked} stores, models and folders of tables and figures checked, {bad} bad")
     return 1 if bad else 0
 
 
 def check_all(study: Study) -> Iterator[tuple[Path, str]]:
-    """Every store and model folder that the study asks for or that is on disk, and every folder of figures that it
-    asks for, with what is wrong with it or ''."""
+    """Every store and model folder that the study asks for or that is on disk, and every folder of tables or figures
+    that it asks for, with what is wrong with it or ''."""
     for store in _stores(study):
         yield store, store_problem(store)
     for folder in _models(study):
         yield folder, model_problem(folder)
+    for tables in artifacts.table_folders(study):
+        yield Path(tables), tables_problem(Path(tables))
     for drawn in artifacts.figures(study):
         yield Path(drawn), figures_problem(Path(drawn))
 
@@ -68,6 +71,15 @@ def model_problem(folder: Path) -> str:
     except InputError as error:
         return str(error)
     return ""
+
+
+def tables_problem(folder: Path) -> str:
+    """What is wrong with the tables of a dictionary, or ''."""
+    try:
+        said = json.loads((folder / TABLES_RECEIPT).read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        return f"its receipt cannot be used: {error}"
+    return damage(folder, {f"{name}.nc": digest for name, digest in said.items()})
 
 
 def figures_problem(folder: Path) -> str:
