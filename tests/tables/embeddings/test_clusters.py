@@ -269,7 +269,7 @@ def test_shown_features_come_with_all_that_draws_them(site):
 
 def test_neurons_without_input_weights_are_told_which_sites_have_them(site):
     other = "blocks.0.hook_mlp_out"
-    with pytest.raises(InputError, match="blocks[.]0[.]mlp[.]hook_post"):
+    with pytest.raises(InputError, match=r"blocks\.0\.mlp\.hook_post"):
         entering(site.store, Neurons(NEURONS), site.directions, other)
     table = clusters(site.store, Neurons(NEURONS), Directions({}), SITE, *[None] * 4, ANALYSIS)
     assert "no site studied here has them" in table.attrs["not_applicable"]
