@@ -21,11 +21,18 @@ def sheet_neighbours(wildcards):
     return images + artifacts.surveys(wildcards.model, wildcards.site, others)
 
 
+def cluster_relations(wildcards):
+    """The table of clusters that are like those of this dictionary, if it takes part."""
+    takes_part = wildcards.dictionary in related(wildcards.model)[wildcards.site]
+    return artifacts.RELATIONS.format(**wildcards) if takes_part else []
+
+
 rule write_sheets:
     """S0.F4: a page for each chosen feature of one dictionary, with its labels."""
     input:
         sheet_neighbours,
         tables=artifacts.SURVEY,
+        relations=cluster_relations,
         subject=sheet_subject,
     output:
         folder=directory(artifacts.SHEETS),
@@ -50,8 +57,9 @@ rule write_sheets:
         ),
         tables=artifacts.TABLE,
         subject=lambda wildcards: "--images" if model_kind(wildcards) == "classifier" else "--tokenizer",
+        relations=lambda wildcards, input: f"--relations {input.relations}" if input.relations else "",
     message:
         "Writing the sheets of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.report.write_sheets --tables {params.tables} {params.subject} {input.subject} "
-        "--output {output.folder} --config {params.spec} > {log} 2>&1"
+        "--output {output.folder} --config {params.spec} {params.relations} > {log} 2>&1"

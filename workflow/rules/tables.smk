@@ -88,6 +88,72 @@ rule measure_fidelity:
         "--output {output.table} --config {params.spec:q} {DEVICE} > {log} 2>&1"
 
 
+def related(model):
+    """The dictionaries of a model whose clusters are held against each other, by site: the neurons and the first SAE of
+    each recipe, so that a grid does not crowd out everything else."""
+    return {site: [NEURONS, *comparisons.firsts_of_recipes(study, model, site)] for site in study.models[model].sites}
+
+
+def relations(model):
+    """All values that step reads."""
+    return {
+        "places": {
+            site: {
+                "activations": artifacts.ACTIVATIONS.format(model=model, site=site, split="eval") + ".zarr",
+                "dictionaries": artifacts.SAE.removesuffix("/{sae}").format(model=model, site=site),
+                "tables": artifacts.TABLE.removesuffix("/{dictionary}").format(model=model, site=site),
+                "names": names,
+            }
+            for site, names in related(model).items()
+        },
+        **analysis("context_before"),
+    }
+
+
+def related_files(wildcards):
+    """The receipts of stores and tables of all sites, and the weights of the SAEs."""
+    files = []
+    for site, dictionaries in related(wildcards.model).items():
+        store = artifacts.ACTIVATIONS.format(model=wildcards.model, site=site, split="eval")
+        files += [ancient(f"{store}.zarr"), f"{store}.json", *artifacts.surveys(wildcards.model, site, dictionaries)]
+        for sae in dictionaries[1:]:
+            folder = artifacts.SAE.format(model=wildcards.model, site=site, sae=sae)
+            files += [f"{folder}/{file}" for file in artifacts.SAE_FILES]
+    return files
+
+
+rule examine_clusters:
+    """S3.F2, S3.U1: clusters of other neurons, layers and dictionaries that are alike, and which tokens matter."""
+    input:
+        related_files,
+        model=f"{artifacts.MODEL}/model.json",
+        directions=artifacts.DIRECTIONS,
+        tokens=ancient(f"{EVAL_TOKENS}.zarr"),
+        tokens_receipt=f"{EVAL_TOKENS}.json",
+    output:
+        table=artifacts.RELATIONS,
+    log:
+        "logs/examine_clusters/{model}.log",
+    benchmark:
+        "logs/examine_clusters/{model}.tsv"
+    resources:
+        gpu=GPU,
+    params:
+        code=lambda wildcards: code_digest(
+            "polysem.tables.examine_clusters",
+            f"polysem.models.{model_kind(wildcards)}",
+            "polysem.saes.sae",
+            *activation_functions(),
+        ),
+        spec=lambda wildcards: spec_file(**relations(wildcards.model)),
+        model=artifacts.MODEL,
+    message:
+        "Examining the clusters of {wildcards.model}"
+    shell:
+        "python -m polysem.tables.examine_clusters --model {params.model} --tokens {input.tokens} "
+        "--directions {input.directions} --output {output.table} --config {params.spec} {DEVICE} > {log} 2>&1"
+
+
 rule measure_model:
     """The loss of a model, beside those of a unigram and a bigram model of its corpus; the weights around its sites."""
     input:

@@ -33,7 +33,7 @@ def pairs(study: Study, model: str, site: str) -> list[Pair]:
     twins = (pair.dictionary for pair in found if pair.relation == "seed" and pair.other == saes[0].id)
     if twin := next(twins, None):
         found.insert(0, Pair(saes[0].id, "seed", model, site, twin))
-    firsts = list({recipe_name(sae.id): sae.id for sae in reversed(saes)}.values())[::-1]
+    firsts = firsts_of_recipes(study, model, site)
     found += [Pair(first, "neurons", model, site, NEURONS) for first in firsts]
     for relation, other_model, other_site in places(study, model, site):
         there = study.saes_of(other_model, other_site)
@@ -53,6 +53,11 @@ def places(study: Study, model: str, site: str) -> Iterator[tuple[str, str, str]
         if other == model or (other in earlier and _reads_alike(study, model, other)):
             relation = "site" if other == model else "model"
             yield from ((relation, other, hook) for hook in section.sites if (other, hook) != (model, site))
+
+
+def firsts_of_recipes(study: Study, model: str, site: str) -> list[str]:
+    """The first SAE of each recipe at a site, in the order of the params file."""
+    return list({recipe_name(sae): sae for sae in reversed(study.saes_of(model, site))}.values())[::-1]
 
 
 def sizes(study: Study, model: str, site: str) -> list[str]:

@@ -88,6 +88,7 @@ for every file of every job."""
 KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
 MODEL_TABLE = "results/tables/{model}/model.nc"
 DIRECTIONS = "results/tables/{model}/directions.safetensors"
+RELATIONS = "results/tables/{model}/cluster_relations.nc"
 COMPARISON = "results/tables/{model}/{site}/comparison.nc"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
@@ -196,6 +197,7 @@ def recorded(study: Study) -> list[str]:
             files += [f"{folder}/{file}" for file in names]
     files += [DIRECTIONS.format(model=model) for model in study.models]
     files += [f"{folder}/{TABLES_RECEIPT}" for folder in table_folders(study)]
+    files += [RELATIONS.format(model=model) for model in study.models]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
     drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
     written = [path for receipt in sheets(study) for path in (receipt.removesuffix(".json"), receipt)]

@@ -207,6 +207,7 @@ def _tables(study: Study) -> Iterator[Job]:
         cost = None if whole is None else (REFERENCE_TOKENS * whole,) * 2
         why = () if whole is not None else (_no_shape(name),)
         yield Job("tables", name, (artifacts.MODEL_TABLE.format(model=name),), flops=cost, missing=why)
+        yield Job("tables", f"{name} clusters", (artifacts.RELATIONS.format(model=name),), seconds=2 * START)
     for name, site, dictionary in study.dictionaries():
         model = study.models[name]
         folder = artifacts.TABLE.format(model=name, site=site, dictionary=dictionary)
