@@ -12,8 +12,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from polysem.io.reading_direction import reads_from_the_left, reads_from_the_right
 from polysem.models.vocabulary import Vocabulary
-from polysem.report.visible import hexadecimal, reads_from_the_left, reads_from_the_right, visible, visible_bytes
+from polysem.report.visible import hexadecimal, visible, visible_bytes
 
 LEVELS = 9
 NEAR = (12, 6)
