@@ -101,10 +101,11 @@ def cluster_table(
     picture: tuple[int, int] | None = None,
     inputs: int = INPUTS,
     tags: bool = True,
+    spread: float = 0.35,
 ) -> xr.Dataset:
     """`picture` [height, width] makes it a table of images; with as many `inputs` as pixels the image itself enters."""
     random = np.random.default_rng(seed)
-    each = [made(list(parts), random, inputs) for parts in sizes]
+    each = [made(list(parts), random, inputs, spread) for parts in sizes]
     features = len(each) + len(states)
     offsets = np.array([0]) if picture else np.arange(-BEFORE, AFTER + 1)
     places = ("feature", "example")

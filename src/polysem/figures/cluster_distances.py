@@ -1,5 +1,7 @@
 """S3.T1: intra- and inter-cluster distances of all features, under both embeddings and against random tokens."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -17,7 +19,7 @@ TABLES = ("clusters",)
 TITLE = "Distances within and between clusters"
 BINS = 50
 PANELS = {"intra_cluster_distance": "within clusters", "inter_cluster_distance": "between clusters"}
-LINES = {
+LINES: dict[str, tuple[str, Any, str]] = {
     "input": ("input_embedding", "-", "what enters the neuron"),
     "neuron": ("neuron_embedding", "-", "neuron embedding"),
     "random": ("dense", "--", "neuron embedding of random {unit}"),
@@ -95,11 +97,12 @@ def _notes(
 ) -> list[str]:
     word = noun(clusters)
     numbers = {measure: " / ".join(f"{found[kind][1]:,}" for kind in SHORT) for measure, found in medians.items()}
+    within, between = numbers["intra_cluster_distance"], numbers["inter_cluster_distance"]
+    cut = theme.scientific(float(clusters.attrs["cluster_cut"]))
     return [
         f"{theme.counted(int(clustered.sum()), clustered.size)} {word}s are clustered ({states_in_words(clusters)}), "
-        f"cut at {theme.scientific(float(clusters.attrs['cluster_cut']))}. Within: {numbers['intra_cluster_distance']} of "
-        f"them (input / neuron / random) have a cluster of two; between: {numbers['inter_cluster_distance']} have two "
-        f"clusters. Random: as many {unit} drawn at random in place of each {word}'s examples, same weights.",
+        f"cut at {cut}. Within: {within} of them (input / neuron / random) have a cluster of two; between: {between} "
+        f"have two clusters. Random: as many {unit} drawn at random in place of each {word}'s examples, same weights.",
         "Document, GPT-2 small, all neurons: medians within 0.31 (input) and 0.21 (neuron), between 0.63 and 0.73. "
         f"Weights here: {clusters.attrs['weights']}.",
     ]

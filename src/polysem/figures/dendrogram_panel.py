@@ -1,6 +1,7 @@
 """A tree of examples with each leaf's tokens or images beside it (S3.F2, S3.F3)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -103,7 +104,7 @@ def _number_clusters(axes: Axes, leaves: list[Node], shown: ShownFeature) -> Non
         _write(axes, 6.5, float(np.mean(rows)), str(number + 1), "left", cluster_colour(number), weight="bold")
 
 
-def _write(axes: Axes, x: float, row: float, text: str, align: str, colour: str, **style: str) -> None:
+def _write(axes: Axes, x: float, row: float, text: str, align: str, colour: str, **style: Any) -> None:
     written = axes.text(
         x, row, text, size=shaded_tokens.SIZE, ha=align, va="center_baseline", color=colour, parse_math=False, **style
     )

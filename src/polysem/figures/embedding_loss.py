@@ -140,7 +140,7 @@ def quantities(fidelity: xr.Dataset, ultra_low: xr.Dataset, tags: xr.Dataset, cl
 
 def _draw(axes: Axes, quantity: Quantity, found: list[Family], weights: list[float]) -> None:
     document = f"document {quantity.document}" if quantity.document else "document –"
-    axes.set_title(f"{quantity.title}\n", size=9, loc="left")
+    axes.set_title(quantity.title, size=9, loc="left", pad=17)
     axes.text(0, 1.03, document, transform=axes.transAxes, size=7.5, color=theme.FAINT, va="bottom")
     axes.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])
     axes.tick_params(axis="x", labelsize=8, rotation=0 if len(weights) <= MANY else 45)
@@ -191,9 +191,9 @@ def _notes(found: list[Family], recipes: xr.Dataset) -> list[str]:
     seeds = sorted({len(members) for family in found for members in family.members.values()})
     spread = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return [
-        f"Below each panel: embedding_loss, λ₂ (per-token mean). Dots: {theme.several(saes, 'SAE')}, {spread} per weight; "
-        "means with 95 % intervals of the mean (Student's t) where there are two seeds. L1: sum of the features, mean "
-        "over tokens. Distances and size: medians over features (neuron embedding). Dead: active on no eval token.",
+        f"Below each panel: embedding_loss, λ₂ (per-token mean). Dots: {theme.several(saes, 'SAE')}, {spread} per "
+        "weight; means with 95 % intervals (Student's t) where there are two seeds. L1: sum of the features, mean over "
+        "tokens. Distances and size: medians over features (neuron embedding). Dead: active on no eval token.",
         "Document: without the loss, with it (λ₂ 0.005), MNIST, an MLP of 94.0 % accuracy; dead on no training image; "
         "L1 may be a sum over a batch.",
     ]

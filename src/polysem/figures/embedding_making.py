@@ -89,7 +89,7 @@ def _draw_map(axes: Axes, values: NDArray[np.float64], extreme: float) -> None:
 
 def _write_line(axes: Axes, shown: ShownFeature, example: int, number: int) -> None:
     """The example itself, in the colour of its cluster."""
-    height = axes.get_position().height * axes.figure.get_figheight()
+    height = theme.inches(axes)[1]
     lines = height / ROW
     width, middle = shaded_tokens.prepare(axes, lines), (lines - 1) / 2
     style: Any = {"size": 8.5, "va": "center_baseline", "color": cluster_colour(number), "parse_math": False}

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from polysem.figures import shaded_tokens, theme
@@ -80,11 +81,9 @@ def _draw_plane(axes: Axes, shown: ShownFeature, embedding: str) -> None:
     axes.locator_params(nbins=5)
 
 
-def _entry(shown: ShownFeature, number: int) -> theme.Line2D:
+def _entry(shown: ShownFeature, number: int) -> Line2D:
     label = f"cluster {number + 1}: {theme.several(int(shown.sizes[number]), 'example')}"
-    return theme.Line2D(
-        [], [], marker="o^"[number], linestyle="", markersize=6, color=cluster_colour(number), label=label
-    )
+    return Line2D([], [], marker="o^"[number], linestyle="", markersize=6, color=cluster_colour(number), label=label)
 
 
 def _write_examples(axes: Axes, shown: ShownFeature, rows: int) -> None:
@@ -95,7 +94,7 @@ def _write_examples(axes: Axes, shown: ShownFeature, rows: int) -> None:
         members = np.flatnonzero(shown.cluster == number)
         if shown.pictures is not None:
             tall, wide = shown.pictures.shape[1:]
-            height = 72 * axes.get_position().height * axes.figure.get_figheight() / rows
+            height = 72 * theme.inches(axes)[1] / rows
             across = 0.92 * height * wide / tall
             axes.plot([4], [number], "o^"[number], color=cluster_colour(number), markersize=5, clip_on=False)
             for place, example in enumerate(members[: int((width - 14) / (across + 3))].tolist()):

@@ -1,6 +1,7 @@
 """S3.X1: does the measure that needs no labels agree with what is known of the features?"""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -21,7 +22,7 @@ TITLE = "A measure without labels against what is known"
 LEAST = 3
 """Features from which on a rank correlation says anything."""
 BINS = 40
-EMBEDDINGS = {
+EMBEDDINGS: dict[str, tuple[str, Any, str]] = {
     "input": ("input_embedding", "-", "what enters"),
     "neuron": ("neuron_embedding", "-", "key token"),
     "weighted": ("aligned", "--", "several tokens"),

@@ -26,7 +26,8 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
     """
     require_clusters(clusters)
     rare = np.flatnonzero(clusters["rare_secondary"].to_numpy().astype(bool))
-    enough = int((clusters["size"].to_numpy() >= LEAST).sum())
+    clustered = clusters["state"].to_numpy().astype(str) == "clustered"
+    enough = int((clustered & (clusters["size"].to_numpy() >= LEAST)).sum())
     found = shown_for(clusters, RARE)
     of = f"{theme.several(enough, noun(clusters))} with at least {LEAST} examples"
     if not rare.size or not found:

@@ -49,9 +49,7 @@ def line(
 
 def prepare(axes: Axes, rows: float) -> float:
     """Make the horizontal unit of laid-out axes a point, the vertical one a line; the width in points."""
-    figure = axes.get_figure()
-    assert figure is not None
-    width = 72 * axes.get_position().width * theme.WIDTH
+    width = 72 * theme.inches(axes)[0]
     axes.set(xlim=(0, width), ylim=(rows - 0.5, -0.5))
     axes.axis("off")
     return width

@@ -158,6 +158,14 @@ def lay_out(figure: Figure) -> None:
     engine.execute(figure)
 
 
+def inches(axes: Axes) -> tuple[float, float]:
+    """Width and height of laid-out axes."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    box = axes.get_position()
+    return float(box.width * figure.get_figwidth()), float(box.height * figure.get_figheight())
+
+
 def swatch(colour: str, label: str) -> Patch:
     """A legend entry for a filled area."""
     return Patch(facecolor=COLOURS[colour], label=label)
