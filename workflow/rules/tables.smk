@@ -14,11 +14,14 @@ SURVEYED = (
     "ultra_low_frequency",
     "one_sparse",
     "next_nine",
+    "strong_share",
+    "strong_examples",
+    "cluster_cut",
 )
 
 
 rule survey_features:
-    """S0.F1-F4, S0.X3, S1.F1-F3, S1.F6, S2.F1-F7, S2.F11-F14: all that a dictionary's activations and weights tell."""
+    """S0.F1-F4, S0.X3, S1.F1-F3, S1.F6, S2.F1-F7, S2.F11-F14, S3.F1-F5: all that a dictionary's activations and weights tell."""
     input:
         dictionary_files,
         tokenizer_files,

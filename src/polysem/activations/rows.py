@@ -2,31 +2,35 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
 
 
 class ActivationRows:
-    """The rows of `activations` of a store, shape [token, neuron]; memory holds only the rows asked for.
+    """The rows of an array of a store, `activations` [token, neuron] or `inputs` [token, input], what enters the neurons
+    of the site; memory holds only the rows asked for.
 
-    `length` is the number of tokens, `width` the number of neurons.
+    `length` is the number of tokens, `width` the number of neurons or inputs. InputError if the store lacks the array.
     """
 
-    def __init__(self, store: Path) -> None:
+    def __init__(self, store: Path, name: Literal["activations", "inputs"] = "activations") -> None:
         self.receipt = read_receipt(store)
         self._group = open_store(store)
-        array = read_array(self._group, "activations")
+        if name not in self._group:
+            raise InputError(f"{store} has no array {name!r}; delete it and its receipt and run again")
+        array = read_array(self._group, name)
         self.length: int = array.shape[0]
         self.width: int = array.shape[1]
         self.dtype = np.dtype(array.dtype)
         self.rows_per_chunk = array.chunks[0]
         assert array.compressors == (), "activation stores are written uncompressed"
-        folder = store / "activations" / "c"
+        folder = store / name / "c"
         self._chunks = [
             self._mapped(folder / str(chunk) / "0") for chunk in range(-(-self.length // self.rows_per_chunk))
         ]

@@ -39,3 +39,10 @@ class Analysis(Section):
     """Eval tokens, evenly spread, over which features of two dictionaries are correlated (S0.X1, S1.F7)."""
     split_cosine: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Cosine of decoder rows from which on a feature of a larger dictionary descends from one of a smaller (S1.F8)."""
+    strong_share: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """Share of a feature's largest activation from which on a token is a strong example of it (S3.M2); 0: all on which
+    it is active."""
+    strong_examples: Annotated[int, Field(ge=2, le=1000)] = 100
+    """Strong examples of a feature that are clustered, the first ones met (S3.M2)."""
+    cluster_cut: Annotated[float, Field(gt=0, le=2)] = 0.5
+    """Cosine distance of neuron embeddings above which clusters of examples are not merged (S3.M2)."""

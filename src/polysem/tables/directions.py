@@ -16,6 +16,7 @@ from polysem.io.errors import InputError
 from polysem.models.subject import Subject
 
 UNEMBEDDING = "unembedding"
+INTO = "/input_weights"
 NO_DIRECT_PATH = "the site has no direct path to the logits: what follows it is not linear"
 NORM_OF_TEXT = (
     "final norm: gain and centring are in the unembedding, exact up to the factor 1/size that the norm has at each "
@@ -50,7 +51,20 @@ class Directions:
 
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
         """Weights into each neuron; None where the site has no neurons that read anything."""
-        return self._tensors.get(f"{site}/input_weights")
+        return self._tensors.get(f"{site}{INTO}")
+
+    def input_weights_kind(self, site: str) -> str:
+        """What the weights into the neurons are: "input weights", or in a gated MLP "gate weights"."""
+        return "gate weights" if f"{site}/gate" in self._tensors else "input weights"
+
+    def sites_with_input_weights(self) -> list[str]:
+        """The sites studied whose neurons have weights into them, sorted."""
+        return sorted(name.removesuffix(INTO) for name in self._tensors if name.endswith(INTO))
+
+    def pixel_responses(self, site: str) -> Float[Tensor, "image neuron"] | None:
+        """Activations for images of one bright pixel, one for each pixel, and for the blank image behind them; None of a
+        model of text."""
+        return self._tensors.get(f"{site}/pixel_responses")
 
     def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:
         """Weights out of each neuron; None where the site has none."""
@@ -86,7 +100,7 @@ def directions_of(subject: Subject, sites: Iterable[str], processing: Mapping[st
     for site in sites:
         entering, leaving = subject.input_weights(site), subject.output_weights(site)
         if entering is not None:
-            tensors[f"{site}/input_weights"] = entering
+            tensors[f"{site}{INTO}"] = entering
         if leaving is not None:
             tensors[f"{site}/output_weights"] = leaving
         if subject.writes_to_residual(site):

@@ -20,6 +20,7 @@ from polysem.params.base import NEURONS
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.alignment import decoder_blocks, identity_blocks, neuron_alignment
 from polysem.tables.directions import Directions
+from polysem.tables.embeddings.clusters import clusters
 from polysem.tables.geometry import geometry
 from polysem.tables.in_context import in_context_tokens
 from polysem.tables.labels import dictionary_attributes
@@ -46,6 +47,7 @@ CATALOGUE = {
     "ultra_low": "S2.F4 S2.F5 S2.F6 S2.F7",
     "logits": "S0.F4 S1.F3",
     "tags": "S0.X3 S1.F2",
+    "clusters": "S3.F1 S3.F2 S3.F3 S3.F4 S3.F5 S3.T1 S3.T3 S3.X1",
 }
 CONTEXT_TOKENS = 200_000
 """Eval tokens by which tokens of the vocabulary are told to belong to a context."""
@@ -121,6 +123,7 @@ def survey_features(
             [str(tags["tag"].values[tag]) if tag >= 0 else "" for tag in context],
         ),
         "tags": tags,
+        "clusters": clusters(activations, features, weights, site, found, tokens, tags, alignment, params),
     }
     for name, table in tables.items():
         path = output / f"{name}.nc"

@@ -62,6 +62,7 @@ FEATURE_TABLES = (
     "ultra_low",
     "logits",
     "tags",
+    "clusters",
 )
 """Tables of the features of every dictionary, which one job measures."""
 FIGURE_TABLES = tuple(table for table in FEATURE_TABLES if table != "examples")
