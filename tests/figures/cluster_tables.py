@@ -262,7 +262,7 @@ def without_inputs() -> xr.Dataset:
 
 def unclustered(*states: str) -> xr.Dataset:
     """Of a dictionary none of whose features can be clustered."""
-    table = cluster_table(([3, 2],), states=states).isel(shown=slice(0, 0))
+    table = cluster_table(([3, 2],), states=states).drop_dims("shown")
     table["state"].values[0] = states[0]
     table["rare_secondary"].values[:] = False
     return table

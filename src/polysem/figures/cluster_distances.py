@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from polysem.figures import theme
 from polysem.figures.registry import NotApplicable
-from polysem.figures.shown_feature import noun, require_clusters, states_in_words
+from polysem.figures.shown_feature import noun, reads_tokens, require_clusters, states_in_words
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.T1"
@@ -41,7 +41,7 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
     panels = figure.subplots(1, 2)
     medians = {measure: _draw(axes, clusters, measure, clustered) for axes, measure in zip(panels, PANELS, strict=True)}
     panels[0].set_ylabel(f"{noun(clusters)}s")
-    unit = "tokens" if "token_text" in clusters else "images"
+    unit = "tokens" if reads_tokens(clusters) else "images"
     legend = [
         Line2D([], [], color=theme.COLOURS[colour], linestyle=style, linewidth=1.6, label=words.format(unit=unit))
         for colour, style, words in LINES.values()

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from polysem.figures import theme
 from polysem.figures.registry import NotApplicable
 from polysem.figures.shown_feature import (
+    EXAMPLES,
     MOST,
     RARE,
     TIGHTEST,
+    TWO,
     ShownFeature,
     noun,
+    reads_tokens,
     require_clusters,
     shown_for,
     states_in_words,
@@ -37,9 +40,9 @@ def draw(clusters: xr.Dataset, logits: xr.Dataset, analysis: Analysis) -> Figure
 
     Source: document S3, section 4.2 and its figure 5.
     """
-    if "token_text" in clusters:
-        raise NotApplicable("the model reads tokens; the figure is made of images")
     require_clusters(clusters)
+    if reads_tokens(clusters):
+        raise NotApplicable("the model reads tokens; the figure is made of images")
     places = _chosen(clusters)
     if not places:
         raise NotApplicable(f"no {noun(clusters)} has examples to show: {states_in_words(clusters)}")
@@ -65,9 +68,9 @@ def draw(clusters: xr.Dataset, logits: xr.Dataset, analysis: Analysis) -> Figure
 
 def _chosen(clusters: xr.Dataset) -> list[tuple[int, ShownFeature]]:
     """Places along `shown` of different features, the one whose examples are most alike first."""
-    features = clusters["shown_feature"].to_numpy().tolist()
+    features = clusters["shown_feature"].to_numpy().tolist() if "shown_feature" in clusters else []
     found: dict[int, tuple[int, ShownFeature]] = {}
-    for shown in shown_for(clusters, TIGHTEST, MOST, "most examples", RARE):
+    for shown in shown_for(clusters, TIGHTEST, MOST, EXAMPLES, TWO, RARE):
         found.setdefault(shown.feature, (features.index(shown.feature), shown))
     return list(found.values())[:FEATURES]
 

@@ -16,6 +16,7 @@ MOST = "most clusters"
 TWO = "two clusters"
 RARE = "rare secondary behaviour"
 TIGHTEST = "tightest"
+EXAMPLES = "most examples"
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,22 @@ def require_clusters(clusters: xr.Dataset) -> None:
         raise NotApplicable(str(reason))
 
 
+def reads_tokens(clusters: xr.Dataset) -> bool:
+    """Whether examples are tokens in their text, and no images."""
+    return clusters.sizes["offset"] > 1
+
+
 def shown_for(clusters: xr.Dataset, *reasons: str) -> list[ShownFeature]:
     """The shown features that were chosen for one of these reasons, in the order of the reasons."""
+    if "shown_for" not in clusters:
+        return []
     chosen = [str(reason) for reason in clusters["shown_for"].to_numpy()]
     return [_shown(clusters, place) for reason in reasons for place, found in enumerate(chosen) if found == reason]
 
 
 def with_two_clusters(clusters: xr.Dataset) -> ShownFeature:
-    """The shown feature with two clusters, else that with most; NotApplicable if no feature has two."""
-    found = [shown for shown in shown_for(clusters, TWO, MOST) if shown.sizes.size > 1]
+    """The shown feature with the largest second cluster; NotApplicable if no feature has two."""
+    found = [shown for shown in shown_for(clusters, TWO, MOST, RARE) if shown.sizes.size > 1]
     if not found:
         raise NotApplicable(f"no {noun(clusters)} has two clusters: {states_in_words(clusters)}")
     return found[0]

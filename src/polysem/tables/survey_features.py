@@ -123,7 +123,9 @@ def survey_features(
             [str(tags["tag"].values[tag]) if tag >= 0 else "" for tag in context],
         ),
         "tags": tags,
-        "clusters": clusters(activations, features, weights, site, found, tokens, tags, alignment, params),
+        "clusters": clusters(
+            activations, features, weights, site, found, tokens, tags, alignment, params, words(tokenizer)
+        ),
     }
     for name, table in tables.items():
         path = output / f"{name}.nc"

@@ -25,7 +25,8 @@ What enters a neuron is its layer's input; what enters a feature of an SAE is th
 | feature, cluster, member (3) | `cluster_example` int16 (−1), `cluster_sequence` int32 (−1) | the central example, then the earliest others |
 | feature, cluster, member, offset | `cluster_token` int32 (−1), `cluster_activation` (NaN) | |
 | shown (≤ 6) | `shown_feature` int32, `shown_for` str | "most clusters", "two clusters", "rare secondary behaviour", "most examples", "tightest" |
-| shown, example, offset | `token` int32 (−1), `window_activation` (NaN) | |
+| shown, example, offset | `token` int32 (−1), `token_text` str (empty), `window_activation` (NaN) | text alone |
+| shown, example, pixel | `pixels` | images alone, with the attributes `height` and `width` |
 | shown, merge, column (4) | `linkage` | scipy's form over the feature's `size` examples; NaN behind its `size` − 1 merges |
 | shown, example, input | `entering` | |
 | shown, input | `weight` | |
@@ -38,7 +39,7 @@ Attributes: `strong_share`, `strong_examples`, `cluster_cut`, `weights` ("input 
 `tokens`; or `not_applicable` alone, a sentence, with no variables.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,6 +60,7 @@ from polysem.tables.embeddings.measured import EMBEDDINGS, RANDOM, Around, Clust
 from polysem.tables.embeddings.measures import MEASURES
 from polysem.tables.embeddings.rank_correlation import agreement_scalars
 from polysem.tables.embeddings.shown import image_variables, shown_features, shown_variables
+from polysem.tables.embeddings.shown_texts import example_images, token_texts
 from polysem.tables.embeddings.strong_examples import StrongExamples, collect_examples, strong_thresholds
 from polysem.tables.embeddings.tag_agreement import TAG_MEASURES, agreement, rarest_tags
 from polysem.tables.embeddings.windows import only, rows_before
@@ -94,11 +96,12 @@ def clusters(
     tags: xr.Dataset,
     alignment: xr.Dataset,
     analysis: Analysis,
+    text: Callable[[int], str] = str,
 ) -> xr.Dataset:
     """The table `clusters` of a dictionary; for neurons without input weights the attribute `not_applicable` alone.
 
     `store` holds the eval activations, `tokens` their tokens or images, `found` what the survey of them found, `tags` and
-    `alignment` are the tables of these names. Source: document S3.
+    `alignment` are the tables of these names, `text` says what a token is in words. Source: document S3.
     """
     settings = {name: getattr(analysis, name) for name in ("strong_share", "strong_examples", "cluster_cut")}
     if not isinstance(dictionary, SAE) and directions.input_weights(site) is None:
@@ -133,7 +136,10 @@ def clusters(
         around, activation = context.around(few.token, chosen)
         token = tokens_around(sequence[chosen], position[chosen], window, texts)
         variables |= shown_variables(shown, few, around, token, activation, into, analysis.cluster_cut)
-        if not texts.is_text:
+        if texts.is_text:
+            variables["token_text"] = token_texts(token, text)
+        else:
+            variables["pixels"] = example_images(sequence[chosen], texts)
             variables |= image_variables(shown, sequence[chosen], texts, dictionary, directions, site)
     for name in variables.keys() & COMPRESSIBLE:
         variables[name].encoding = dict(COMPRESSED)
@@ -142,7 +148,8 @@ def clusters(
         "embedding": variable("embedding", np.array(EMBEDDINGS, object), "embedding of an example", "1"),
         "offset": index("offset", -window.before, window.after + 1, "tokens behind the key token"),
     }
-    return labelled(variables, coordinates, {**settings, "weights": into.kind, "tokens": into.rows.length})
+    size = {name: texts.attributes[name] for name in ("height", "width") if not texts.is_text}
+    return labelled(variables, coordinates, {**settings, **size, "weights": into.kind, "tokens": into.rows.length})
 
 
 @dataclass(frozen=True)
