@@ -218,6 +218,7 @@ def shown(each, share, rare, activation, words, offsets, picture, random):
     pixels = np.full((count, EXAMPLES, height * width), np.nan, np.float32)
     for place, (feature, _) in enumerate(chosen):
         one = each[feature]
+        image_enters = picture is not None and height * width == inputs
         examples = len(one.cluster)
         entering[place, :examples], weight[place] = one.entering, one.weight
         linkage[place, : examples - 1] = one.linkage
@@ -231,6 +232,9 @@ def shown(each, share, rare, activation, words, offsets, picture, random):
             text[place, example] = [words[number] if number >= 0 else "" for number in token[place, example]]
             window[place, example] = np.where(inside, random.choice([0, 0, 1.0, 2.5], offsets.size), np.nan)
             window[place, example, offsets == 0] = activation[feature, example]
+            if image_enters:
+                pixels[place, example] = 0.5 + one.entering[example] / 10
+                continue
             grid = np.hypot(*(np.mgrid[:height, :width] - [[[height / 2]], [[one.cluster[example] % 5 * width / 5]]]))
             pixels[place, example] = np.clip(1 - grid / height + 0.1 * random.standard_normal(grid.shape), 0, 1).ravel()
     by_example = ("shown", "example")

@@ -323,3 +323,10 @@ def test_the_same_table_gives_the_same_bytes(analysis, tmp_path):
         with matplotlib.rc_context({"font.size": 30} if number else {}):
             theme.save(draw("dendrogram", cluster_table(), analysis), tmp_path / f"{number}.svg")
     assert (tmp_path / "0.svg").read_bytes() == (tmp_path / "1.svg").read_bytes()
+
+
+def test_as_many_activations_as_pixels_are_no_image(analysis):
+    table = cluster_table(([7, 5, 3],), picture=(6, 4), inputs=24)
+    table["pixels"].values[:] = np.random.default_rng(0).random(table["pixels"].shape)
+    figure = draw("embedding_making", table, analysis)
+    assert sum(bool(axes.containers) for axes in figure.axes) == 6

@@ -83,7 +83,7 @@ def _draw(axes: Axes, clusters: xr.Dataset, measure: str, clustered: NDArray[np.
     theme.number_in_thousands(axes.yaxis)
     axes.set_xlabel(f"mean cosine distance {PANELS[measure]}")
     said = ", ".join(f"{_number(medians[kind][0])} {word}" for kind, word in SHORT.items())
-    axes.set_title(f"medians: {said}", size=9, loc="left")
+    axes.set_title(f"medians: {said}", size=8.5, loc="left")
     if not known.size:
         theme.message(axes, "no feature has two clusters")
     return medians

@@ -40,6 +40,7 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
     below = figure.add_subplot(grid[1, :])
     below.axis("off")
     other = shown.cluster.size - int(shown.sizes[:2].sum())
+    left_out = f" Not drawn: {theme.several(other, 'example')} of other clusters." if other else ""
     theme.frame(
         figure,
         clusters,
@@ -49,7 +50,7 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
         notes=[
             f"{examples_in_words(shown, clusters)} Clusters are those of the neuron embeddings in both panels. "
             "Distances are 1 − cosine, mean over pairs of examples within one of these two clusters, and over pairs "
-            f"from both. Not drawn: {theme.several(other, 'example')} of other clusters."
+            f"from both.{left_out}"
         ],
     )
     theme.lay_out(figure)

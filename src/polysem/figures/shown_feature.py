@@ -17,6 +17,8 @@ TWO = "two clusters"
 RARE = "rare secondary behaviour"
 TIGHTEST = "tightest"
 EXAMPLES = "most examples"
+SAME = 0.999
+"""Correlation of pixels and inputs from which on they are the same but for their scale and half precision."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,15 @@ class ShownFeature:
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """Height and width where what enters the weights is the image itself."""
+        """Height and width where what enters the weights is the image itself, in whatever scale."""
         pictures = self.pictures
         if pictures is None or pictures[0].size != self.weight.size:
             return None
-        return pictures.shape[1], pictures.shape[2]
+        both = np.stack([pictures.reshape(len(pictures), -1), self.entering])
+        centred = both - both.mean(2, keepdims=True)
+        first, second = centred / np.linalg.norm(centred, axis=2, keepdims=True)
+        is_image = bool(((first * second).sum(1) > SAME).all())
+        return (pictures.shape[1], pictures.shape[2]) if is_image else None
 
 
 def require_clusters(clusters: xr.Dataset) -> None:
