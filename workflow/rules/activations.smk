@@ -24,6 +24,7 @@ rule extract_activations:
             site=wildcards.site,
             limit=getattr(study.models[wildcards.model].activations, f"{wildcards.split}_tokens"),
             dtype=study.models[wildcards.model].activations.dtype,
+            inputs=wildcards.split == "eval",
         ),
         model=artifacts.MODEL,
     message:

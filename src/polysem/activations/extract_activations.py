@@ -37,11 +37,13 @@ def extract_activations(
     code: str,
     device: str = "cpu",
     threads: int = 1,
+    inputs: bool = False,
 ) -> None:
     """Write the activation store of one site and its receipt; memory does not grow with the number of tokens.
 
     Arrays: `activations` [token, neuron], uncompressed chunks of 1024 rows; `sequence` and `position` int32 [token],
-    where the token stands in the token store. Masked positions are left out; at most `limit` tokens are kept. Raises
+    where the token stands in the token store; with `inputs`, where the neurons of the site have input weights, also
+    `inputs` [token, input], what these weights multiply, in the same form as the activations. Masked positions are left out; at most `limit` tokens are kept. Raises
     InputError if the model lacks the site, the disk the space, or an activation does not fit into the number format.
     """
     torch.set_num_threads(threads)
@@ -52,7 +54,9 @@ def extract_activations(
     total = counted_tokens(store, limit)
     if not total:
         raise InputError(f"no position of {tokens} counts: it holds only padding and masked tokens")
-    require_space(output.parent, total * width * np.dtype(dtype).itemsize)
+    entering = subject.input_weights(site) if inputs else None
+    input_width = entering.shape[1] if entering is not None else 0
+    require_space(output.parent, total * (width + input_width) * np.dtype(dtype).itemsize)
     params = {
         "site": site,
         "limit": limit,
@@ -60,6 +64,7 @@ def extract_activations(
         "model": file_digest(model / RECORD),
         "settings": read_record(model).settings,
         "tokens": file_digest(receipt_path(tokens)),
+        "inputs": bool(input_width),
     }
     begun = time.monotonic()
     with written_store(
@@ -70,7 +75,7 @@ def extract_activations(
         device=device_name(subject.device),
         libraries=("numpy", "torch", "transformer_lens", "zarr"),
     ) as group:
-        write_activations(subject, store, site, RowWriter(group, width, dtype, total))
+        write_activations(subject, store, site, RowWriter(group, width, dtype, total, input_width))
     print(f"{total:,} tokens, {total / (time.monotonic() - begun):,.0f} tokens/s", file=sys.stderr)
 
 
@@ -80,10 +85,14 @@ def write_activations(subject: Subject, store: TokenStore, site: str, writer: "R
     done = 0
     with torch.inference_mode():
         for batch in store.batches(size):
-            values = subject.activations(batch, [site])[site]
+            if writer.keeps_inputs:
+                values, entering = subject.activations_and_inputs(batch, site)
+            else:
+                values, entering = subject.activations(batch, [site])[site], None
             sequence, position = torch.nonzero(batch.counted, as_tuple=True)
             rows = (sequence * batch.counted.shape[1] + position).to(values.device)
-            writer.add(values.flatten(0, 1)[rows], sequence.numpy() + done, position.numpy())
+            inputs = None if entering is None else entering.flatten(0, 1)[rows]
+            writer.add(values.flatten(0, 1)[rows], sequence.numpy() + done, position.numpy(), inputs)
             if writer.full:
                 return
             done += len(batch.counted)
@@ -116,37 +125,66 @@ def device_name(device: torch.device) -> str:
 
 
 class RowWriter:
-    """Writes `count` rows of activations, with the place of each token, to a store: whole chunks until the last."""
+    """Writes `count` rows of activations, with the place of each token, to a store: whole chunks until the last.
 
-    def __init__(self, group: zarr.Group, width: int, dtype: Literal["float16", "float32"], count: int) -> None:
+    With `inputs`, their number, also what enters the neurons.
+    """
+
+    def __init__(
+        self, group: zarr.Group, width: int, dtype: Literal["float16", "float32"], count: int, inputs: int = 0
+    ) -> None:
         self._missing = count
         self._dtype: torch.dtype = getattr(torch, dtype)
-        shape, dimensions = (count, width), ("token", "neuron")
-        self._activations = _Column(create_array(group, "activations", shape, dtype, dimensions, compressed=False), 1)
+        self._activations = _Column(
+            create_array(group, "activations", (count, width), dtype, ("token", "neuron"), compressed=False), 1
+        )
+        self._inputs = None
+        if inputs:
+            array = create_array(group, "inputs", (count, inputs), dtype, ("token", "input"), compressed=False)
+            self._inputs = _Column(array, 1)
         self._places = [
             _Column(create_array(group, name, (count,), "int32", ("token",), compressed=True), CHUNKS_OF_PLACES)
             for name in ("sequence", "position")
         ]
 
     @property
+    def keeps_inputs(self) -> bool:
+        """Whether it writes what enters the neurons."""
+        return self._inputs is not None
+
+    @property
     def full(self) -> bool:
         """Whether all rows are there; they are on the disk then."""
         return not self._missing
 
-    def add(self, values: Float[Tensor, "token neuron"], sequence: NDArray[Any], position: NDArray[Any]) -> None:
-        """Add rows, as many as are still missing; InputError for a value that the number format cannot hold."""
+    def add(
+        self,
+        values: Float[Tensor, "token neuron"],
+        sequence: NDArray[Any],
+        position: NDArray[Any],
+        inputs: Float[Tensor, "token input"] | None = None,
+    ) -> None:
+        """Add rows, as many as are still missing; InputError for a value that the number format cannot hold, ValueError
+        for rows without the inputs that the store is to hold."""
         values = values[: self._missing]
+        self._activations.add(self._converted(values, "an activation"))
+        if self._inputs is not None:
+            if inputs is None:
+                raise ValueError("the store keeps what enters the neurons, and these rows come without it")
+            self._inputs.add(self._converted(inputs[: self._missing], "an input of a neuron"))
+        for column, place in zip(self._places, (sequence, position), strict=True):
+            column.add(place[: len(values)])
+        self._missing -= len(values)
+
+    def _converted(self, values: Float[Tensor, "token column"], what: str) -> NDArray[Any]:
         low, high = torch.aminmax(values) if len(values) else (torch.zeros(()), torch.zeros(()))
         largest = torch.finfo(self._dtype).max
         if not (-largest <= low.item() and high.item() <= largest):
             raise InputError(
-                f"an activation of {max(-low.item(), high.item()):.3g} does not fit into {self._dtype}; "
+                f"{what} of {max(-low.item(), high.item()):.3g} does not fit into {self._dtype}; "
                 "set activations.dtype to float32, or look for what is no number in the weights"
             )
-        self._activations.add(values.to(self._dtype).cpu().numpy())
-        for column, place in zip(self._places, (sequence, position), strict=True):
-            column.add(place[: len(values)])
-        self._missing -= len(values)
+        return values.to(self._dtype).cpu().numpy()
 
 
 class _Column:

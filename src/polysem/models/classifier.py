@@ -58,14 +58,30 @@ class ClassifierSubject(Subject):
     @torch.inference_mode()
     def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
         """Hidden activations; layers beyond the last site are not run."""
-        wanted = {self._index(site): site for site in sites}
-        found, x = {}, batch.inputs.to(self.device)
-        for index in range(max(wanted) + 1):
-            layer = self.model.layers[index]
-            x = self.model.activation(layer(x))
-            if index in wanted:
-                found[wanted[index]] = x[:, None]
-        return found
+        layers = self._layers(batch.inputs, max(self._index(site) for site in sites))
+        return {site: layers[self._index(site) + 1][:, None] for site in sites}
+
+    @torch.inference_mode()
+    def activations_and_inputs(
+        self, batch: Batch, site: str
+    ) -> tuple[Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None]:
+        """Hidden activations, and those of the layer before, or the image."""
+        *_, entering, found = self._layers(batch.inputs, self._index(site))
+        return found[:, None], entering[:, None]
+
+    @torch.inference_mode()
+    def pixel_responses(self, site: str) -> Float[Tensor, "image neuron"] | None:
+        """See `Subject.pixel_responses`."""
+        pixels = self._linear(0).in_features
+        images = torch.cat([torch.eye(pixels), torch.zeros(1, pixels)])
+        return self._layers(images, self._index(site))[-1]
+
+    def _layers(self, images: Float[Tensor, "image pixel"], last: int) -> list[Float[Tensor, "image neuron"]]:
+        """The images, and the activations of the hidden layers up to the last one wanted."""
+        layers = [images.to(self.device)]
+        for index in range(last + 1):
+            layers.append(self.model.activation(self._linear(index)(layers[-1])))
+        return layers
 
     @torch.inference_mode()
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:

@@ -47,19 +47,35 @@ class LanguageSubject(Subject):
         stop at the last layer, and the unembedding is most of a small model's work."""
         for site in sites:
             self._check(site)
+        return self._read(batch, sites)
+
+    @torch.inference_mode()
+    def activations_and_inputs(
+        self, batch: Batch, site: str
+    ) -> tuple[Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None]:
+        """See `Subject.activations_and_inputs`. The input of the MLP is behind its norm, and behind the norm's gain unless
+        that is folded into the weights, so it is what W_in and W_gate multiply in either case."""
+        layer, _ = self._check(site)
+        if self.input_weights(site) is None:
+            return self._read(batch, [site])[site], None
+        entering = f"blocks.{layer}.mlp.hook_in"
+        found = self._read(batch, [entering, site])
+        return found[site], found[entering]
+
+    def _read(self, batch: Batch, names: Sequence[str]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
 
-        def keep(value: Tensor, hook: Any, site: str) -> None:
-            found[site] = value
-            if len(found) == len(sites):
+        def keep(value: Tensor, hook: Any, name: str) -> None:
+            found[name] = value
+            if len(found) == len(names):
                 raise _LastSiteReached
 
-        with self._hooks({site: lambda value, hook, site=site: keep(value, hook, site) for site in sites}):
+        with self._hooks({name: lambda value, hook, name=name: keep(value, hook, name) for name in names}):
             try:
                 self.bridge(batch.inputs.to(self.device), return_type="logits")
             except _LastSiteReached:
                 return found
-        raise RuntimeError(f"the forward pass ended without reaching {set(sites) - found.keys()}")
+        raise RuntimeError(f"the forward pass ended without reaching {set(names) - found.keys()}")
 
     @torch.inference_mode()
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
@@ -83,6 +99,10 @@ class LanguageSubject(Subject):
             return None
         gated = self.bridge.cfg.gated_mlp
         return (self.bridge.W_gate if gated else self.bridge.W_in)[layer].detach().T
+
+    def reads_gate(self, site: str) -> bool:
+        """True for neurons of a gated MLP."""
+        return self.input_weights(site) is not None and bool(self.bridge.cfg.gated_mlp)
 
     def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:
         """Rows of W_out for neurons of an MLP."""

@@ -71,6 +71,13 @@ class Subject(ABC):
     def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
         """Activations at the sites; the forward pass is left at the last of them, before any unembedding."""
 
+    def activations_and_inputs(
+        self, batch: Batch, site: str
+    ) -> tuple[Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None]:
+        """Activations at a site, and what its `input_weights` multiply, of the same forward pass; None where it has no
+        such weights. A neuron's pre-activation is the inner product of both, and its bias."""
+        return self.activations(batch, [site])[site], None
+
     @abstractmethod
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         """Loss and hits at every position, with the activations of some sites replaced."""
@@ -78,6 +85,15 @@ class Subject(ABC):
     @abstractmethod
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
         """Weights into each neuron of a site (the gate's, for gated MLPs); None where the site has none."""
+
+    def reads_gate(self, site: str) -> bool:
+        """Whether the `input_weights` of a site are those of a gate."""
+        return False
+
+    def pixel_responses(self, site: str) -> Float[Tensor, "image neuron"] | None:
+        """Activations for images in which one pixel is 1 and all others 0, one image for each pixel, and for the blank
+        image behind them; None of a model that reads no images."""
+        return None
 
     @abstractmethod
     def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:

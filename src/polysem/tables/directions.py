@@ -28,8 +28,9 @@ NO_NORM = "no norm between the site and the logits"
 class Directions:
     """Weights around the sites of a model.
 
-    `tensors` hold `{site}/input_weights` [neuron, input], `{site}/output_weights` [neuron, d_model] and `unembedding`
-    [d_model, token], as far as there are such; and an empty marker: `{site}/residual` where the site writes to the
+    `tensors` hold `{site}/input_weights` [neuron, input], `{site}/output_weights` [neuron, d_model], `unembedding`
+    [d_model, token] and, of models of images, `{site}/pixel_responses` [pixel + 1, neuron], as far as there are such;
+    and empty markers: `{site}/gate` where the input weights are a gate's, `{site}/residual` where the site writes to the
     residual stream itself, `{site}/logits` where its output weights lead to the logits. `attributes` say under which
     `processing` of its weights the model is studied, and how the final norm is dealt with (`final_norm`).
     """
@@ -62,8 +63,7 @@ class Directions:
         return sorted(name.removesuffix(INTO) for name in self._tensors if name.endswith(INTO))
 
     def pixel_responses(self, site: str) -> Float[Tensor, "image neuron"] | None:
-        """Activations for images of one bright pixel, one for each pixel, and for the blank image behind them; None of a
-        model of text."""
+        """Activations for images of one bright pixel, one for each, and for the blank image; None of models of text."""
         return self._tensors.get(f"{site}/pixel_responses")
 
     def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:
@@ -101,6 +101,11 @@ def directions_of(subject: Subject, sites: Iterable[str], processing: Mapping[st
         entering, leaving = subject.input_weights(site), subject.output_weights(site)
         if entering is not None:
             tensors[f"{site}{INTO}"] = entering
+        if subject.reads_gate(site):
+            tensors[f"{site}/gate"] = torch.zeros(0)
+        responses = subject.pixel_responses(site)
+        if responses is not None:
+            tensors[f"{site}/pixel_responses"] = responses
         if leaving is not None:
             tensors[f"{site}/output_weights"] = leaving
         if subject.writes_to_residual(site):

@@ -50,8 +50,8 @@ def entering(
 ) -> Entering:
     """What enters the features of a dictionary at a site whose eval activations are in `store`.
 
-    For neurons the array `inputs` of the store and their input weights (the gate's, in a gated MLP); for the features of
-    an SAE the activations and their encoder rows. An SAE encodes x − b_dec, so this is what enters; the document's
+    For neurons the array `inputs` of the store and their input weights (the gate's, in a gated MLP); for the features
+    of an SAE the activations and their encoder rows. An SAE encodes x − b_dec, so this is what enters; the document's
     Table 3 takes it, too, while its pages of single features take x itself, which `centred=False` does.
     Raises InputError, with the sites that do, if the neurons of the site have no input weights.
     """

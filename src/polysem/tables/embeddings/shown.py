@@ -40,8 +40,8 @@ def shown_features(
     counted: NDArray[np.bool_],
 ) -> Shown:
     """Up to `SHOWN` of the features that are `counted`, the lower one first among equals: two with the largest second
-    cluster, two with the largest share in one cluster that is not all (S3.F3), and one each with most clusters, with most
-    examples (and of these the most frequent), and with the least mean distance of at least `ENOUGH` examples.
+    cluster, two with the largest share in one cluster that is not all (S3.F3), and one each with most clusters, with
+    the least mean distance of at least `ENOUGH` examples, and with most examples (of these the most frequent).
     """
     second = clusters[:, 1]
     enough = counted & (size >= ENOUGH)

@@ -11,6 +11,7 @@ from polysem.tables.survey.windows import Places
 from polysem.tables.token_tags import TokenTags
 
 UNTAGGED = -1
+TINY = 1e-12
 PLACES = 1 << 16
 """Tokens whose tags are read at once."""
 TAG_MEASURES = {
@@ -53,29 +54,58 @@ def agreement(
     also where all examples have the same tag, as there is nothing to be told apart.
     Source: Vinh, Epps and Bailey 2010.
     """
-    purity = np.full(len(cluster), np.nan, np.float32)
-    information = np.full(len(cluster), np.nan, np.float32)
-    for feature in np.flatnonzero((cluster >= 0).any(axis=1)).tolist():
-        table = _contingency(cluster[feature], tag[feature])
-        size = int(table.sum())
-        purity[feature] = table.max(axis=1).sum() / size
-        rows, columns = table.sum(axis=1), table.sum(axis=0)
-        if len(columns) > 1:
-            shares = np.outer(rows, columns) / size
-            mutual = xlogy(table, table / shares).sum() / size
-            expected = _expected(size)[np.ix_(rows, columns)].sum()
-            entropies = [-(xlogy(of, of / size)).sum() / size for of in (rows, columns)]
-            most = np.mean(entropies) - expected
-            information[feature] = (mutual - expected) / (most if abs(most) > 1e-12 else 1e-12)
-    return {"purity": purity, "adjusted_mutual_information": information}
+    features, width = cluster.shape
+    feature, example = np.nonzero(cluster >= 0)
+    if not len(feature):
+        return {name: np.full(features, np.nan, np.float32) for name in TAG_MEASURES}
+    tags = tag[feature, example].astype(np.int64) + 1
+    group = feature * width + cluster[feature, example]
+    cell, both = np.unique(group * (tags.max() + 1) + tags, return_counts=True)
+    cell_group, cell_tag = np.divmod(cell, tags.max() + 1)
+    groups, first, place = np.unique(cell_group, return_index=True, return_inverse=True)
+    in_group = np.bincount(group, minlength=features * width)[groups]
+    of_group, of_cell = groups // width, cell_group // width
+    named, of_name = np.unique(feature * (tags.max() + 1) + tags, return_counts=True)
+    in_tag = of_name[np.searchsorted(named, of_cell * (tags.max() + 1) + cell_tag)]
+    of_tag = named // (tags.max() + 1)
+    size = np.bincount(feature, minlength=features)
+    total = np.maximum(size, 1)
+    pure = np.bincount(of_group, np.maximum.reduceat(both, first), features) / total
+    shares = in_group[place] * in_tag / total[of_cell]
+    mutual = np.bincount(of_cell, xlogy(both, both / shares), features) / total
+    entropies = [
+        -np.bincount(of, xlogy(count, count / total[of]), features) / total
+        for of, count in ((of_group, in_group), (of_tag, of_name))
+    ]
+    expected = _chance(size, (of_group, in_group), (of_tag, of_name))
+    most = (entropies[0] + entropies[1]) / 2 - expected
+    information = (mutual - expected) / np.where(np.abs(most) > TINY, most, TINY)
+    several = np.bincount(of_tag, minlength=features) > 1
+    return {
+        "purity": np.where(size > 0, pure, np.nan).astype(np.float32),
+        "adjusted_mutual_information": np.where(several, information, np.nan).astype(np.float32),
+    }
 
 
-def _contingency(cluster: Int[np.ndarray, " example"], tag: Int[np.ndarray, " example"]) -> NDArray[np.int64]:
-    valid = cluster >= 0
-    row, tags = cluster[valid].astype(np.int64), tag[valid]
-    present, column = np.unique(tags, return_inverse=True)
-    width = len(present)
-    return np.bincount(row * width + column, minlength=(row.max() + 1) * width).reshape(-1, width)
+def _chance(
+    size: NDArray[np.int64],
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]],
+    columns: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> NDArray[np.float64]:
+    """Mutual information of each feature on the mean over all arrangements: a sum over its clusters and its tags, each
+    given as features and sizes, that only depends on how many have which size."""
+    expected = np.zeros(len(size))
+    for examples in np.unique(size[size > 0]).tolist():
+        chosen = np.flatnonzero(size == examples)
+        number = np.full(len(size), -1)
+        number[chosen] = np.arange(len(chosen))
+        counts = []
+        for of, count in (rows, columns):
+            here = number[of] >= 0
+            key = number[of[here]] * (examples + 1) + count[here]
+            counts.append(np.bincount(key, minlength=len(chosen) * (examples + 1)).reshape(len(chosen), -1))
+        expected[chosen] = np.einsum("fa,ab,fb->f", counts[0], _expected(examples), counts[1], optimize=True)
+    return expected
 
 
 @cache
