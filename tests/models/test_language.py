@@ -142,6 +142,36 @@ def test_weights_of_neurons_are_those_of_the_plain_model(plain, subject):
     assert subject.logit_directions("blocks.0.mlp.hook_pre") is None
 
 
+@pytest.mark.parametrize("fold_ln", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("normalization", ["LN", "RMS"])
+def test_inputs_times_input_weights_and_the_bias_make_the_activations(
+    native_folder, batch, fold_ln, activation, normalization
+):
+    processing = {"processing": {"fold_ln": fold_ln}}
+    subject = load_subject(native_folder(processing, act_fn=activation, normalization_type=normalization))
+    for layer in (0, 1):
+        site = f"blocks.{layer}.mlp.hook_post"
+        activations, inputs = subject.activations_and_inputs(batch, site)
+        torch.testing.assert_close(activations, subject.activations(batch, [site])[site], rtol=0, atol=0)
+        assert inputs.shape == (3, 12, CONFIG["d_model"])
+        pre = inputs @ subject.input_weights(site).T + subject.bridge.b_in[layer].detach()
+        torch.testing.assert_close(getattr(F, activation)(pre), activations, rtol=1e-5, atol=1e-6)
+        before, same = subject.activations_and_inputs(batch, f"blocks.{layer}.mlp.hook_pre")
+        torch.testing.assert_close(pre, before, rtol=1e-5, atol=1e-6)
+        assert torch.equal(same, inputs)
+    assert not subject.reads_gate(site)
+
+
+def test_sites_without_input_weights_have_no_inputs(subject, batch):
+    for site in ("blocks.0.hook_mlp_out", "blocks.1.hook_resid_post"):
+        activations, inputs = subject.activations_and_inputs(batch, site)
+        assert inputs is None
+        assert torch.equal(activations, subject.activations(batch, [site])[site])
+        assert not subject.reads_gate(site)
+        assert subject.pixel_responses(site) is None
+
+
 def test_an_unknown_site_is_refused_with_those_that_there_are(subject, batch):
     for call in (
         lambda: subject.activations(batch, ["blocks.2.mlp.hook_post"]),

@@ -62,6 +62,7 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
     assert ours == {
         "L0": 0.56255,
         "cross_entropy_clean": 1.23457,
+        "dead_share": 0.125,
         "dense_share": 0.166667,
         "features": 8,
         "head_law": law,
@@ -80,6 +81,28 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "tokens": TOKENS,
         "ultra_low_share": 0.25,
     }
+
+
+def test_medians_of_clusters_are_metrics_of_two_embeddings(tables, tmp_path):
+    folder = tables / KEY
+    medians = {"median_mean_distance": described("embedding", [0.25, 0.5, 0.75]), "median_size": described((), 7.0)}
+    embedding = xr.Variable("embedding", np.array(["neuron", "input", "weighted"], object))
+    others = {"clustered_features": described((), 5), "state": described("feature", np.array(["clustered"], object))}
+    write_table(folder / "clusters.nc", xr.Dataset(medians | others, {"embedding": embedding}))
+    names = [*TABLES, "clusters"]
+    collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", Analysis(), names)
+    ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
+    found = {name: value for name, value in ours.items() if "cluster" in name or name == "median_size"}
+    assert found == {
+        "clustered_features": 5,
+        "clusters_median_mean_distance": 0.25,
+        "clusters_median_mean_distance_input": 0.5,
+        "clusters_median_size": 7,
+    }
+    write_table(folder / "clusters.nc", xr.Dataset(attrs={"not_applicable": "no weights"}))
+    collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", Analysis(), names)
+    ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
+    assert not [name for name in ours if "cluster" in name]
 
 
 def test_a_dictionary_has_the_numbers_of_its_pairs_and_of_several_of_a_relation_the_first(tables, tmp_path):

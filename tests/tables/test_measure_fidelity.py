@@ -43,7 +43,7 @@ def slow_fidelity(subject, dictionary, mean, sequences, rare):
     """One token at a time, in float64; only positions behind the first are replaced."""
     losses = {name: [] for name in ("clean", "spliced", "without_ultra_low", "zero", "mean")}
     hits = dict.fromkeys(losses, 0)
-    pairs, active = [], 0
+    pairs, active, total = [], 0, []
     for ids in sequences:
         for position, token in enumerate(ids):
             x = subject.embedding[token].relu()
@@ -55,6 +55,7 @@ def slow_fidelity(subject, dictionary, mean, sequences, rare):
                 values = {"clean": x, **spliced, "zero": 0 * x, "mean": mean}
                 pairs.append((x.double(), values["spliced"].double()))
                 active += sum(value > 0 for value in f.tolist())
+                total += f.double().tolist()
             if position + 1 == len(ids):
                 continue
             for name, value in values.items():
@@ -77,7 +78,10 @@ def slow_fidelity(subject, dictionary, mean, sequences, rare):
         "loss_increase_spliced": loss["spliced"] / loss["clean"] - 1,
         "loss_increase_zero": loss["zero"] / loss["clean"] - 1,
         "explained_variance": 1 - error / spread,
+        "accuracy_loss": (hits["clean"] - hits["spliced"]) / scored,
         "mean_squared_error": error / len(pairs),
+        "mse": error / len(pairs) / 6,
+        "l1": math.fsum(total) / len(pairs),
         "L0": active / len(pairs),
     }
 

@@ -41,7 +41,7 @@ pytestmark = [
 
 def test_the_published_numbers_are_reproduced_to_the_printed_digit(tmp_path):
     repository = plant(tmp_path / "pair", PARAMS)
-    repository.snakemake("--cores", "2", *(f"{TABLES}/{table}.nc" for table in ("fidelity", "frequency", "alignment")))
+    repository.snakemake("--cores", "2", *(f"{TABLES}/{table}.nc" for table in ("fidelity", "frequency", "clusters")))
     fidelity = xr.load_dataset(repository / f"{TABLES}/fidelity.nc")
     assert fidelity.attrs["tokens"] == 10_000
     found = {name: float(fidelity[name]) for name in fidelity.data_vars}
@@ -52,6 +52,10 @@ def test_the_published_numbers_are_reproduced_to_the_printed_digit(tmp_path):
     frequency = xr.load_dataset(repository / f"{TABLES}/frequency.nc")["frequency"]
     assert frequency.size == 512
     assert int((frequency == 0).sum()) == 129
+    clusters = xr.load_dataset(repository / f"{TABLES}/clusters.nc")
+    assert round(float(clusters["median_max_distance"].sel(embedding="neuron")), 2) == 0.45
+    assert round(float(clusters["median_mean_distance"].sel(embedding="neuron")), 2) == 0.21
+    assert float(clusters["median_size"]) == 7
     metadata = json.loads((repository / "results/saes/mlp/layers.0.hook_post/theirs/cfg.json").read_text())["metadata"]
     assert metadata["imported"]["format"] == "mechmnistic"
 

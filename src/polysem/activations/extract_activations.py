@@ -43,8 +43,9 @@ def extract_activations(
 
     Arrays: `activations` [token, neuron], uncompressed chunks of 1024 rows; `sequence` and `position` int32 [token],
     where the token stands in the token store; with `inputs`, where the neurons of the site have input weights, also
-    `inputs` [token, input], what these weights multiply, in the same form as the activations. Masked positions are left out; at most `limit` tokens are kept. Raises
-    InputError if the model lacks the site, the disk the space, or an activation does not fit into the number format.
+    `inputs` [token, input], what these weights multiply, in the same form as the activations. Masked positions are left
+    out; at most `limit` tokens are kept. Raises InputError if the model lacks the site, the disk the space, or a number
+    does not fit into the number format.
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)

@@ -13,8 +13,8 @@ from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_recei
 
 
 class ActivationRows:
-    """The rows of an array of a store: `activations` [token, neuron], or `inputs` [token, input], which enter the neurons
-    of the site. Memory holds only the rows asked for.
+    """The rows of an array of a store: `activations` [token, neuron], or `inputs` [token, input], which enter the
+    neurons of the site. Memory holds only the rows asked for.
 
     `length` is the number of tokens, `width` the number of neurons or inputs. InputError if the store lacks the array.
     """

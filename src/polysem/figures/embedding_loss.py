@@ -123,12 +123,11 @@ def quantities(fidelity: xr.Dataset, ultra_low: xr.Dataset, tags: xr.Dataset, cl
         found = table[name].sel(embedding="neuron") if "embedding" in table[name].dims else table[name]
         return found.to_numpy().astype(np.float64)
 
-    lost = known(fidelity, "accuracy_clean") - known(fidelity, "accuracy_spliced")
     return [
         Quantity("mean squared error", known(fidelity, "mse"), "0.33, 0.55"),
         Quantity("L1", known(fidelity, "l1"), "2600, 3300"),
         Quantity("L0, %", 100 * known(fidelity, "L0") / features, "2.4, 9.1"),
-        Quantity("accuracy loss, %", 100 * lost, "1.5, 4.6"),
+        Quantity("accuracy loss, %", 100 * known(fidelity, "accuracy_loss"), "1.5, 4.6"),
         Quantity("loss recovered, %", 100 * known(fidelity, "loss_recovered_zero")),
         Quantity("max distance", known(clusters, "median_max_distance"), "0.45, 0.28"),
         Quantity("mean distance", known(clusters, "median_mean_distance"), "0.21, 0.08"),

@@ -53,8 +53,8 @@ class LanguageSubject(Subject):
     def activations_and_inputs(
         self, batch: Batch, site: str
     ) -> tuple[Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None]:
-        """See `Subject.activations_and_inputs`. The input of the MLP is behind its norm, and behind the norm's gain unless
-        that is folded into the weights, so it is what W_in and W_gate multiply in either case."""
+        """See `Subject.activations_and_inputs`. The input of the MLP is behind its norm, and behind the norm's gain
+        unless that is folded into the weights, so it is what W_in and W_gate multiply in either case."""
         layer, _ = self._check(site)
         if self.input_weights(site) is None:
             return self._read(batch, [site])[site], None

@@ -18,6 +18,8 @@ DIGITS = 6
 """Significant digits of a number: more would be noise that makes git diffs of `metrics.json` longer, fewer would hide
 changes of the loss."""
 SPARSITY = {"one_sparse_share": "1-sparse", "ten_sparse_share": "10-sparse", "dense_share": "dense"}
+EMBEDDINGS = {"neuron": "", "input": "_input"}
+"""Embeddings whose medians are metrics, with the ends of their names."""
 PAIRS = ("found_again_share", "median_correlation", "median_cosine", "ultra_low_cosine")
 """What is said of two dictionaries of which one is looked for in the other."""
 Metrics = dict[str, Any]
@@ -67,6 +69,9 @@ def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
     frequency, alignment, fits = (
         read_table(folder / f"{name}.nc") for name in ("frequency", "alignment", "rank_frequency")
     )
+    if "clusters" in names:
+        metrics.pop("median_size", None)
+        metrics |= cluster_metrics(read_table(folder / "clusters.nc"))
     return (
         metrics
         | frequency_metrics(frequency, params)
@@ -78,7 +83,7 @@ def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
     """How often features are active.
 
-    `never_active_share`; `ultra_low_share` and `rare_share`: below the threshold, the never active included;
+    `never_active_share`, which S3 calls `dead_share`; `ultra_low_share` and `rare_share`: below the threshold, the never active included;
     `median_frequency` over all features; `L0`, mean number of active features per token: the sum of the frequencies
     (over all eval activations; it stands in place of the L0 of the fidelity table, which counts fewer tokens).
     """
@@ -87,6 +92,7 @@ def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
         "features": len(frequency),
         "tokens": int(table.attrs["tokens"]),
         "never_active_share": np.mean(frequency == 0),
+        "dead_share": np.mean(frequency == 0),
         "ultra_low_share": np.mean(frequency < params.ultra_low_frequency),
         "rare_share": np.mean(frequency < params.rare_frequency),
         "median_frequency": np.median(frequency),
@@ -126,6 +132,20 @@ def law_metrics(table: xr.Dataset) -> Metrics:
         metrics[f"{part}_law"] = law or None
         for name in ("exponent", "decay_length"):
             metrics[f"{part}_{name}"] = table[name].sel(range=part, law=law).item() if law else None
+    return metrics
+
+
+def cluster_metrics(table: xr.Dataset) -> Metrics:
+    """Medians over features of the measures of clusters, `clusters_median_{measure}` of neuron embeddings and with
+    `_input` behind it of what enters alone; `clusters_median_size`. Nothing for neurons without input weights."""
+    metrics: Metrics = {}
+    for name in table.data_vars:
+        if str(name).startswith("median_"):
+            of = table[name]
+            if "embedding" in of.dims:
+                metrics |= {f"clusters_{name}{end}": of.sel(embedding=key).item() for key, end in EMBEDDINGS.items()}
+            else:
+                metrics[f"clusters_{name}"] = of.item()
     return metrics
 
 

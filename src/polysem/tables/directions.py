@@ -30,9 +30,9 @@ class Directions:
 
     `tensors` hold `{site}/input_weights` [neuron, input], `{site}/output_weights` [neuron, d_model], `unembedding`
     [d_model, token] and, of models of images, `{site}/pixel_responses` [pixel + 1, neuron], as far as there are such;
-    and empty markers: `{site}/gate` where the input weights are a gate's, `{site}/residual` where the site writes to the
-    residual stream itself, `{site}/logits` where its output weights lead to the logits. `attributes` say under which
-    `processing` of its weights the model is studied, and how the final norm is dealt with (`final_norm`).
+    and empty markers: `{site}/gate` where the input weights are a gate's, `{site}/residual` where the site writes to
+    the residual stream itself, `{site}/logits` where its output weights lead to the logits. `attributes` say under
+    which `processing` of its weights the model is studied, and how the final norm is dealt with (`final_norm`).
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], attributes: Mapping[str, str] | None = None) -> None:

@@ -91,8 +91,8 @@ def dictionary_fidelity(
       `loss_recovered_by_mean` of mean ablation;
     - `loss_increase_*` = CE/CE_clean − 1;
     - over the counted tokens `explained_variance` = 1 − Σ‖x − x̂‖²/Σ‖x − mean(x)‖² (mean over the same tokens; NaN if
-      they are all equal), `mean_squared_error` (summed over neurons, mean over tokens) and `L0` (mean number of active
-      features).
+      they are all equal), `mean_squared_error` (summed over neurons, mean over tokens), `mse` (mean over neurons, too),
+      `L0` (mean number of active features) and `l1` (mean of their sum). `accuracy_loss` is what splicing costs.
     No order of the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted
     tokens, `scored_tokens` the scored ones.
     Raises InputError if the batches hold no counted or no scored token.
@@ -144,6 +144,7 @@ class Reconstruction:
 
     tokens: int = 0
     active: int = 0
+    activation: float = 0.0
     error: float = 0.0
     spread: float = 0.0
     mean: Float[Tensor, " neuron"] = field(default_factory=lambda: torch.zeros(()))
@@ -160,6 +161,7 @@ class Reconstruction:
         x = x.double()
         self.error += float((x - x_hat.double()).square().sum())
         self.active += int((f > 0).sum())
+        self.activation += float(f.clamp(min=0).sum(dtype=torch.float64))
         mean = x.mean(dim=0)
         ours = len(x) / (self.tokens + len(x))
         step = mean - self.mean.to(mean)
@@ -211,11 +213,15 @@ def _table(scores: dict[str, Score], reconstruction: Reconstruction) -> xr.Datas
     for name in ("spliced", "zero"):
         increase = _ratio(loss[name] - loss["clean"], loss["clean"])
         variables[f"loss_increase_{name}"] = scalar(increase, f"relative increase of the loss {words[name]}", "1")
+    lost = scores["clean"].accuracy - scores["spliced"].accuracy
+    variables["accuracy_loss"] = scalar(lost, "share of tokens that are predicted by the model alone, net", "1")
     tokens = reconstruction.tokens
     error = reconstruction.error / tokens
     variables |= {
         "explained_variance": scalar(reconstruction.explained_variance, "share of variance explained", "1"),
         "mean_squared_error": scalar(error, "squared error, summed over neurons, mean over tokens", "activation^2"),
+        "mse": scalar(error / len(reconstruction.mean), "squared error, mean over neurons and tokens", "activation^2"),
+        "l1": scalar(reconstruction.activation / tokens, "sum of the features, mean over tokens", "activation"),
         "L0": scalar(reconstruction.active / tokens, "mean number of active features per token", "feature"),
     }
     return labelled(variables, {}, {"tokens": tokens, "scored_tokens": scores["clean"].scored})

@@ -18,19 +18,20 @@ integers being −1 and others NaN where there is nothing:
   over embedding `median_{measure}`, over the features whose state is "clustered".
 - (feature, example), in the order of the store: `example_sequence`, `example_position`, `example_activation`,
   `example_cluster` (by size, the largest 0, the earlier first among equals).
-- (feature, cluster) of the first 6 clusters: `cluster_size`, `central_example`; (…, member), the central example and the
-  earliest others, 3 in all: `cluster_example`, `cluster_sequence`; (…, offset), tokens from −`context_before` to `AFTER`
-  around the key token, of images 0 alone: `cluster_token`, `cluster_activation`.
+- (feature, cluster) of the first 6 clusters: `cluster_size`, `central_example`; (…, member), the central example and
+  the earliest others, 3 in all: `cluster_example`, `cluster_sequence`; (…, offset), tokens from −`context_before` to
+  `AFTER` around the key token, of images 0 alone: `cluster_token`, `cluster_activation`.
 - shown (up to 6 features): `shown_feature`, `shown_for` ("two clusters", "rare secondary behaviour", "most clusters",
-  "tightest", "most examples"); `token`, of text `token_text`, and `window_activation` (shown, example, offset); `linkage`
-  (shown, merge, column) as scipy writes it, of the feature's `size` examples; `entering` (shown, example, input) and
-  `weight` (shown, input); `plane` (shown, embedding, example, axis), classical scaling of the distances; of images
-  `pixels` (shown, example, pixel), `activation_map` and `mean_example` (shown, pixel). Absent where no feature is
-  clustered.
+  "tightest", "most examples"); `token`, `token_text` (text alone) and `window_activation` (shown, example, offset);
+  `linkage` (shown, merge, column) as scipy writes it, of the feature's `size` examples; `entering` (shown, example,
+  input) and `weight` (shown, input); `plane` (shown, embedding, example, axis), classical scaling of the distances; of
+  images `pixels` (shown, example, pixel), `activation_map` and `mean_example` (shown, pixel). Absent where no feature
+  is clustered.
 - scalars: features of each state, `rare_secondary_features`, `median_size`, and `agreement_…` of `rank_correlation`.
 
-Attributes: `strong_share`, `strong_examples`, `cluster_cut`, `tokens`, and `weights`: "input weights", "gate weights" or
-"encoder rows"; of images `height` and `width`. Neurons without input weights have the attribute `not_applicable` alone, and no variables.
+Attributes: `strong_share`, `strong_examples`, `cluster_cut`, `tokens`, and `weights`: "input weights", "gate weights"
+or "encoder rows"; of images `height` and `width`. Neurons without input weights have the attribute `not_applicable`
+alone, and no variables.
 """
 
 from collections.abc import Callable, Mapping
@@ -108,8 +109,8 @@ def clusters(
     texts = TokenStore(tokens)
     window = Window(analysis.context_before, AFTER) if texts.is_text else Window(0, 0)
     context = Context(into.rows, found.again, texts, window, len(largest))
-    sequence, position = context.places.of(examples.token.ravel())
-    sequence, position = (of.astype(np.int32).reshape(examples.token.shape) for of in (sequence, position))
+    places = context.places.of(examples.token.ravel())
+    sequence, position = (place.astype(np.int32).reshape(examples.token.shape) for place in places)
     known, described = _clustered(examples, context, into, sequence, position, analysis)
     measures = {of: dict(known.measures[of]) for of in known.measures}
     state = states(examples.size, measures["neuron"]["max_distance"], largest)

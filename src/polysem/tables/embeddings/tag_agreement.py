@@ -11,7 +11,8 @@ from polysem.tables.survey.windows import Places
 from polysem.tables.token_tags import TokenTags
 
 UNTAGGED = -1
-TINY = 1e-12
+TINY = 1e-9
+"""Rounding of a mutual information."""
 PLACES = 1 << 16
 """Tokens whose tags are read at once."""
 TAG_MEASURES = {
@@ -51,7 +52,7 @@ def agreement(
 
     Adjusted for chance by the mean over all arrangements, and against the mean of both entropies, as scikit-learn does;
     one call of it takes longer than all other measures of a feature. NaN where there are no clusters; the information
-    also where all examples have the same tag, as there is nothing to be told apart.
+    also where nothing can be told: all examples have the same tag, or any arrangement agrees as well.
     Source: Vinh, Epps and Bailey 2010.
     """
     features, width = cluster.shape
@@ -79,11 +80,11 @@ def agreement(
     ]
     expected = _chance(size, (of_group, in_group), (of_tag, of_name))
     most = (entropies[0] + entropies[1]) / 2 - expected
-    information = (mutual - expected) / np.where(np.abs(most) > TINY, most, TINY)
-    several = np.bincount(of_tag, minlength=features) > 1
+    apart = (np.bincount(of_tag, minlength=features) > 1) & (most > TINY)
+    information = (mutual - expected) / np.where(apart, most, np.nan)
     return {
         "purity": np.where(size > 0, pure, np.nan).astype(np.float32),
-        "adjusted_mutual_information": np.where(several, information, np.nan).astype(np.float32),
+        "adjusted_mutual_information": information.astype(np.float32),
     }
 
 

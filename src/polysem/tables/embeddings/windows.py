@@ -61,7 +61,8 @@ def random_tokens(
     """`size` different tokens of a store of `length` for each feature, drawn by hashing (feature, place, seed): one out
     of each of as many equal stretches; 0 behind the last [feature, width]."""
     start = np.uint64(seed * int(GOLDEN) % 2**64)
-    key = mixed(features.astype(np.uint64) + GOLDEN + start)[:, None] + np.arange(1, width + 1, dtype=np.uint64)
+    of_feature = mixed(features.astype(np.uint64) + GOLDEN + start)
+    key = np.add.outer(of_feature, np.arange(1, width + 1, dtype=np.uint64)).astype(np.uint64)
     share = (mixed(key) >> np.uint64(11)) / 2.0**53
     of = np.maximum(size, 1)[:, None]
     place = np.arange(width)
