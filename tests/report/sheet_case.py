@@ -19,6 +19,9 @@ MODEL, SITE, SAE = "toy", "blocks.0.mlp.hook_post", "l1-x8_l1=3e-4_seed=0"
 NEURONS, TOKENS = 12, 10_000
 BEFORE, AFTER, TOP, DRAWN = 20, 10, 12, 10
 WORDS = "once upon a time there was a little girl called Lily who had a red ball and a dog "
+CLUSTERED = 5
+"""Examples in the clusters of a feature."""
+DISTANCES = ("mean_distance", "max_distance", "intra_cluster_distance", "inter_cluster_distance")
 VOID = {"meta", "link", "img", "input", "br", "wbr"}
 
 
@@ -53,7 +56,7 @@ def make_tokenizer(path: Path) -> Tokenizer:
 def dataset(features: int, attributes: dict | None = None, /, **variables) -> xr.Dataset:
     """Each variable is (dimensions, values); `offset`, `kind` and `bin_edge` are coordinates."""
     made = {name: variable(dims, values, name, "1") for name, (dims, values) in variables.items()}
-    coordinates = {name: made.pop(name) for name in ("offset", "kind", "bin_edge", "tag") if name in made}
+    coordinates = {name: made.pop(name) for name in ("offset", "kind", "bin_edge", "tag", "embedding") if name in made}
     return labelled(made, {"feature": index("feature", 0, features, "feature")} | coordinates, attributes or {})
 
 
@@ -75,6 +78,7 @@ class SheetCase:
             "geometry": dataset(features, encoder_decoder_cosine=("feature", np.linspace(0, 0.8, features))),
             "logits": logits(features, random),
             "tags": dataset(features),
+            "clusters": self.clusters(features),
         }
         self.neurons = {
             **self.tables,
@@ -85,6 +89,7 @@ class SheetCase:
             "geometry": dataset(NEURONS),
             "logits": logits(NEURONS, random),
             "tags": dataset(NEURONS),
+            "clusters": self.clusters(NEURONS).assign_attrs(dictionary="neurons", weights="input weights"),
         }
 
     def examples(self, text: str, features: int) -> xr.Dataset:
@@ -114,6 +119,54 @@ class SheetCase:
             window_activation=((*each, "offset"), np.where(inside, window, np.nan).astype(np.float32)),
         )
 
+    def clusters(self, features: int) -> xr.Dataset:
+        """Each feature has five examples in clusters of three and two, but features 4 and 5, which cannot be clustered,
+        and 6, whose examples are all the same."""
+        ids = np.array(self.tokenizer.encode(WORDS * 4).ids, np.int32)
+        offsets = np.arange(-BEFORE, 6)
+        state = np.array(["clustered"] * features, dtype=object)
+        state[4:7] = "never active", "one example", "identical examples"
+        size = np.full(features, 5)
+        size[4:6] = 0, 1
+        cluster_size = np.zeros((features, 6), int)
+        cluster_size[:, :2] = 3, 2
+        cluster_size[4:7, :2] = [0, 0], [1, 0], [5, 0]
+        example = np.full((features, 6, 3), -1)
+        example[:, 0], example[:, 1, :2] = [2, 0, 4], [1, 3]
+        example[4:7] = -1
+        example[5, 0, 0], example[6, 0] = 0, [0, 1, 2]
+        place = np.arange(features)[:, None, None] + 11 * np.maximum(example, 0) + 25
+        token = np.where(example[..., None] >= 0, ids[(place[..., None] + offsets) % len(ids)], -1)
+        window = np.where(example[..., None] >= 0, np.where(offsets == 0, 0.9, 0.2), np.nan)
+        numbers = np.random.default_rng(4).random((3, features)) / 2
+        numbers[:, 4:6] = np.nan
+        numbers[:, 6] = 0
+        by_embedding = ("embedding", "feature")
+        measures = {name: (by_embedding, numbers + place) for place, name in enumerate(DISTANCES)}
+        random = {f"random_{name}": ("feature", numbers[0] + 0.25) for name in (*DISTANCES, "clusters")}
+        each = ("feature", "cluster", "member")
+        return dataset(
+            features,
+            {
+                "model": MODEL, "site": SITE, "dictionary": SAE, "strong_share": 0.75, "strong_examples": 100,
+                "cluster_cut": 0.5, "weights": "encoder rows",
+            },
+            embedding=("embedding", np.array(["neuron", "input", "weighted"], dtype=object)),
+            offset=("offset", offsets),
+            state=("feature", state),
+            size=("feature", size),
+            clusters=(by_embedding, np.tile((cluster_size > 0).sum(1), (3, 1))),
+            **measures,
+            **random,
+            example_sequence=(("feature", "example"), np.tile(np.arange(5) + 200, (features, 1))),
+            example_position=(("feature", "example"), np.tile(np.arange(5) + 30, (features, 1))),
+            example_activation=(("feature", "example"), np.tile(np.linspace(3, 4, 5), (features, 1))),
+            cluster_size=(each[:2], cluster_size),
+            cluster_example=(each, example),
+            cluster_token=((*each, "offset"), token.astype(np.int32)),
+            cluster_activation=((*each, "offset"), window),
+        )  # fmt: skip
+
     def show(self, feature: int, *tokens: str, key: int = 0) -> None:
         """Make these tokens the context of the feature's first example, the one number `key` being the activating one;
         the tokenizer learns those that it lacks."""
@@ -138,7 +191,7 @@ class SheetCase:
     def choice(self, dictionary: str, **sheets):
         return Sheets(**sheets).choice(MODEL, SITE, dictionary, Analysis())
 
-    def write(self, dictionary: str = SAE, labels: str | None = None, **sheets) -> Path:
+    def write(self, dictionary: str = SAE, labels: str | None = None, relations: Path | None = None, **sheets) -> Path:
         """The folder of sheets."""
         if labels is not None:
             self.labels.parent.mkdir(parents=True, exist_ok=True)
@@ -151,6 +204,7 @@ class SheetCase:
             params=self.choice(dictionary, **sheets),
             saes=[SAE] if dictionary == "neurons" else [],
             tokenizer=self.folder / "models" / MODEL / "tokenizer.json",
+            relations=relations,
         )
         return output
 

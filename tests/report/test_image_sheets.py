@@ -10,7 +10,7 @@ from PIL import Image
 from polysem.io.stores import create_array, written_store
 from polysem.report.write_sheets import write_sheets
 
-from .sheet_case import DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, dataset, receipt
+from .sheet_case import BEFORE, CLUSTERED, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, dataset, receipt
 
 HEIGHT, WIDTH, IMAGES = 3, 5, 130
 
@@ -30,6 +30,10 @@ def case(tmp_path):
         token=((*places, "offset"), np.full((*examples["activation"].shape, 1), -1, np.int32)),
         window_activation=((*places, "offset"), examples["activation"].values[..., None]),
     )
+    clusters = case.tables["clusters"].isel(offset=[BEFORE])
+    clusters["cluster_token"] = clusters["cluster_token"] * 0 - 1
+    clusters["example_sequence"] = clusters["example_sequence"] * 0 + np.arange(5) + 60
+    case.tables["clusters"] = clusters
     case.tables["logits"]["boosted_token"] = case.tables["logits"]["boosted_token"] * 0 + np.arange(10)
     case.pixels = np.random.default_rng(3).random((IMAGES, HEIGHT * WIDTH)).astype(np.float32)
     case.classes = (np.arange(IMAGES) % 10).astype(np.int32)
@@ -53,9 +57,10 @@ def written(case, **sheets):
 def test_every_example_is_its_own_image_pixel_by_pixel(case):
     folder = written(case, listed={f"{MODEL}/{SITE}/{SAE}": [3]})
     images = Page(folder / "3.html").all("img")
-    assert len(images) == TOP + DRAWN
-    numbers = case.tables["examples"]["sequence"].values[3]
-    for number, image in zip(sorted(numbers), sorted(images, key=lambda image: image["alt"]), strict=True):
+    clustered = [60 + example for example in range(CLUSTERED)]
+    assert len(images) == TOP + DRAWN + CLUSTERED
+    numbers = [*case.tables["examples"]["sequence"].values[3], *clustered]
+    for number, image in zip(sorted(numbers, key=str), sorted(images, key=lambda image: image["alt"]), strict=True):
         assert image["alt"] == f"image {number} of class {number % 10}"
         assert (int(image["width"]), int(image["height"])) == (WIDTH, HEIGHT)
         content = b64decode(image["src"].removeprefix("data:image/png;base64,"))

@@ -11,7 +11,7 @@ import pytest
 from polysem.io.errors import InputError
 from polysem.report.write_sheets import write_sheets
 
-from .sheet_case import DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, receipt
+from .sheet_case import CLUSTERED, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, receipt
 
 LISTED = {f"{MODEL}/{SITE}/{SAE}": [3]}
 
@@ -42,7 +42,7 @@ def test_the_sheet_has_what_document_s0_shows_of_a_feature(case):
     shares = 100 * weights[strongest] ** 2 / (weights**2).sum()
     assert [number(row[2]) for row in aligned] == pytest.approx(shares, rel=5e-3)
 
-    assert len(page.contexts) == TOP + DRAWN
+    assert len(page.contexts) == TOP + DRAWN + CLUSTERED
     text = case.tokenizer.decode([token for token in examples["token"].values[3, 0] if token >= 0])
     assert page.contexts[0] == text
     marks = page.source.split("</mark>")

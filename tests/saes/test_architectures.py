@@ -21,6 +21,7 @@ VARIANTS = [
     *((name, {}) for name in KEYS),
     *(("relu", {"penalty": penalty}) for penalty in ("sqrt", "hoyer_l1", "hoyer_sqrt")),
     *((name, {"decoder_norm": "free"}) for name in KEYS),
+    ("relu", {"decoder_norm": "unpenalised"}),
     ("relu", {"penalty": "hoyer_sqrt", "decoder_norm": "free"}),
 ]
 
@@ -28,7 +29,7 @@ VARIANTS = [
 def random_weights(recipe, features, neurons, dtype=torch.float64):
     generator = torch.Generator().manual_seed(1)
     W_dec = F.normalize(torch.randn(features, neurons, generator=generator, dtype=dtype), dim=1)
-    if recipe.decoder_norm == "free":
+    if recipe.decoder_norm in ("free", "unpenalised"):
         W_dec *= 0.5 + torch.rand(features, 1, generator=generator, dtype=dtype)
     weights = {
         "W_enc": W_dec + 0.1 * torch.randn(features, neurons, generator=generator, dtype=dtype),
@@ -229,6 +230,9 @@ OPTIONS = [
     {"tied": True},
     {"decoder_norm": "project_only"},
     {"decoder_norm": "free"},
+    {"decoder_norm": "unpenalised", "start": "independent", "weight_decay": 0.1},
+    {"embedding_loss": 0.5, "embedding_loss_from": 3, "embedding_momentum": 0.8},
+    {"embedding_loss": 0.5, "embedding_loss_from": 14, "tied": True},
     {"encoder_l1": 0.1, "encoder_l2": 0.1},
     {"clip_norm": 0.5},
     {"dead_features": "reinitialise", "dead_every": 6, "dead_below": 0.05},

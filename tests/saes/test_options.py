@@ -38,6 +38,26 @@ def test_free_decoder_rows_start_with_the_norm_of_the_recipe_and_encoder_rows_wi
     torch.testing.assert_close(weights["W_enc"], 0.1 / 0.25 * weights["W_dec"])
 
 
+def test_an_independent_start_has_other_encoder_rows_and_no_decoder_bias(path):
+    weights = trainer_of(path, recipe_of("relu", start="independent", encoder_start=0.5)).weights
+    aligned = trainer_of(path, recipe_of("relu")).weights
+    assert torch.equal(weights["W_dec"], aligned["W_dec"])
+    torch.testing.assert_close(weights["W_enc"].norm(dim=1), torch.full((32,), 0.5))
+    cosine = torch.nn.functional.cosine_similarity(weights["W_enc"], weights["W_dec"])
+    assert cosine.abs().max() < 0.9
+    assert not weights["b_dec"].any()
+    assert aligned["b_dec"].any()
+
+
+def test_decay_is_added_to_the_gradient_as_adam_sees_it(path):
+    plain, decaying = trainer_of(path, recipe_of("relu")), trainer_of(path, recipe_of("relu", weight_decay=0.5))
+    W_enc = decaying.weights["W_enc"].clone()
+    _, found = plain.advance()
+    decaying.advance()
+    mean = decaying._optimiser.state[decaying.weights["W_enc"]]["exp_avg"]
+    torch.testing.assert_close(mean, 0.1 * (found.by_weight["W_enc"] + 0.5 * W_enc), rtol=1e-4, atol=1e-7)
+
+
 def test_tied_weights_stay_equal_and_the_finished_encoder_is_the_decoders_transpose(path):
     trainer = trainer_of(path, recipe_of("relu", tied=True))
     steps(trainer, 10)
@@ -54,8 +74,9 @@ def test_without_renormalising_rows_grow_but_their_gradient_has_no_part_along_th
     assert trainer.weights["W_dec"].grad is found.by_weight["W_dec"]
 
 
-def test_free_decoder_norms_move(path):
-    trainer = trainer_of(path, recipe_of("relu", decoder_norm="free"))
+@pytest.mark.parametrize("norm", ["free", "unpenalised"])
+def test_free_decoder_norms_move(path, norm):
+    trainer = trainer_of(path, recipe_of("relu", decoder_norm=norm))
     steps(trainer, 30)
     assert (trainer.weights["W_dec"].norm(dim=1) - 1).abs().max() > 0.01
 
@@ -133,7 +154,8 @@ def test_keys_that_would_be_ignored_are_refused():
         ({"dead_features": "reinitialise", "auxk": 3}, "auxk is read with dead_features: auxk"),
         ({"hoyer": 0.1}, "hoyer is read with penalty: hoyer_l1, hoyer_sqrt"),
         ({"buffer_gib": 3.0}, "buffer_gib is read with activations: streamed"),
-        ({"decoder_start": 0.5}, "decoder_start is read with decoder_norm: free; here it is unit"),
+        ({"decoder_start": 0.5}, "decoder_start is read with decoder_norm: free, unpenalised; here it is unit"),
+        ({"tied": True, "start": "independent"}, "start: independent is read with tied: false"),
         ({"tied": True, "encoder_start": 0.5}, "encoder_start is read with tied: false"),
     ):
         with pytest.raises(ValueError, match=message):

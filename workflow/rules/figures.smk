@@ -9,6 +9,12 @@ def history(wildcards):
     return f"{artifacts.SAE.format(model=wildcards.model, site=wildcards.site, sae=sae.id)}/training.nc"
 
 
+def hyper_parameters(model, site):
+    """The recipes of the SAEs of a site that are trained here, by SAE."""
+    trained = {sae: study.saes[sae].trained for sae in study.saes_of(model, site)}
+    return {sae: recipe.hyper_parameters() for sae, recipe in trained.items() if recipe}
+
+
 rule draw_figures:
     """All figures of one dictionary; those that hold features against neurons read the neurons' tables, too."""
     input:
@@ -43,7 +49,7 @@ rule draw_figures:
 
 
 rule draw_site_figures:
-    """S0.T1, S2.T1: all dictionaries of one site together."""
+    """S0.T1, S2.T1, S3.T2, S3.T3: all dictionaries of one site together."""
     input:
         lambda wildcards: [
             f"{artifacts.TABLE.format(**wildcards, dictionary=dictionary)}/{name}"
@@ -73,6 +79,7 @@ rule draw_site_figures:
             figures=artifacts.SITE_FIGURES,
             dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
             params=analysis("ultra_low_frequency"),
+            recipes=hyper_parameters(wildcards.model, wildcards.site),
         ),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),
     message:

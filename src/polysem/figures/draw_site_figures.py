@@ -1,7 +1,10 @@
 """The step that draws the figures in which all dictionaries of a site stand together."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from polysem.figures.draw_figures import write_figures
@@ -12,7 +15,12 @@ from polysem.params.base import ALL_DICTIONARIES
 
 
 def draw_site_figures(
-    tables: Path, output: Path, dictionaries: list[str], figures: list[str], params: Analysis
+    tables: Path,
+    output: Path,
+    dictionaries: list[str],
+    figures: list[str],
+    params: Analysis,
+    recipes: dict[str, dict[str, Any]] | None = None,
 ) -> None:
     """Draw figures of one site from the tables of its dictionaries.
 
@@ -24,11 +32,15 @@ def draw_site_figures(
             one of the site itself, `{table}.nc` in its folder; any other holds the numbers of all dictionaries, along
             `dictionary`.
         params: Thresholds.
+        recipes: Hyper-parameters of the dictionaries that were trained here, by dictionary, for figures that ask for
+            the table `recipes`.
 
     Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
     """
 
     def read(table: str) -> xr.Dataset:
+        if table == RECIPES:
+            return recipe_table(recipes or {}, dictionaries)
         if table.startswith(SITE):
             return read_table(tables / f"{table.removeprefix(SITE)}.nc")
         return _together(tables, table, dictionaries)
@@ -37,6 +49,15 @@ def draw_site_figures(
 
 
 SITE = "site/"
+RECIPES = "recipes"
+
+
+def recipe_table(recipes: dict[str, dict[str, Any]], dictionaries: list[str]) -> xr.Dataset:
+    """`recipe` over `dictionary`: hyper-parameters as JSON, keys sorted; empty for what was not trained here."""
+    texts = [json.dumps(recipes[name], sort_keys=True) if name in recipes else "" for name in dictionaries]
+    return xr.Dataset(
+        {"recipe": ("dictionary", np.array(texts, dtype=object))}, {"dictionary": np.array(dictionaries, dtype=object)}
+    )
 
 
 def _together(tables: Path, table: str, dictionaries: list[str]) -> xr.Dataset:

@@ -39,6 +39,9 @@ COLOURS = {
     "power_law": "#000000",
     "exponential": "#AA3377",
     "truncated_power_law": "#0072B2",
+    "activation": "#E8742C",
+    "neuron_embedding": "#D55E00",
+    "input_embedding": "#0072B2",
 }
 """What each colour stands for, after Okabe & Ito and Tol: told apart with any common colour blindness."""
 
@@ -146,6 +149,21 @@ def frame(
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0, bottom / height, 1, 1 - (top + bottom) / height), w_pad=EDGE, h_pad=0.04)  # type: ignore[call-arg]
+
+
+def lay_out(figure: Figure) -> None:
+    """Place the axes now, for what is drawn to the measure of a panel; saving places them just so."""
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+
+
+def inches(axes: Axes) -> tuple[float, float]:
+    """Width and height of laid-out axes."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    box = axes.get_position()
+    return float(box.width * figure.get_figwidth()), float(box.height * figure.get_figheight())
 
 
 def swatch(colour: str, label: str) -> Patch:

@@ -7,7 +7,8 @@ import matplotlib
 from matplotlib.ft2font import FT2Font
 
 LONGEST = 14
-NAMED = {" ": "␣", "\n": "⏎", "\t": "⇥", "$": "$"}
+SPACE = {" ": "␣"}
+NAMED = {"\n": "⏎", "\t": "⇥"}
 
 
 @cache
@@ -18,11 +19,21 @@ def _font() -> FT2Font:
 def shown(token: str) -> str:
     """A token with visible spaces and line ends; other invisible characters, and those that the figures' font lacks, as
     their code points; cut to 14 characters."""
-    words = "".join(NAMED.get(character) or _visible(character) for character in token)
+    return _cut("".join(SPACE.get(character) or _visible(character) for character in token))
+
+
+def shown_in_context(token: str) -> str:
+    """As `shown`, for a token that stands in its text: spaces are spaces."""
+    return _cut("".join(" " if character == " " else _visible(character) for character in token))
+
+
+def _cut(words: str) -> str:
     return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
 
 
 def _visible(character: str) -> str:
+    if character in NAMED:
+        return NAMED[character]
     if character.isprintable() and _font().get_char_index(ord(character)):
         return character
     return f"\\u{ord(character):04x}"

@@ -12,15 +12,27 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from polysem.io.reading_direction import reads_from_the_left, reads_from_the_right
 from polysem.models.vocabulary import Vocabulary
-from polysem.report.visible import hexadecimal, reads_from_the_left, reads_from_the_right, visible, visible_bytes
+from polysem.report.visible import hexadecimal, visible, visible_bytes
 
 LEVELS = 9
+LINES = 4
+"""Widths of the line below a token, by its importance."""
 NEAR = (12, 6)
 """Tokens before and after the activating one that are shown before the context is opened."""
 SUBJECTS = 5
 """Tokens or images that stand for a feature in a list."""
 WHITE = 255
+
+
+class Example(NamedTuple):
+    """One place in the corpus."""
+
+    html: Markup
+    token: Markup | None
+    activation: str
+    place: str
 
 
 class Subjects(NamedTuple):
@@ -58,8 +70,10 @@ class TextContexts:
         offsets: NDArray[np.int64],
         maximum: float,
         sequence: int,
+        importance: NDArray[np.float64] | None = None,
     ) -> Markup:
-        """Tokens [offset] with their activations, the one at offset 0 marked; −1 is outside of the sequence.
+        """Tokens [offset] with their activations, the one at offset 0 marked; −1 is outside of the sequence. Where the
+        importance [offset] of tokens is known (a share of 1, NaN where it is not), they are underlined accordingly.
 
         Those further away than `NEAR` stand in elements of the class `far`. Runs of letters that read from the right
         are isolated as a whole: their letters join and follow each other as they should, and the rest of the line stays
@@ -72,6 +86,9 @@ class TextContexts:
             (_shaded(html, value, maximum, place == 0), text)
             for (html, text), value, place in zip(texts, values, places, strict=True)
         ]
+        if importance is not None:
+            shares = importance[inside].tolist()
+            shaded = [(_underlined(html, share), text) for (html, text), share in zip(shaded, shares, strict=True)]
         start = next((index for index, place in enumerate(places) if place >= -NEAR[0]), len(places))
         stop = next((index for index, place in enumerate(places) if place > NEAR[1]), len(places))
         return Markup("{}{}{}").format(
@@ -115,6 +132,7 @@ class ImageContexts:
         offsets: NDArray[np.int64],
         maximum: float,
         sequence: int,
+        importance: NDArray[np.float64] | None = None,
     ) -> Markup:
         """The image with this number; the other arguments are those of text."""
         return self._image(sequence)
@@ -178,6 +196,13 @@ def _shaded(html: Markup, activation: float, maximum: float, is_key: bool) -> Ma
     tag = "mark" if is_key else "span"
     title = "" if math.isnan(activation) else f' title="{activation:.4g}"'
     return Markup(f'<{tag} class="{shade}"{title}>{html}</{tag}>')
+
+
+def _underlined(html: Markup, importance: float) -> Markup:
+    if math.isnan(importance) or importance <= 0:
+        return html
+    width = min(LINES, math.ceil(LINES * importance))
+    return Markup(f'<span class="i{width}" title="importance {importance:.2f}">{html}</span>')
 
 
 def _in_runs(tokens: list[tuple[Markup, str]]) -> Markup:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from polysem.params.sheets import SheetChoice
 from polysem.report.activation_histogram import histogram
-from polysem.report.contexts import ImageContexts, Subjects, TextContexts
+from polysem.report.contexts import Example, ImageContexts, Subjects, TextContexts
 from polysem.report.numbers import in_words
+from polysem.report.sheet_clusters import Address, Clusters, SheetClusters
 from polysem.report.sheet_tables import SheetTables
 
 INTERVALS = 5
@@ -35,15 +36,6 @@ class Neighbour(NamedTuple):
 
     number: int
     values: tuple[str, ...]
-
-
-class Example(NamedTuple):
-    """One place in the corpus."""
-
-    html: Markup
-    token: Markup | None
-    activation: str
-    place: str
 
 
 class Interval(NamedTuple):
@@ -71,6 +63,7 @@ class Sheet:
     features: list[Neighbour]
     nearest: list[Neighbour]
     top: list[Example]
+    clusters: Clusters
     intervals: list[Interval]
     subjects: Subjects
     frequency: float
@@ -80,7 +73,17 @@ class Sheet:
 class SheetContents:
     """All sheets of a dictionary, one by one: `of(row)` is that of the row-th feature of the tables."""
 
-    def __init__(self, tables: SheetTables, contexts: Contexts, choice: SheetChoice, is_neuron: bool) -> None:
+    def __init__(
+        self,
+        tables: SheetTables,
+        contexts: Contexts,
+        choice: SheetChoice,
+        is_neuron: bool,
+        relations: xr.Dataset | None = None,
+        address: Address = lambda *_: None,
+    ) -> None:
+        """`relations` are the clusters that are like those of these features; `address` says which have sheets."""
+        self._clusters = SheetClusters(tables.clusters, contexts, relations, address)
         self._features = tables.features
         self._is_neuron = is_neuron
         self._contexts = contexts
@@ -131,6 +134,7 @@ class SheetContents:
             neurons=self._neighbours(row, "correlated_neuron", "neuron_correlation"),
             features=self._neighbours(row, "correlated_feature", "feature_correlation"),
             nearest=self._neighbours(row, "nearest_feature", "nearest_cosine"),
+            clusters=self._clusters.of(row, self._features[row], float(frequency["max_activation"][row])),
             top=[example for kind, _, example in examples if kind == "top"],
             intervals=_by_interval([(quantile, example) for kind, quantile, example in examples if kind == "sample"]),
             subjects=self._subjects(row),

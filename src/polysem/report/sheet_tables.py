@@ -7,7 +7,7 @@ import xarray as xr
 
 from polysem.io.tables import read_table
 
-NAMES = ("frequency", "alignment", "examples", "associations", "geometry", "logits", "tags")
+NAMES = ("frequency", "alignment", "examples", "associations", "geometry", "logits", "tags", "clusters")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class SheetTables:
     geometry: xr.Dataset
     logits: xr.Dataset
     tags: xr.Dataset
+    clusters: xr.Dataset
 
 
 def read_rows(folder: Path, features: list[int]) -> SheetTables:

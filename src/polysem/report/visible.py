@@ -22,7 +22,6 @@ DOTTED_CIRCLE = "◌"
 PICTURES = 0x2400
 """Where Unicode keeps pictures of the control characters."""
 DELETE, DELETE_PICTURE = 0x7F, "␡"
-RIGHT_TO_LEFT = {"R", "AL"}
 
 
 def visible(text: str, *, alone: bool = False) -> Markup:
@@ -51,18 +50,6 @@ def visible_bytes(text: bytes, *, alone: bool = False) -> Markup:
 def hexadecimal(part: bytes) -> Markup:
     """Bytes that are no character, as hex digits; apart from the text around them, whatever its direction."""
     return Markup('<bdi class="byte">{}</bdi>').format(part.hex(" ").upper())
-
-
-@lru_cache(maxsize=65_536)
-def reads_from_the_right(text: str) -> bool:
-    """Whether a letter of the text belongs to a script that is written from right to left."""
-    return any(unicodedata.bidirectional(letter) in RIGHT_TO_LEFT for letter in text)
-
-
-@lru_cache(maxsize=65_536)
-def reads_from_the_left(text: str) -> bool:
-    """Whether a letter of the text belongs to a script that is written from left to right."""
-    return any(unicodedata.bidirectional(letter) == "L" for letter in text)
 
 
 @lru_cache(maxsize=262_144)

@@ -57,6 +57,7 @@ def write_sheets(
     saes: list[str],
     tokenizer: Path | None = None,
     images: Path | None = None,
+    relations: Path | None = None,
 ) -> None:
     """Write a folder with a static page per chosen feature and `index.html`, and a receipt that lists them.
 
@@ -69,6 +70,8 @@ def write_sheets(
         saes: The SAEs of the site; their tables stand beside this dictionary's. Read for the neurons only.
         tokenizer: `tokenizer.json` of a language model.
         images: Token store of a classifier, in its place.
+        relations: Table of the clusters of all dictionaries of the model, with those that are most like each, and with
+            the importance of tokens.
 
     Raises InputError for unreadable tables or labels, and for listed features that there are not.
     """
@@ -81,7 +84,23 @@ def write_sheets(
     groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
     chosen = sorted({feature for group in groups for feature in group.features})
     contexts = _contexts(tokenizer, images)
-    contents = SheetContents(read_rows(tables, chosen), contexts, params, is_neuron)
+    pages = set(chosen)
+    neuron_pages = pages if is_neuron else neurons_with_sheets(params, alignment)
+
+    def address(other_site: str, other: str, feature: int) -> str | None:
+        """Which sheets there are is known of this dictionary and of the neurons of its site, or where all have one."""
+        here = {dictionary: pages, NEURONS: neuron_pages}.get(other, set()) if other_site == site else set()
+        known = params.all or feature in here
+        return quote(f"../../{other_site}/{other}/{feature}.html") if known else None
+
+    contents = SheetContents(
+        read_rows(tables, chosen),
+        contexts,
+        params,
+        is_neuron,
+        relations=None if relations is None else read_table(relations),
+        address=address,
+    )
     environment = _environment()
     page = environment.get_template("sheet.html.j2")
     shared = {
@@ -95,8 +114,6 @@ def write_sheets(
         "images": isinstance(contexts, ImageContexts),
         "unit": contexts.unit,
     }
-    pages = set(chosen)
-    neuron_pages = pages if is_neuron else neurons_with_sheets(params, alignment)
     reasons = _reasons(groups)
     lines: dict[int, dict[str, Any]] = {}
     with written_folder(output) as (folder, receipt):

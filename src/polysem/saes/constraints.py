@@ -46,7 +46,7 @@ class Constraints:
             _remove(by_weight["W_enc"], self._forbidden)
         if recipe.tied:
             by_weight["W_dec"] += by_weight.pop("W_enc")
-        if recipe.decoder_norm != "free":
+        if recipe.decoder_norm in ("unit", "project_only"):
             along = torch.linalg.vecdot(by_weight["W_dec"], W_dec)
             if recipe.decoder_norm == "project_only":
                 along /= torch.linalg.vecdot(W_dec, W_dec).clamp_min(1e-24)

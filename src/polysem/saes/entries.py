@@ -53,6 +53,9 @@ class Entries(Protocol):
     def firings(self) -> Int[Tensor, " feature"]:
         """Number of tokens on which each feature is active."""
 
+    def later(self) -> PerEntry:
+        """For each entry, the number of later tokens that its feature is active on."""
+
     def count(self) -> int:
         """Number of active entries."""
 
@@ -128,6 +131,13 @@ class SparseEntries:
         """See `Entries.firings`."""
         return self._firings
 
+    def later(self) -> PerEntry:
+        """See `Entries.later`."""
+        order, _, first = self.by_feature
+        behind = self.of_feature(first + self.firings() - 1)
+        behind[order] -= torch.arange(len(order))
+        return behind.to(self.value.dtype)
+
     def count(self) -> int:
         """See `Entries.count`."""
         return len(self.value)
@@ -197,6 +207,11 @@ class DenseEntries:
     def firings(self) -> Int[Tensor, " feature"]:
         """See `Entries.firings`."""
         return self.active.sum(0)
+
+    def later(self) -> PerEntry:
+        """See `Entries.later`."""
+        met = self.active.cumsum(0)
+        return self.of_feature(met[-1].to(self.value.dtype)).sub_(torch.where(self.active, met, 0))
 
     def count(self) -> int:
         """See `Entries.count`."""

@@ -22,6 +22,7 @@ LABELS = {
     "squared_error": ("squared reconstruction error per token", "squared activation"),
     "penalty": ("sparsity penalty per token", "squared activation"),
     "auxiliary": ("auxiliary squared error per token", "squared activation"),
+    "embedding": ("neuron-embedding loss per token", "squared activation"),
     "encoder": ("penalty of the encoder's rows", "squared activation"),
     "learning_rate": ("learning rate", "1"),
     "L0": ("active features per token", "1"),

@@ -16,6 +16,7 @@ from polysem.saes.dead_features import (
     random_directions,
     replace_features,
 )
+from polysem.saes.embedding_loss import EmbeddingLoss
 from polysem.saes.gradients import Gradients, auxiliary_gradients
 from polysem.saes.method import Method
 from polysem.saes.row_source import RowSource
@@ -53,9 +54,15 @@ class Trainer:
         self._constraints = Constraints(recipe, None if forbidden is None else forbidden.to(device))
         self._constraints.start(self.weights)
         self._trained = {name: tensor for name, tensor in self.weights.items() if not (recipe.tied and name == "W_enc")}
-        self._optimiser = torch.optim.Adam(list(self._trained.values()), betas=(recipe.beta1, recipe.beta2), fused=True)
+        self._optimiser = torch.optim.Adam(
+            list(self._trained.values()),
+            betas=(recipe.beta1, recipe.beta2),
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
         self.features = len(self.weights["b_enc"])
         self._census = Census(recipe, self.features, self.steps)
+        self._embedding = EmbeddingLoss(recipe, self.features, source.width, device) if recipe.embedding_loss else None
         self._fired = torch.zeros(self.features, dtype=torch.int64)
         self._watched = 0
         self.replaced = 0
@@ -79,6 +86,8 @@ class Trainer:
             )
         if recipe.encoder_l1 or recipe.encoder_l2:
             found.terms["encoder"] = self._constraints.add_encoder_penalty(self.weights, found.by_weight)
+        if self._embedding is not None:
+            found.terms["embedding"] = self._embedding.add_gradients(found, x, self.weights, self.step)
         terms = {"loss": sum(found.terms.values()), **found.terms, "learning_rate": rate}
         terms["L0"] = found.active.count() / len(x)
         self._refuse_failure(terms)
@@ -133,6 +142,8 @@ class Trainer:
             norm = ENCODER_NORM * float(norms.mean()) if len(norms) else 1.0
         replace_features(self.weights, self._optimiser, dead, directions, norm)
         self._constraints.after_step(self.weights)
+        if self._embedding is not None:
+            self._embedding.forget(dead)
         self.replaced += len(dead)
 
     def _measured(self, count: int) -> tuple[Float[Tensor, "row neuron"], Float[Tensor, " row"]]:
@@ -174,6 +185,7 @@ class Trainer:
             "fired": self._fired,
             "watched": self._watched,
             "replaced": self.replaced,
+            "embedding": None if self._embedding is None else self._embedding.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -185,6 +197,8 @@ class Trainer:
         self._optimiser.load_state_dict(state["optimiser"])
         self._method.load_state(state["method"])
         self._census.load_state(state["census"])
+        if self._embedding is not None:
+            self._embedding.load_state(state["embedding"])
 
 
 def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
@@ -198,7 +212,8 @@ def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
 def new_weights(
     sample: Float[Tensor, "row neuron"], recipe: Recipe, method: Method, device: str = "cpu"
 ) -> dict[str, Tensor]:
-    """Random decoder rows, encoder rows along them, b_dec the mean of the sample, b_enc 0.
+    """Random decoder rows, encoder rows along them, b_dec the mean of the sample, b_enc 0; with `start: independent`
+    encoder rows that are random, too, and b_dec 0.
 
     `W_enc` and `W_dec` are both [feature, neuron].
     """
@@ -206,9 +221,12 @@ def new_weights(
     neurons = sample.shape[1]
     directions = random_directions(recipe.expansion * neurons, neurons, generator).to(device)
     W_dec = directions * recipe.decoder_start
+    b_dec = sample.mean(0).to(device)
+    if recipe.start == "independent":
+        directions = random_directions(recipe.expansion * neurons, neurons, generator).to(device)
+        b_dec.zero_()
     W_enc = W_dec if recipe.tied else directions * recipe.encoder_start
-    weights = {"W_enc": W_enc, "b_enc": torch.zeros(len(W_dec), device=device), "W_dec": W_dec}
-    weights["b_dec"] = sample.mean(0).to(device)
+    weights = {"W_enc": W_enc, "b_enc": torch.zeros(len(W_dec), device=device), "W_dec": W_dec, "b_dec": b_dec}
     return weights | {name: tensor.to(device) for name, tensor in method.extra_weights(len(W_dec)).items()}
 
 

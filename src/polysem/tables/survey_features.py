@@ -125,7 +125,9 @@ def survey_features(
             [str(tags["tag"].values[tag]) if tag >= 0 else "" for tag in context],
         ),
         "tags": tags,
-        "clusters": clusters(activations, features, weights, site, found, tokens, tags, alignment, params),
+        "clusters": clusters(
+            activations, features, weights, site, found, tokens, tags, alignment, params, words(tokenizer)
+        ),
     }
     digests = {}
     for name, table in tables.items():

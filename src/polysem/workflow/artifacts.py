@@ -29,6 +29,13 @@ FIGURES = (
     "monosemanticity",
     "training_frequencies",
     "followed_features",
+    "embedding_making",
+    "dendrogram",
+    "rare_behaviour",
+    "embedding_planes",
+    "image_feature",
+    "cluster_distances",
+    "label_free_measure",
 )
 """Figures of every dictionary; each is a module of its name in `polysem.figures`."""
 SITE_FIGURES = (
@@ -41,9 +48,10 @@ SITE_FIGURES = (
     "feature_map",
     "splitting_tree",
     "ultra_low_directions",
+    "embedding_loss",
 )
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
-SITE_TABLES = ("fidelity", "ultra_low", "geometry", "tags")
+SITE_TABLES = ("fidelity", "ultra_low", "geometry", "tags", "clusters")
 """Tables of every dictionary that these figures show."""
 FEATURE_TABLES = (
     "frequency",

@@ -46,18 +46,29 @@ class Recipe(Section):
     folded into the saved weights."""
     tied: bool = False
     """Encode with the decoder's transpose (S2.X3)."""
+    start: Literal["aligned", "independent"] = "aligned"
+    """`aligned`: the first encoder rows point along the decoder's, and b_dec is the mean of the activations;
+    `independent`: they point anywhere, and b_dec is 0, much as linear layers start (S3.M4)."""
     encoder_start: StartNorm = 1.0
-    """Norm of the first encoder rows, which point along the decoder's. Small ones suit penalties: with norm 1 half of
-    all features are active at first, and the penalty has to undo that."""
-    decoder_norm: Literal["unit", "project_only", "free"] = "unit"
+    """Norm of the first encoder rows. Small ones suit penalties: with norm 1 half of all features are active at first,
+    and the penalty has to undo that."""
+    decoder_norm: Literal["unit", "project_only", "free", "unpenalised"] = "unit"
     """`unit`: decoder rows keep norm 1, their gradient has no part along them; `project_only`: the gradient loses that
-    part but rows are not renormalised, as in document S2 (S2.M3); `free`: neither, penalties see f times the norm."""
+    part but rows are not renormalised, as in document S2 (S2.M3); `free`: neither, penalties see f times the norm;
+    `unpenalised`: neither, and penalties see f alone (S3.M4)."""
     decoder_start: StartNorm = 1.0
-    """Norm of the first decoder rows, for free norms."""
+    """Norm of the first decoder rows, for free and unpenalised norms."""
     encoder_l1: Weight = 0.0
     """Weight of the mean over features of the L1 norm of the encoder row (S2.X1)."""
     encoder_l2: Weight = 0.0
     """Weight of the mean over features of the squared L2 norm of the encoder row (S2.X1)."""
+    embedding_loss: Weight = 0.0
+    """Weight of the per-token mean of the sum, over active features, of 1 − cos(mean neuron embedding, neuron embedding
+    of the token): features are to answer to one thing (S3.M4). 0: off."""
+    embedding_loss_from: Annotated[int, Field(ge=0, le=1_000_000_000)] = 200
+    """Step from which that loss counts; the means follow the features from the first step on."""
+    embedding_momentum: Fraction = 0.9
+    """Share of a feature's mean that is kept when the feature is active once more."""
     orthogonal_to: str | None = None
     """Id of another SAE of the same site: encoder rows are kept orthogonal to the mean encoder row of its features that
     are rarer than `analysis.ultra_low_frequency` (S2.F9)."""
@@ -70,6 +81,9 @@ class Recipe(Section):
     """Adam's decay of the mean gradient."""
     beta2: Fraction = 0.999
     """Adam's decay of the mean squared gradient."""
+    weight_decay: Weight = 0.0
+    """Added to the gradient of each weight and bias, times its value (Adam's L2 penalty, not AdamW's): what no token
+    asks for goes to 0."""
     clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """Largest norm of the gradient of all weights together; larger ones are scaled down to it. Null: no limit."""
     dead_features: Literal["none", "reinitialise", "loss_weighted", "auxk"] = "none"
@@ -104,8 +118,22 @@ class Recipe(Section):
                 raise ValueError(f"{key} is read with dead_features: {users}; here it is {self.dead_features}")
         if self.tied and self.encoder_start != type(self).model_fields["encoder_start"].default:
             raise ValueError("encoder_start is read with tied: false; here the encoder is the decoder's transpose")
-        if self.decoder_norm != "free" and self.decoder_start != type(self).model_fields["decoder_start"].default:
-            raise ValueError(f"decoder_start is read with decoder_norm: free; here it is {self.decoder_norm}")
+        if self.tied and self.start != "aligned":
+            raise ValueError("start: independent is read with tied: false; here the encoder is the decoder's transpose")
+        held = self.decoder_norm not in ("free", "unpenalised")
+        if held and self.decoder_start != type(self).model_fields["decoder_start"].default:
+            raise ValueError(
+                f"decoder_start is read with decoder_norm: free, unpenalised; here it is {self.decoder_norm}"
+            )
+        for key in ("embedding_loss_from", "embedding_momentum"):
+            if not self.embedding_loss and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} is read with embedding_loss above 0; here it is 0")
+        steps = max(1, self.tokens // self.batch_size)
+        if self.embedding_loss and self.embedding_loss_from >= steps:
+            raise ValueError(
+                f"embedding_loss never counts: embedding_loss_from is {self.embedding_loss_from}, and tokens / "
+                f"batch_size are {steps} steps; lower embedding_loss_from"
+            )
         if self.activations == "stored" and self.buffer_gib != type(self).model_fields["buffer_gib"].default:
             raise ValueError("buffer_gib is read with activations: streamed; here they are stored")
         return self

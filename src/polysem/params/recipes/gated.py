@@ -12,7 +12,7 @@ class GatedRecipe(Recipe):
 
     architecture: Literal["gated"]
     encoder_start: StartNorm = 0.1
-    """Norm of the first encoder rows, which point along the decoder's."""
+    """Norm of the first encoder rows."""
     l1: Weight
     """Weight of the per-token mean of the sum of the gates above 0."""
     l1_warmup: Fraction = 0.1

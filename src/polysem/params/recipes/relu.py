@@ -14,7 +14,7 @@ class ReluRecipe(Recipe):
 
     architecture: Literal["relu"]
     encoder_start: StartNorm = 0.1
-    """Norm of the first encoder rows, which point along the decoder's."""
+    """Norm of the first encoder rows."""
     penalty: Literal["l1", "sqrt", "hoyer_l1", "hoyer_sqrt"] = "l1"
     """`l1`: the sum of the features; `sqrt`: their roots where they are below 1; `hoyer_…`: besides, the squared sum
     over the sum of squares (the TinyStories SAEs of S0)."""

@@ -2,7 +2,7 @@
 
 import re
 
-from polysem.report.catalogue import s0, s1, s2, s2_training
+from polysem.report.catalogue import s0, s1, s2, s2_training, s3
 from polysem.report.catalogue.entry import Entry, Setting
 
 __all__ = ["DOCUMENTS", "ENTRIES", "LATER", "Entry", "Setting", "ids_in", "natural"]
@@ -11,6 +11,7 @@ DOCUMENTS = {
     "S0": "How polysemantic can one neuron be?",
     "S1": "Reading club on Towards Monosemanticity",
     "S2": "SAE replication on gelu-1l",
+    "S3": "Tackling polysemanticity with neuron embeddings",
 }
 """Documents that the report answers, with their titles."""
 
@@ -29,6 +30,8 @@ def ids_in(text: str) -> list[str]:
 
 ENTRIES = {
     entry.id: entry
-    for entry in sorted((*s0.ENTRIES, *s1.ENTRIES, *s2.ENTRIES, *s2_training.ENTRIES), key=lambda one: natural(one.id))
+    for entry in sorted(
+        (*s0.ENTRIES, *s1.ENTRIES, *s2.ENTRIES, *s2_training.ENTRIES, *s3.ENTRIES), key=lambda one: natural(one.id)
+    )
 }
 """By id, in the order of the documents: figures, methods, tables, extensions."""

@@ -22,17 +22,19 @@ integers being −1 and others NaN where there is nothing:
   the earliest others, 3 in all: `cluster_example`, `cluster_sequence`; (…, offset), tokens from −`context_before` to
   `AFTER` around the key token, of images 0 alone: `cluster_token`, `cluster_activation`.
 - shown (up to 6 features): `shown_feature`, `shown_for` ("two clusters", "rare secondary behaviour", "most clusters",
-  "tightest", "most examples"); `token` and `window_activation` (shown, example, offset); `linkage` (shown, merge,
-  column) as scipy writes it, of the feature's `size` examples; `entering` (shown, example, input) and `weight` (shown,
-  input); `plane` (shown, embedding, example, axis), classical scaling of the distances; of images `activation_map` and
-  `mean_example` (shown, pixel). Absent where no feature is clustered.
+  "tightest", "most examples"); `token`, `token_text` (text alone) and `window_activation` (shown, example, offset);
+  `linkage` (shown, merge, column) as scipy writes it, of the feature's `size` examples; `entering` (shown, example,
+  input) and `weight` (shown, input); `plane` (shown, embedding, example, axis), classical scaling of the distances; of
+  images `pixels` (shown, example, pixel), `activation_map` and `mean_example` (shown, pixel). Absent where no feature
+  is clustered.
 - scalars: features of each state, `rare_secondary_features`, `median_size`, and `agreement_…` of `rank_correlation`.
 
 Attributes: `strong_share`, `strong_examples`, `cluster_cut`, `tokens`, and `weights`: "input weights", "gate weights"
-or "encoder rows". Neurons without input weights have the attribute `not_applicable` alone, and no variables.
+or "encoder rows"; of images `height` and `width`. Neurons without input weights have the attribute `not_applicable`
+alone, and no variables.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +55,7 @@ from polysem.tables.embeddings.measured import EMBEDDINGS, RANDOM, Around, Clust
 from polysem.tables.embeddings.measures import MEASURES
 from polysem.tables.embeddings.rank_correlation import agreement_scalars
 from polysem.tables.embeddings.shown import image_variables, shown_features, shown_variables
+from polysem.tables.embeddings.shown_texts import example_images, token_texts
 from polysem.tables.embeddings.strong_examples import StrongExamples, collect_examples, strong_thresholds
 from polysem.tables.embeddings.tag_agreement import TAG_MEASURES, agreement, rarest_tags
 from polysem.tables.embeddings.windows import only, rows_before
@@ -88,6 +91,7 @@ def clusters(
     tags: xr.Dataset,
     alignment: xr.Dataset,
     analysis: Analysis,
+    text: Callable[[int], str] = str,
 ) -> xr.Dataset:
     """The table `clusters` of a dictionary; for neurons without input weights the attribute `not_applicable` alone.
 
@@ -127,7 +131,10 @@ def clusters(
         around, activation = context.around(few.token, chosen)
         token = tokens_around(sequence[chosen], position[chosen], window, texts)
         variables |= shown_variables(shown, few, around, token, activation, into, analysis.cluster_cut)
-        if not texts.is_text:
+        if texts.is_text:
+            variables["token_text"] = token_texts(token, text)
+        else:
+            variables["pixels"] = example_images(sequence[chosen], texts)
             variables |= image_variables(shown, sequence[chosen], texts, dictionary, directions, site)
     for name in variables.keys() & COMPRESSIBLE:
         variables[name].encoding = dict(COMPRESSED)
@@ -136,7 +143,8 @@ def clusters(
         "embedding": variable("embedding", np.array(EMBEDDINGS, object), "embedding of an example", "1"),
         "offset": index("offset", -window.before, window.after + 1, "tokens behind the key token"),
     }
-    return labelled(variables, coordinates, {**settings, "weights": into.kind, "tokens": into.rows.length})
+    size = {name: texts.attributes[name] for name in ("height", "width") if not texts.is_text}
+    return labelled(variables, coordinates, {**settings, **size, "weights": into.kind, "tokens": into.rows.length})
 
 
 @dataclass(frozen=True)
