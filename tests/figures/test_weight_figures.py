@@ -109,7 +109,7 @@ def test_the_context_of_a_feature_is_named(every, analysis):
     tables = every["an ultra-low cluster"]
     first, second = (int(feature) for feature in tables.logits["showcase"][:2])
     text = words(draw("logit_weights", tables, analysis))
-    assert re.search(rf"feature {first:,}, active on [\d.]+ % of tokens; context kind:dna", text)
+    assert re.search(rf"feature {first:,}, active on [\d.]+ % of tokens; kind:dna", text)
     assert re.search(rf"feature {second:,}, active on [\d.]+ % of tokens (?!;)", text)
     assert "tokens of the feature's context" in text
 

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from polysem.figures import theme
 from polysem.figures.frequency_groups import bins, groups, legend, stack
@@ -43,6 +44,7 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
         for column, (horizontal, x) in enumerate(values.items()):
             axes: Axes = panels[row, column]
             axes.set_xlim(limits[horizontal])
+            axes.xaxis.set_major_locator(MaxNLocator(4))
             if row == column:
                 highest = stack(axes, x, members, np.linspace(*limits[horizontal], bins(x.size) // 2 + 1))
                 axes.set_ylim(0, 1.06 * max(1.0, highest))

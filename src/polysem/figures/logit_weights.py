@@ -46,8 +46,8 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
         name = str(one["context"].item()) if "context" in one else ""
         histogram.set_title(
             f"{noun} {chosen[place]:,}, active on {theme.scientific(100 * active)} % of tokens"
-            + (f"; context {name}" if name else ""),
-            size=9,
+            + (f"; {name}" if name else ""),
+            size=8.5,
             loc="left",
             parse_math=False,
         )

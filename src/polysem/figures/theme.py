@@ -18,7 +18,15 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+)
 
 from polysem.io.atomic import written
 
@@ -55,6 +63,8 @@ NOTE_CHARACTERS = 108
 UNBROKEN = re.compile(r"(?<=[<∝]) | (?=[%∝])")
 """Spaces at which no line may end: between a sign and its number."""
 RASTER_DPI = 200
+FEW_DECADES = 3
+"""Log axes over no more than these have ticks between the decades."""
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 4}
 
 STYLE: Any = {
@@ -204,6 +214,16 @@ def plain_log_ticks(axis: Axis) -> None:
     axis.set_minor_locator(NullLocator())
 
 
+def _light_log_ticks(axis: Axis) -> None:
+    """Powers of ten as text, where Matplotlib would set a formula at each, and no ticks between them along many: both
+    take longer than all that is drawn."""
+    low, high = sorted(axis.get_view_interval())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: scientific(value)))
+    axis.set_minor_formatter(NullFormatter())
+    if high > low * 10**FEW_DECADES:
+        axis.set_minor_locator(NullLocator())
+
+
 def several(count: int, noun: str) -> str:
     """`1 feature`, `2,000 features`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
@@ -242,6 +262,9 @@ def save(figure: Figure, path: Path) -> None:
     The layout is made here and then the canvas prints: `savefig` would draw everything once more before, only for it.
     """
     with matplotlib.rc_context(STYLE), written(path) as partial:
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+            if isinstance(axis.get_major_formatter(), LogFormatter):
+                _light_log_ticks(axis)
         canvas = FigureCanvasSVG(figure)
         engine = figure.get_layout_engine()
         if engine is not None:
