@@ -33,7 +33,7 @@ or "encoder rows". Neurons without input weights have the attribute `not_applica
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -148,7 +148,9 @@ class Context:
     tokens: TokenStore
     window: Window
     features: int
-    _last: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] | None = None
+    _kept: dict[int, int] = field(default_factory=dict)
+    _rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _activation: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @cached_property
     def places(self) -> Places:
@@ -156,15 +158,19 @@ class Context:
         return Places(self.rows)
 
     def around(self, token: NDArray[np.int64], features: NDArray[np.int64]) -> tuple[Around, NDArray[np.float32]]:
-        """Tokens up to the key tokens [feature, example] of some features, and activations in the whole window. What was
-        asked for last is kept: a pass over the activations of neurons takes longer than all that follows."""
-        if self._last and set(features.tolist()) <= set(self._last[0].tolist()):
-            place = np.searchsorted(self._last[0], features)
-            return Around(self._last[1][place], self._last[2][place, :, : self.window.before + 1]), self._last[2][place]
-        again = only(self.again, features, self.features)
-        activation = activations_around(token, self.window, again, self.places)
-        rows = rows_before(token, self.window.before, self.places)
-        self._last = (features, rows, activation)
+        """Tokens up to the key tokens [feature, example] of some features, and activations in the whole window.
+
+        The last answer is kept for questions about some of its features: passes over neurons take longest.
+        """
+        if set(features.tolist()) <= self._kept.keys():
+            place = [self._kept[feature] for feature in features.tolist()]
+            rows, activation = self._rows[place], self._activation[place]
+        else:
+            again = only(self.again, features, self.features)
+            activation = activations_around(token, self.window, again, self.places)
+            rows = rows_before(token, self.window.before, self.places)
+            self._kept = {feature: place for place, feature in enumerate(features.tolist())}
+            self._rows, self._activation = rows, activation
         return Around(rows, activation[:, :, : self.window.before + 1]), activation
 
 
