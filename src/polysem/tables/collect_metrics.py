@@ -83,7 +83,8 @@ def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
     """How often features are active.
 
-    `never_active_share`, which S3 calls `dead_share`; `ultra_low_share` and `rare_share`: below the threshold, the never active included;
+    `never_active_share`, which S3 calls `dead_share`; `ultra_low_share` and `rare_share`: below the threshold, the
+    never active included;
     `median_frequency` over all features; `L0`, mean number of active features per token: the sum of the frequencies
     (over all eval activations; it stands in place of the L0 of the fidelity table, which counts fewer tokens).
     """
