@@ -42,7 +42,8 @@ def collect_metrics(
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
 
-    Of a model with several sites whose neurons have clusters, medians over them all stand under {"all sites": {"neurons": …}}.
+    Of a model with several sites whose neurons have clusters, medians over all of these stand at {"all sites":
+    {"neurons": …}}.
     The metrics of a dictionary are all variables without dimensions of its tables, which `names` lists, and some
     numbers that depend on thresholds.
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
@@ -93,9 +94,9 @@ def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
     """How often features are active.
 
     `never_active_share`, which S3 calls `dead_share`; `ultra_low_share` and `rare_share`: below the threshold, the
-    never active included; `median_frequency` over all features; `L0`, mean number of active features per token: the sum
-    of the frequencies (over all eval activations; it stands in place of the L0 of the fidelity table, which counts fewer
-    tokens).
+    never active included; `median_frequency` over all features; `L0`, mean number of active features per token: the
+    sum of the frequencies (over all eval activations; it stands in place of the L0 of the fidelity table, which counts
+    fewer tokens).
     """
     frequency = table["frequency"].values
     return {
