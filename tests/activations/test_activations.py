@@ -130,6 +130,29 @@ def test_half_precision_is_the_rounded_value(extracted):
     np.testing.assert_array_equal(half, full.astype(np.float16))
 
 
+def test_eval_stores_keep_what_enters_the_neurons(extracted, model):
+    store = extracted("eval", inputs=True)
+    assert read_receipt(store)["arrays"]["inputs"] == {"shape": [ActivationRows(store).length, 8], "dtype": "float32"}
+    assert read_receipt(store)["params"]["inputs"] is True
+    rows, inputs = ActivationRows(store), ActivationRows(store, "inputs")
+    assert (rows.length, inputs.width) == (inputs.length, 8)
+    subject = load_subject(model)
+    h, x = (torch.from_numpy(of.slice(0, rows.length)) for of in (inputs, rows))
+    pre = h @ subject.input_weights(SITE).T + subject.bridge.b_in[0].detach()
+    torch.testing.assert_close(pre.relu(), x)
+    np.testing.assert_array_equal(x, ActivationRows(extracted()).slice(0, rows.length))
+    half = ActivationRows(extracted("half", inputs=True, dtype="float16"), "inputs")
+    np.testing.assert_array_equal(half.slice(0, 100), h[:100].numpy().astype(np.float16))
+
+
+def test_stores_hold_no_inputs_unless_asked_or_where_nothing_enters(extracted):
+    for store in (extracted(), extracted("out", site="blocks.0.hook_mlp_out", inputs=True)):
+        assert "inputs" not in read_receipt(store)["arrays"]
+        assert read_receipt(store)["params"]["inputs"] is False
+        with pytest.raises(InputError, match="no array 'inputs'"):
+            ActivationRows(store, "inputs")
+
+
 @pytest.mark.parametrize("limit", [1, 1023, 1024, 1025, 2048, 2400])
 def test_the_limit_takes_the_first_rows_in_whole_chunks_and_a_rest(extracted, limit):
     store = extracted("some", limit=limit)
@@ -222,6 +245,29 @@ def test_a_store_that_does_not_fit_on_the_disk_is_refused():
     require_space(Path(), 0)
     with pytest.raises(InputError, match=r"needs 1,000,000,000\.0 GB for activations and has"):
         require_space(Path(), 10**18)
+
+
+@pytest.mark.parametrize(("activation", "function"), [("relu", torch.relu), ("gelu", torch.nn.functional.gelu)])
+def test_what_enters_a_classifiers_layer_is_the_image_or_the_layer_before(extracted, tmp_path, activation, function):
+    torch.manual_seed(0)
+    folder = tmp_path / "models/mlp"
+    folder.mkdir()
+    model = Perceptron([4, 8, 6, 3], activation)
+    save(model, [4, 8, 6, 3], activation, folder)
+    record_model(folder, "classifier", {}, {})
+    pixels = np.random.default_rng(0).random((1500, 4), dtype=np.float32)
+    images = write_arrays(
+        tmp_path / "images.zarr", {"kind": "images", "classes": 3}, pixels=pixels, labels=np.zeros(1500, np.int32)
+    )
+    before = pixels
+    for layer in (0, 1):
+        store = extracted(f"m{layer}", model=folder, tokens=images, site=f"layers.{layer}.hook_post", inputs=True)
+        inputs = torch.from_numpy(ActivationRows(store, "inputs").slice(0, 1500))
+        found = torch.from_numpy(ActivationRows(store).slice(0, 1500))
+        np.testing.assert_array_equal(inputs, before)
+        linear = model.layers[layer]
+        torch.testing.assert_close(function(inputs @ linear.weight.T + linear.bias).detach(), found)
+        before = found.numpy()
 
 
 def test_images_have_one_row_each(extracted, tmp_path):

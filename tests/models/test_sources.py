@@ -112,6 +112,35 @@ def test_a_model_of_the_hubs_form_predicts_as_transformers_does(copy, llama, tmp
     assert json.loads((folder / "origin.json").read_text()) == {"repository": "some/model", "commit": None}
 
 
+def assert_gated(folder: Path, batch: Batch, *, fold_ln: bool) -> None:
+    """What enters, times the gate's weights and W_in, makes the activations."""
+    record_model(folder, "language", {"context_length": 10, "processing": {"fold_ln": fold_ln}}, {})
+    subject = load_subject(folder)
+    for layer in (0, 1):
+        site = f"blocks.{layer}.mlp.hook_post"
+        activations, inputs = subject.activations_and_inputs(batch, site)
+        assert subject.reads_gate(site)
+        gate = inputs @ subject.input_weights(site).T
+        expected = torch.nn.functional.silu(gate) * (inputs @ subject.bridge.W_in[layer].detach())
+        size = float(activations.abs().max())
+        torch.testing.assert_close(activations, expected, rtol=1e-4, atol=1e-5 * size)
+        torch.testing.assert_close(subject.activations_and_inputs(batch, site.replace("post", "pre"))[0], gate)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("fold_ln", [False, True])
+def test_what_enters_a_gated_mlp_makes_its_activations(copy, tmp_path, fold_ln):
+    assert_gated(fetch(copy, tmp_path / "m"), some_batch(), fold_ln=fold_ln)
+
+
+@pytest.mark.real
+@needs_real
+@torch.inference_mode()
+@pytest.mark.parametrize("fold_ln", [False, True])
+def test_what_enters_a_real_gated_mlp_makes_its_activations(tmp_path, fold_ln):
+    assert_gated(fetch(REAL, tmp_path / "m"), some_batch(), fold_ln=fold_ln)
+
+
 def test_sharded_weights_are_merged(llama, tmp_path):
     llama.save_pretrained(tmp_path / "copy", max_shard_size="4KB")
     write_tokenizer(tmp_path / "copy")

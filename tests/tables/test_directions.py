@@ -101,6 +101,27 @@ def test_the_last_layer_of_a_classifier_leads_to_the_classes(classifier):
     assert directions.attributes["final_norm"] == "no norm between the site and the logits"
 
 
+def test_pixel_responses_are_the_activations_of_images_of_one_pixel(classifier):
+    subject = load_subject(classifier)
+    site = "layers.0.hook_post"
+    found = directions_of(subject, [site], {}).pixel_responses(site)
+    assert found.shape == (5, 8)
+    first = subject.model.layers[0]
+    for pixel in range(4):
+        expected = (first.weight[:, pixel] + first.bias).relu()
+        torch.testing.assert_close(found[pixel], expected.detach())
+    torch.testing.assert_close(found[4], first.bias.relu().detach())
+
+
+def test_directions_name_the_sites_that_have_input_weights(tmp_path, classifier):
+    subject, _ = language_model(tmp_path)
+    directions = directions_of(subject, [POST, PRE, OUT], {})
+    assert directions.sites_with_input_weights() == sorted([POST, PRE])
+    assert directions.input_weights_kind(POST) == "input weights"
+    assert directions.pixel_responses(POST) is None
+    assert directions_of(load_subject(classifier), ["layers.0.hook_post"], {}).sites_with_input_weights()
+
+
 def test_directions_read_back_as_they_were_written_with_the_same_bytes(tmp_path, classifier):
     subject, _ = language_model(tmp_path)
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"

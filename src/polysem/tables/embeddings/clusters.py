@@ -35,7 +35,7 @@ alone, and no variables.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -147,7 +147,7 @@ def clusters(
     return labelled(variables, coordinates, {**settings, **size, "weights": into.kind, "tokens": into.rows.length})
 
 
-@dataclass(frozen=True)
+@dataclass
 class Context:
     """Where the tokens around examples come from."""
 
@@ -156,6 +156,9 @@ class Context:
     tokens: TokenStore
     window: Window
     features: int
+    _kept: dict[int, int] = field(default_factory=dict)
+    _rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _activation: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @cached_property
     def places(self) -> Places:
@@ -163,10 +166,19 @@ class Context:
         return Places(self.rows)
 
     def around(self, token: NDArray[np.int64], features: NDArray[np.int64]) -> tuple[Around, NDArray[np.float32]]:
-        """Tokens up to the key tokens [feature, example] of some features, and activations in the whole window."""
-        again = only(self.again, features, self.features)
-        activation = activations_around(token, self.window, again, self.places)
-        rows = rows_before(token, self.window.before, self.places)
+        """Tokens up to the key tokens [feature, example] of some features, and activations in the whole window.
+
+        The last answer is kept for questions about some of its features: passes over neurons take longest.
+        """
+        if set(features.tolist()) <= self._kept.keys():
+            place = [self._kept[feature] for feature in features.tolist()]
+            rows, activation = self._rows[place], self._activation[place]
+        else:
+            again = only(self.again, features, self.features)
+            activation = activations_around(token, self.window, again, self.places)
+            rows = rows_before(token, self.window.before, self.places)
+            self._kept = {feature: place for place, feature in enumerate(features.tolist())}
+            self._rows, self._activation = rows, activation
         return Around(rows, activation[:, :, : self.window.before + 1]), activation
 
 

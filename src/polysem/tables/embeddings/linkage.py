@@ -74,16 +74,20 @@ def cut_clusters(
     valid = np.arange(width) < size[:, None]
     if width > 1:
         valid[(size > 1) & np.isnan(merges[:, 0, 2])] = False
-    node = np.broadcast_to(np.arange(2 * width), (features, 2 * width)).copy()
+    node = np.tile(np.arange(2 * width), (features, 1))
     for step in range(width - 2, -1, -1):
         joined = np.flatnonzero(merges[:, step, 2] <= cut)
         above = node[joined, size[joined] + step]
         for side in (0, 1):
             node[joined, merges[joined, step, side].astype(np.int64)] = above
-    leaf = np.where(valid, node[:, :width], -1 - np.arange(width))
-    same = leaf[:, :, None] == leaf[:, None, :]
-    first, members = same.argmax(axis=2), same.sum(axis=2)
-    order = np.where(valid, (width - members) * width + first, width * width)
-    leads = valid & (first == np.arange(width))
-    number = (leads[:, None, :] & (order[:, None, :] < order[:, :, None])).sum(axis=2)
-    return np.where(valid, number, -1).astype(np.int16)
+    feature, example = np.nonzero(valid)
+    of = feature * 2 * width + node[feature, example]
+    members = np.bincount(of, minlength=features * 2 * width).reshape(features, -1)
+    first = np.zeros(features * 2 * width, np.int64)
+    first[of[::-1]] = example[::-1]  # of several, the last is kept
+    order = np.argsort((width - members) * width + first.reshape(features, -1), axis=1)
+    number = np.empty_like(order)
+    np.put_along_axis(number, order, np.arange(2 * width)[None], axis=1)
+    cluster = np.full((features, width), -1, np.int16)
+    cluster[feature, example] = number.ravel()[of]
+    return cluster

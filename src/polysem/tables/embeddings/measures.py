@@ -35,12 +35,14 @@ def cluster_measures(
     valid = number >= 0
     counts = number.amax(1) + 1 if number.shape[1] else number.sum(1)
     clusters = max(int(counts.max()) if len(counts) else 0, 1)
-    inside = torch.nn.functional.one_hot(number.clamp(min=0), clusters).float() * valid[:, :, None]
-    clean = torch.where(valid[:, :, None] & valid[:, None, :], torch.from_numpy(distances), 0)
-    to_cluster = clean @ inside
-    members = inside.sum(1)
+    place = number.clamp(min=0)
+    clean = torch.from_numpy(distances)
+    if not valid.all():
+        clean = torch.where(valid[:, :, None] & valid[:, None, :], clean, 0)
+    to_cluster = torch.zeros(*number.shape, clusters).scatter_add_(2, place[:, None, :].expand(clean.shape), clean)
+    members = torch.zeros(len(number), clusters).scatter_add_(1, place, valid.float())
     size = members.sum(1)
-    own = to_cluster.gather(2, number.clamp(min=0)[:, :, None])[:, :, 0]
+    own = to_cluster.gather(2, place[:, :, None])[:, :, 0]
     total, within = to_cluster.sum((1, 2), dtype=torch.float64), own.sum(1, dtype=torch.float64)
     pairs, pairs_within = size * (size - 1), (members * (members - 1)).sum(1)
     return {
@@ -66,8 +68,9 @@ def _silhouette(
     valid, place = number >= 0, number.clamp(min=0)
     of_own = members.gather(1, place)
     near = own / (of_own - 1).clamp(min=1)
-    means = torch.where(members[:, None, :] > 0, to_cluster / members[:, None, :], torch.inf)
-    far = means.scatter(2, place[:, :, None], torch.inf).amin(2)
+    means = to_cluster / members.clamp(min=1)[:, None, :]
+    means += torch.where(members > 0, 0, torch.inf)[:, None, :]
+    far = means.scatter_(2, place[:, :, None], torch.inf).amin(2)
     larger = torch.maximum(near, far)
     alone = (of_own <= 1) | (larger <= 0) | ~valid
     values = torch.where(alone, 0.0, (far - near) / larger)
