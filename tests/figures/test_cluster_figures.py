@@ -97,7 +97,7 @@ def test_a_site_without_input_weights_says_which_sites_have_them(name, analysis)
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("embedding_making", "no feature has two clusters: 1 never active, 1 not a number"),
+        ("embedding_making", "no feature has examples to cluster: 1 never active, 1 not a number"),
         ("dendrogram", "no feature has examples to cluster: 1 never active, 1 not a number"),
         ("rare_behaviour", "none of the 0 features with at least 20 examples has 90 %"),
         ("embedding_planes", "no feature has two clusters"),
@@ -223,6 +223,20 @@ def test_the_making_of_an_embedding_is_drawn_from_the_central_examples(analysis)
     assert "cluster 1 of 3, 7 examples" in words(figure) and "cluster 2 of 3, 5 examples" in words(figure)
 
 
+def test_a_feature_of_one_cluster_shows_its_central_and_its_most_unlike_example(analysis):
+    table = cluster_table(([12],), spread=0.1)
+    assert table["cluster_size"].values[0, 0] == 12
+    figure = draw("embedding_making", table, analysis)
+    bars = [[bar.get_height() for bar in axes.containers[0]] for axes in figure.axes if axes.containers]
+    entering = table["entering"].values[-1, :12].astype(float)
+    central = int(table["central_example"].values[0, 0])
+    products = entering * table["weight"].values[-1].astype(float)
+    other = squareform(pdist(products, "cosine"))[central].argmax()
+    order = np.argsort(-np.abs(products[[central, other]]).max(0), kind="stable")[:40]
+    np.testing.assert_allclose(bars[5], products[other, order])
+    assert "one cluster" in words(figure) and words(figure).count("cluster 1 of 1, 12 examples") == 2
+
+
 def test_an_image_that_enters_is_drawn_as_an_image(analysis):
     table = cluster_table(([7, 5, 3],), picture=(6, 4), inputs=24)
     figure = draw("embedding_making", table, analysis)
@@ -274,8 +288,8 @@ def test_the_rare_behaviour_is_counted_over_the_dictionary(analysis):
     table = cluster_table(([40, 1], [22, 1, 1], [10, 9], [30]))
     said = words(draw("rare_behaviour", table, analysis))
     enough = 3  # clustered ones: those with values that are no numbers do not count
-    assert f"2 ({theme.percent(2, enough)}) of the {enough} features with at least 20 examples" in said
-    assert "with another cluster beside: 0, 1." in said
+    assert f"Of the {enough} features with at least 20 examples, 2 ({theme.percent(2, enough)}) have at least" in said
+    assert "another cluster beside it: 0, 1." in said
 
 
 def test_importance_is_the_activation_map_times_the_mean_example(analysis):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import xarray as xr
 from weight_cases import alignment_of, clustered_sae, frequencies
 
 from polysem.activations.rows import ActivationRows
@@ -14,10 +15,12 @@ from polysem.tables.claims import read_ledger
 from polysem.tables.collect_metrics import (
     PAIRS,
     alignment_metrics,
+    cluster_metrics,
     frequency_metrics,
     law_metrics,
 )
 from polysem.tables.directions import Directions
+from polysem.tables.embeddings.measures import MEASURES
 from polysem.tables.geometry import geometry
 from polysem.tables.measure_fidelity import dictionary_fidelity
 from polysem.tables.rank_frequency import rank_frequency
@@ -46,6 +49,8 @@ def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store
     made |= set(frequency_metrics(frequency, analysis)) | set(alignment_metrics(alignment, frequency, analysis))
     made |= set(law_metrics(rank_frequency(np.arange(40), 100, 10)))
     made |= {f"{relation}_{name}" for relation in ("seed", "recipe", "model") for name in PAIRS}
+    medians = {f"median_{name}": ("embedding", [0.0, 0.0]) for name in MEASURES}
+    made |= set(cluster_metrics(xr.Dataset(medians | {"median_size": 5.0}, {"embedding": ["neuron", "input"]})))
     claims = read_ledger(ROOT / "workflow/claims.yaml").claims
     named = {claim.where.metric: claim.id for claim in claims if claim.where}
     assert {metric: claim for metric, claim in named.items() if metric not in made} == {}

@@ -11,7 +11,7 @@ from polysem.io.command import run
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
 from polysem.tables.alignment import neuron_alignment
-from polysem.tables.collect_metrics import collect_metrics, pair_metrics, plain
+from polysem.tables.collect_metrics import ALL_NEURONS, all_neurons, collect_metrics, pair_metrics, plain
 from polysem.tables.collect_plots import collect_plots, frequency_histogram, rank_curve
 from polysem.tables.rank_frequency import rank_frequency
 
@@ -45,6 +45,28 @@ def tables(tmp_path):
     write_table(folder / "fidelity.nc", fidelity)
     write_table(tmp_path / "tables/m/model.nc", scalars(cross_entropy=2.0, accuracy=0.5))
     return tmp_path / "tables"
+
+
+def test_medians_over_the_neurons_of_all_sites_are_those_of_their_clustered_features(tmp_path):
+    """Two sites with input weights, of three and of two neurons, and one without."""
+    names = np.array(["neuron", "input", "weighted"], dtype=object)
+    state = {"a": ["clustered", "one example", "clustered"], "b": ["clustered", "clustered"], "c": None}
+    values = {"a": [[0.1, 9.0, 0.3], [1.0, 9.0, 3.0]], "b": [[0.8, np.nan], [5.0, 6.0]]}
+    for site, of in state.items():
+        table = xr.Dataset(attrs={"not_applicable": "no input weights"})
+        if of is not None:
+            both = np.array([*values[site], [0.0] * len(of)])
+            measures = {name: described(("embedding", "feature"), both) for name in ALL_NEURONS}
+            table = xr.Dataset(
+                measures | {"state": described("feature", np.array(of, dtype=object))}, {"embedding": names}
+            )
+        write_table(tmp_path / f"m/{site}/neurons/clusters.nc", table)
+    keys = [["m", "a", "sae"], *(["m", site, "neurons"] for site in state), ["other", "a", "neurons"]]
+    found = all_neurons(tmp_path, keys, "m", ["clusters"])
+    assert found["clustered_features"] == 4
+    assert found["clusters_median_mean_distance"] == pytest.approx(0.3)
+    assert found["clusters_median_inter_cluster_distance_input"] == pytest.approx(4.0)
+    assert all_neurons(tmp_path, keys[:2], "m", ["clusters"]) == {} == all_neurons(tmp_path, keys, "m", TABLES)
 
 
 def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):

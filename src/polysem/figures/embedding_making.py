@@ -10,11 +10,19 @@ from numpy.typing import NDArray
 
 from polysem.figures import shaded_tokens, theme
 from polysem.figures.dendrogram_panel import ROW, cluster_colour, draw_picture
+from polysem.figures.registry import NotApplicable
 from polysem.figures.shown_feature import (
+    EXAMPLES,
+    MOST,
+    RARE,
+    TIGHTEST,
+    TWO,
     ShownFeature,
     examples_in_words,
+    noun,
     require_clusters,
-    with_two_clusters,
+    shown_for,
+    states_in_words,
 )
 from polysem.params.analysis import Analysis
 
@@ -23,18 +31,19 @@ TABLES = ("clusters",)
 TITLE = "How a neuron embedding is made"
 INPUTS = 40
 """Inputs that are drawn, those with the largest products."""
-COLUMNS = ("what enters, h", "weights, w", "neuron embedding, e = h ⊙ w")
+COLUMNS = ("what enters, h", "weights, w", "embedding, e = h ⊙ w")
 
 
 @theme.styled
 def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
-    """The central examples of the two largest clusters of a feature: entering vector, weights, and their product.
+    """The central examples of the two largest clusters of a feature: entering vector, weights, and their product. Where
+    all have a single cluster, its central example and the one that is most unlike it.
 
     Source: document S3, section 3.1 and its figure 1.
     """
     require_clusters(clusters)
-    shown = with_two_clusters(clusters)
-    chosen = [int(example) for example in shown.central[:2]]
+    shown = _shown(clusters)
+    chosen = _two_examples(shown)
     order = np.argsort(-np.abs(shown.embeddings[chosen]).max(0), kind="stable")[:INPUTS]
     as_pictures = shown.shape is not None
     figure = theme.sheet(6.4 if as_pictures else 5.4)
@@ -45,10 +54,10 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
         values = (shown.entering[example], shown.weight, shown.embeddings[example])
         for column, (axes, vector) in enumerate(zip(row, values, strict=True)):
             extreme = _extreme(shown, chosen, column)
-            if shown.shape is not None:
+            if as_pictures and shown.shape is not None:
                 _draw_map(axes, vector.reshape(shown.shape), extreme)
             else:
-                colour = cluster_colour(number) if column == 2 else theme.COLOURS["bulk"]
+                colour = cluster_colour(int(shown.cluster[example])) if column == 2 else theme.COLOURS["bulk"]
                 _draw_bars(axes, vector[order], extreme, colour)
             if not number:
                 axes.set_title(COLUMNS[column], size=9, loc="left")
@@ -61,9 +70,24 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
         figure, clusters, title=TITLE, catalogue=CATALOGUE, notes=_notes(shown, clusters, chosen, order, as_pictures)
     )
     theme.lay_out(figure)
-    for number, (axes, example) in enumerate(zip(lines, chosen, strict=True)):
-        _write_line(axes, shown, example, number)
+    for axes, example in zip(lines, chosen, strict=True):
+        _write_line(axes, shown, example)
     return figure
+
+
+def _shown(clusters: xr.Dataset) -> ShownFeature:
+    found = shown_for(clusters, TWO, MOST, RARE, EXAMPLES, TIGHTEST)
+    if not found:
+        raise NotApplicable(f"no {noun(clusters)} has examples to cluster: {states_in_words(clusters)}")
+    return next((shown for shown in found if shown.sizes.size > 1), found[0])
+
+
+def _two_examples(shown: ShownFeature) -> list[int]:
+    central = [int(example) for example in shown.central[:2]]
+    if len(central) == 2:
+        return central
+    unit = shown.embeddings / np.linalg.norm(shown.embeddings, axis=1, keepdims=True)
+    return [central[0], int((unit @ unit[central[0]]).argmin())]
 
 
 def _extreme(shown: ShownFeature, chosen: list[int], column: int) -> float:
@@ -87,8 +111,9 @@ def _draw_map(axes: Axes, values: NDArray[np.float64], extreme: float) -> None:
         spine.set_visible(True)
 
 
-def _write_line(axes: Axes, shown: ShownFeature, example: int, number: int) -> None:
+def _write_line(axes: Axes, shown: ShownFeature, example: int) -> None:
     """The example itself, in the colour of its cluster."""
+    number = int(shown.cluster[example])
     height = theme.inches(axes)[1]
     lines = height / ROW
     width, middle = shaded_tokens.prepare(axes, lines), (lines - 1) / 2
@@ -114,9 +139,8 @@ def _notes(
     held = (embeddings[:, order] ** 2).sum(1) / (embeddings**2).sum(1)
     words = [
         examples_in_words(shown, clusters),
-        "Drawn: the central examples of its two largest clusters, the members nearest to all others. Cosine distance "
-        f"between the two: {_distance(shown.entering[chosen]):.2f} of what enters, {_distance(embeddings):.2f} of the "
-        f"neuron embeddings. Weights: {clusters.attrs['weights']}.",
+        f"Drawn: {_what(shown)}. Cosine distance between the two: {_distance(shown.entering[chosen]):.2f} of what "
+        f"enters, {_distance(embeddings):.2f} of the neuron embeddings. Weights: {clusters.attrs['weights']}.",
     ]
     if as_pictures:
         words.append("One scale per column; orange is positive, purple negative.")
@@ -126,6 +150,12 @@ def _notes(
             f"{100 * held[1]:.0f} % of the squared length of the two embeddings."
         )
     return words
+
+
+def _what(shown: ShownFeature) -> str:
+    if shown.sizes.size > 1:
+        return "the central examples of its two largest clusters, the members nearest to all others"
+    return "the central example of its one cluster, nearest to all others, and the one most unlike it"
 
 
 def _distance(pair: NDArray[np.float64]) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from polysem.figures import theme
 from polysem.figures.registry import NotApplicable
-from polysem.figures.shown_feature import noun, require_clusters, states_in_words
+from polysem.figures.shown_feature import noun, reads_tokens, require_clusters, states_in_words
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
@@ -24,7 +24,7 @@ LEAST = 3
 BINS = 40
 EMBEDDINGS: dict[str, tuple[str, Any, str]] = {
     "input": ("input_embedding", "-", "what enters"),
-    "neuron": ("neuron_embedding", "-", "key token"),
+    "neuron": ("neuron_embedding", "-", "neuron embedding"),
     "weighted": ("aligned", "--", "several tokens"),
 }
 """Colour, line and name of each embedding in the fourth panel."""
@@ -68,7 +68,10 @@ def draw(
         title=TITLE,
         catalogue=CATALOGUE,
         legend=[theme.dot("bulk", f"{noun(clusters)}s")]
-        + [Line2D([], [], color=theme.COLOURS[c], linestyle=s, label=w) for c, s, w in EMBEDDINGS.values()],
+        + [
+            Line2D([], [], color=theme.COLOURS[colour], linestyle=style, label=words)
+            for colour, style, words in (EMBEDDINGS[name] for name in _compared(clusters))
+        ],
         columns=4,
         notes=_notes(clusters, clustered),
     )
@@ -148,8 +151,14 @@ def _agreement(clusters: xr.Dataset, clustered: NDArray[np.bool_]) -> dict[str, 
     name = "adjusted_mutual_information"
     if name not in clusters:
         return {}
-    each = {kind: clusters[name].sel(embedding=kind).to_numpy()[clustered].astype(np.float64) for kind in EMBEDDINGS}
+    kinds = _compared(clusters)
+    each = {kind: clusters[name].sel(embedding=kind).to_numpy()[clustered].astype(np.float64) for kind in kinds}
     return {kind: values[np.isfinite(values)] for kind, values in each.items()}
+
+
+def _compared(clusters: xr.Dataset) -> list[str]:
+    """Embeddings of the fourth panel; several tokens are those of text."""
+    return [name for name in EMBEDDINGS if name != "weighted" or reads_tokens(clusters)]
 
 
 def _notes(clusters: xr.Dataset, clustered: NDArray[np.bool_]) -> list[str]:

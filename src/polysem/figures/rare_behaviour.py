@@ -39,8 +39,8 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
     first = shown.sizes[0]
     named = ", ".join(f"{number:,}" for number in rare[:LISTED].tolist()) + (", …" if rare.size > LISTED else "")
     notes = [
-        f"The largest cluster holds {theme.counted(int(first), shown.cluster.size)} of the examples. So do at least "
-        f"{100 * SHARE:.0f} % of those of {theme.counted(rare.size, enough)} of the {of}, with another cluster beside: "
-        f"{named}."
+        f"The largest cluster holds {theme.counted(int(first), shown.cluster.size)} of the examples. Of the {of}, "
+        f"{theme.counted(rare.size, enough)} have at least {100 * SHARE:.0f} % of them in the largest cluster and "
+        f"another cluster beside it: {named}."
     ]
     return draw_dendrogram(shown, clusters, title=TITLE, catalogue=CATALOGUE, notes=notes)

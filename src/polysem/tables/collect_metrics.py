@@ -11,6 +11,7 @@ from polysem.io.atomic import write_json
 from polysem.io.command import run
 from polysem.io.tables import read_scalars, read_table
 from polysem.params.analysis import Analysis
+from polysem.params.base import NEURONS
 from polysem.tables.comparison.metrics import site_metrics
 from polysem.tables.neuron_sparsity import sparsity_classes
 
@@ -22,6 +23,10 @@ EMBEDDINGS = {"neuron": "", "input": "_input"}
 """Embeddings whose medians are metrics, with the ends of their names."""
 PAIRS = ("found_again_share", "median_correlation", "median_cosine", "ultra_low_cosine")
 """What is said of two dictionaries of which one is looked for in the other."""
+ALL_SITES = "all sites"
+"""Stands in place of a site for medians over the neurons of all sites of a model."""
+ALL_NEURONS = ("max_distance", "mean_distance", "intra_cluster_distance", "inter_cluster_distance", "clusters")
+"""Measures of clusters that are summed up so."""
 Metrics = dict[str, Any]
 
 
@@ -37,6 +42,8 @@ def collect_metrics(
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
 
+    Of a model with several sites whose neurons have clusters, medians over all of these stand at {"all sites":
+    {"neurons": …}}.
     The metrics of a dictionary are all variables without dimensions of its tables, which `names` lists, and some
     numbers that depend on thresholds.
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
@@ -49,6 +56,9 @@ def collect_metrics(
     for key in dictionaries:
         model, site, dictionary = key.split("/")
         metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = _of_dictionary(tables / key, names, params)
+    for model in models:
+        if found := all_neurons(tables, [key.split("/") for key in dictionaries], model, names):
+            metrics[model][ALL_SITES] = {NEURONS: found}
     for key in comparisons:
         model, site = key.split("/")
         comparison = read_table(tables / key / "comparison.nc")
@@ -84,9 +94,9 @@ def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
     """How often features are active.
 
     `never_active_share`, which S3 calls `dead_share`; `ultra_low_share` and `rare_share`: below the threshold, the
-    never active included;
-    `median_frequency` over all features; `L0`, mean number of active features per token: the sum of the frequencies
-    (over all eval activations; it stands in place of the L0 of the fidelity table, which counts fewer tokens).
+    never active included; `median_frequency` over all features; `L0`, mean number of active features per token: the
+    sum of the frequencies (over all eval activations; it stands in place of the L0 of the fidelity table, which counts
+    fewer tokens).
     """
     frequency = table["frequency"].values
     return {
@@ -147,6 +157,26 @@ def cluster_metrics(table: xr.Dataset) -> Metrics:
                 metrics |= {f"clusters_{name}{end}": of.sel(embedding=key).item() for key, end in EMBEDDINGS.items()}
             else:
                 metrics[f"clusters_{name}"] = of.item()
+    return metrics
+
+
+def all_neurons(tables: Path, dictionaries: list[list[str]], model: str, names: list[str]) -> Metrics:
+    """Medians of the measures of clusters over the neurons of all sites of a model, named as those of one site (S3.T1);
+    nothing for a model with fewer than two sites whose neurons have clusters."""
+    each = []
+    for of, site, dictionary in dictionaries if "clusters" in names else []:
+        if (of, dictionary) == (model, NEURONS):
+            table = read_table(tables / of / site / dictionary / "clusters.nc")
+            if "state" in table:
+                each.append(table[list(ALL_NEURONS)].isel(feature=np.flatnonzero(table["state"].values == "clustered")))
+    if len(each) < 2:
+        return {}
+    metrics: Metrics = {"clustered_features": sum(table.sizes["feature"] for table in each)}
+    for name in ALL_NEURONS:
+        for key, end in EMBEDDINGS.items():
+            values = np.concatenate([table[name].sel(embedding=key).values for table in each])
+            known = values[np.isfinite(values)]
+            metrics[f"clusters_median_{name}{end}"] = float(np.median(known)) if len(known) else None
     return metrics
 
 

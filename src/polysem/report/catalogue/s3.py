@@ -29,8 +29,8 @@ ENTRIES = (
     Entry(
         id="S3.M2",
         title="Feature clusters",
-        published="At most the first [100] examples that reach [75 %] of a neuron's largest activation, clustered by "
-        "cosine distance with hierarchical agglomerative clustering, cut at [0.5].",
+        published="At most the first 100 examples that reach 75 % of a neuron's largest activation, clustered by "
+        "cosine distance with hierarchical agglomerative clustering, cut at 0.5.",
         shown="Average linkage of the same examples; the three numbers are params (strong_examples, strong_share, "
         "cluster_cut), and the largest activation is that on the eval tokens.",
         absent=NO_CLUSTERS,
@@ -54,8 +54,8 @@ ENTRIES = (
     Entry(
         id="S3.M4",
         title="The neuron-embedding loss",
-        published="Each SAE neuron keeps a running mean (momentum [0.9]) of the inputs that activated it; λ₂ times one "
-        "less the cosine of its neuron embedding with that of the current input is added to the loss, from step [200] "
+        published="Each SAE neuron keeps a running mean (momentum 0.9) of the inputs that activated it; λ₂ times one "
+        "less the cosine of its neuron embedding with that of the current input is added to the loss, from step 200 "
         "on.",
         shown="`embedding_loss`, an option of every recipe that is trained here.",
         absent="No recipe of this run has `embedding_loss`.",
