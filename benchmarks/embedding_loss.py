@@ -1,9 +1,9 @@
 """What the neuron-embedding loss of S3 costs: training steps with it against steps without.
 
-`python benchmarks/embedding_loss.py` prints, for the size of the document's MNIST SAEs (64 neurons, 512 features, batches of
-128) and for a language model's (512 neurons, 4,096 features, batches of 4,096), the median time of a step with the loss as a
-multiple of one without; on the same activations, in one process, interleaved. Weights stay as they are, so both have the same
-active features.
+`python benchmarks/embedding_loss.py` prints, for the size of the document's MNIST SAEs (64 neurons, 512 features,
+batches of 128) and for a language model's (512 neurons, 4,096 features, batches of 4,096), the median time of a step
+with the loss as a multiple of one without; on the same activations, in one process, interleaved. Weights stay as they
+are, so both have the same active features.
 """
 
 import argparse

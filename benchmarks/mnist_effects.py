@@ -1,13 +1,13 @@
-"""S3.T2 and S3.T3 from a run of `presets/s3-mnist.yaml`: what the neuron-embedding loss does to SAEs of an MNIST classifier.
+"""S3.T2 and S3.T3 from a run of `presets/s3-mnist.yaml`: SAEs of an MNIST classifier with the neuron-embedding loss.
 
-`python benchmarks/mnist_effects.py` prints, for each recipe, means over its seeds with 95 % intervals (Student's t) as the
-rows of docs/results.md. Run before, it needs no more than the SAEs and the stores of the model:
+`python benchmarks/mnist_effects.py` prints, for each recipe, means over its seeds with 95 % intervals (Student's t) as
+rows of docs/results.md. It needs no more of a run than the SAEs and the stores of the model:
 
-    snakemake --cores all --configfile presets/s3-mnist.yaml $(python benchmarks/mnist_effects.py --targets)
+    snakemake --cores all --configfile presets/s3-mnist.yaml -- $(python benchmarks/mnist_effects.py --targets)
 
-Distances are those of (x − b_dec) ⊙ w over the first 100 test images that a feature is active on, with w its encoder row;
-medians over features with at least two such images. Dead are features that are active on no training image. L1 is summed over
-128 images, as in the document.
+Distances are those of (x − b_dec) ⊙ w over the first 100 test images that a feature is active on, with w its encoder
+row; medians over features with at least two such images. Dead are features that are active on no training image. L1 is
+summed over 128 images, as in the document.
 """
 
 import argparse

@@ -64,8 +64,8 @@ class EmbeddingLoss:
         return self._weight * float(((active.firings() - total) * self.met).sum()) / len(z)
 
     def _follow(self, active: Entries, z: Float[Tensor, "token neuron"]) -> None:
-        """Let each mean take the inputs of its entries one after the other: mean ← m · mean + (1 − m) · z, from the first
-        input ever.
+        """Let each mean take the inputs of its entries one after the other: mean ← m · mean + (1 − m) · z, from the
+        first input ever.
 
         After k of them that is mᵏ mean + (1 − m) Σ mᵏ⁻ⁱ zᵢ.
         """
