@@ -109,6 +109,15 @@ def test_a_training_searches_on_a_cpu_and_multiplies_five_times_on_a_gpu(study):
     assert streamed.memory - stored.memory == 0.5 * 2**30 + 4 * 2656
 
 
+def test_the_neuron_embedding_loss_doubles_the_products_on_a_gpu_and_keeps_a_mean_per_feature(study):
+    on = changed(
+        "tokens: 2000, batch_size: 50}", "tokens: 2000, batch_size: 50, embedding_loss: 1, embedding_loss_from: 9}"
+    )
+    plain, with_it = (by_name(found)[f"saes: own {SITE} l1"] for found in (study(), study(on)))
+    assert with_it.flops == (plain.flops[0], 2 * plain.flops[1])
+    assert with_it.memory - plain.memory == 4 * 8 * 16
+
+
 def test_tables_count_the_pass_over_the_eval_rows_the_nearest_features_and_the_spliced_model(study):
     job = by_name(study())[f"tables: own {SITE} l1"]
     encoder, forward = 2 * 128, 2 * 1456 + 320

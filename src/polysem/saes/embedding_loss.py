@@ -51,31 +51,31 @@ class EmbeddingLoss:
         active, mean, squares = found.active, self.mean, z.square()
         embedding = W_enc * mean
         # an embedding of norm 0 has cosine 0 with all others, and no slope
-        of_mean = _inverse(embedding.square().sum(1))
+        of_mean = _inverse(embedding.square().sum(1))[:, None]
         of_input = _inverse(active.dots(squares, W_enc.square()))
-        factor = active.of_feature(of_mean) * of_input
-        cosine = active.dots(z, embedding * W_enc) * factor
-        distance = active.where(active.of_feature(self.met.float()) > 0, 1 - cosine)
+        cosine = active.dots(z, embedding.mul_(W_enc).mul_(of_mean)).mul_(of_input)
+        total = active.per_feature(cosine)
 
-        # ∂cos/∂w = w ⊙ (2 z ⊙ z̄ · factor − cos · (z̄² / |z̄ ⊙ w|² + z² / |z ⊙ w|²)), summed over the entries
-        slope = active.outer(factor, z).mul_(2)
-        slope.addcmul_(mean, (active.per_feature(cosine) * of_mean.square())[:, None], value=-1).mul_(mean)
-        slope.sub_(active.outer(cosine * of_input.square(), squares))
+        # ∂cos/∂w = w ⊙ (2 z ⊙ z̄ / (|z̄ ⊙ w| |z ⊙ w|) − cos · (z̄² / |z̄ ⊙ w|² + z² / |z ⊙ w|²)), summed over entries
+        slope = active.outer(of_input, z).mul_(2 * of_mean)
+        slope.addcmul_(mean, total[:, None] * of_mean.square(), value=-1).mul_(mean)
+        slope.sub_(active.outer(cosine.mul_(of_input).mul_(of_input), squares))
         found.by_weight["W_enc"].addcmul_(W_enc, slope, value=-self._weight / len(z))
-        return self._weight * float(active.per_feature(distance).sum()) / len(z)
+        return self._weight * float(((active.firings() - total) * self.met).sum()) / len(z)
 
     def _follow(self, active: Entries, z: Float[Tensor, "token neuron"]) -> None:
-        """Let each mean take the inputs of its entries one after the other: mean ← m · mean + (1 − m) · z, the first
-        ever as it is.
+        """Let each mean take the inputs of its entries one after the other: mean ← m · mean + (1 − m) · z, from the
+        first input ever.
 
-        After k of them that is mᵏ mean + (1 − m) Σ mᵏ⁻ⁱ zᵢ; where the first is taken as it is, z₁ has weight mᵏ⁻¹.
+        After k of them that is mᵏ mean + (1 − m) Σ mᵏ⁻ⁱ zᵢ.
         """
-        momentum, firings, later = self._momentum, active.firings(), active.later()
-        share = active.of_feature(torch.full_like(self.mean[:, 0], 1 - momentum))
-        first = torch.where(self.met, -1.0, firings - 1.0)
-        share = torch.where(later == active.of_feature(first), share / (1 - momentum), share)
-        self.mean.mul_((momentum**firings)[:, None]).add_(active.outer(share * momentum**later, z))
-        self.met |= firings > 0
+        momentum, firings = self._momentum, active.firings()
+        new = torch.nonzero((firings > 0) & ~self.met).view(-1)
+        if len(new):
+            self.mean[new] = z[active.first_tokens(new)]
+            self.met[new] = True
+        taken = active.outer(active.recency(momentum), z)
+        self.mean.mul_((momentum**firings)[:, None]).add_(taken, alpha=1 - momentum)
 
     def forget(self, features: Int[Tensor, " dead"]) -> None:
         """Start again for features that got new weights."""
@@ -94,4 +94,5 @@ class EmbeddingLoss:
 
 
 def _inverse(squared_norm: Tensor) -> Tensor:
-    return torch.where(squared_norm > 0, squared_norm.rsqrt(), 0.0)
+    """1 / √ of each, in place; 0 for 0."""
+    return squared_norm.rsqrt_().nan_to_num_(posinf=0.0)

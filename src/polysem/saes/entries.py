@@ -7,6 +7,7 @@ so that an architecture is written once; a number per entry is a vector for the 
 places for the other.
 """
 
+import math
 from functools import cached_property
 from typing import Protocol
 
@@ -53,8 +54,11 @@ class Entries(Protocol):
     def firings(self) -> Int[Tensor, " feature"]:
         """Number of tokens on which each feature is active."""
 
-    def later(self) -> PerEntry:
-        """For each entry, the number of later tokens that its feature is active on."""
+    def recency(self, momentum: float) -> PerEntry:
+        """For each entry, the momentum to the power of the number of later tokens that its feature is active on."""
+
+    def first_tokens(self, features: Int[Tensor, " chosen"]) -> Int[Tensor, " chosen"]:
+        """The first token that each of some features is active on, of which none may be inactive."""
 
     def count(self) -> int:
         """Number of active entries."""
@@ -131,12 +135,17 @@ class SparseEntries:
         """See `Entries.firings`."""
         return self._firings
 
-    def later(self) -> PerEntry:
-        """See `Entries.later`."""
+    def recency(self, momentum: float) -> PerEntry:
+        """See `Entries.recency`."""
         order, _, first = self.by_feature
-        behind = self.of_feature(first + self.firings() - 1)
-        behind[order] -= torch.arange(len(order))
-        return behind.to(self.value.dtype)
+        later = self.of_feature(first + self.firings() - 1)
+        later[order] -= torch.arange(len(order))
+        return torch.exp(later * _logarithm(momentum))
+
+    def first_tokens(self, features: Int[Tensor, " chosen"]) -> Int[Tensor, " chosen"]:
+        """See `Entries.first_tokens`."""
+        _, row, first = self.by_feature
+        return row[first[features]]
 
     def count(self) -> int:
         """See `Entries.count`."""
@@ -208,10 +217,15 @@ class DenseEntries:
         """See `Entries.firings`."""
         return self.active.sum(0)
 
-    def later(self) -> PerEntry:
-        """See `Entries.later`."""
-        met = self.active.cumsum(0)
-        return self.of_feature(met[-1].to(self.value.dtype)).sub_(torch.where(self.active, met, 0))
+    def recency(self, momentum: float) -> PerEntry:
+        """See `Entries.recency`."""
+        met = self.active.cumsum(0, dtype=self.value.dtype)
+        earlier = met.sub_(met[-1].clone())
+        return earlier.mul_(-_logarithm(momentum)).exp_().mul_(self.active)
+
+    def first_tokens(self, features: Int[Tensor, " chosen"]) -> Int[Tensor, " chosen"]:
+        """See `Entries.first_tokens`."""
+        return self.active[:, features].to(torch.uint8).argmax(0)
 
     def count(self) -> int:
         """See `Entries.count`."""
@@ -227,3 +241,8 @@ def starts(ascending: Int[Tensor, " entry"], count: int) -> Int[Tensor, " bag"]:
     first = torch.zeros(count, dtype=torch.int64)
     torch.cumsum(torch.bincount(ascending, minlength=count)[:-1], 0, out=first[1:])
     return first
+
+
+def _logarithm(momentum: float) -> float:
+    """Finite for 0, too, of which every power but the 0th is 0."""
+    return math.log(momentum) if momentum else -1e4

@@ -177,6 +177,8 @@ def _saes(study: Study) -> Iterator[Job]:
         assert sae.trained
         cpu, gpu = training_flops(sae.trained, neurons, features)
         memory = FOUR_COPIES * size + FLOAT * sae.trained.batch_size * (2.0 * neurons + features)
+        if sae.trained.embedding_loss:
+            memory += FLOAT * neurons * features
         if sae.trained.activations == "streamed":
             forward = sae.trained.tokens * _flops_to(name, model, site, study)
             cpu, gpu = cpu + forward, gpu + forward
@@ -185,9 +187,12 @@ def _saes(study: Study) -> Iterator[Job]:
 
 
 def training_flops(recipe: Recipe, neurons: int, features: int) -> tuple[float, float]:
-    """Operations of a training, on a CPU and on a GPU, without those of the model."""
+    """Operations of a training, on a CPU and on a GPU, without those of the model.
+
+    On a GPU the neuron-embedding loss has as many products as the rest of a step.
+    """
     product = float(neurons) * features * recipe.tokens
-    return SEARCH * product, DENSE * product
+    return SEARCH * product, DENSE * product * (2 if recipe.embedding_loss else 1)
 
 
 def _toys(study: Study) -> Iterator[Job]:
