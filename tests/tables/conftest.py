@@ -133,7 +133,7 @@ def token_store(tmp_path: Path) -> Callable[..., Path]:
 def image_store(tmp_path: Path) -> Callable[..., Path]:
     def write(pixels: np.ndarray, labels: np.ndarray, classes: int, name: str = "eval") -> Path:
         path = tmp_path / "tokens" / f"{name}.zarr"
-        attributes = {"kind": "images", "classes": classes}
+        attributes = {"kind": "images", "classes": classes, "height": 1, "width": pixels.shape[1]}
         with written_store(path, attributes=attributes, params={}, code="", device="cpu") as group:
             create_array(group, "pixels", pixels.shape, "float32", ("image", "pixel"), compressed=True)[:] = pixels
             create_array(group, "labels", labels.shape, "int32", ("image",), compressed=True)[:] = labels
