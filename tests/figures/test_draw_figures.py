@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from polysem.figures.draw_figures import draw_figures
+from polysem.figures.feature_names import name_of
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 
@@ -64,3 +65,25 @@ def test_drawing_imports_neither_torch_nor_transformer_lens(folder):
     )
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_labels_stand_beside_the_numbers_of_features(folder, analysis, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        "polysem.figures.draw_figures.write_figures", lambda output, figures, read, params: given.update(table=read)
+    )
+    labels = folder / "labels.csv"
+    labels.write_text("feature,label,author,note\n12,base64\u202e,Ada,\n12,digits,Bob,\n13," + "x" * 40 + ",Ada,\n")
+    draw_figures(folder / "tables", folder / "model/site/sae", ["decoder_power"], analysis, labels=labels)
+    table = given["table"]("alignment").assign_attrs(dictionary="sae")
+    assert name_of(table, 12) == "feature 12 “base64\\u202e; digits”"
+    assert name_of(table, 13) == f"feature 13 “{'x' * 27}…”"
+    assert name_of(table, 1400) == "feature 1,400"
+    assert name_of(table.assign_attrs(dictionary="neurons", labels={}), 3) == "neuron 3"
+
+
+def test_labels_that_cannot_be_read_are_refused(folder, analysis):
+    labels = folder / "labels.csv"
+    labels.write_text("number,label\n1,a\n")
+    with pytest.raises(InputError, match=r"labels\.csv"):
+        draw_figures(folder / "tables", folder / "figures", ["decoder_power"], analysis, labels=labels)

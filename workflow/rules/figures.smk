@@ -1,6 +1,11 @@
 # Figures, all of one dictionary or of one site in one job: starting Python takes longer than drawing.
 
 
+import shlex
+
+from polysem.io.feature_labels import label_file
+
+
 def history(wildcards):
     """What a training left of its course; neurons and imported SAEs have nothing like it."""
     sae = None if wildcards.dictionary == NEURONS else study.saes[wildcards.dictionary]
@@ -13,6 +18,12 @@ def hyper_parameters(model, site):
     """The recipes of the SAEs of a site that are trained here, by SAE."""
     trained = {sae: study.saes[sae].trained for sae in study.saes_of(model, site)}
     return {sae: recipe.hyper_parameters() for sae, recipe in trained.items() if recipe}
+
+
+def label_option(wildcards):
+    """The option that names the labels of a dictionary, if there are any."""
+    file = label_file(**wildcards)
+    return f"--labels {shlex.quote(str(file))}" if file.is_file() else ""
 
 
 rule draw_figures:
@@ -41,11 +52,13 @@ rule draw_figures:
         spec=spec(figures=artifacts.FIGURES, params=analysis(*THRESHOLDS)),
         tables=artifacts.TABLE,
         training=lambda wildcards, input: f"--training {input.training}" if input.training else "",
+        labels=lambda wildcards: outside_digest(label_file(**wildcards)),
+        named=lambda wildcards: label_option(wildcards),
     message:
         "Drawing the figures of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.figures.draw_figures --tables {params.tables} --output {output.folder} "
-        "--config {params.spec:q} {params.training} > {log} 2>&1"
+        "--config {params.spec:q} {params.training} {params.named} > {log} 2>&1"
 
 
 rule draw_site_figures:

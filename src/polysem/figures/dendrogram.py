@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from polysem.figures import theme
 from polysem.figures.dendrogram_panel import draw_dendrogram
+from polysem.figures.feature_names import noun
 from polysem.figures.registry import NotApplicable
 from polysem.figures.shown_feature import (
     EXAMPLES,
@@ -12,7 +13,6 @@ from polysem.figures.shown_feature import (
     RARE,
     TIGHTEST,
     TWO,
-    noun,
     require_clusters,
     shown_for,
     states_in_words,

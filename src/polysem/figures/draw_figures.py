@@ -6,8 +6,10 @@ from pathlib import Path
 import xarray as xr
 
 from polysem.figures import theme
+from polysem.figures.feature_names import LABELS
 from polysem.figures.registry import NotApplicable, find_figure
 from polysem.io.command import run
+from polysem.io.feature_labels import read_labels
 from polysem.io.folders import file_digest, written_folder
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
@@ -16,7 +18,12 @@ TRAINING = "training"
 
 
 def draw_figures(
-    tables: Path, output: Path, figures: list[str], params: Analysis, training: Path | None = None
+    tables: Path,
+    output: Path,
+    figures: list[str],
+    params: Analysis,
+    training: Path | None = None,
+    labels: Path | None = None,
 ) -> None:
     """Draw figures of one dictionary from its tables.
 
@@ -28,16 +35,20 @@ def draw_figures(
         params: Thresholds.
         training: History of the training, for figures that ask for the table `training`; without one, as for neurons
             and imported SAEs, that table is empty.
+        labels: What people call features of the dictionary; the file need not exist.
 
-    Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
+    Raises InputError for an unknown figure, before any is drawn, and for a table or labels that are missing or broken.
     """
+    named = {} if labels is None else read_labels(labels)
+    called = {feature: "; ".join(label.text for label in several) for feature, several in named.items()}
 
     def read(table: str) -> xr.Dataset:
         if table == TRAINING:
             names = dict(zip(("model", "site", "dictionary"), output.parts[-3:], strict=True))
             return (xr.Dataset() if training is None else read_table(training)).assign_attrs(names)
         folder = tables.parent if "/" in table else tables
-        return read_table(folder / f"{table}.nc")
+        found = read_table(folder / f"{table}.nc")
+        return found if "/" in table else found.assign_attrs({LABELS: called})
 
     write_figures(output, figures, read, params)
 

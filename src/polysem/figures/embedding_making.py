@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from polysem.figures import shaded_tokens, theme
 from polysem.figures.dendrogram_panel import ROW, cluster_colour, draw_picture
+from polysem.figures.feature_names import noun
 from polysem.figures.registry import NotApplicable
 from polysem.figures.shown_feature import (
     EXAMPLES,
@@ -19,7 +20,6 @@ from polysem.figures.shown_feature import (
     TWO,
     ShownFeature,
     examples_in_words,
-    noun,
     require_clusters,
     shown_for,
     states_in_words,

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from polysem.figures import theme
+from polysem.figures.feature_names import name_of
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
@@ -48,7 +49,7 @@ def draw(
     _draw_logits(tokens, logits, feature)
     _draw_correlations(all_features, best, float(best[feature]))
     legend: list[Artist] = [
-        theme.swatch("real", f"feature {feature:,}"),
+        theme.swatch("real", name_of(associations, int(feature))),
         theme.swatch("random", f"neuron {neuron:,}: correlation {best[feature]:.2f} with the feature, the highest"),
     ]
     finite = best[np.isfinite(best)]

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from polysem.figures import theme
+from polysem.figures.feature_names import name_of, noun
 from polysem.figures.registry import NotApplicable
 from polysem.figures.shown_feature import (
     EXAMPLES,
@@ -15,7 +16,6 @@ from polysem.figures.shown_feature import (
     TIGHTEST,
     TWO,
     ShownFeature,
-    noun,
     reads_tokens,
     require_clusters,
     shown_for,
@@ -58,7 +58,7 @@ def draw(clusters: xr.Dataset, logits: xr.Dataset, analysis: Analysis) -> Figure
         _draw_map(panels[1], (activation * mean).reshape(size))
         _draw_effects(panels[2], logits, shown.feature)
         _draw_examples(panels[3], shown)
-        panels[0].set_ylabel(f"{noun(clusters)} {shown.feature:,}", size=9, color=theme.INK, weight="bold")
+        panels[0].set_ylabel(name_of(clusters, shown.feature), size=9, color=theme.INK, weight="bold")
         if not row:
             for axes, title in zip(panels, TITLES, strict=True):
                 axes.set_title(title, size=9, loc="left")

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from polysem.figures import theme
+from polysem.figures.feature_names import noun
 from polysem.figures.registry import NotApplicable
-from polysem.figures.shown_feature import noun, reads_tokens, require_clusters, states_in_words
+from polysem.figures.shown_feature import reads_tokens, require_clusters, states_in_words
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 

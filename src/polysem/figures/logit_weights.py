@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from polysem.figures import theme
+from polysem.figures.feature_names import name_of, noun
 from polysem.figures.registry import NotApplicable
 from polysem.figures.token_words import shown
 from polysem.params.analysis import Analysis
-from polysem.params.base import NEURONS
 
 CATALOGUE = "S1.F3"
 TABLES = ("logits", "frequency")
@@ -35,7 +35,6 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
     chosen = logits["showcase"].to_numpy()
     figure = theme.sheet(1.9 + 1.15 * chosen.size)
     panels = figure.subplots(chosen.size, 2, width_ratios=[5, 4], squeeze=False)
-    noun = "neuron" if logits.attrs["dictionary"] == NEURONS else "feature"
     any_context = False
     for place, (histogram, words) in enumerate(panels):
         one = logits.isel(showcase=place)
@@ -45,7 +44,7 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
         active = float(frequency["frequency"][chosen[place]])
         name = str(one["context"].item()) if "context" in one else ""
         histogram.set_title(
-            f"{noun} {chosen[place]:,}, active on {theme.scientific(100 * active)} % of tokens"
+            f"{name_of(logits, int(chosen[place]))}, active on {theme.scientific(100 * active)} % of tokens"
             + (f"; {name}" if name else ""),
             size=8.5,
             loc="left",
@@ -55,7 +54,7 @@ def draw(logits: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figur
     panels[-1, 0].set_xlabel("logit weight of the token")
     legend = [theme.swatch("bulk", "tokens of the vocabulary")]
     if any_context:
-        legend.append(theme.swatch("real", f"tokens of the {noun}'s context"))
+        legend.append(theme.swatch("real", f"tokens of the {noun(logits)}'s context"))
     theme.frame(
         figure,
         logits,

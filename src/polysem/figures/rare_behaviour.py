@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from polysem.figures import theme
 from polysem.figures.dendrogram_panel import draw_dendrogram
+from polysem.figures.feature_names import noun
 from polysem.figures.registry import NotApplicable
-from polysem.figures.shown_feature import RARE, noun, require_clusters, shown_for
+from polysem.figures.shown_feature import RARE, require_clusters, shown_for
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.F3"

@@ -7,8 +7,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from polysem.figures import theme
+from polysem.figures.feature_names import name_of, noun
 from polysem.figures.registry import NotApplicable
-from polysem.params.base import NEURONS
 
 Pictures = NDArray[np.float32]
 """Images [example, height, width] with values in [0, 1], 1 is ink."""
@@ -96,11 +96,6 @@ def with_two_clusters(clusters: xr.Dataset) -> ShownFeature:
     return found[0]
 
 
-def noun(clusters: xr.Dataset) -> str:
-    """What a row of the table is."""
-    return "neuron" if clusters.attrs["dictionary"] == NEURONS else "feature"
-
-
 def states_in_words(clusters: xr.Dataset) -> str:
     """How many features are in which state, `12 clustered, 3 never active`."""
     states, counts = np.unique(clusters["state"].to_numpy().astype(str), return_counts=True)
@@ -112,10 +107,14 @@ def examples_in_words(shown: ShownFeature, clusters: xr.Dataset) -> str:
     """What the examples are, as a sentence."""
     unit = "tokens" if shown.texts is not None else "images"
     return (
-        f"{noun(clusters).capitalize()} {shown.feature:,}: {theme.several(shown.cluster.size, 'example')}, the first "
+        f"{_capital(name_of(clusters, shown.feature))}: {theme.several(shown.cluster.size, 'example')}, the first "
         f"{unit} met (at most {clusters.attrs['strong_examples']}) on which it reaches "
         f"{theme.scientific(float(clusters.attrs['strong_share']))} of its largest activation."
     )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _shown(clusters: xr.Dataset, place: int) -> ShownFeature:

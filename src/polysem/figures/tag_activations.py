@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polysem.figures import theme
+from polysem.figures.feature_names import name_of
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
-from polysem.params.base import NEURONS
 from polysem.tables.showcase import showcase_tags
 
 CATALOGUE = "S1.F2"
@@ -91,8 +91,7 @@ def _draw_row(axes: list[Axes], row: xr.Dataset) -> None:
     for one in axes:
         theme.plain_log_ticks(one.xaxis)
         one.axvline(float(row["threshold"]), color=theme.INK, linewidth=0.9, linestyle=(0, (4, 3)))
-    feature = "neuron" if row.attrs["dictionary"] == NEURONS else "feature"
-    axes[0].set_title(f"{row['tag'].item()}: {feature} {int(row['best_feature'])}\n{_hits(row)}", **_HEADING)
+    axes[0].set_title(f"{row['tag'].item()}: {name_of(row, int(row['best_feature']))}\n{_hits(row)}", **_HEADING)
     axes[1].set_title(f"{_expected(row)}\n{_correlation(row)}", **_HEADING)
 
 

@@ -24,7 +24,12 @@ def shown(token: str) -> str:
 
 def shown_in_context(token: str) -> str:
     """As `shown`, for a token that stands in its text: spaces are spaces."""
-    return _cut("".join(" " if character == " " else _visible(character) for character in token))
+    return _cut(visible(token))
+
+
+def visible(text: str) -> str:
+    """A text whose invisible characters, and those that the figures' font lacks, are their code points."""
+    return "".join(" " if character == " " else _visible(character) for character in text)
 
 
 def _cut(words: str) -> str:
