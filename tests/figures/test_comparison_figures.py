@@ -129,10 +129,10 @@ def test_a_line_stands_at_the_share_of_features_that_reach_a_level():
     table = comparison(["seed"], 4)
     table["correlation"].values[:] = [0.1, 0.5, 0.9, np.nan]
     (line, *_) = draw("universality", table).axes[0].lines
-    reached = dict(zip(np.round(line.get_xdata(), 2), line.get_ydata(), strict=True))
-    assert reached[0.05] == 100
-    assert reached[0.5] == pytest.approx(200 / 3)
-    assert reached[0.95] == 0
+    assert line.get_drawstyle() == "steps-post"  # each share holds up to the next level
+    assert line.get_xdata().tolist() == [-np.inf, 0.1, 0.5, 0.9]
+    np.testing.assert_allclose(line.get_ydata(), [100, 200 / 3, 100 / 3, 0], atol=1e-9)
+    assert draw("universality", table).axes[1].get_ylabel() == ""
     assert "Left out: 1 (25.0 %) of 4 features" in note(draw("universality", table))
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from polysem.figures import theme
 from polysem.figures.draw_figures import draw_figures
 from polysem.figures.feature_names import name_of
 from polysem.io.errors import InputError
@@ -65,6 +66,14 @@ def test_drawing_imports_neither_torch_nor_transformer_lens(folder):
     )
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_style_is_seaborns():
+    """Taken over by value: importing seaborn takes longer than drawing."""
+    import seaborn as sns
+
+    ticks = sns.axes_style("ticks")
+    assert {key: ticks[key] for key in theme.TICKS} == theme.TICKS
 
 
 def test_labels_stand_beside_the_numbers_of_features(folder, analysis, monkeypatch):
