@@ -15,7 +15,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
 from sklearn.metrics import silhouette_score
 
-from polysem.tables.embeddings.measured import FEATURES, NUMBERS, grouped
+from polysem.tables.embeddings.linkage import cosine_distances
+from polysem.tables.embeddings.measured import FEATURES, grouped, pieces
 from polysem.tables.embeddings.measures import cluster_measures
 
 CUT = 0.5
@@ -28,15 +29,17 @@ def vectors(tokens, width, rng):
 
 def ours(table, token, weights):
     """Clusters and measures of all neurons, a few at a time, and the share of the time that gathering takes."""
-    gathering, clusters = 0.0, []
-    step = max(1, min(FEATURES, NUMBERS // (token.shape[1] * table.shape[1])))
-    for start in range(0, len(token), step):
-        part = slice(start, start + step)
-        begun = time.process_time()
-        chosen = table[token[part]]
-        gathering += time.process_time() - begun
-        groups = grouped(chosen, weights[part], np.full(len(chosen), token.shape[1]), CUT)
-        clusters.append(cluster_measures(groups.distances, groups.cluster)["clusters"])
+    gathering, clusters, examples = 0.0, [], token.shape[1]
+    for start in range(0, len(token), FEATURES):
+        here = token[start : start + FEATURES]
+        distances = np.empty((len(here), examples, examples), np.float32)
+        for piece in pieces(len(here), examples * table.shape[1]):
+            begun = time.process_time()
+            chosen = table[here[piece]]
+            gathering += time.process_time() - begun
+            distances[piece] = cosine_distances(chosen, weights[start : start + FEATURES][piece])
+        cluster = grouped(distances, np.full(len(here), examples), CUT).cluster
+        clusters.append(cluster_measures(distances, cluster)["clusters"])
     return np.concatenate(clusters), gathering
 
 

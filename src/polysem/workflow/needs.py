@@ -19,7 +19,7 @@ from polysem.params.models.transformers import TransformersModel
 from polysem.params.recipes.base import Recipe
 from polysem.params.study import Study
 from polysem.workflow import artifacts
-from polysem.workflow.shapes import flops_to, forward_flops, known_shape, parameters, width
+from polysem.workflow.shapes import flops_to, forward_flops, input_width, known_shape, parameters, width
 
 PHASES = ("corpora", "models", "tokens", "activations", "saes", "toys", "tables", "figures and report")
 FLOAT = 4
@@ -35,11 +35,13 @@ FOUR_COPIES = 4
 """Weights, gradients and Adam's two means."""
 SURVEY = 1.4
 """The pass over the eval activations, in encoder products."""
+CLUSTERINGS = 4
+"""Gram matrices of a feature's strong examples: three embeddings and random tokens."""
 REFERENCE_TOKENS = 200_000
 """Tokens on which a model's own loss is measured."""
 RUNS = 5
 """Forward passes of a fidelity table: clean, spliced, two ablations, and without ultra-low features."""
-EXAMPLE_BYTES = 10_000
+EXAMPLE_BYTES = 16_000
 """Of the tables of one feature, most of them contexts, uncompressed."""
 START, DRAWING = 4.0, 15.0
 """Seconds in which a job starts, most of them imports; in which the figures of a dictionary are drawn."""
@@ -86,7 +88,10 @@ def store_bytes(study: Study, store: str) -> float | None:
     _, _, name, site, split = Path(store).with_suffix("").parts
     model = study.models[name]
     neurons = width(name, model, site)
-    return None if neurons is None else _rows(study, model, split) * neurons * _item(model)
+    if neurons is None:
+        return None
+    kept = neurons + (input_width(name, model, site, _pixels(study, model)) if split == "eval" else 0)
+    return _rows(study, model, split) * kept * _item(model)
 
 
 def _corpora(study: Study) -> Iterator[Job]:
@@ -224,6 +229,7 @@ def _tables(study: Study) -> Iterator[Job]:
             continue
         product = 2.0 * neurons * features
         flops = SURVEY * product * _rows(study, model, "eval") + product * features
+        flops += CLUSTERINGS * 2.0 * study.analysis.strong_examples**2 * neurons * features
         flops += study.analysis.fidelity_tokens * (RUNS * whole + 3 * product)
         memory = 2.0 * FLOAT * product + FLOAT * _weights(name, model, study)
         disk = float(EXAMPLE_BYTES * features)
@@ -255,6 +261,11 @@ def _rows(study: Study, model: ModelSection, split: str) -> int:
         assert isinstance(corpus, ImagesCorpus)
         return min(rows, IMAGES[corpus.images][0])
     return rows
+
+
+def _pixels(study: Study, model: ModelSection) -> int:
+    corpus = study.corpora[model.corpus]
+    return IMAGES[corpus.images][1] if isinstance(corpus, ImagesCorpus) else 0
 
 
 def _item(model: ModelSection) -> int:

@@ -62,6 +62,15 @@ def width(name: str, model: ModelSection, site: str) -> int | None:
     return shape.d_mlp if match[2].startswith("mlp.") else shape.d_model
 
 
+def input_width(name: str, model: ModelSection, site: str, pixels: int) -> int:
+    """What enters each neuron of a site, as far as it is known: 0 where its neurons have no input weights. `pixels` are
+    those of an image."""
+    if isinstance(model, ClassifierModel):
+        return [pixels, *model.hidden][model.available_sites().index(site)]
+    shape, match = known_shape(name, model), SITE.fullmatch(site)
+    return shape.d_model if shape and match and match[2] in {"mlp.hook_pre", "mlp.hook_post"} else 0
+
+
 def parameters(shape: Shape) -> int:
     """Weights of a model, without biases, with an embedding and an unembedding of its own."""
     return shape.layers * _block(shape) + 2 * shape.d_model * shape.vocabulary

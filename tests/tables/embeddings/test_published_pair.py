@@ -23,6 +23,7 @@ from polysem.saes.formats.mechmnistic import INPUT_MEAN, INPUT_STD, read
 from polysem.tables.alignment import neuron_alignment
 from polysem.tables.directions import Directions
 from polysem.tables.embeddings.clusters import clusters
+from polysem.tables.embeddings.linkage import cosine_distances
 from polysem.tables.embeddings.measured import grouped
 from polysem.tables.embeddings.measures import cluster_measures
 from polysem.tables.embeddings.strong_examples import collect_examples
@@ -97,8 +98,8 @@ def first_examples(activations, least, count=100):
 def measured(examples, vectors, weights, units, cut):
     """Measures and clusters of some units, whose examples are rows of `vectors`."""
     few = examples.part(np.array(units))
-    together = vectors[np.maximum(few.token, 0)]
-    groups = grouped(together, weights[units], few.size, cut)
+    distances = cosine_distances(vectors[np.maximum(few.token, 0)], weights[units])
+    groups = grouped(distances, few.size, cut)
     return cluster_measures(groups.distances, groups.cluster), groups.cluster, few
 
 

@@ -20,7 +20,7 @@ EMBEDDINGS = ("neuron", "input", "weighted")
 RANDOM = "random"
 NUMBERS = 1 << 21
 """Numbers of vectors that are held at once for one embedding: 8 MiB."""
-FEATURES = 64
+FEATURES = 128
 """Features whose distances are held at once."""
 IDENTICAL = 1e-6
 """Distances of identical examples in float32, at most."""
@@ -56,13 +56,9 @@ class Clustered:
 
 
 def grouped(
-    vectors: Float[np.ndarray, "feature example input"],
-    weights: Float[np.ndarray, "feature input"] | None,
-    size: Int[np.ndarray, " feature"],
-    cut: float,
+    distances: Float[np.ndarray, "feature example example"], size: Int[np.ndarray, " feature"], cut: float
 ) -> Grouped:
-    """Features with their first `size` vectors, times weights, clustered by average linkage of cosine distances."""
-    distances = cosine_distances(vectors, weights)
+    """Features whose first `size` examples lie so far apart, clustered by average linkage."""
     merges = average_linkage(distances, size)
     return Grouped(distances, merges, cut_clusters(merges, size, cut))
 
@@ -87,19 +83,19 @@ def clustered(
     first = FirstClusters(
         np.zeros((features, CLUSTERS), np.int32), np.full((features, CLUSTERS, MEMBERS), -1, np.int16)
     )
-    for part in parts(size, entering.inputs):
+    for part in parts(size):
         count, longest = size[part], int(size[part].max())
-        token = examples.token[part, :longest]
-        random = random_tokens(part + first_feature, count, longest, entering.rows.length, seed)
-        near = Around(around.row[part, :longest], around.activation[part, :longest])
-        weights = entering.weights[part + first_feature]
-        key, together, drawn = vectors(token, near, random, entering)
-        groups = {
-            "neuron": grouped(key, weights, count, cut),
-            "input": grouped(key, None, count, cut),
-            "weighted": grouped(together, weights, count, cut),
-            RANDOM: grouped(drawn, weights, count, cut),
-        }
+        distances = {of: np.empty((len(part), longest, longest), np.float32) for of in (*EMBEDDINGS, RANDOM)}
+        for piece in pieces(len(part), longest * entering.inputs):
+            few = part[piece]
+            near = Around(around.row[few, :longest], around.activation[few, :longest])
+            drawn = random_tokens(few + first_feature, size[few], longest, entering.rows.length, seed)
+            apart = embedding_distances(
+                examples.token[few, :longest], near, entering, entering.weights[few + first_feature], drawn
+            )
+            for of, values in apart.items():
+                distances[of][piece] = values
+        groups = {of: grouped(values, count, cut) for of, values in distances.items()}
         for of, group in groups.items():
             for name, values in cluster_measures(group.distances, group.cluster).items():
                 measures[of][name][part] = values
@@ -121,15 +117,35 @@ def joined(found: Sequence[Clustered]) -> Clustered:
     return Clustered(measures, np.concatenate([one.cluster for one in found], axis=1), first)
 
 
-def parts(size: Int[np.ndarray, " feature"], inputs: int) -> Iterator[NDArray[np.int64]]:
-    """Features with two examples or more, those with most first, as many at once as memory is meant to hold."""
+def parts(size: Int[np.ndarray, " feature"]) -> Iterator[NDArray[np.int64]]:
+    """Features with two examples or more, `FEATURES` at a time, those with most first."""
     order = np.argsort(-size, kind="stable")[: int((size > 1).sum())]
-    start = 0
-    while start < len(order):
-        numbers = int(size[order[start]]) * inputs
-        stop = start + min(FEATURES, max(1, NUMBERS // numbers))
-        yield order[start:stop]
-        start = stop
+    for start in range(0, len(order), FEATURES):
+        yield order[start : start + FEATURES]
+
+
+def pieces(features: int, numbers: int) -> Iterator[slice]:
+    """As many features at once as their vectors, of so many numbers each, are meant to take in memory."""
+    step = max(1, NUMBERS // numbers)
+    for start in range(0, features, step):
+        yield slice(start, min(start + step, features))
+
+
+def embedding_distances(
+    token: Int[np.ndarray, "feature example"],
+    around: Around,
+    entering: Entering,
+    weights: Float[np.ndarray, "feature input"],
+    random: Int[np.ndarray, "feature example"] | None = None,
+) -> dict[str, NDArray[np.float32]]:
+    """Cosine distances of the examples of some features under each embedding, and of `random` tokens."""
+    key, together, drawn = vectors(token, around, np.zeros_like(token) if random is None else random, entering)
+    found = {
+        "neuron": cosine_distances(key, weights),
+        "input": cosine_distances(key),
+        "weighted": cosine_distances(together, weights),
+    }
+    return found if random is None else found | {RANDOM: cosine_distances(drawn, weights)}
 
 
 def vectors(

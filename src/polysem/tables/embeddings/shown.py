@@ -13,7 +13,7 @@ from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE, normalized
 from polysem.tables.directions import Directions
 from polysem.tables.embeddings.entering import Entering
-from polysem.tables.embeddings.measured import EMBEDDINGS, Around, grouped, vectors
+from polysem.tables.embeddings.measured import EMBEDDINGS, Around, embedding_distances, grouped
 from polysem.tables.embeddings.plane import plane
 from polysem.tables.embeddings.strong_examples import StrongExamples
 from polysem.tables.labels import variable
@@ -80,18 +80,15 @@ def shown_variables(
     if not shown.feature:
         raise ValueError("no feature is shown")
     size, weights = examples.size, entering.weights[shown.feature]
-    key, together, _ = vectors(examples.token, around, np.zeros_like(examples.token), entering)
-    groups = {
-        "neuron": grouped(key, weights, size, cut),
-        "input": grouped(key, None, size, cut),
-        "weighted": grouped(together, weights, size, cut),
-    }
+    distances = embedding_distances(examples.token, around, entering, weights)
+    groups = {of: grouped(distances[of], size, cut) for of in EMBEDDINGS}
     planes = np.full((len(shown.feature), len(EMBEDDINGS), examples.token.shape[1], 2), np.nan, np.float32)
     for place, of in enumerate(EMBEDDINGS):
         for feature, count in enumerate(size.tolist()):
-            distances = groups[of].distances[feature, :count, :count]
-            if np.isfinite(distances).all():
-                planes[feature, place, :count] = plane(distances)
+            apart = distances[of][feature, :count, :count]
+            if np.isfinite(apart).all():
+                planes[feature, place, :count] = plane(apart)
+    key = entering.of(np.maximum(examples.token, 0).ravel()).reshape(*examples.token.shape, -1)
     key[examples.token < 0] = np.nan
     both = ("shown", "example")
     return {
