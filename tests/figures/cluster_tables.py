@@ -179,7 +179,8 @@ def cluster_table(
             variables[f"agreement_{name}{part}"] = ((), value)
             variables[f"agreement_{name}_residual{part}"] = ((), value / 2)
     for name in MEASURES:
-        variables[f"median_{name}"] = ("embedding", np.nanmedian(by_embedding[name], axis=1))
+        known = [row[np.isfinite(row)] for row in by_embedding[name]]
+        variables[f"median_{name}"] = ("embedding", [np.median(row) if row.size else np.nan for row in known])
     variables["median_size"] = ((), float(np.median(size[: len(each)])))
     attributes = {
         "model": "toy",

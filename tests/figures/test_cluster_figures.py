@@ -110,6 +110,11 @@ def test_a_dictionary_without_clusters_says_what_its_features_are(name, reason, 
         draw(name, unclustered("not a number", "never active")[{"feature": [0, 2]}], analysis)
 
 
+def test_all_activations_as_examples_are_called_so(analysis):
+    table = cluster_table().assign_attrs(strong_share=0.0)
+    assert "the first tokens met (at most 100) on which it is active." in words(draw("dendrogram", table, analysis))
+
+
 def test_only_classifiers_have_image_features(analysis):
     with pytest.raises(NotApplicable, match="reads tokens"):
         draw("image_feature", cluster_table(), analysis)

@@ -106,10 +106,11 @@ def states_in_words(clusters: xr.Dataset) -> str:
 def examples_in_words(shown: ShownFeature, clusters: xr.Dataset) -> str:
     """What the examples are, as a sentence."""
     unit = "tokens" if shown.texts is not None else "images"
+    share = float(clusters.attrs["strong_share"])
+    strong = f"it reaches {theme.scientific(share)} of its largest activation" if share else "it is active"
     return (
         f"{_capital(name_of(clusters, shown.feature))}: {theme.several(shown.cluster.size, 'example')}, the first "
-        f"{unit} met (at most {clusters.attrs['strong_examples']}) on which it reaches "
-        f"{theme.scientific(float(clusters.attrs['strong_share']))} of its largest activation."
+        f"{unit} met (at most {clusters.attrs['strong_examples']}) on which {strong}."
     )
 
 

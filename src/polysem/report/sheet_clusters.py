@@ -116,10 +116,11 @@ class SheetClusters:
                 f"All {size} strong examples have the same embedding: one cluster, which does not make it monosemantic."
             )
         share, cut = (float(self._attributes[name]) for name in ("strong_share", "cluster_cut"))
+        strong = f"it reaches {100 * share:.3g} % of its largest activation" if share else "it is active"
         return (
             f"{size} strong examples in {clusters} {'cluster' if clusters == 1 else 'clusters'}: the first "
-            f"{self._contexts.unit} met, at most {self._attributes['strong_examples']}, on which it reaches "
-            f"{100 * share:.3g} % of its largest activation; average linkage of cosine distances of neuron embeddings "
+            f"{self._contexts.unit} met, at most {self._attributes['strong_examples']}, on which {strong}; "
+            f"average linkage of cosine distances of neuron embeddings "
             f"(what enters times {self._attributes['weights']}), cut at {cut:.3g}."
         )
 
