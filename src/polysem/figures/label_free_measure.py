@@ -144,8 +144,11 @@ def _draw_agreement(axes: Axes, clusters: xr.Dataset, clustered: NDArray[np.bool
         axes.stairs(counts, edges, color=theme.COLOURS[colour], linestyle=style, linewidth=1.5, zorder=3)
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, None), ylabel=f"{noun(clusters)}s")
     theme.number_in_thousands(axes.yaxis)
-    medians = ", ".join(f"{np.median(values):.2f}" if values.size else "–" for values in found.values())
-    axes.set_title(f"medians {medians}\n({', '.join(EMBEDDINGS[name][2] for name in found)})", size=9, loc="left")
+    medians = [
+        f"{EMBEDDINGS[name][2]} {np.median(values):.2f}" if values.size else f"{EMBEDDINGS[name][2]} –"
+        for name, values in found.items()
+    ]
+    axes.set_title(f"medians: {', '.join(medians[:2])}\n{', '.join(medians[2:])}", size=9, loc="left")
 
 
 def _agreement(clusters: xr.Dataset, clustered: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
