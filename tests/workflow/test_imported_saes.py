@@ -41,7 +41,8 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
         "*/theirs",
         "compare_dictionaries/stories-1l/*",
         "draw_site_figures/stories-1l/*",
-        "write_sheets/stories-1l/*/neurons",
+        "examine_clusters/stories-1l",
+        "write_sheets/stories-1l/*",
         *COLLECTING,
     )
     assert f"import_sae/{SITE}/theirs" in ran

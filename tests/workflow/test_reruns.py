@@ -9,18 +9,21 @@ pytestmark = pytest.mark.workflow
 CHECKED = ["collect_metrics", "check_claims", "write_report"]
 COLLECTING = [*CHECKED, "collect_plots"]
 TOPK = [
-    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "measure_*", "draw_figures", "write_sheets")),
+    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "measure_*", "draw_figures")),
     "compare_dictionaries/*",
+    "examine_clusters/*",
     "draw_site_figures/*",
-    "write_sheets/*/neurons",
+    "write_sheets/*",
 ]
-L1 = [pattern.replace("/*", "/stories-1l/*", 1).replace("topk", "l1") for pattern in TOPK]
+"""The sheets of other dictionaries of the model name similar clusters of this one."""
+L1 = [pattern.replace("/*", "/stories-1l*", 1).replace("topk", "l1") for pattern in TOPK]
 """The preset trains it at the site of stories-1l alone."""
 FIDELITY = ["measure_fidelity/*", "draw_site_figures/*"]
 SURVEYED = [
     "survey_features/*",
     "measure_fidelity/*",
     "compare_dictionaries/*",
+    "examine_clusters/*",
     "draw_*",
     "write_sheets/*",
     *COLLECTING,
@@ -30,7 +33,7 @@ TRAINER = "src/polysem/saes/trainer.py"
 
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
-    rules = ("extract_*", "train_sae", "survey_*", "measure_*", "compare_*", "draw_*", "write_sheets")
+    rules = ("extract_*", "train_sae", "survey_*", "measure_*", "compare_*", "examine_*", "draw_*", "write_sheets")
     return [f"{rule}/{model}*" for rule in rules] + COLLECTING
 
 
@@ -109,12 +112,14 @@ def test_an_edit_of_a_template_or_a_caption_writes_the_report_again(repository):
     assert repository.plan().pending == {"write_report"}
 
 
-def test_a_label_writes_the_sheets_of_its_dictionary_and_the_report_again(repository):
+def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_again(repository):
     file = repository / "labels/stories-1l/blocks.0.mlp.hook_post/topk-x4.csv"
     file.parent.mkdir(parents=True)
     file.write_text("feature,label,author,note\n3,dogs,Ada,\n")
     plan = repository.plan()
-    assert plan.pending == plan.matching("write_sheets/stories-1l/*/topk-x4", "write_report")
+    assert plan.pending == plan.matching(
+        "draw_figures/stories-1l/*/topk-x4", "write_sheets/stories-1l/*/topk-x4", "write_report"
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,6 +135,7 @@ def test_a_label_writes_the_sheets_of_its_dictionary_and_the_report_again(reposi
             [
                 "extract_activations/stories-1l/*/eval",
                 *(f"{rule}/stories-1l/*" for rule in ("survey_*", "measure_*", "compare_*", "draw_*", "write_sheets")),
+                "examine_clusters/stories-1l",
                 *COLLECTING,
             ],
         ),
@@ -190,6 +196,6 @@ def test_removing_a_recipe_runs_only_what_shows_all_of_them(repository):
 
 def test_a_deleted_artifact_is_made_again_with_what_hangs_on_it(repository):
     (repository / "results/saes/digits/layers.0.hook_post/topk-x4/sae_weights.safetensors").unlink()
-    digits = [pattern.replace("/*", "/digits/*", 1) for pattern in TOPK]
+    digits = [pattern.replace("/*", "/digits*", 1) for pattern in TOPK]
     plan = repository.plan()
     assert plan.pending == plan.matching(*digits, *COLLECTING)

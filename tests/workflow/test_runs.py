@@ -15,6 +15,8 @@ pytestmark = pytest.mark.workflow
 SITE = "digits/layers.0.hook_post"
 TOGETHER = [f"compare_dictionaries/{SITE}", f"draw_site_figures/{SITE}", f"write_sheets/{SITE}/neurons"]
 """What shows all dictionaries of the site."""
+RELATED = ["examine_clusters/digits", f"write_sheets/{SITE}/*"]
+"""What knows the clusters of the first SAE of every recipe."""
 RECIPE = """  tiny:
     architecture: topk
     k: [4]
@@ -42,14 +44,14 @@ def test_adding_a_recipe_and_then_a_grid_value_runs_only_their_jobs(repository):
         repository.snakemake()
     plan = repository.plan()
     assert plan.pending == set()
-    assert ran == plan.matching("*/tiny_k=4", *TOGETHER, *COLLECTING)
+    assert ran == plan.matching("*/tiny_k=4", *TOGETHER, *RELATED, *COLLECTING)
     after = repository.digests()
     assert {path for path in before if before[path] != after[path]} <= {
         path
         for path in after
         if path.startswith(("results/report/", "results/metrics.json", "results/claims.json"))
         or "/together" in path
-        or path.endswith("/comparison.nc")
+        or path.endswith(("/comparison.nc", "/cluster_relations.nc"))
     }
     repository.edit("params.yaml", "k: [4]", "k: [4, 2]")
     plan = repository.plan()

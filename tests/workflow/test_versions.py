@@ -50,7 +50,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
     sheets = "results/report/sheets/"  # other features get a sheet
     assert all(path.startswith(sheets) for path in before.keys() ^ after.keys())
     shared = ("results/metrics", "results/claims", "results/report/")
-    mine = ("/topk-x4/", "/topk-x4.json", "/together", "/comparison.nc")
+    mine = ("/topk-x4/", "/topk-x4.json", "/together", "/comparison.nc", "/cluster_relations.nc")
     assert all(path.startswith(shared) or any(part in path for part in mine) for path in others)
     for site in ("stories-1l/blocks.0.mlp.hook_post", "digits/layers.0.hook_post"):
         assert {

@@ -287,5 +287,10 @@ def save(figure: Figure, path: Path) -> None:
         if engine is not None:
             engine.execute(figure)
             figure.set_layout_engine("none")
+            for (
+                axes
+            ) in figure.axes:  # the solver's last digits differ between processes, and clip paths are named by them
+                left, bottom, width, height = (round(float(n), 9) for n in axes.get_position(original=True).bounds)
+                axes.set_position((left, bottom, width, height))
         figure.set_dpi(RASTER_DPI)  # after the layout, which leaves another
         canvas.print_svg(partial, metadata={"Date": None, "Creator": None})
