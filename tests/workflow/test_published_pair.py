@@ -27,7 +27,7 @@ saes:
     models: [mlp]
     site: layers.0.hook_post
     path: {PAIR.resolve()}
-analysis: {{fidelity_tokens: 10000}}
+analysis: {{fidelity_tokens: 10000, strong_share: 0}}
 """
 
 pytestmark = [
