@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import xarray as xr
 from weight_cases import alignment_of, clustered_sae, frequencies
 
 from polysem.activations.rows import ActivationRows
@@ -49,8 +48,8 @@ def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store
     made |= set(frequency_metrics(frequency, analysis)) | set(alignment_metrics(alignment, frequency, analysis))
     made |= set(law_metrics(rank_frequency(np.arange(40), 100, 10)))
     made |= {f"{relation}_{name}" for relation in ("seed", "recipe", "model") for name in PAIRS}
-    medians = {f"median_{name}": ("embedding", [0.0, 0.0]) for name in MEASURES}
-    made |= set(cluster_metrics(xr.Dataset(medians | {"median_size": 5.0}, {"embedding": ["neuron", "input"]})))
+    medians = {f"median_{name}": np.zeros(2) for name in MEASURES} | {"median_size": np.array(5.0)}
+    made |= set(cluster_metrics(medians | {"embedding": np.array(["neuron", "input"])}))
     claims = read_ledger(ROOT / "workflow/claims.yaml").claims
     named = {claim.where.metric: claim.id for claim in claims if claim.where}
     assert {metric: claim for metric, claim in named.items() if metric not in made} == {}

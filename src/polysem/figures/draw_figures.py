@@ -15,6 +15,8 @@ from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
 
 TRAINING = "training"
+ON_SHEETS = ("cluster_token", "cluster_activation", "cluster_sequence", "cluster_example")
+"""Variables that no figure shows, and that take long to read."""
 
 
 def draw_figures(
@@ -47,7 +49,7 @@ def draw_figures(
             names = dict(zip(("model", "site", "dictionary"), output.parts[-3:], strict=True))
             return (xr.Dataset() if training is None else read_table(training)).assign_attrs(names)
         folder = tables.parent if "/" in table else tables
-        found = read_table(folder / f"{table}.nc")
+        found = read_table(folder / f"{table}.nc", without=ON_SHEETS)
         return found if "/" in table else found.assign_attrs({LABELS: called})
 
     write_figures(output, figures, read, params)

@@ -1,10 +1,13 @@
 """Tables: one xarray Dataset per netCDF file, written whole and with the same bytes for the same content."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from polysem.io.atomic import written
 from polysem.io.errors import InputError
@@ -25,15 +28,28 @@ def write_table(path: Path, table: xr.Dataset) -> None:
         table.to_netcdf(partial, engine="h5netcdf")
 
 
-def read_table(path: Path, *, features: Sequence[int] | None = None) -> xr.Dataset:
-    """Read a Dataset into memory, or no more than the rows of some `features`, in their order; InputError if the file
-    is no table."""
+def read_table(path: Path, *, features: Sequence[int] | None = None, without: Collection[str] = ()) -> xr.Dataset:
+    """Read a Dataset into memory, or no more than the rows of some `features`, in their order, `without` some
+    variables; InputError if the file is no table."""
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as table:
+        with xr.open_dataset(path, engine="h5netcdf", drop_variables=list(without)) as table:
             if features is None or "feature" not in table.dims:
                 return table.load()
             many = len(features) * MANY > table.sizes["feature"]
             return (table.load() if many else table).isel(feature=list(features)).load()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as a table ({error}); delete it and run again") from error
+
+
+def read_arrays(path: Path, wanted: Callable[[str], bool]) -> dict[str, NDArray[Any]]:
+    """The variables of a table with wanted names, as plain arrays; InputError if the file is no table."""
+    try:
+        with h5py.File(path) as file:
+            found = {name: file[name] for name in file if wanted(name)}
+            return {
+                name: np.asarray(of.asstr()[()] if h5py.check_string_dtype(of.dtype) else of[()])
+                for name, of in found.items()
+            }
     except OSError as error:
         raise InputError(f"{path} cannot be read as a table ({error}); delete it and run again") from error
 

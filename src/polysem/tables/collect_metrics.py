@@ -1,15 +1,17 @@
 """The numbers of all dictionaries and models in one small file, for `dvc metrics diff`."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from polysem.io.atomic import write_json
 from polysem.io.command import run
-from polysem.io.tables import read_scalars, read_table
+from polysem.io.tables import read_arrays, read_scalars, read_table
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 from polysem.tables.comparison.metrics import site_metrics
@@ -81,7 +83,9 @@ def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
     )
     if "clusters" in names:
         metrics.pop("median_size", None)
-        metrics |= cluster_metrics(read_table(folder / "clusters.nc"))
+        metrics |= cluster_metrics(
+            read_arrays(folder / "clusters.nc", lambda name: name == "embedding" or name.startswith("median_"))
+        )
     return (
         metrics
         | frequency_metrics(frequency, params)
@@ -146,17 +150,16 @@ def law_metrics(table: xr.Dataset) -> Metrics:
     return metrics
 
 
-def cluster_metrics(table: xr.Dataset) -> Metrics:
+def cluster_metrics(table: Mapping[str, NDArray[Any]]) -> Metrics:
     """Medians over features of the measures of clusters, `clusters_median_{measure}` of neuron embeddings and with
     `_input` behind it of what enters alone; `clusters_median_size`. Nothing for neurons without input weights."""
     metrics: Metrics = {}
-    for name in table.data_vars:
-        if str(name).startswith("median_"):
-            of = table[name]
-            if "embedding" in of.dims:
-                metrics |= {f"clusters_{name}{end}": of.sel(embedding=key).item() for key, end in EMBEDDINGS.items()}
-            else:
-                metrics[f"clusters_{name}"] = of.item()
+    place = {str(key): number for number, key in enumerate(table.get("embedding", ()))}
+    for name, of in table.items():
+        if name.startswith("median_") and of.ndim:
+            metrics |= {f"clusters_{name}{end}": float(of[place[key]]) for key, end in EMBEDDINGS.items()}
+        elif name.startswith("median_"):
+            metrics[f"clusters_{name}"] = float(of)
     return metrics
 
 
@@ -166,15 +169,16 @@ def all_neurons(tables: Path, dictionaries: list[list[str]], model: str, names: 
     each = []
     for of, site, dictionary in dictionaries if "clusters" in names else []:
         if (of, dictionary) == (model, NEURONS):
-            table = read_table(tables / of / site / dictionary / "clusters.nc")
+            path = tables / of / site / dictionary / "clusters.nc"
+            table = read_arrays(path, lambda name: name in {"embedding", "state", *ALL_NEURONS})
             if "state" in table:
-                each.append(table[list(ALL_NEURONS)].isel(feature=np.flatnonzero(table["state"].values == "clustered")))
+                each.append(table | {name: table[name][:, table["state"] == "clustered"] for name in ALL_NEURONS})
     if len(each) < 2:
         return {}
-    metrics: Metrics = {"clustered_features": sum(table.sizes["feature"] for table in each)}
+    metrics: Metrics = {"clustered_features": sum(int((table["state"] == "clustered").sum()) for table in each)}
     for name in ALL_NEURONS:
         for key, end in EMBEDDINGS.items():
-            values = np.concatenate([table[name].sel(embedding=key).values for table in each])
+            values = np.concatenate([table[name][table["embedding"] == key].ravel() for table in each])
             known = values[np.isfinite(values)]
             metrics[f"clusters_median_{name}{end}"] = float(np.median(known)) if len(known) else None
     return metrics
