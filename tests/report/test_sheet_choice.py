@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from polysem.io.errors import InputError
-from polysem.report.sheet_choice import feature_groups, neuron_groups, neurons_with_sheets
+from polysem.report.sheet_choice import feature_groups, neuron_groups, neurons_with_sheets, shown_in_figures
 from polysem.tables.alignment import neuron_alignment
 
 from .sheet_case import NEURONS, SAE, SheetCase, frequency
@@ -80,3 +80,10 @@ def test_neurons_that_are_known_to_have_sheets_do_have_them(case):
 
 def test_a_site_without_saes_has_sheets_of_neurons(case):
     assert [group.key for group in neuron_groups(case.choice("neurons"), NEURONS, {})] == ["random"]
+
+
+def test_features_in_the_figures_of_clusters_get_a_sheet_unless_unwanted(case):
+    (group,) = shown_in_figures(case.choice(SAE), [5, 2])
+    assert (group.key, group.features) == ("shown", [5, 2])
+    assert shown_in_figures(case.choice(SAE, shown=False), [5, 2]) == []
+    assert shown_in_figures(case.choice(SAE), []) == []

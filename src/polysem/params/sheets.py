@@ -23,6 +23,8 @@ class Sheets(Section):
     """This many of every dictionary, drawn at random."""
     seed: Seed = 0
     """Seed of the drawing."""
+    shown: bool = True
+    """Those that the figures of clusters show, with the importance of the tokens of their central examples (S3.U1)."""
     listed: dict[str, list[Feature]] = {}
     """These features by number, under `model/site/dictionary`."""
     all: bool = False
@@ -55,6 +57,7 @@ class SheetChoice(Section):
     polysemantic: int
     random: int
     seed: int
+    shown: bool
     all: bool
     listed: list[int]
     """Features of this dictionary."""

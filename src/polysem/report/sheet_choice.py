@@ -1,5 +1,6 @@
 """S0.F4: which features of a dictionary get a sheet, and why."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,12 @@ def neuron_groups(choice: SheetChoice, neurons: int, saes: dict[str, xr.Dataset]
     note = "Each is the strongest neuron of more features than any other, in one of the SAEs of the site."
     leading = Group("polysemantic", "Most polysemantic", note, list(leaders))
     return _present([leading, *_groups_by_number(choice, neurons, choice.listed)])
+
+
+def shown_in_figures(choice: SheetChoice, features: Collection[int]) -> list[Group]:
+    """The features that the figures of clusters show, if they shall have a sheet."""
+    note = "The figures of clusters show them; their sheets say which tokens of the central examples matter."
+    return _present([Group("shown", "In figures of clusters", note, list(features) if choice.shown else [])])
 
 
 def neurons_with_sheets(choice: SheetChoice, alignment: xr.Dataset) -> set[int]:

@@ -15,7 +15,7 @@ from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.feature_labels import Label, read_labels
 from polysem.io.folders import written_folder
-from polysem.io.tables import read_table
+from polysem.io.tables import read_arrays, read_table
 from polysem.models.tokenizer import load_tokenizer
 from polysem.models.vocabulary import Vocabulary
 from polysem.params.base import NEURONS
@@ -28,6 +28,7 @@ from polysem.report.sheet_choice import (
     most_polysemantic,
     neuron_groups,
     neurons_with_sheets,
+    shown_in_figures,
 )
 from polysem.report.sheet_content import Contexts, Neighbour, Sheet, SheetContents
 from polysem.report.sheet_tables import read_rows
@@ -82,6 +83,8 @@ def write_sheets(
     is_neuron = dictionary == NEURONS
     others = {name: read_table(tables.parent / name / "alignment.nc") for name in saes} if is_neuron else {}
     groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
+    shown = read_arrays(tables / "clusters.nc", lambda name: name == "shown_feature").get("shown_feature", ())
+    groups += shown_in_figures(params, [int(feature) for feature in shown])
     chosen = sorted({feature for group in groups for feature in group.features})
     contexts = _contexts(tokenizer, images)
     pages = set(chosen)
