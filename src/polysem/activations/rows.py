@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
 
 
@@ -22,8 +21,6 @@ class ActivationRows:
     def __init__(self, store: Path, name: Literal["activations", "inputs"] = "activations") -> None:
         self.receipt = read_receipt(store)
         self._group = open_store(store)
-        if name not in self._group:
-            raise InputError(f"{store} has no array {name!r}; delete it and its receipt and run again")
         array = read_array(self._group, name)
         self.length: int = array.shape[0]
         self.width: int = array.shape[1]

@@ -31,7 +31,7 @@ from polysem.tables.embeddings.centres import Centres, read_centres, rows_at, sp
 from polysem.tables.embeddings.entering import entering
 from polysem.tables.embeddings.importance import KeyTokens, token_importance
 from polysem.tables.embeddings.similar import NEIGHBOURS, nearest_clusters
-from polysem.tables.labels import index, labelled, model_attributes, variable
+from polysem.tables.labels import COMPRESSED, index, labelled, model_attributes, variable
 
 IMPORTANT_CLUSTERS = 3
 """Clusters of a feature whose central examples have the importance of their tokens measured."""
@@ -125,7 +125,7 @@ def _part(
     importance = np.full((len(centres), before + 1), np.nan, np.float32)
     asked = np.flatnonzero(centres.shown & (centres.cluster < IMPORTANT_CLUSTERS))
     if subject is not None and len(asked):
-        keys = KeyTokens(centres.feature, centres.sequence, centres.position).part(asked)
+        keys = KeyTokens(centres.feature[asked], centres.sequence[asked], centres.position[asked])
         importance[asked] = token_importance(subject, site, dictionary, store, keys, before, replacement)
     return Part(centres, space(dictionary, weights, site), unit_embeddings(centres.feature, token, into), importance)
 
@@ -159,7 +159,7 @@ def relations(parts: list[Part], before: int) -> xr.Dataset:
     variables["importance"] = variable(
         ("centre", "offset"), importance, "share of the activation that is lost without the token", "1"
     )
-    variables["importance"].encoding = {"zlib": True, "complevel": 1, "shuffle": True}
+    variables["importance"].encoding = dict(COMPRESSED)
     return labelled(variables, {"offset": index("offset", -before, 1, "tokens behind the key token")}, {})
 
 

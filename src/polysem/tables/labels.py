@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
+
+COMPRESSED: Final = {"zlib": True, "complevel": 1, "shuffle": True}
+"""Encoding of large variables that repeat themselves; give each a copy."""
 
 
 def variable(dimensions: str | tuple[str, ...], values: ArrayLike, long_name: str, units: str) -> xr.Variable:

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
-from polysem.io.tables import read_table
+from polysem.io.tables import read_arrays
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
 from polysem.tables.directions import Directions
@@ -17,6 +17,7 @@ from polysem.tables.survey.windows import PLACES
 
 RESIDUAL = "residual stream"
 PIXELS = "pixels"
+NEEDED = {"central_example", "example_sequence", "example_position", "shown_feature"}
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,20 @@ class Centres:
 
 def read_centres(tables: Path, site: str, dictionary: str) -> Centres | None:
     """The centres that the table `clusters` of a dictionary holds; None if its neurons have no input weights."""
-    table = read_table(tables / dictionary / "clusters.nc")
-    if "not_applicable" in table.attrs:
+    table = read_arrays(tables / dictionary / "clusters.nc", lambda name: name in NEEDED)
+    if not table:
         return None
-    central = table["central_example"].values
+    central = table["central_example"]
     feature, cluster = np.nonzero(central >= 0)
     example = central[feature, cluster]
-    shown = table["shown_feature"].values if "shown_feature" in table else np.zeros(0, np.int32)
     return Centres(
         site=site,
         dictionary=dictionary,
         feature=feature,
         cluster=cluster,
-        sequence=table["example_sequence"].values[feature, example].astype(np.int64),
-        position=table["example_position"].values[feature, example].astype(np.int64),
-        shown=np.isin(feature, shown),
+        sequence=table["example_sequence"][feature, example].astype(np.int64),
+        position=table["example_position"][feature, example].astype(np.int64),
+        shown=np.isin(feature, table.get("shown_feature", ())),
     )
 
 

@@ -59,7 +59,7 @@ from polysem.tables.embeddings.shown_texts import example_images, token_texts
 from polysem.tables.embeddings.strong_examples import StrongExamples, collect_examples, strong_thresholds
 from polysem.tables.embeddings.tag_agreement import TAG_MEASURES, agreement, rarest_tags
 from polysem.tables.embeddings.windows import only, rows_before
-from polysem.tables.labels import index, labelled, scalar, variable
+from polysem.tables.labels import COMPRESSED, index, labelled, scalar, variable
 from polysem.tables.survey.recording import SecondLook
 from polysem.tables.survey.survey import Survey
 from polysem.tables.survey.windows import Places, Window, activations_around, tokens_around
@@ -70,7 +70,6 @@ AFTER = 5
 """Tokens behind the key token that the document shows."""
 NUMBERS = 1 << 24
 """Tokens around examples whose activations are held at once: 200 MiB."""
-COMPRESSED = {"zlib": True, "complevel": 1, "shuffle": True}
 COMPRESSIBLE = {"cluster_token", "cluster_activation", "example_sequence", "example_position", "example_cluster"}
 STATES = {
     "clustered": "clustered_features",
@@ -259,7 +258,6 @@ def _state_variables(state: NDArray[np.object_], examples: StrongExamples, first
     largest = first.size[:, 0]
     share = np.divide(largest, size, out=np.full(len(size), np.nan), where=largest > 0)
     rare = rare_secondary(size, largest) & (state == "clustered")
-    counts = {name: int((state == of).sum()) for of, name in STATES.items()}
     return {
         "state": variable("feature", state, "whether the examples could be clustered, or why not", "1"),
         "size": variable("feature", size.astype(np.int32), "strong examples found", "example"),
@@ -270,8 +268,8 @@ def _state_variables(state: NDArray[np.object_], examples: StrongExamples, first
         "rare_secondary_features": scalar(int(rare.sum()), "features with a common and a rare behaviour", "feature"),
         "median_size": scalar(_median(size[state == "clustered"]), "median over features: examples", "example"),
     } | {
-        name: scalar(count, f"features whose state is: {of}", "feature")
-        for (of, name), count in zip(STATES.items(), counts.values(), strict=True)
+        name: scalar(int((state == of).sum()), f"features whose state is: {of}", "feature")
+        for of, name in STATES.items()
     }
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from polysem.models.batches import TokenStore
 from polysem.models.subject import Batch, Subject
 from polysem.saes.dictionary import Dictionary
+from polysem.tables.survey.windows import Window, tokens_around
 
 BATCH_TOKENS = 4096
 """Tokens per forward pass."""
@@ -57,8 +58,10 @@ def token_importance(
 def _prompts(tokens: TokenStore, keys: KeyTokens) -> NDArray[np.int64]:
     """Tokens [example, position] up to the last key token; what lies behind an example's own does not reach it."""
     width = int(keys.position.max()) + 1
-    rows = [tokens.ids(int(number), int(number) + 1)[0, :width] for number in keys.sequence]
-    return np.maximum(np.stack(rows), 0).astype(np.int64)
+    up_to_key = tokens_around(keys.sequence, keys.position, Window(width - 1, 0), tokens)
+    place = np.arange(width) + (width - 1 - keys.position)[:, None]
+    prompts = np.take_along_axis(up_to_key, np.minimum(place, width - 1), axis=1)
+    return np.maximum(prompts, 0).astype(np.int64)
 
 
 def _importance(

@@ -6,14 +6,13 @@ from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.hashing import GOLDEN, mixed
-from polysem.tables.labels import index, labelled, variable
+from polysem.tables.labels import COMPRESSED, index, labelled, variable
 from polysem.tables.survey.best import Best
 from polysem.tables.survey.blocks import Block
 from polysem.tables.survey.frequency import BINS_PER_OCTAVE, bin_edges, bins
 from polysem.tables.survey.recording import SecondLook
 from polysem.tables.survey.windows import Places, Tokens, Window, activations_around, tokens_around
 
-COMPRESSED = {"zlib": True, "complevel": 1, "shuffle": True}
 Whole = NDArray[np.int64]
 
 
