@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from polysem.figures import theme
 from polysem.figures.token_words import shown_in_context
-from polysem.io.reading_direction import reads_from_the_left, reads_from_the_right
+from polysem.io.reading_direction import stretches
 
 SIZE = 7.2
 """Points."""
@@ -116,18 +116,5 @@ def _write_token(axes: Axes, row: float, left: float, word: str, share: float, *
 
 
 def _visual_order(texts: Sequence[str]) -> list[int]:
-    """Tokens from left to right: a run from the first one that reads from the right to the last, with nothing between
-    that reads from the left, is turned round."""
-    order: list[int] = []
-    run: list[int] = []
-    length = 0
-    for place, text in enumerate([*texts, "a"]):
-        if reads_from_the_right(text):
-            run.append(place)
-            length = len(run)
-        elif run and not reads_from_the_left(text):
-            run.append(place)
-        else:
-            order += [*run[:length][::-1], *run[length:], place]
-            run, length = [], 0
-    return order[:-1]
+    """Tokens from left to right: stretches that read from the right are turned round."""
+    return [place for run, is_turned in stretches(texts) for place in (reversed(run) if is_turned else run)]

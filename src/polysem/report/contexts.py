@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from polysem.io.reading_direction import reads_from_the_left, reads_from_the_right
+from polysem.io.reading_direction import stretches
 from polysem.models.vocabulary import Vocabulary
 from polysem.report.visible import hexadecimal, visible, visible_bytes
 
@@ -206,28 +206,12 @@ def _underlined(html: Markup, importance: float) -> Markup:
 
 
 def _in_runs(tokens: list[tuple[Markup, str]]) -> Markup:
-    """Tokens one after the other; a run from the first one that reads from the right to the last, with nothing between
-    that reads from the left, is isolated from what stands around it."""
-    parts: list[Markup] = []
-    run: list[Markup] = []
-    length = 0
-    for html, text in tokens:
-        if reads_from_the_right(text):
-            run.append(html)
-            length = len(run)
-        elif run and not reads_from_the_left(text):
-            run.append(html)
-        else:
-            parts += [*_run(run, length), html]
-            run = []
-    return Markup("".join([*parts, *_run(run, length)]))
-
-
-def _run(tokens: list[Markup], length: int) -> list[Markup]:
-    """The first `length` tokens as one run, and the neutral ones behind it."""
-    if not tokens:
-        return []
-    return [Markup('<bdi dir="rtl">{}</bdi>').format(Markup("").join(tokens[:length])), *tokens[length:]]
+    """Tokens one after the other; what reads from the right is isolated from what stands around it."""
+    parts = []
+    for run, is_turned in stretches([text for _, text in tokens]):
+        html = Markup("").join(tokens[place][0] for place in run)
+        parts.append(Markup('<bdi dir="rtl">{}</bdi>').format(html) if is_turned else html)
+    return Markup("").join(parts)
 
 
 def _far(html: Markup) -> Markup:
