@@ -215,19 +215,20 @@ def judge(arguments):
     from polysem.models.batches import TokenStore
     from polysem.models.load import load_subject
     from polysem.tables.evaluation import leading_batches
-    from polysem.tables.measure_fidelity import dictionary_fidelity, mean_activation
+    from polysem.tables.measure_fidelity import ablations, dictionary_fidelity, mean_activation
 
     rows = ActivationRows(arguments.activations)
     site = rows.receipt["params"]["site"]
     subject, mean = load_subject(arguments.model, "cpu"), mean_activation(rows)
     batches = list(leading_batches(TokenStore(arguments.tokens), arguments.fidelity_tokens))
+    ablated = ablations(subject, batches, site, mean)
     measured = []
     for file in sorted(arguments.output.glob("*/cfg.json")):
         numbers = file.with_name("judged.json")
         if not numbers.exists():
             sae = load_sae(file.parent, rows.width)
             none = torch.zeros(sae.features, dtype=torch.bool)
-            table = dictionary_fidelity(subject, batches, sae, site, mean, none)
+            table = dictionary_fidelity(subject, batches, sae, site, none, ablated)
             found = {key: float(table[key]) for key in ("L0", "explained_variance", "loss_recovered_zero")}
             numbers.write_text(json.dumps(found))
         metadata = json.loads(file.read_text())["metadata"]

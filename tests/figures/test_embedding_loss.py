@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from polysem.figures.draw_figures import argument
 from polysem.figures.draw_site_figures import recipe_table
 from polysem.figures.embedding_loss import families, interval, quantities
 from polysem.figures.registry import NotApplicable, find_figure
@@ -35,7 +36,7 @@ def tables(recipes: dict) -> dict[str, xr.Dataset]:
         table(median_size=some(5, 60)).assign(by_embedding).assign_coords(embedding=["neuron", "input", "weighted"])
     )
     return {
-        "fidelity": table(
+        "site_fidelity": table(
             mse=some(),
             l1=some(2000, 3000),
             L0=some(10, 50),
@@ -89,7 +90,9 @@ def test_the_points_are_the_tables_numbers(analysis):
     every = tables(GRID)
     figure = find_figure("embedding_loss").draw(**every, analysis=analysis)
     for axes, quantity in zip(
-        figure.axes, quantities(*(every[name] for name in find_figure("embedding_loss").TABLES[:4])), strict=False
+        figure.axes,
+        quantities(*(every[argument(name)] for name in find_figure("embedding_loss").TABLES[:4])),
+        strict=False,
     ):
         seeds = [line.get_ydata() for line in axes.lines if line.get_marker() == "."]
         if np.isfinite(quantity.values).any():
@@ -100,9 +103,9 @@ def test_the_points_are_the_tables_numbers(analysis):
             assert quantity.title == "monosemanticity" and not seeds
     shares = {
         quantity.title: quantity.values
-        for quantity in quantities(*(every[name] for name in find_figure("embedding_loss").TABLES[:4]))
+        for quantity in quantities(*(every[argument(name)] for name in find_figure("embedding_loss").TABLES[:4]))
     }
-    np.testing.assert_allclose(shares["L0, %"], 100 * every["fidelity"]["L0"] / 512)
+    np.testing.assert_allclose(shares["L0, %"], 100 * every["site_fidelity"]["L0"] / 512)
     np.testing.assert_allclose(shares["max distance"], every["clusters"]["median_max_distance"][:, 0])
 
 

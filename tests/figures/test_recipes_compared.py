@@ -10,7 +10,7 @@ from polysem.params.analysis import Analysis
 from .conftest import SAE, legible_texts, origin
 
 NUMBERS = {
-    "fidelity": ("L0", "explained_variance", "loss_recovered_zero"),
+    "site_fidelity": ("L0", "explained_variance", "loss_recovered_zero"),
     "ultra_low": ("features", "ultra_low_features", "ultra_low_never_active"),
     "geometry": ("encoder_decoder_cosine_median",),
 }

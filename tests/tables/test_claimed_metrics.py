@@ -21,7 +21,7 @@ from polysem.tables.collect_metrics import (
 from polysem.tables.directions import Directions
 from polysem.tables.embeddings.measures import MEASURES
 from polysem.tables.geometry import geometry
-from polysem.tables.measure_fidelity import dictionary_fidelity
+from polysem.tables.measure_fidelity import ablations, dictionary_fidelity
 from polysem.tables.rank_frequency import rank_frequency
 from polysem.tables.survey.co_firing import co_firing
 from polysem.tables.ultra_low import ultra_low
@@ -36,13 +36,14 @@ def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store
     frequency = frequencies(np.where(np.arange(40) < 8, 5e-5, 0.1))
     alignment = alignment_of(sae)
     directions = Directions({f"{SITE}/output_weights": torch.randn(12, 3)})
-    batches = TokenStore(token_store([[1, 2, 3], [4, 5, 6]])).batches(2)
+    batches = list(TokenStore(token_store([[1, 2, 3], [4, 5, 6]])).batches(2))
+    ablated = ablations(subject, batches, "mlp", torch.zeros(6))
     rows = ActivationRows(activation_store(np.zeros((5, 12), np.float32)))
     tables = [
         geometry(sae, frequency, alignment, directions, SITE, analysis),
         ultra_low(sae, frequency, analysis),
         co_firing(np.arange(40) < 8, rows, lambda: iter(())),
-        dictionary_fidelity(subject, batches, Neurons(6), "mlp", torch.zeros(6), torch.zeros(6, dtype=torch.bool)),
+        dictionary_fidelity(subject, batches, Neurons(6), "mlp", torch.zeros(6, dtype=torch.bool), ablated),
     ]
     made = {str(name) for table in tables for name, value in table.data_vars.items() if not value.ndim}
     made |= set(frequency_metrics(frequency, analysis)) | set(alignment_metrics(alignment, frequency, analysis))

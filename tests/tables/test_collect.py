@@ -13,11 +13,12 @@ from polysem.params.analysis import Analysis
 from polysem.tables.alignment import neuron_alignment
 from polysem.tables.collect_metrics import ALL_NEURONS, all_neurons, collect_metrics, pair_metrics, plain
 from polysem.tables.collect_plots import collect_plots, frequency_histogram, rank_curve
+from polysem.tables.labels import along_dictionaries
 from polysem.tables.rank_frequency import rank_frequency
 
 KEY = "m/blocks.0.mlp.hook_post/l1-x8_seed=0"
 TOKENS = 100_000
-TABLES = ["frequency", "rank_frequency", "alignment", "fidelity"]
+TABLES = ["frequency", "rank_frequency", "alignment"]
 ACTIVE = [0, 5, 50, 200, 1000, 2000, 3000, 50_000]
 
 
@@ -41,8 +42,9 @@ def tables(tmp_path):
     write_table(folder / "frequency.nc", xr.Dataset(frequency, {"feature": np.arange(8)}, {"tokens": TOKENS}))
     write_table(folder / "alignment.nc", neuron_alignment(iter([decoder]), 40))
     write_table(folder / "rank_frequency.nc", rank_frequency(active, TOKENS, 1000))
-    fidelity = scalars(cross_entropy_clean=1.23456789, loss_recovered_zero=math.nan, L0=99.0)
-    write_table(folder / "fidelity.nc", fidelity)
+    others = [scalars(cross_entropy_clean=9.0, loss_recovered_zero=0.5, L0=9.0)]
+    ours = scalars(cross_entropy_clean=1.23456789, loss_recovered_zero=math.nan, L0=99.0)
+    write_table(folder.parent / "fidelity.nc", along_dictionaries([*others, ours], ["neurons", folder.name]))
     write_table(tmp_path / "tables/m/model.nc", scalars(cross_entropy=2.0, accuracy=0.5))
     return tmp_path / "tables"
 

@@ -9,11 +9,20 @@ from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
 from polysem.models.batches import TokenStore
+from polysem.models.load import load_subject
 from polysem.models.subject import Batch
 from polysem.params.analysis import Analysis
-from polysem.saes.dictionary import Neurons
+from polysem.saes.activation_functions.standard import Function
+from polysem.saes.dictionary import Neurons, load_dictionary
+from polysem.saes.sae import SAE, save_sae
 from polysem.tables.evaluation import leading_batches
-from polysem.tables.measure_fidelity import Reconstruction, dictionary_fidelity, mean_activation, measure_fidelity
+from polysem.tables.measure_fidelity import (
+    Reconstruction,
+    ablations,
+    dictionary_fidelity,
+    mean_activation,
+    measure_fidelity,
+)
 
 SITE = "mlp"
 NONE = torch.zeros(6, dtype=torch.bool)
@@ -37,6 +46,11 @@ class Constant:
 
     def decoder(self):
         return self.value[None]
+
+
+def fidelity(subject, batches, dictionary, site, mean, rare):
+    batches = list(batches)
+    return dictionary_fidelity(subject, batches, dictionary, site, rare, ablations(subject, batches, site, mean))
 
 
 def slow_fidelity(subject, dictionary, mean, sequences, rare):
@@ -97,7 +111,7 @@ def test_every_scalar_equals_a_sum_over_single_tokens(subject, store, relu_dicti
     sae = relu_dictionary(6, 11)
     rare = torch.zeros(11, dtype=torch.bool)
     rare[[2, 3, 7]] = True
-    table = dictionary_fidelity(subject, store.batches(size), sae, SITE, mean, rare)
+    table = fidelity(subject, store.batches(size), sae, SITE, mean, rare)
     expected = slow_fidelity(subject, sae, mean, SEQUENCES, {2, 3, 7})
     assert expected["cross_entropy_without_ultra_low"] != expected["cross_entropy_spliced"]
     assert set(table.data_vars) == set(expected)
@@ -113,7 +127,7 @@ def test_a_case_worked_by_hand(subject):
     ids, targets = torch.tensor([[0, 1, 1, 0]]), torch.tensor([[1, 1, 0, 0]])
     batch = Batch(ids, targets, scored=ids >= 0, counted=torch.tensor([[False, True, True, False]]))
     half = Constant(torch.tensor([0.5]))
-    table = dictionary_fidelity(subject, [batch], half, SITE, torch.tensor([1.0]), NONE[:1])
+    table = fidelity(subject, [batch], half, SITE, torch.tensor([1.0]), NONE[:1])
     clean = (math.log(2) + math.log(4 / 3) + math.log(4) + math.log(2)) / 4
     root = math.sqrt(3)
     spliced = (math.log(2) + math.log((1 + root) / root) + math.log(1 + root) + math.log(2)) / 4
@@ -129,7 +143,7 @@ def test_a_case_worked_by_hand(subject):
 
 
 def test_the_neurons_recover_all_loss_and_explain_all_variance(subject, store):
-    table = dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6), NONE)
+    table = fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6), NONE)
     assert float(table["loss_recovered_zero"]) == 1
     assert float(table["explained_variance"]) == 1
     assert float(table["mean_squared_error"]) == 0
@@ -142,9 +156,7 @@ def test_predicting_the_mean_explains_exactly_no_variance(subject, store):
     rows = torch.cat([subject.embedding[ids[1:]] for ids in SEQUENCES])
     assert len(rows) == 16, "a power of two, for which the mean of whole numbers is exact"
     mean = Constant(rows.mean(dim=0))
-    whole, split = (
-        dictionary_fidelity(subject, store.batches(size), mean, SITE, torch.zeros(6), NONE[:1]) for size in (5, 1)
-    )
+    whole, split = (fidelity(subject, store.batches(size), mean, SITE, torch.zeros(6), NONE[:1]) for size in (5, 1))
     assert float(whole["explained_variance"]) == 0
     assert float(split["explained_variance"]) == pytest.approx(0, abs=1e-15)
 
@@ -163,7 +175,7 @@ def test_variance_explained_is_right_for_activations_that_are_far_from_0():
 
 def test_mean_ablation_may_be_worse_than_zero_ablation(subject, store):
     harmful, harmless = (
-        dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, mean, NONE)
+        fidelity(subject, store.batches(2), Neurons(6), SITE, mean, NONE)
         for mean in (torch.full((6,), 50.0), torch.zeros(6))
     )
     assert float(harmful["cross_entropy_mean"]) > float(harmful["cross_entropy_zero"])
@@ -173,7 +185,7 @@ def test_mean_ablation_may_be_worse_than_zero_ablation(subject, store):
 
 def test_where_ablation_changes_nothing_loss_recovered_is_nan_and_the_table_says_why(subject, store, tmp_path):
     subject.unembedding.zero_()
-    table = dictionary_fidelity(subject, store.batches(2), Constant(torch.ones(6)), SITE, torch.ones(6), NONE[:1])
+    table = fidelity(subject, store.batches(2), Constant(torch.ones(6)), SITE, torch.ones(6), NONE[:1])
     write_table(tmp_path / "fidelity.nc", table)
     table = read_table(tmp_path / "fidelity.nc")
     for ablation in ("zero", "mean"):
@@ -199,24 +211,38 @@ def test_the_mean_activation_is_that_of_the_whole_store(activation_store):
 def test_tokens_without_a_counted_position_are_an_error(subject, token_store):
     store = TokenStore(token_store([[1], [2]]))
     with pytest.raises(InputError, match="no position that is counted"):
-        dictionary_fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6), NONE)
+        fidelity(subject, store.batches(2), Neurons(6), SITE, torch.zeros(6), NONE)
 
 
 def test_the_step_measures_a_model_folder_on_the_first_images(classifier, image_store, activation_store, tmp_path):
     generator = np.random.default_rng(0)
     tokens = image_store(generator.random((40, 4), np.float32), generator.integers(0, 3, 40).astype(np.int32), 3)
     activations = activation_store(generator.random((40, 8)).astype(np.float32))
-    output = tmp_path / "tables/m/layers.0.hook_post/neurons/fidelity.nc"
-    common = output.with_name("frequency.nc")
-    frequency = xr.Variable("feature", np.full(8, 0.5), {"long_name": "frequency", "units": "1"})
-    write_table(common, xr.Dataset({"frequency": frequency}))
-    site, params = "layers.0.hook_post", Analysis(fidelity_tokens=30)
-    measure_fidelity(classifier, tokens, activations, tmp_path / "neurons", common, site, output, params)
+    weights = torch.randn(8, 12, generator=torch.Generator().manual_seed(0))
+    save_sae(SAE(weights, torch.zeros(12), weights.T / 8, torch.zeros(8), Function()), tmp_path / "saes/l1", {}, None)
+    tables, site, params = tmp_path / "tables/m/layers.0.hook_post", "layers.0.hook_post", Analysis(fidelity_tokens=30)
+    for name, features in (("neurons", 8), ("l1", 12)):
+        frequency = xr.Variable(
+            "feature", np.where(np.arange(features) < 4, 0, 0.5), {"long_name": "frequency", "units": "1"}
+        )
+        write_table(tables / name / "frequency.nc", xr.Dataset({"frequency": frequency}))
+    output, names = tables / "fidelity.nc", ["neurons", "l1"]
+    measure_fidelity(classifier, tokens, activations, tmp_path / "saes", tables, names, site, output, params)
     table = read_table(output)
+    assert table["dictionary"].values.tolist() == names
     assert table.attrs["tokens"] == 30
-    assert table.attrs["site"] == site
+    assert (table.attrs["site"], table.attrs["model"], table.attrs["dictionary"]) == (site, "m", "all dictionaries")
     assert "S0.T1" in table.attrs["catalogue"].split()
-    assert float(table["explained_variance"]) == float(table["loss_recovered_zero"]) == 1
+    neurons, ours = table.sel(dictionary="neurons"), table.sel(dictionary="l1")
+    assert float(neurons["explained_variance"]) == float(neurons["loss_recovered_zero"]) == 1
+    assert float(neurons["loss_recovered_without_ultra_low"]) < 1
+    subject, rows = load_subject(classifier, "cpu"), ActivationRows(activations)
+    batches = list(leading_batches(TokenStore(tokens), 30))
+    rare = torch.arange(12) < 4
+    alone = fidelity(subject, batches, load_dictionary(tmp_path / "saes/l1", 8), site, mean_activation(rows), rare)
+    assert {name: float(ours[name]) for name in ours.data_vars} == {
+        name: float(alone[name]) for name in alone.data_vars
+    }
 
 
 def test_activations_of_another_width_are_refused(classifier, image_store, activation_store, tmp_path):
@@ -227,8 +253,9 @@ def test_activations_of_another_width_are_refused(classifier, image_store, activ
             classifier,
             tokens,
             activations,
-            tmp_path / "neurons",
-            tmp_path / "none.nc",
+            tmp_path,
+            tmp_path,
+            ["neurons"],
             "layers.0.hook_post",
             tmp_path / "f.nc",
             Analysis(),

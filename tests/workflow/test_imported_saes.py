@@ -40,15 +40,15 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
     assert ran == plan.matching(
         "*/theirs",
         "compare_dictionaries/stories-1l/*",
+        "measure_fidelity/stories-1l/*",
         "draw_site_figures/stories-1l/*",
         "examine_clusters/stories-1l",
         "write_sheets/stories-1l/*",
         *COLLECTING,
     )
     assert f"import_sae/{SITE}/theirs" in ran
-    ours, theirs = (
-        xr.load_dataset(repository / f"results/tables/{SITE}/{sae}/fidelity.nc") for sae in ("l1-x4", "theirs")
-    )
+    table = xr.load_dataset(repository / f"results/tables/{SITE}/fidelity.nc")
+    ours, theirs = (table.sel(dictionary=sae) for sae in ("l1-x4", "theirs"))
     for name in ours.data_vars:
         assert float(theirs[name]) == pytest.approx(float(ours[name]), rel=1e-5), name
     assert "theirs" in (repository / "results/report/index.html").read_text()

@@ -9,7 +9,8 @@ pytestmark = pytest.mark.workflow
 CHECKED = ["collect_metrics", "check_claims", "write_report"]
 COLLECTING = [*CHECKED, "collect_plots"]
 TOPK = [
-    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "measure_*", "draw_figures")),
+    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "draw_figures")),
+    "measure_fidelity/*",
     "compare_dictionaries/*",
     "examine_clusters/*",
     "draw_site_figures/*",

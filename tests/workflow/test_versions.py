@@ -50,12 +50,12 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
     sheets = "results/report/sheets/"  # other features get a sheet
     assert all(path.startswith(sheets) for path in before.keys() ^ after.keys())
     shared = ("results/metrics", "results/claims", "results/report/")
-    mine = ("/topk-x4/", "/topk-x4.json", "/together", "/comparison.nc", "/cluster_relations.nc")
+    mine = ("/topk-x4/", "/topk-x4.json", "/together", "/comparison.nc", "/fidelity.nc", "/cluster_relations.nc")
     assert all(path.startswith(shared) or any(part in path for part in mine) for path in others)
     for site in ("stories-1l/blocks.0.mlp.hook_post", "digits/layers.0.hook_post"):
         assert {
             f"results/saes/{site}/topk-x4/sae_weights.safetensors",
-            f"results/tables/{site}/topk-x4/fidelity.nc",
+            f"results/tables/{site}/fidelity.nc",
         } <= others
     assert "results/metrics.json" in others
 

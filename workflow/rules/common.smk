@@ -160,15 +160,15 @@ def tokenizer_files(wildcards):
     return [] if model_kind(wildcards) == "classifier" else [f"results/models/{wildcards.model}/tokenizer.json"]
 
 
-def dictionary_modules(wildcards):
-    """The modules that a step finds by name to encode and decode with a dictionary."""
-    if wildcards.dictionary == NEURONS:
-        return ["polysem.saes.dictionary"]
-    found = recipe(wildcards.dictionary)
-    functions = activation_functions()
-    if study.saes[wildcards.dictionary].trained:
-        functions = [f"polysem.saes.activation_functions.{found.saved_as}"]
-    return ["polysem.saes.sae", *functions]
+def dictionary_modules(*dictionaries):
+    """The modules that a step finds by name to encode and decode with dictionaries."""
+    found = {"polysem.saes.dictionary"}
+    for dictionary in dictionaries:
+        if dictionary != NEURONS:
+            found.add("polysem.saes.sae")
+            trained = study.saes[dictionary].trained
+            found |= {f"polysem.saes.activation_functions.{trained.saved_as}"} if trained else {*activation_functions()}
+    return sorted(found)
 
 
 THRESHOLDS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine")

@@ -64,12 +64,11 @@ rule draw_figures:
 rule draw_site_figures:
     """S0.T1, S2.T1, S3.T2, S3.T3: all dictionaries of one site together."""
     input:
-        lambda wildcards: [
-            f"{artifacts.TABLE.format(**wildcards, dictionary=dictionary)}/{name}"
-            for dictionary in study.dictionaries_of(wildcards.model, wildcards.site)
-            for name in (artifacts.TABLES_RECEIPT, "fidelity.nc")
-        ],
+        lambda wildcards: artifacts.surveys(
+            wildcards.model, wildcards.site, study.dictionaries_of(wildcards.model, wildcards.site)
+        ),
         comparison=artifacts.COMPARISON,
+        fidelity=artifacts.FIDELITY,
     output:
         folder=report(
             directory(artifacts.SITE_FIGURE),

@@ -43,8 +43,23 @@ def makings():
     for model, site in study.sites():
         place = {"model": model, "site": site}
         tables = f"{artifacts.TABLE.format(**place, dictionary='*')}/{{}}.nc"
+        fidelity, comparison = artifacts.FIDELITY.format(**place), artifacts.COMPARISON.format(**place)
+        eval_files = [
+            f"{store.format(**place, split='eval')}.json" for store in (artifacts.ACTIVATIONS, artifacts.TOKENS)
+        ]
+        saes = f"{artifacts.SAE.format(**place, sae='*')}/sae_weights.safetensors"
         found[f"{model}/{site}/{TOGETHER}"] = [
-            making("draw_site_figures", [tables.format(table) for table in artifacts.SITE_TABLES], **place)
+            making(
+                "draw_site_figures",
+                [*(tables.format(table) for table in artifacts.SITE_TABLES), fidelity, comparison],
+                **place,
+            ),
+            making(
+                "measure_fidelity",
+                [tables.format("frequency"), saes, *eval_files, f"{artifacts.MODEL.format(**place)}/model.json"],
+                **place,
+            ),
+            making("compare_dictionaries", [tables.format("*"), saes, *eval_files], **place),
         ]
     for model, site, dictionary in study.dictionaries():
         place = {"model": model, "site": site, "dictionary": dictionary}
@@ -56,7 +71,6 @@ def makings():
         jobs = [
             making("draw_figures", [f"{folder}/{table}.nc" for table in artifacts.FEATURE_TABLES], **place),
             making("survey_features", [*files, store, tokens, artifacts.DIRECTIONS.format(**place)], **place),
-            making("measure_fidelity", [*files, store, tokens, record], **place),
         ]
         if dictionary != NEURONS:
             trained, store_of = study.saes[dictionary].trained, artifacts.ACTIVATIONS.format(**place, split="{split}")
@@ -95,7 +109,7 @@ rule write_report:
         spec=lambda wildcards: spec_file(
             params=study.values(),
             folders=[folder.removeprefix("results/figures/") for folder in artifacts.figures(study)],
-            table_names=artifacts.TABLES,
+            table_names=[*artifacts.FEATURE_TABLES, f"../{Path(artifacts.FIDELITY).stem}"],
             receipts=artifacts.receipts(study),
             makings=makings(),
         ),

@@ -40,7 +40,7 @@ rule survey_features:
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: code_digest("polysem.tables.survey_features", *dictionary_modules(wildcards)),
+        code=lambda wildcards: code_digest("polysem.tables.survey_features", *dictionary_modules(wildcards.dictionary)),
         spec=lambda wildcards: spec(site=wildcards.site, params=analysis(*SURVEYED)),
         dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
         folder=artifacts.TABLE,
@@ -53,39 +53,54 @@ rule survey_features:
         "{params.tokenizer} --config {params.spec:q} {DEVICE} > {log} 2>&1"
 
 
+def spliced_files(wildcards):
+    """The SAEs of a site, and the tables that say how often their features are active."""
+    files = [
+        f"{artifacts.TABLE.format(**wildcards, dictionary=dictionary)}/frequency.nc"
+        for dictionary in study.dictionaries_of(wildcards.model, wildcards.site)
+    ]
+    for sae in study.saes_of(wildcards.model, wildcards.site):
+        files += [f"{artifacts.SAE.format(**wildcards, sae=sae)}/{file}" for file in artifacts.SAE_FILES]
+    return files
+
+
 rule measure_fidelity:
-    """S0.T1, S2.T1: how well the model does with the dictionary's reconstruction in place of the activations."""
+    """S0.T1, S2.T1, S3.T2: how well the model does with the reconstructions of a site's dictionaries in its place."""
     input:
-        dictionary_files,
-        frequency=f"{artifacts.TABLE}/frequency.nc",
+        spliced_files,
         model=f"{artifacts.MODEL}/model.json",
         tokens=ancient(f"{EVAL_TOKENS}.zarr"),
         tokens_receipt=f"{EVAL_TOKENS}.json",
         store=ancient(f"{EVAL}.zarr"),
         receipt=f"{EVAL}.json",
     output:
-        table=f"{artifacts.TABLE}/fidelity.nc",
+        table=artifacts.FIDELITY,
     log:
-        "logs/measure_fidelity/{model}/{site}/{dictionary}.log",
+        "logs/measure_fidelity/{model}/{site}.log",
     benchmark:
-        "logs/measure_fidelity/{model}/{site}/{dictionary}.tsv"
+        "logs/measure_fidelity/{model}/{site}.tsv"
     resources:
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest(
             "polysem.tables.measure_fidelity",
             f"polysem.models.{model_kind(wildcards)}",
-            *dictionary_modules(wildcards),
+            *dictionary_modules(*study.dictionaries_of(wildcards.model, wildcards.site)),
         ),
-        spec=lambda wildcards: spec(site=wildcards.site, params=analysis("fidelity_tokens", "ultra_low_frequency")),
+        spec=lambda wildcards: spec_file(
+            dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
+            site=wildcards.site,
+            params=analysis("fidelity_tokens", "ultra_low_frequency"),
+        ),
         model=artifacts.MODEL,
-        dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
+        saes=artifacts.SAE.removesuffix("/{sae}"),
+        tables=artifacts.TABLE.removesuffix("/{dictionary}"),
     message:
-        "Splicing {wildcards.dictionary} into {wildcards.site} of {wildcards.model}"
+        "Splicing the dictionaries of {wildcards.site} into {wildcards.model}"
     shell:
         "python -m polysem.tables.measure_fidelity --model {params.model} --tokens {input.tokens} "
-        "--activations {input.store} --dictionary {params.dictionary} --frequency {input.frequency} "
-        "--output {output.table} --config {params.spec:q} {DEVICE} > {log} 2>&1"
+        "--activations {input.store} --saes {params.saes} --tables {params.tables} --output {output.table} "
+        "--config {params.spec} {DEVICE} > {log} 2>&1"
 
 
 def related(model):
@@ -198,7 +213,7 @@ rule collect_metrics:
         spec=spec_file(
             dictionaries=["/".join(key) for key in study.dictionaries()],
             models=list(study.models),
-            names=artifacts.TABLES,
+            names=artifacts.FEATURE_TABLES,
             toys=["/".join(key) for key in study.known()],
             comparisons=["/".join(key) for key in study.sites()],
             params=analysis(*THRESHOLDS),

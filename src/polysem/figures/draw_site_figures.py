@@ -12,6 +12,7 @@ from polysem.io.command import run
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
 from polysem.params.base import ALL_DICTIONARIES
+from polysem.tables.labels import along_dictionaries
 
 
 def draw_site_figures(
@@ -70,11 +71,7 @@ def _together(tables: Path, table: str, dictionaries: list[str]) -> xr.Dataset:
     sizes = {dim: {one.sizes.get(dim) for one in each} for one in each for dim in one.sizes}
     differing = [dim for dim, found in sizes.items() if len(found) > 1]
     each = [one.drop_dims(differing, errors="ignore") for one in each]
-    joined = xr.concat(
-        each, dim="dictionary", combine_attrs="override", coords="minimal", compat="override", data_vars="all"
-    )
-    joined = joined.assign_coords(dictionary=("dictionary", dictionaries))
-    return joined.assign_attrs(dictionary=ALL_DICTIONARIES)
+    return along_dictionaries(each, dictionaries).assign_attrs(dictionary=ALL_DICTIONARIES)
 
 
 def _without_features(table: xr.Dataset) -> xr.Dataset:

@@ -17,7 +17,7 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.T2 S3.T3"
-TABLES = ("fidelity", "ultra_low", "tags", "clusters", "recipes")
+TABLES = ("site/fidelity", "ultra_low", "tags", "clusters", "recipes")
 TITLE = "SAEs with and without the neuron-embedding loss"
 COLUMNS = 4
 MANY = 3
@@ -50,7 +50,7 @@ class Family:
 
 @theme.styled
 def draw(
-    fidelity: xr.Dataset,
+    site_fidelity: xr.Dataset,
     ultra_low: xr.Dataset,
     tags: xr.Dataset,
     clusters: xr.Dataset,
@@ -66,7 +66,7 @@ def draw(
         raise NotApplicable(
             "no two SAEs of this site differ in embedding_loss alone; a recipe with embedding_loss: [0, 0.001] has two"
         )
-    every = quantities(fidelity, ultra_low, tags, clusters)
+    every = quantities(site_fidelity, ultra_low, tags, clusters)
     rows = -(-len(every) // COLUMNS)
     figure = theme.sheet(1.75 + 1.95 * rows)
     weights = sorted({weight for family in found for weight in family.members})
@@ -77,7 +77,7 @@ def draw(
         axes.set_visible(False)
     theme.frame(
         figure,
-        fidelity,
+        site_fidelity,
         title=TITLE,
         catalogue=CATALOGUE,
         legend=_legend(found),

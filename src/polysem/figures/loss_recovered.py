@@ -14,7 +14,7 @@ from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
 CATALOGUE = "S2.T1"
-TABLES = ("fidelity",)
+TABLES = ("site/fidelity",)
 TITLE = "Loss recovered against sparsity"
 MARKERS = "os^Dv*P<X>p"
 LOWEST = -0.25
@@ -28,17 +28,17 @@ LONGEST = 26
 
 
 @theme.styled
-def draw(fidelity: xr.Dataset, analysis: Analysis) -> Figure:
+def draw(site_fidelity: xr.Dataset, analysis: Analysis) -> Figure:
     """Loss recovered against zero ablation over L0, a point per dictionary, a marker and a line per recipe.
 
-    `fidelity` holds the fidelity tables of all dictionaries of a site, along `dictionary`. The neurons reconstruct
+    `site_fidelity` holds all dictionaries of a site, along `dictionary`. The neurons reconstruct
     exactly: they stand at 1, at their own L0. Source: documents S0 (section "A TinyStories SAE") and S2 (loss
     recovered).
     """
     figure = theme.sheet(4.4)
     axes = figure.subplots()
-    names = np.array([str(name) for name in fidelity["dictionary"].to_numpy()])
-    active, recovered = fidelity["L0"].to_numpy(), fidelity["loss_recovered_zero"].to_numpy()
+    names = np.array([str(name) for name in site_fidelity["dictionary"].to_numpy()])
+    active, recovered = site_fidelity["L0"].to_numpy(), site_fidelity["loss_recovered_zero"].to_numpy()
     known = np.isfinite(recovered) & (active > 0)
     _prepare(axes, active[known], recovered[known])
     families = {NEURONS: names == NEURONS} | {
@@ -56,7 +56,11 @@ def draw(fidelity: xr.Dataset, analysis: Analysis) -> Figure:
         theme.message(axes, "no dictionary has both\na loss recovered and active features")
     _label(axes, ends, figure.get_figheight())
     theme.frame(
-        figure, fidelity, title=TITLE, catalogue=CATALOGUE, notes=[_note(fidelity, names, recovered, known, active)]
+        figure,
+        site_fidelity,
+        title=TITLE,
+        catalogue=CATALOGUE,
+        notes=[_note(site_fidelity, names, recovered, known, active)],
     )
     return figure
 

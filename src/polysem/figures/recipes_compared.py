@@ -15,7 +15,7 @@ from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
 CATALOGUE = "S2.M2 S2.M3 S2.M4 S2.X1 S2.X3"
-TABLES = ("fidelity", "ultra_low", "geometry")
+TABLES = ("site/fidelity", "ultra_low", "geometry")
 TITLE = "Recipes compared"
 APART = 16
 """SAEs up to which each has a row of its own; more of them stand in the row of their recipe."""
@@ -37,16 +37,16 @@ class Measure:
 
 
 @theme.styled
-def draw(fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset, analysis: Analysis) -> Figure:
+def draw(site_fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset, analysis: Analysis) -> Figure:
     """A dot per SAE in each of six small plots, a row per SAE, or per recipe where there are many.
 
     Sources: document S2, "Implementation Details", "Misc Questions" and its comments.
     """
-    names = np.array([str(name) for name in fidelity["dictionary"].to_numpy()])
+    names = np.array([str(name) for name in site_fidelity["dictionary"].to_numpy()])
     if (names == NEURONS).all():
         raise NotApplicable("this site has no SAE; name one under saes")
     rows, row_of = _rows(names)
-    measures = _measures(fidelity, ultra_low, geometry)
+    measures = _measures(site_fidelity, ultra_low, geometry)
     shown = min(len(rows), MOST)
     figure = theme.sheet(2.15 + ROW * shown)
     every = figure.subplots(1, len(measures), sharey=True)
@@ -56,7 +56,11 @@ def draw(fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset, anal
     first.set(ylim=(shown - 0.4, -0.6), yticks=range(shown))
     first.set_yticklabels([_short(row) for row in rows[:shown]], parse_math=False, size=8)
     theme.frame(
-        figure, fidelity, title=TITLE, catalogue=CATALOGUE, notes=[_note(names, rows, measures, analysis, fidelity)]
+        figure,
+        site_fidelity,
+        title=TITLE,
+        catalogue=CATALOGUE,
+        notes=[_note(names, rows, measures, analysis, site_fidelity)],
     )
     return figure
 

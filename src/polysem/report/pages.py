@@ -3,6 +3,7 @@
 import json
 import shlex
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -109,7 +110,6 @@ def _write_comparison(
     together = Origin(model, name, TOGETHER)
     page = page_path(together)
     pictures = [picture for picture in run.pictures.values() if together in picture.shown]
-    jobs = makings.get(together.path, [])
     site.write_page(
         page,
         "comparison.html.j2",
@@ -120,14 +120,15 @@ def _write_comparison(
         table=site_board(run.metrics, model, name, [origin.dictionary for origin in origins]),
         pages={origin.dictionary: address(page, page_path(origin)) for origin in origins},
         pictures=pictures,
-        command=jobs[0].command if jobs else "",
+        steps=makings.get(together.path, []),
     )
 
 
 def _write_dictionary(site: Site, run: Run, origin: Origin, tables: dict[str, Path], makings: list[Making]) -> None:
     page = page_path(origin)
     listed = [
-        (name, address(page, f"../tables/{origin.path}/{name}.nc"), path.as_posix()) for name, path in tables.items()
+        (Path(name).name, address(page, normpath(f"../tables/{origin.path}/{name}.nc")), path.as_posix())
+        for name, path in tables.items()
     ]
     site.write_page(
         page,
@@ -137,7 +138,7 @@ def _write_dictionary(site: Site, run: Run, origin: Origin, tables: dict[str, Pa
         numbers=[(name, in_words(value)) for name, value in run.numbers(origin).items()],
         sheets=run.sheets.get(origin, 0),
         tables=listed,
-        table_names=list(tables),
+        table_names=[name for name, _, _ in listed],
         steps=makings,
         command=makings[0].command if makings else "",
     )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def write_report(
         params: The study as it was run, plain JSON types; also written as `pages/params.json`.
         folders: Paths below `figures` of all folders of the run, which name its dictionaries and their order; others
             there are none of its business.
-        table_names: Tables that every dictionary has.
+        table_names: Tables that every dictionary has, from its folder on: `frequency`, `../fidelity`.
         makings: For each of these paths the jobs behind its figures, the last one first.
 
     Raises InputError, before anything is written, for anything that is missing or cannot be read.
@@ -81,7 +82,7 @@ def write_report(
 
 
 def _tables(folder: Path, names: list[str]) -> dict[str, Path]:
-    tables = {name: folder / f"{name}.nc" for name in names}
+    tables = {name: Path(normpath(folder / f"{name}.nc")) for name in names}
     if missing := [path for path in tables.values() if not path.is_file()]:
         raise InputError(f"{missing[0]} is missing; measure it first: snakemake --cores all {missing[0].as_posix()}")
     return tables

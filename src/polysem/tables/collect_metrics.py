@@ -46,8 +46,8 @@ def collect_metrics(
 
     Of a model with several sites whose neurons have clusters, medians over all of these stand at {"all sites":
     {"neurons": …}}.
-    The metrics of a dictionary are all variables without dimensions of its tables, which `names` lists, and some
-    numbers that depend on thresholds.
+    The metrics of a dictionary are all variables without dimensions of its tables, which `names` lists, those of its
+    site's table `fidelity.nc`, and some numbers that depend on thresholds.
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
     whose numbers stand at {toy: {"known": {sae: {metric: value}}}}; `comparisons` are "model/site", whose table
     `comparison.nc` holds each SAE against others.
@@ -55,9 +55,14 @@ def collect_metrics(
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": read_scalars(tables / model / "model.nc")} for model in models
     }
+    spliced: dict[str, dict[str, Metrics]] = {}
     for key in dictionaries:
-        model, site, dictionary = key.split("/")
-        metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = _of_dictionary(tables / key, names, params)
+        place, _, dictionary = key.rpartition("/")
+        model, site = place.split("/")
+        if place not in spliced:
+            spliced[place] = fidelity_metrics(tables / place / "fidelity.nc")
+        found = spliced[place][dictionary] | _of_dictionary(tables / key, names, params)
+        metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = found
     for model in models:
         if found := all_neurons(tables, [key.split("/") for key in dictionaries], model, names):
             metrics[model][ALL_SITES] = {NEURONS: found}
@@ -92,6 +97,13 @@ def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
         | alignment_metrics(alignment, frequency, params)
         | law_metrics(fits)
     )
+
+
+def fidelity_metrics(path: Path) -> dict[str, Metrics]:
+    """{dictionary: {metric: value}} of the table of a site's fidelities."""
+    table = read_arrays(path, lambda name: True)
+    names = table.pop("dictionary").tolist()
+    return {name: {metric: float(of[number]) for metric, of in table.items()} for number, name in enumerate(names)}
 
 
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:

@@ -1,12 +1,14 @@
 """What every table says of itself: the variables' names and units, and whose table it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
+
+from polysem.params.base import ALL_DICTIONARIES
 
 COMPRESSED: Final = {"zlib": True, "complevel": 1, "shuffle": True}
 """Encoding of large variables that repeat themselves; give each a copy."""
@@ -36,6 +38,20 @@ def dictionary_attributes(output: Path, catalogue: str) -> dict[str, str]:
         raise ValueError(f"{output} does not end in model/site/dictionary/table.nc")
     model, site, dictionary = output.parts[-4:-1]
     return {"model": model, "site": site, "dictionary": dictionary, "catalogue": catalogue}
+
+
+def site_attributes(output: Path, catalogue: str) -> dict[str, str]:
+    """Model and site out of `…/{model}/{site}/{table}.nc`, which all dictionaries share, and catalogue ids."""
+    model, site = output.parts[-3:-1]
+    return {"model": model, "site": site, "dictionary": ALL_DICTIONARIES, "catalogue": catalogue}
+
+
+def along_dictionaries(each: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
+    """Tables of several dictionaries along `dictionary`; attributes are those of the first."""
+    joined = xr.concat(
+        each, dim="dictionary", combine_attrs="override", coords="minimal", compat="override", data_vars="all"
+    )
+    return joined.assign_coords(dictionary=("dictionary", np.array(names, dtype=object)))
 
 
 def model_attributes(output: Path, catalogue: str) -> dict[str, str]:

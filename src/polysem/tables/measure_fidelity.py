@@ -1,7 +1,7 @@
-"""S0.T1, S2.T1, S3.T2: how much of a model survives where a dictionary's reconstruction replaces a site."""
+"""S0.T1, S2.T1, S3.T2: how much of a model survives where the reconstructions of dictionaries replace a site."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from polysem.models.subject import Batch, Replacement, Subject
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.evaluation import Score, leading_batches
-from polysem.tables.labels import dictionary_attributes, labelled, scalar
+from polysem.tables.labels import along_dictionaries, labelled, scalar, site_attributes
 
+CATALOGUE = "S0.T1 S2.T1 S3.T2"
 UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"
 Change = Callable[[Float[Tensor, "token neuron"]], Float[Tensor, "token neuron"]]
 
@@ -31,19 +32,35 @@ def measure_fidelity(
     model: Path,
     tokens: Path,
     activations: Path,
-    dictionary: Path,
-    frequency: Path,
+    saes: Path,
+    tables: Path,
+    dictionaries: list[str],
     site: str,
     output: Path,
     params: Analysis,
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
-    """Write the table of `dictionary_fidelity` over the first sequences of the eval tokens.
+    """Write the numbers of `dictionary_fidelity` over the first sequences of the eval tokens, along `dictionary`.
 
-    The mean activation of the ablation is that of the whole eval activation store. `frequency` is the table by which
-    features are rarer than `ultra_low_frequency`.
-    Raises InputError if the model has no such site or the store is of another width.
+    All dictionaries of a site come together: starting a language model takes longer than splicing a dictionary into it,
+    and what zeros or the mean leave of the model is the same for all.
+
+    Args:
+        model: Folder of the model.
+        tokens: Its eval tokens.
+        activations: The eval activations of the site; the mean of the ablation is that of the whole store.
+        saes: Folder of the site's SAEs.
+        tables: Folder of the tables of its dictionaries; those named `frequency` say which features are rarer than
+            `ultra_low_frequency`.
+        dictionaries: All dictionaries of the site.
+        site: The site.
+        output: The table.
+        params: `fidelity_tokens` and `ultra_low_frequency` are read.
+        device: Where the model runs.
+        threads: CPU threads.
+
+    Raises InputError if the model has no such site or the store or an SAE is of another width.
     """
     torch.set_num_threads(threads)
     subject = load_subject(model, device)
@@ -53,11 +70,15 @@ def measure_fidelity(
             f"{activations} has {rows.width} neurons, site {site} of {model} has {subject.width(site)}; "
             "delete the store and its receipt and run again"
         )
-    batches = leading_batches(TokenStore(tokens), params.fidelity_tokens)
-    features = load_dictionary(dictionary, rows.width, device)
-    rare = read_table(frequency)["frequency"].to_numpy() < params.ultra_low_frequency
-    table = dictionary_fidelity(subject, batches, features, site, mean_activation(rows), torch.from_numpy(rare))
-    write_table(output, table.assign_attrs(dictionary_attributes(output, "S0.T1 S2.T1 S3.T2")))
+    batches = list(leading_batches(TokenStore(tokens), params.fidelity_tokens))
+    ablated = ablations(subject, batches, site, mean_activation(rows))
+    each = []
+    for name in dictionaries:
+        features = load_dictionary(saes / name, rows.width, device)
+        frequency = read_table(tables / name / "frequency.nc")["frequency"].to_numpy()
+        rare = torch.from_numpy(frequency < params.ultra_low_frequency)
+        each.append(dictionary_fidelity(subject, batches, features, site, rare, ablated))
+    write_table(output, along_dictionaries(each, dictionaries).assign_attrs(site_attributes(output, CATALOGUE)))
 
 
 def mean_activation(rows: ActivationRows) -> Float[Tensor, " neuron"]:
@@ -73,17 +94,30 @@ def mean_activation(rows: ActivationRows) -> Float[Tensor, " neuron"]:
     return torch.from_numpy((total / rows.length).astype(np.float32))
 
 
+def ablations(
+    subject: Subject, batches: Sequence[Batch], site: str, mean: Float[Tensor, " neuron"]
+) -> dict[str, Score]:
+    """What a model scores as it is (`clean`), and with zeros or the `mean` in place of a site's activations."""
+    changes: dict[str, Change | None] = {
+        "clean": None,
+        "zero": torch.zeros_like,
+        "mean": lambda x: mean.to(x.device).expand_as(x),
+    }
+    return _scores(subject, batches, site, changes)
+
+
 def dictionary_fidelity(
     subject: Subject,
-    batches: Iterable[Batch],
+    batches: Sequence[Batch],
     dictionary: Dictionary,
     site: str,
-    mean: Float[Tensor, " neuron"],
     rare: Bool[Tensor, " feature"],
+    ablated: Mapping[str, Score],
 ) -> xr.Dataset:
     """What a model loses when a site's activations at counted positions are replaced; other positions keep theirs.
 
-    Five runs: clean, spliced (the reconstruction), spliced without the `rare` features, zero-ablated and mean-ablated.
+    Five runs: those of `ablations` on the same batches, spliced (the reconstruction), and spliced without the `rare`
+    features.
     Scalars:
     - `cross_entropy_*` (nats per scored token), `accuracy_clean`, `accuracy_spliced`;
     - `loss_recovered_zero` = (CE_zero − CE_spliced)/(CE_zero − CE_clean), `loss_recovered_mean` likewise against mean
@@ -111,22 +145,27 @@ def dictionary_fidelity(
         x = x.float()
         return dictionary.reconstruct(x, dictionary.encode(x).masked_fill(rare.to(x.device), 0.0))
 
-    changes: dict[str, Change] = {
-        "spliced": splice,
-        **({"without_ultra_low": splice_common} if rare.any() else {}),
-        "zero": torch.zeros_like,
-        "mean": lambda x: mean.to(x.device).expand_as(x),
-    }
-    scores = {name: Score() for name in ("clean", *changes)}
+    changes: dict[str, Change | None] = {"spliced": splice}
+    if rare.any():
+        changes["without_ultra_low"] = splice_common
+    spliced = _scores(subject, batches, site, changes)
+    if not (reconstruction.tokens and ablated["clean"].scored):
+        raise InputError("the eval tokens hold no position that is counted, or none that is scored; add documents")
+    return _table({**ablated, **spliced}, reconstruction)
+
+
+def _scores(
+    subject: Subject, batches: Sequence[Batch], site: str, changes: Mapping[str, Change | None]
+) -> dict[str, Score]:
+    """What the model scores with each change of the site's activations; None leaves them."""
+    scores = {name: Score() for name in changes}
     with torch.inference_mode():
         for batch in batches:
             here = batch.to(subject.device)
-            scores["clean"].add(here, subject.evaluate(here))
             for name, change in changes.items():
-                scores[name].add(here, subject.evaluate(here, {site: _at_counted(here.counted, change)}))
-    if not (reconstruction.tokens and scores["clean"].scored):
-        raise InputError("the eval tokens hold no position that is counted, or none that is scored; add documents")
-    return _table(scores, reconstruction)
+                replaced = {} if change is None else {site: _at_counted(here.counted, change)}
+                scores[name].add(here, subject.evaluate(here, replaced))
+    return scores
 
 
 def _at_counted(counted: Bool[Tensor, "sequence position"], change: Change) -> Replacement:

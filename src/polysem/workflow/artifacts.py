@@ -51,7 +51,7 @@ SITE_FIGURES = (
     "embedding_loss",
 )
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
-SITE_TABLES = ("fidelity", "ultra_low", "geometry", "tags", "clusters")
+SITE_TABLES = ("ultra_low", "geometry", "tags", "clusters")
 """Tables of every dictionary that these figures show."""
 FEATURE_TABLES = (
     "frequency",
@@ -66,8 +66,6 @@ FEATURE_TABLES = (
     "clusters",
 )
 """Tables of the features of every dictionary, which one job measures."""
-TABLES = (*FEATURE_TABLES, "fidelity")
-"""Tables of every dictionary."""
 SPLITS = ("train", "eval")
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""
@@ -97,6 +95,7 @@ KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
 MODEL_TABLE = "results/tables/{model}/model.nc"
 DIRECTIONS = "results/tables/{model}/directions.safetensors"
 RELATIONS = "results/tables/{model}/cluster_relations.nc"
+FIDELITY = "results/tables/{model}/{site}/fidelity.nc"
 COMPARISON = "results/tables/{model}/{site}/comparison.nc"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
@@ -133,7 +132,7 @@ def tables(study: Study) -> list[str]:
     """All tables."""
     return [
         *_tables_of_models(study),
-        *(f"{folder}/{table}.nc" for folder in table_folders(study) for table in TABLES),
+        *(f"{folder}/{table}.nc" for folder in table_folders(study) for table in FEATURE_TABLES),
     ]
 
 
@@ -141,7 +140,7 @@ def measured(study: Study) -> list[str]:
     """The files by which a job knows all tables: receipts where there are such."""
     return [
         *_tables_of_models(study),
-        *(f"{folder}/{name}" for folder in table_folders(study) for name in (TABLES_RECEIPT, "fidelity.nc")),
+        *(f"{folder}/{TABLES_RECEIPT}" for folder in table_folders(study)),
     ]
 
 
@@ -159,7 +158,7 @@ def _tables_of_models(study: Study) -> list[str]:
     return [
         *(MODEL_TABLE.format(model=model) for model in study.models),
         *(KNOWN_TABLE.format(toy=toy, sae=sae) for toy, sae in study.known()),
-        *(COMPARISON.format(model=model, site=site) for model, site in study.sites()),
+        *(table.format(model=model, site=site) for model, site in study.sites() for table in (COMPARISON, FIDELITY)),
     ]
 
 

@@ -39,8 +39,9 @@ CLUSTERINGS = 4
 """Gram matrices of a feature's strong examples: three embeddings and random tokens."""
 REFERENCE_TOKENS = 200_000
 """Tokens on which a model's own loss is measured."""
-RUNS = 5
-"""Forward passes of a fidelity table: clean, spliced, two ablations, and without ultra-low features."""
+ABLATIONS, SPLICES = 3, 2
+"""Forward passes of a site's fidelity table: clean and two ablations; of each dictionary, with all features and without
+the ultra-low ones."""
 EXAMPLE_BYTES = 16_000
 """Of the tables of one feature, most of them contexts, uncompressed."""
 START, DRAWING = 4.0, 15.0
@@ -218,23 +219,42 @@ def _tables(study: Study) -> Iterator[Job]:
         why = () if whole is not None else (_no_shape(name),)
         yield Job("tables", name, (artifacts.MODEL_TABLE.format(model=name),), flops=cost, missing=why)
         yield Job("tables", f"{name} clusters", (artifacts.RELATIONS.format(model=name),), seconds=2 * START)
+    for name, site in study.sites():
+        yield _fidelity(study, name, site)
     for name, site, dictionary in study.dictionaries():
         model = study.models[name]
         folder = artifacts.TABLE.format(model=name, site=site, dictionary=dictionary)
-        label, outputs = f"{name} {site} {dictionary}", tuple(f"{folder}/{table}.nc" for table in artifacts.TABLES)
+        label, outputs = (
+            f"{name} {site} {dictionary}",
+            tuple(f"{folder}/{table}.nc" for table in artifacts.FEATURE_TABLES),
+        )
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
-        whole = _forward(name, model, study)
-        if neurons is None or features is None or whole is None:
+        if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)
             yield Job("tables", label, outputs, 0.0, None, None, memory=None, missing=missing)
             continue
         product = 2.0 * neurons * features
         flops = SURVEY * product * _rows(study, model, "eval") + product * features
         flops += CLUSTERINGS * 2.0 * study.analysis.strong_examples**2 * neurons * features
-        flops += study.analysis.fidelity_tokens * (RUNS * whole + 3 * product)
-        memory = 2.0 * FLOAT * product + FLOAT * _weights(name, model, study)
+        memory = 2.0 * FLOAT * product
         disk = float(EXAMPLE_BYTES * features)
-        yield Job("tables", label, outputs, 0.0, disk, (flops, flops), 2 * START, memory)
+        yield Job("tables", label, outputs, 0.0, disk, (flops, flops), START, memory)
+
+
+def _fidelity(study: Study, name: str, site: str) -> Job:
+    model, label = study.models[name], f"{name} {site} fidelity"
+    outputs = (artifacts.FIDELITY.format(model=name, site=site),)
+    neurons, whole = width(name, model, site), _forward(name, model, study)
+    if neurons is None or whole is None:
+        return Job("tables", label, outputs, flops=None, memory=None, missing=(_no_shape(name),))
+    widths = {dictionary: _features(study, name, site, dictionary) for dictionary in study.dictionaries_of(name, site)}
+    if unknown := [dictionary for dictionary, features in widths.items() if features is None]:
+        return Job("tables", label, outputs, flops=None, memory=None, missing=(_no_features(unknown[0]),))
+    products = [2.0 * neurons * (features or 0) for features in widths.values()]
+    passes = (ABLATIONS + SPLICES * len(products)) * whole + 3 * sum(products)
+    flops = study.analysis.fidelity_tokens * passes
+    memory = 2.0 * FLOAT * max(products) + FLOAT * _weights(name, model, study)
+    return Job("tables", label, outputs, flops=(flops, flops), memory=memory)
 
 
 def _figures(study: Study) -> Iterator[Job]:
