@@ -3,8 +3,10 @@
 import pytest
 
 from polysem.io.errors import InputError
+from polysem.io.feature_labels import label_file
 from polysem.params.study import load_study
 from polysem.workflow import feature_numbers
+from polysem.workflow.artifacts import with_sheets
 
 PARAMS = """
 corpora:
@@ -31,6 +33,28 @@ def test_the_listed_features_of_a_dictionary_and_of_the_neurons_reach_its_sheets
     assert (choice.listed, choice.listed_neurons, choice.polysemantic) == ([63, 0], [15], 3)
     assert study.sheets.choice("digits", "layers.0.hook_post", "neurons", study.analysis).listed == [15]
     assert study.values()["sheets"]["random"] == 10
+
+
+def test_a_grid_has_sheets_of_its_first_sae_of_labelled_and_of_listed_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    site = ("digits", "layers.0.hook_post")
+    listed = "{listed: {digits/layers.0.hook_post/topk-x4_k=4_seed=2: [1]}}"
+    given = {"{}": [], listed: ["topk-x4_k=4_seed=2"]}
+    firsts = ["neurons", "topk-x4_k=4_seed=0"]
+    grid = PARAMS.replace("k: 4, expansion: 4", "k: [4, 8], seed: [0, 1, 2], expansion: 4")
+    grid += "  other: {architecture: relu, l1: 1}\n"
+    for sheets, more in given.items():
+        (tmp_path / "params.yaml").write_text(f"{grid}sheets: {sheets}\n")
+        study = load_study(tmp_path / "params.yaml")
+        assert with_sheets(study, *site) == [*firsts, *more, "other"]
+    label = label_file(*site, "topk-x4_k=8_seed=1")
+    label.parent.mkdir(parents=True)
+    label.write_text("feature,label,author,note\n")
+    assert with_sheets(study, *site) == [*firsts, *more, "topk-x4_k=8_seed=1", "other"]
+    for sheets in ("{saes: all}", "{all: true}"):
+        (tmp_path / "params.yaml").write_text(f"{grid}sheets: {sheets}\n")
+        study = load_study(tmp_path / "params.yaml")
+        assert with_sheets(study, *site) == study.dictionaries_of(*site)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ class RunFolder:
         self.folder, self.output, self.model, self.dictionary = folder, folder / "report", model, dictionary
         self.tables = ["frequency", "alignment"]
         self.folders: list[str] = []
+        self.sheets: list[str] = []
         for name in ("together", "neurons", dictionary):
             figures = ["loss_recovered"] if name == "together" else ["ultra_low_frequency", "decoder_power"]
             self.add_dictionary(f"{model}/{SITE}/{name}", figures)
@@ -78,6 +79,7 @@ class RunFolder:
         for name in figures:
             self.add_figure(key, name)
         if not key.endswith("/together"):
+            self.sheets.append(key)
             self.write_json(f"report/sheets/{key}.json", {"format": 1, "dictionary": key, "sheets": []})
             self.write_file(f"report/sheets/{key}/index.html", "sheets")
             for table in self.tables:
@@ -138,6 +140,7 @@ class RunFolder:
             output=self.output,
             params=self.params,
             folders=self.folders,
+            sheets=self.sheets,
             table_names=self.tables,
             makings={folder: [Making(**self.making())] for folder in self.folders},
         )

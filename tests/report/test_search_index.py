@@ -24,7 +24,7 @@ def test_a_feature_is_found_by_label_token_and_id(tmp_path):
     study.add_sheet(17, ["moral of the story", "lesson"], [" moral", "مرحبا"])
     study.add_sheet(4, [], [])
     dictionary, labelled, unlabelled = rows(
-        {ORIGIN: read_features(study.output / "sheets", tmp_path / "labels", ORIGIN)}
+        {ORIGIN: read_features(study.output / f"sheets/{ORIGIN.path}.json", tmp_path / "labels", ORIGIN)}
     )
     assert dictionary[:2] == ("dictionary", ORIGIN.path)
     assert labelled[:2] == ("feature", "moral of the story; lesson")
@@ -38,7 +38,7 @@ def test_a_label_of_a_feature_without_a_sheet_leads_to_its_dictionary(tmp_path):
     study = RunFolder(tmp_path)
     study.add_sheet(4, ["known"], [])
     study.write_file(f"labels/toy/{SITE}/{SAE}.csv", "feature,label,author,note\n4,known,ann,\n9,hidden gem,ann,\n")
-    features = read_features(study.output / "sheets", tmp_path / "labels", ORIGIN)
+    features = read_features(study.output / f"sheets/{ORIGIN.path}.json", tmp_path / "labels", ORIGIN)
     assert [feature.number for feature in features] == [4, 9]
     name, address = rows({ORIGIN: features})[-1][1::2]
     assert name == "hidden gem"
@@ -48,5 +48,16 @@ def test_a_label_of_a_feature_without_a_sheet_leads_to_its_dictionary(tmp_path):
 def test_text_of_a_user_ends_no_script(tmp_path):
     study = RunFolder(tmp_path)
     study.add_sheet(1, ["</script><script>"], ["<!--"])
-    text = search_index([], {ORIGIN: read_features(study.output / "sheets", tmp_path / "labels", ORIGIN)})
+    text = search_index(
+        [], {ORIGIN: read_features(study.output / f"sheets/{ORIGIN.path}.json", tmp_path / "labels", ORIGIN)}
+    )
     assert "<" not in text
+
+
+def test_a_dictionary_without_sheets_is_found_with_its_labels(tmp_path):
+    """Sheets of an earlier run, in which it had some, lie there still."""
+    study = RunFolder(tmp_path)
+    study.add_sheet(4, [], [])
+    study.write_file(f"labels/toy/{SITE}/{SAE}.csv", "feature,label,author,note\n9,hidden gem,ann,\n")
+    (labelled,) = read_features(None, tmp_path / "labels", ORIGIN)
+    assert (labelled.number, labelled.page) == (9, "")

@@ -27,8 +27,6 @@ rule extract_activations:
             inputs=wildcards.split == "eval",
         ),
         model=artifacts.MODEL,
-    message:
-        "Extracting {wildcards.site} of {wildcards.model} ({wildcards.split})"
     shell:
         "python -m polysem.activations.extract_activations --model {params.model} --tokens {input.tokens} "
         "--output {output.store} --code {params.code} --config {params.spec:q} {DEVICE} > {log} 2>&1"

@@ -17,7 +17,5 @@ rule make_corpus:
             source=study.corpora[wildcards.corpus].source, params=study.corpora[wildcards.corpus].values()
         ),
         content=lambda wildcards: outside_content(study.corpora[wildcards.corpus]),
-    message:
-        "Making the corpus {wildcards.corpus}"
     shell:
         "python -m polysem.corpora.make_corpus --output {output.documents} --config {params.spec:q} > {log} 2>&1"

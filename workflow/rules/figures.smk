@@ -20,10 +20,11 @@ def hyper_parameters(model, site):
     return {sae: recipe.hyper_parameters() for sae, recipe in trained.items() if recipe}
 
 
-def label_option(wildcards):
-    """The option that names the labels of a dictionary, if there are any."""
+def other_options(wildcards, input):
+    """The options of the history of a training and of the labels of a dictionary, if there are any."""
     file = label_file(**wildcards)
-    return f"--labels {shlex.quote(str(file))}" if file.is_file() else ""
+    training = f"--training {input.training} " if input.training else ""
+    return training + (f"--labels {shlex.quote(str(file))}" if file.is_file() else "")
 
 
 rule draw_figures:
@@ -51,14 +52,11 @@ rule draw_figures:
         code=code_digest("polysem.figures.draw_figures", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
         spec=spec(figures=artifacts.FIGURES, params=analysis(*THRESHOLDS)),
         tables=artifacts.TABLE,
-        training=lambda wildcards, input: f"--training {input.training}" if input.training else "",
         labels=lambda wildcards: outside_digest(label_file(**wildcards)),
-        named=lambda wildcards: label_option(wildcards),
-    message:
-        "Drawing the figures of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
+        others=other_options,
     shell:
         "python -m polysem.figures.draw_figures --tables {params.tables} --output {output.folder} "
-        "--config {params.spec:q} {params.training} {params.named} > {log} 2>&1"
+        "--config {params.spec:q} {params.others} > {log} 2>&1"
 
 
 rule draw_site_figures:
@@ -94,8 +92,6 @@ rule draw_site_figures:
             recipes=hyper_parameters(wildcards.model, wildcards.site),
         ),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),
-    message:
-        "Drawing the figures of all dictionaries at {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.figures.draw_site_figures --tables {params.tables} --output {output.folder} "
         "--config {params.spec} > {log} 2>&1"

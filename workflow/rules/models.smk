@@ -22,8 +22,6 @@ rule train_tokenizer:
             vocabulary=study.models[wildcards.model].architecture.vocabulary,
             bos_token=study.models[wildcards.model].bos_token,
         ),
-    message:
-        "Training the tokenizer of {wildcards.model}"
     shell:
         "python -m polysem.models.train_tokenizer --corpus {input.documents} --output {output.tokenizer} "
         "--config {params.spec:q} > {log} 2>&1"
@@ -46,8 +44,6 @@ rule tokenize_corpus:
     params:
         code=code_digest("polysem.models.tokenize_corpus"),
         spec=lambda wildcards: spec(params=tokenization(wildcards)),
-    message:
-        "Tokenizing the {wildcards.split} split for {wildcards.model}"
     shell:
         "python -m polysem.models.tokenize_corpus --corpus {input.documents} --tokenizer {input.tokenizer} "
         "--output {output.store} --split {wildcards.split} --code {params.code} --config {params.spec:q} "
@@ -69,8 +65,6 @@ rule store_images:
         model=names(models_of("classifier")),
     params:
         code=code_digest("polysem.models.store_images"),
-    message:
-        "Storing the {wildcards.split} images for {wildcards.model}"
     shell:
         "python -m polysem.models.store_images --corpus {input.documents} --output {output.store} "
         "--split {wildcards.split} --code {params.code} > {log} 2>&1"
@@ -100,8 +94,6 @@ rule train_model:
             context_length=study.models[wildcards.model].context_length,
         ),
         folder=artifacts.MODEL,
-    message:
-        "Training {wildcards.model}"
     shell:
         "python -m polysem.models.train_model --tokens {input.store} --folder {params.folder} --code {params.code} "
         "--config {params.spec:q} > {log} 2>&1"
@@ -130,8 +122,6 @@ rule train_classifier:
             training=study.models[wildcards.model].training.values(),
         ),
         folder=artifacts.MODEL,
-    message:
-        "Training {wildcards.model}"
     shell:
         "python -m polysem.models.train_classifier --tokens {input.store} --folder {params.folder} "
         "--code {params.code} --config {params.spec:q} > {log} 2>&1"
@@ -158,8 +148,6 @@ rule import_classifier:
         ),
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
         folder=artifacts.MODEL,
-    message:
-        "Importing {wildcards.model}"
     shell:
         "python -m polysem.models.import_classifier --folder {params.folder} --config {params.spec:q} > {log} 2>&1"
 
@@ -184,8 +172,6 @@ rule import_model:
         spec=lambda wildcards: spec(source=study.models[wildcards.model].source, params=repository(wildcards)),
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
         folder=artifacts.MODEL,
-    message:
-        "Importing {wildcards.model}"
     shell:
         "python -m polysem.models.import_model --folder {params.folder} --config {params.spec:q} > {log} 2>&1"
 
@@ -212,7 +198,5 @@ rule record_model:
             origin={"source": study.models[wildcards.model].source},
         ),
         folder=artifacts.MODEL,
-    message:
-        "Recording {wildcards.model}"
     shell:
         "python -m polysem.models.record_model --folder {params.folder} --config {params.spec:q} > {log} 2>&1"

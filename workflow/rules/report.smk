@@ -109,13 +109,14 @@ rule write_report:
         spec=lambda wildcards: spec_file(
             params=study.values(),
             folders=[folder.removeprefix("results/figures/") for folder in artifacts.figures(study)],
+            sheets=[
+                "/".join((*place, name)) for place in study.sites() for name in artifacts.with_sheets(study, *place)
+            ],
             table_names=[*artifacts.FEATURE_TABLES, f"../{Path(artifacts.FIDELITY).stem}"],
             receipts=artifacts.receipts(study),
             makings=makings(),
         ),
         folder=artifacts.REPORT,
-    message:
-        "Writing the report"
     shell:
         "python -m polysem.report.write_report --figures results/figures --tables results/tables "
         "--metrics {input.metrics} --claims {input.claims} --labels labels --captions workflow/report "

@@ -82,8 +82,6 @@ rule train_sae:
         ),
         spec=lambda wildcards: spec(**training(wildcards)),
         folder=artifacts.SAE,
-    message:
-        "Training {wildcards.sae} at {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.saes.train_sae --output {params.folder} --code {params.code} --config {params.spec:q} "
         "{DEVICE} > {log} 2>&1"
@@ -110,8 +108,6 @@ rule import_sae:
         spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),
         content=lambda wildcards: outside_content(recipe(wildcards.sae)),
         folder=artifacts.SAE,
-    message:
-        "Importing {wildcards.sae} for {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.saes.import_sae --receipt {input.receipt} --output {params.folder} "
         "--config {params.spec:q} > {log} 2>&1"

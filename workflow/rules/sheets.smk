@@ -10,6 +10,11 @@ def sheet_subject(wildcards):
     return artifacts.MODEL.format(model=wildcards.model) + "/tokenizer.json"
 
 
+def neighbours(wildcards):
+    """The SAEs whose features the sheets of the neurons name: those that have sheets themselves."""
+    return artifacts.with_sheets(study, wildcards.model, wildcards.site)[1:]
+
+
 def sheet_neighbours(wildcards):
     """What sheets need beside the dictionary's own tables: those of neurons say of what features each is the strongest
     neuron, and images count by their receipt."""
@@ -17,14 +22,20 @@ def sheet_neighbours(wildcards):
     images = [receipt] if model_kind(wildcards) == "classifier" else []
     if wildcards.dictionary != NEURONS:
         return images
-    others = study.saes_of(wildcards.model, wildcards.site)
-    return images + artifacts.surveys(wildcards.model, wildcards.site, others)
+    return images + artifacts.surveys(wildcards.model, wildcards.site, neighbours(wildcards))
 
 
 def cluster_relations(wildcards):
     """The table of clusters that are like those of this dictionary, if it takes part."""
     takes_part = wildcards.dictionary in related(wildcards.model)[wildcards.site]
     return artifacts.RELATIONS.format(**wildcards) if takes_part else []
+
+
+def other_files(wildcards, input):
+    """The options of what else sheets are written from."""
+    subject = "--images" if model_kind(wildcards) == "classifier" else "--tokenizer"
+    relations = f" --relations {input.relations}" if input.relations else ""
+    return f"{subject} {input.subject}{relations}"
 
 
 rule write_sheets:
@@ -43,7 +54,7 @@ rule write_sheets:
         "logs/write_sheets/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.report.write_sheets"),
-        page=lambda wildcards: file_digest(
+        page=file_digest(
             *(
                 f"src/polysem/report/{name}"
                 for name in ("sheet.html.j2", "sheets_index.html.j2", "sheet.css", "sheet.js")
@@ -52,14 +63,11 @@ rule write_sheets:
         labels=lambda wildcards: outside_digest(label_file(**wildcards)),
         spec=lambda wildcards: spec_file(
             params=study.sheets.choice(**wildcards, analysis=study.analysis).values(),
-            saes=study.saes_of(wildcards.model, wildcards.site) if wildcards.dictionary == NEURONS else [],
+            saes=neighbours(wildcards) if wildcards.dictionary == NEURONS else [],
             labels=str(label_file(**wildcards)),
         ),
         tables=artifacts.TABLE,
-        subject=lambda wildcards: "--images" if model_kind(wildcards) == "classifier" else "--tokenizer",
-        relations=lambda wildcards, input: f"--relations {input.relations}" if input.relations else "",
-    message:
-        "Writing the sheets of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
+        others=other_files,
     shell:
-        "python -m polysem.report.write_sheets --tables {params.tables} {params.subject} {input.subject} "
-        "--output {output.folder} --config {params.spec} {params.relations} > {log} 2>&1"
+        "python -m polysem.report.write_sheets --tables {params.tables} --output {output.folder} "
+        "--config {params.spec} {params.others} > {log} 2>&1"

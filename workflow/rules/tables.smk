@@ -45,8 +45,6 @@ rule survey_features:
         dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
         folder=artifacts.TABLE,
         tokenizer=lambda wildcards: "".join(f"--tokenizer {file}" for file in tokenizer_files(wildcards)),
-    message:
-        "Surveying the features of {wildcards.dictionary} at {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.tables.survey_features --activations {input.store} --tokens {input.tokens} "
         "--dictionary {params.dictionary} --directions {input.directions} --output {params.folder} "
@@ -95,14 +93,13 @@ rule measure_fidelity:
         model=artifacts.MODEL,
         saes=artifacts.SAE.removesuffix("/{sae}"),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),
-    message:
-        "Splicing the dictionaries of {wildcards.site} into {wildcards.model}"
     shell:
         "python -m polysem.tables.measure_fidelity --model {params.model} --tokens {input.tokens} "
         "--activations {input.store} --saes {params.saes} --tables {params.tables} --output {output.table} "
         "--config {params.spec} {DEVICE} > {log} 2>&1"
 
 
+@cache
 def related(model):
     """The dictionaries of a model whose clusters are held against each other, by site: the neurons and the first SAE of
     each recipe, so that a grid does not crowd out everything else."""
@@ -162,8 +159,6 @@ rule examine_clusters:
         ),
         spec=lambda wildcards: spec_file(**relations(wildcards.model)),
         model=artifacts.MODEL,
-    message:
-        "Examining the clusters of {wildcards.model}"
     shell:
         "python -m polysem.tables.examine_clusters --model {params.model} --tokens {input.tokens} "
         "--directions {input.directions} --output {output.table} --config {params.spec} {DEVICE} > {log} 2>&1"
@@ -190,8 +185,6 @@ rule measure_model:
         code=lambda wildcards: code_digest("polysem.tables.measure_model", f"polysem.models.{model_kind(wildcards)}"),
         spec=lambda wildcards: spec(sites=list(study.models[wildcards.model].sites)),
         model=artifacts.MODEL,
-    message:
-        "Measuring {wildcards.model}"
     shell:
         "python -m polysem.tables.measure_model --model {params.model} --train_tokens {input.train} "
         "--eval_tokens {input.eval} --output {output.table} --directions {output.directions} --config {params.spec:q} "
@@ -218,8 +211,6 @@ rule collect_metrics:
             comparisons=["/".join(key) for key in study.sites()],
             params=analysis(*THRESHOLDS),
         ),
-    message:
-        "Collecting metrics"
     shell:
         "python -m polysem.tables.collect_metrics --tables results/tables --output {output.metrics} "
         "--config {params.spec} > {log} 2>&1"
@@ -238,8 +229,6 @@ rule check_claims:
         "logs/check_claims.tsv"
     params:
         code=code_digest("polysem.tables.check_claims"),
-    message:
-        "Checking claims"
     shell:
         "python -m polysem.tables.check_claims --claims {input.claims} --metrics {input.metrics} "
         "--output {output.claims} > {log} 2>&1"
@@ -258,8 +247,6 @@ rule collect_plots:
     params:
         code=code_digest("polysem.tables.collect_plots"),
         spec=spec_file(dictionaries=["/".join(key) for key in study.dictionaries()]),
-    message:
-        "Collecting plots"
     shell:
         "python -m polysem.tables.collect_plots --tables results/tables --output results/plots "
         "--config {params.spec} > {log} 2>&1"
@@ -324,8 +311,6 @@ rule compare_dictionaries:
     params:
         code=code_digest("polysem.tables.compare_dictionaries", "polysem.saes.sae", *activation_functions()),
         spec=lambda wildcards: spec_file(**comparison(wildcards)),
-    message:
-        "Comparing the dictionaries at {wildcards.site} of {wildcards.model}"
     shell:
         "python -m polysem.tables.compare_dictionaries --output {output.table} --config {params.spec} {DEVICE} "
         "> {log} 2>&1"

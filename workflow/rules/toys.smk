@@ -21,7 +21,5 @@ rule recover_features:
             architecture=recipe(wildcards.sae).architecture,
             params=recipe(wildcards.sae).hyper_parameters(),
         ),
-    message:
-        "Recovering the known features of {wildcards.toy} with {wildcards.sae}"
     shell:
         "python -m polysem.toys.recover_features --output {output.table} --config {params.spec:q} {DEVICE} > {log} 2>&1"

@@ -1,6 +1,6 @@
 """`sheets:` — which features get a sheet."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,9 @@ class Sheets(Section):
     """Those that the figures of clusters show, with the importance of the tokens of their central examples (S3.U1)."""
     listed: dict[str, list[Feature]] = {}
     """These features by number, under `model/site/dictionary`."""
+    saes: Literal["first", "all"] = "first"
+    """`first`: the first SAE of each recipe at a site, which stands for the others of its grid, and SAEs with labels or
+    listed features; `all`: every SAE. The neurons always have sheets."""
     all: bool = False
     """All features of all dictionaries."""
 
@@ -43,7 +46,7 @@ class Sheets(Section):
     def choice(self, model: str, site: str, dictionary: str, analysis: Analysis) -> "SheetChoice":
         """What the sheets of one dictionary depend on."""
         return SheetChoice(
-            **self.model_dump(exclude={"listed"}),
+            **self.model_dump(exclude={"listed", "saes"}),
             listed=self.listed.get(f"{model}/{site}/{dictionary}", []),
             listed_neurons=self.listed.get(f"{model}/{site}/{NEURONS}", []),
             rare_frequency=analysis.rare_frequency,

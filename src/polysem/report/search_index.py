@@ -25,26 +25,29 @@ class Feature:
     tokens: list[str]
 
 
-def read_features(sheets: Path, labels: Path, origin: Origin) -> list[Feature]:
+def read_features(receipt: Path | None, labels: Path, origin: Origin) -> list[Feature]:
     """Features of a dictionary that have a sheet, in the order of their receipt, then those with a label alone.
 
-    `sheets` holds `{model}/{site}/{dictionary}.json`, the receipt of a folder of sheets; `labels` is the folder of the
-    files with labels. Raises InputError for a receipt that is missing or none, or for labels that cannot be read.
+    `receipt` is that of its folder of sheets, if it has one; `labels` is the folder of the files with labels. Raises
+    InputError for a receipt that is missing or none, or for labels that cannot be read.
     """
-    path = sheets / f"{origin.path}.json"
-    again = f"write the sheets again: snakemake --cores all --force {path.as_posix()}"
-    try:
-        receipt = json.loads(path.read_text(encoding="utf-8"))
-        features = [_feature(sheet) for sheet in receipt["sheets"]]
-    except OSError as error:
-        raise InputError(f"{path}, the receipt of sheets, cannot be read ({error.strerror}); {again}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{path} is no receipt of sheets ({error!r}); {again}") from error
+    features = [] if receipt is None else _with_sheets(receipt)
     numbers = {feature.number for feature in features}
     named = labels_of(labels, origin)
     return features + [
         Feature(number, "", [label.text for label in own], []) for number, own in named.items() if number not in numbers
     ]
+
+
+def _with_sheets(path: Path) -> list[Feature]:
+    again = f"write the sheets again: snakemake --cores all --force {path.as_posix()}"
+    try:
+        receipt = json.loads(path.read_text(encoding="utf-8"))
+        return [_feature(sheet) for sheet in receipt["sheets"]]
+    except OSError as error:
+        raise InputError(f"{path}, the receipt of sheets, cannot be read ({error.strerror}); {again}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is no receipt of sheets ({error!r}); {again}") from error
 
 
 def labels_of(labels: Path, origin: Origin) -> dict[int, list[Label]]:

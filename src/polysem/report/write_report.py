@@ -29,6 +29,7 @@ def write_report(
     output: Path,
     params: dict[str, Any],
     folders: list[str],
+    sheets: list[str],
     table_names: list[str],
     makings: dict[str, list[Making]],
 ) -> None:
@@ -49,6 +50,7 @@ def write_report(
         params: The study as it was run, plain JSON types; also written as `pages/params.json`.
         folders: Paths below `figures` of all folders of the run, which name its dictionaries and their order; others
             there are none of its business.
+        sheets: Those of these paths that have feature sheets.
         table_names: Tables that every dictionary has, from its folder on: `frequency`, `../fidelity`.
         makings: For each of these paths the jobs behind its figures, the last one first.
 
@@ -56,7 +58,8 @@ def write_report(
     """
     pictures = read_gallery(figures, folders)
     origins = [origin for origin in map(read_origin, folders) if not origin.together]
-    features = {origin: read_features(output / "sheets", labels, origin) for origin in origins}
+    written = {name: output / "sheets" / f"{name}.json" for name in sheets}
+    features = {origin: read_features(written.get(origin.path), labels, origin) for origin in origins}
     study = Run(
         origins=origins,
         pictures=pictures,

@@ -68,7 +68,8 @@ def write_sheets(
         output: Folder `…/{model}/{site}/{dictionary}`, written whole or not at all. Its receipt, which comes to lie
             beside it, says of every sheet what a search has to know.
         params: Which features get a sheet, and what is rare.
-        saes: The SAEs of the site; their tables stand beside this dictionary's. Read for the neurons only.
+        saes: The SAEs of the site that have sheets; their tables stand beside this dictionary's. Read for the neurons
+            only.
         tokenizer: `tokenizer.json` of a language model.
         images: Token store of a classifier, in its place.
         relations: Table of the clusters of all dictionaries of the model, with those that are most like each, and with

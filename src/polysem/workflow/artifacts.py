@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
+from polysem.io.feature_labels import label_file
 from polysem.io.folders import TABLES_RECEIPT
 from polysem.params.base import NEURONS, TOGETHER, ModelSection
+from polysem.params.comparisons import firsts_of_recipes
 from polysem.params.study import Study
 
 FIGURES = (
@@ -120,11 +122,26 @@ def figures(study: Study) -> list[str]:
     ]
 
 
+def with_sheets(study: Study, model: str, site: str) -> list[str]:
+    """The dictionaries of a site whose features have sheets: the neurons, the first SAE of each recipe, and those with
+    labels or listed features; all of them where `sheets:` asks for it."""
+    dictionaries = study.dictionaries_of(model, site)
+    if study.sheets.all or study.sheets.saes == "all":
+        return dictionaries
+    firsts = {NEURONS, *firsts_of_recipes(study, model, site)}
+    return [
+        name
+        for name in dictionaries
+        if name in firsts or f"{model}/{site}/{name}" in study.sheets.listed or label_file(model, site, name).is_file()
+    ]
+
+
 def sheets(study: Study) -> list[str]:
     """The receipts of all folders of feature sheets."""
     return [
         f"{SHEETS.format(model=model, site=site, dictionary=dictionary)}.json"
-        for model, site, dictionary in study.dictionaries()
+        for model, site in study.sites()
+        for dictionary in with_sheets(study, model, site)
     ]
 
 
