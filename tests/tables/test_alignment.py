@@ -57,6 +57,16 @@ def test_kurtosis_is_right_for_weights_that_are_far_from_0():
     np.testing.assert_allclose(aligned(decoder)["kurtosis_excess"], expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-8, 1e8, 1e25])
+def test_weights_whose_powers_float32_cannot_hold_have_the_same_shares_and_kurtosis(size):
+    decoder = np.random.default_rng(0).standard_t(4, (20, 300))
+    table, expected = aligned(size * decoder), aligned(decoder)
+    for name in ("power_top1", "power_next9", "kurtosis_excess"):
+        np.testing.assert_allclose(table[name], expected[name], rtol=1e-5, atol=1e-5)
+    constant = aligned(np.full((1, 300), size))
+    assert math.isnan(float(constant["kurtosis_excess"][0]))
+
+
 def test_rows_that_are_all_zeros_are_named():
     decoder = np.ones((600, 4))
     decoder[[5, 300]] = 0

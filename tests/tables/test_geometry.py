@@ -8,10 +8,10 @@ from weight_cases import alignment_of, frequencies, random_sae, sae_of
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Neurons
 from polysem.tables.alignment import identity_blocks, neuron_alignment
-from polysem.tables.decoder_cosines import BIN_EDGES
+from polysem.tables.decoder_cosines import BIN_EDGES, BLOCK
 from polysem.tables.directions import Directions
 from polysem.tables.geometry import geometry
-from polysem.tables.null_space import column_space, null_share, random_null_share
+from polysem.tables.null_space import column_space, null_share, random_null_share, seen_rows
 
 SITE = "blocks.0.mlp.hook_post"
 
@@ -85,6 +85,26 @@ def test_neuron_sparse_rows_are_left_out_of_the_dense_ones():
     assert float(table["frequent_decoder_cosine_mean"]) > 0.1
 
 
+def test_moments_of_more_rows_than_a_block_equal_those_of_all_pairs_in_float64():
+    sae = random_sae(3 * BLOCK // 2, 40, seed=4)
+    sae.W_dec[:] = (sae.W_dec + 3) * torch.rand(sae.features, 1, generator=torch.Generator().manual_seed(0))
+    table = geometry_of(sae, np.where(np.arange(sae.features) % 9, 0.1, 0))
+    rows = torch.nn.functional.normalize(sae.W_dec[torch.arange(sae.features) % 9 > 0].double(), dim=1)
+    cosines = (rows @ rows.T).numpy()[np.triu_indices(len(rows), 1)]
+    assert len(rows) > BLOCK
+    assert float(table["frequent_decoder_cosine_mean"]) == pytest.approx(cosines.mean(), rel=1e-6)
+    assert float(table["frequent_decoder_cosine_variance"]) == pytest.approx(cosines.var(), rel=1e-4)
+
+
+def test_the_same_rows_with_the_same_seen_part_have_the_same_table():
+    sae = random_sae(30, 12)
+    directions = with_output(np.random.default_rng(0).standard_normal((12, 5)))
+    table = geometry_of(sae, directions=directions)
+    alignment, seen = alignment_of(sae), seen_rows(sae, directions, SITE)
+    given = geometry(sae, frequencies(np.full(30, 0.1)), alignment, directions, SITE, Analysis(), (), seen)
+    assert given.identical(table)
+
+
 def test_random_directions_have_the_variance_that_geometry_gives_them():
     table = geometry_of(random_sae(10, 300))
     assert float(table["random_decoder_cosine_variance"]) == pytest.approx(1 / 300, rel=0.01)
@@ -95,7 +115,7 @@ def test_the_null_share_is_what_is_left_of_a_row_by_least_squares():
     random = np.random.default_rng(0)
     weights, rows = random.standard_normal((20, 6)), random.standard_normal((15, 20))
     basis = column_space(torch.as_tensor(weights, dtype=torch.float32))
-    share = null_share(torch.as_tensor(rows, dtype=torch.float32), basis)
+    share = null_share(np.square(rows @ basis.numpy()).sum(1), np.square(rows).sum(1))
     for row, found in zip(rows, share, strict=True):
         residual = row - weights @ np.linalg.lstsq(weights, row, rcond=None)[0]
         assert float(found) == pytest.approx(residual @ residual / (row @ row), rel=1e-4)
@@ -105,6 +125,18 @@ def test_centred_output_weights_have_one_direction_less():
     weights = torch.randn(30, 8, generator=torch.Generator().manual_seed(0))
     assert column_space(weights).shape == (30, 8)
     assert column_space(weights - weights.mean(1, keepdim=True)).shape == (30, 7)
+
+
+@pytest.mark.parametrize("weakest", [1e-1, 1e-3, 1e-5, 4e-6])
+def test_the_basis_of_weights_that_are_nearly_singular_is_orthonormal_and_holds_them(weakest):
+    random = np.random.default_rng(0)
+    left, _ = np.linalg.qr(random.standard_normal((12, 4)))
+    right, _ = np.linalg.qr(random.standard_normal((4, 4)))
+    weights = torch.as_tensor(left * [1, 0.7, 0.2, weakest] @ right, dtype=torch.float32)
+    basis = column_space(weights)
+    assert basis.shape == (12, 4)
+    torch.testing.assert_close(basis.T @ basis, torch.eye(4), rtol=0, atol=1e-6)
+    torch.testing.assert_close(basis @ (basis.T @ weights), weights, rtol=0, atol=3e-7)
 
 
 def test_random_shares_are_those_of_random_rows_and_have_the_published_mean_and_deviation():

@@ -11,6 +11,7 @@ from polysem.saes.dictionary import Neurons
 from polysem.tables import logits as module
 from polysem.tables.directions import Directions
 from polysem.tables.logits import logits
+from polysem.tables.null_space import seen_rows
 
 SITE = "blocks.0.mlp.hook_post"
 
@@ -58,6 +59,30 @@ def test_tokens_and_moments_equal_those_of_plain_loops_and_scipy(monkeypatch):
         assert float(row["logit_std"]) == pytest.approx(np.std(weights), rel=1e-4)
         assert float(row["logit_skewness"]) == pytest.approx(scipy.stats.skew(weights), rel=1e-3, abs=1e-4)
         assert float(row["logit_kurtosis_excess"]) == pytest.approx(scipy.stats.kurtosis(weights), rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize(("weakest", "shared"), [(0.1, True), (1e-5, False)])
+def test_logit_weights_by_way_of_what_is_seen_equal_those_in_float64(weakest, shared):
+    """A direction of W_out too weak to count as seen, and yet no rounding, reaches the logits all the same."""
+    random = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(random.standard_normal((40, 5)))
+    output, unembedding = basis * [3, 2, 2, 1, weakest], random.standard_gamma(1, (5, 70))
+    decoder = random.standard_normal((60, 40))
+    decoder[0] = basis[:, 4]
+    sae, directions = sae_of(decoder, decoder), directions_of(output, unembedding)
+    seen = seen_rows(sae, directions, SITE)
+    assert (seen.onward(directions.output_weights(SITE)) is not None) == shared
+    weights = sae.W_dec.double().numpy() @ output @ unembedding
+    table = logits(sae, directions, SITE, seen=seen)
+    assert (table["boosted_token"].values[1:] == np.argsort(-weights[1:])[:, :10]).all()
+    np.testing.assert_allclose(table["boost"], -np.sort(-weights)[:, :10], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(table["logit_std"], weights.std(1), rtol=1e-5, atol=1e-6)
+
+
+def test_of_tokens_with_the_same_weight_the_first_comes_first():
+    table = logits(sae_of([[1]], [[1]]), directions_of([[1]], [[2, 5, -1, 5, -1]]), SITE)
+    assert table["boosted_token"].values.tolist() == [[1, 3, 0, 2, 4]]
+    assert table["suppressed_token"].values.tolist() == [[2, 4, 0, 1, 3]]
 
 
 def test_neurons_have_logit_weights_too():

@@ -11,11 +11,14 @@ from safetensors import SafetensorError, safe_open
 
 from polysem.io.errors import InputError
 from polysem.tables.labels import index, labelled, variable
+from polysem.tables.strongest import largest
 
 TOP = 10
-BLOCK = 256
+BLOCK = 128
 """Rows at a time: a block and its squares stay in the cache."""
 RANDOM_ROWS = 4096
+SMALLEST = 1e-24
+"""Least sum of squares, and inverse of the largest, that are left to float32."""
 
 Rows = NDArray[np.float32]
 
@@ -47,7 +50,7 @@ def decoder_blocks(folder: Path, width: int) -> Iterator[Rows]:
 def neuron_alignment(blocks: Iterator[Rows], neurons: int, baseline_seed: int = 0, top: int = TOP) -> xr.Dataset:
     """Share of each decoder row's squared weight in its strongest neurons, and its kurtosis.
 
-    `blocks` [up to 256 rows, neuron] are the decoder's rows in their order.
+    `blocks` [up to 128 rows, neuron] are the decoder's rows in their order.
     Variables over `feature`: `power_top1`, `power_next9` (fractions of 1), `kurtosis_excess` (Fisher: 0 for a normal
     distribution; NaN if all weights are equal), `strongest_neuron` (index); over (`feature`, `rank`): `top_neuron`,
     `top_weight` (signed), the lower neuron first where weights are equally strong; over `neuron`: `features_strongest`,
@@ -93,23 +96,38 @@ def neuron_alignment(blocks: Iterator[Rows], neurons: int, baseline_seed: int = 
 
 def _aligned(rows: Rows, top: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], Rows]:
     """Squared norm and kurtosis [row], strongest neurons and their weights [row, rank]."""
-    strength = np.abs(rows)
-    places = np.arange(len(rows))
-    neuron = np.empty((len(rows), top), np.int64)
-    for rank in range(top):
-        neuron[:, rank] = strength.argmax(axis=1)
-        strength[places, neuron[:, rank]] = -1
-    return np.einsum("ij,ij->i", rows, rows, dtype=np.float64), _kurtosis(rows), neuron, rows[places[:, None], neuron]
+    neuron, _ = largest(np.abs(rows), top)
+    return _power(rows), _kurtosis(rows), neuron, np.take_along_axis(rows, neuron, axis=1)
 
 
+@np.errstate(over="ignore")
+def _power(rows: Rows) -> NDArray[np.float64]:
+    """Squared norm of each row; in float64 where float32 could not hold the squares."""
+    power = np.square(rows).sum(axis=1).astype(np.float64)
+    extreme = ~((power > SMALLEST) & (power < 1 / SMALLEST))
+    power[extreme] = np.square(rows[extreme], dtype=np.float64).sum(axis=1)
+    return power
+
+
+@np.errstate(over="ignore", invalid="ignore")
 def _kurtosis(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Fisher's excess kurtosis of each row, biased as scipy's default; NaN where all entries are equal."""
-    deviation = rows - rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(rows.dtype)
+    """Fisher's excess kurtosis of each row, biased as scipy's default; NaN where all entries are equal.
+
+    Sums are taken by pairs, in float32 for float32; rows whose fourth powers it could not hold, in float64.
+    """
+    mean = rows.mean(axis=1)
+    deviation = rows - mean[:, None]
     np.square(deviation, out=deviation)
-    second = deviation.mean(axis=1, dtype=np.float64)
-    fourth = np.einsum("ij,ij->i", deviation, deviation, dtype=np.float64) / rows.shape[1]
-    constant = rows.max(axis=1) == rows.min(axis=1)
-    return np.divide(fourth, second**2, out=np.full(len(rows), np.nan), where=~constant & (second > 0)) - 3
+    second = deviation.mean(axis=1).astype(np.float64)
+    np.square(deviation, out=deviation)
+    fourth = deviation.mean(axis=1).astype(np.float64)
+    equal = second <= (1e-5 * mean) ** 2
+    equal[equal] = rows[equal].max(axis=1) == rows[equal].min(axis=1)
+    kurtosis = np.divide(fourth, second**2, out=np.full(len(rows), np.nan), where=~equal & (second > 0)) - 3
+    extreme = ~equal & ~((second > SMALLEST**0.5) & (second < SMALLEST**-0.5))
+    if rows.dtype == np.float32 and extreme.any():
+        kurtosis[extreme] = _kurtosis(rows[extreme].astype(np.float64))
+    return kurtosis
 
 
 def _random_kurtosis(rows: int, neurons: int, seed: int) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """S2.F11-F14: encoder against decoder, the null space of the weights behind the site, decoder rows among themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,18 +8,28 @@ import xarray as xr
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
-from polysem.tables.decoder_cosines import BIN_EDGES, SAMPLE, histogram, moments, random_rows
+from polysem.tables.decoder_cosines import (
+    BIN_EDGES,
+    SAMPLE,
+    histogram,
+    mean_and_variance,
+    moments,
+    pair_cosines,
+    random_rows,
+)
 from polysem.tables.directions import Directions
 from polysem.tables.labels import index, labelled, scalar, variable
 from polysem.tables.neuron_sparsity import sparsity_classes
-from polysem.tables.null_space import column_space, null_share, random_null_share
+from polysem.tables.norms import column_products, column_squares
+from polysem.tables.null_space import SeenRows, null_share, random_null_share, seen_rows
 
 Variables = dict[str, xr.Variable]
+Squares = Mapping[str, NDArray[np.float64]]
+"""Squared norm of the row of each feature, by the matrix."""
 NEURONS_HAVE_NO_ENCODER = (
     "the neurons have neither an encoder nor a decoder that was learned: their directions are the axes themselves"
 )
@@ -36,6 +46,7 @@ def geometry(
     site: str,
     analysis: Analysis,
     showcase: Sequence[int] = (),
+    seen: SeenRows | None = None,
 ) -> xr.Dataset:
     """Where the encoder and decoder rows of a dictionary point, from its weights alone.
 
@@ -45,6 +56,7 @@ def geometry(
     (share of the row's squared norm that W_out does not see), `null_share_random` over `random_row`, and their means
     and standard deviations as scalars. Scalars are taken over features of at least `ultra_low_frequency`, as in
     the document. Over (`showcase`, `neuron`): `showcase_decoder`, the decoder rows of some features.
+    `seen` saves a product of all rows where the caller has it for the logits too.
     What does not apply is left out; the attributes `not_applicable` and `null_space_not_applicable` say why.
     Source: document S2, "Should encoder and decoder weights be tied?", "Should we train autoencoders on the MLP
     output?", and its comments.
@@ -53,23 +65,26 @@ def geometry(
     variables: Variables = {}
     coordinates = {"feature": index("feature", 0, dictionary.features, "feature")}
     attributes: dict[str, str | int | float] = {"ultra_low_frequency": analysis.ultra_low_frequency}
-    decoder, encoder = dictionary.decoder().cpu(), None
+    decoder, W_enc = dictionary.decoder().cpu(), None
+    squares = {"decoder": torch.linalg.vector_norm(decoder, dim=1).double().square().numpy()}
     if isinstance(dictionary, SAE):
-        encoder = dictionary.W_enc.cpu().T.contiguous()
-        variables |= _encoder_against_decoder(encoder, dictionary.b_enc.cpu(), decoder, usual)
+        W_enc = dictionary.W_enc.cpu()
+        squares["encoder"] = column_squares(W_enc.numpy())
+        product = column_products(W_enc, decoder).numpy()
+        variables |= _encoder_against_decoder(product, squares, dictionary.b_enc.cpu().numpy(), usual)
         of_pairs, bins = _pairs(decoder, usual, alignment, analysis)
         variables |= of_pairs
         coordinates |= bins
     else:
         attributes["not_applicable"] = NEURONS_HAVE_NO_ENCODER
-    weights = directions.output_weights(site)
-    if weights is None:
+    seen = seen or seen_rows(dictionary, directions, site)
+    if seen is None:
         attributes["null_space_not_applicable"] = NO_OUTPUT_WEIGHTS
     else:
-        of_null_space, rank = _null_space(encoder, decoder, weights.cpu(), usual, analysis.baseline_seed)
+        of_null_space = _null_space(W_enc, seen, squares, usual, analysis.baseline_seed)
         variables |= of_null_space
         coordinates["random_row"] = index("random_row", 0, of_null_space["null_share_random"].size, "random row")
-        attributes["rank"] = rank
+        attributes["rank"] = seen.basis.shape[1]
     if showcase:
         rows = decoder[list(showcase)].numpy()
         variables["showcase_decoder"] = variable(("showcase", "neuron"), rows, "decoder row", "weight")
@@ -79,22 +94,19 @@ def geometry(
 
 
 def _encoder_against_decoder(
-    encoder: Float[Tensor, "feature neuron"],
-    bias: Float[Tensor, " feature"],
-    decoder: Float[Tensor, "feature neuron"],
-    usual: NDArray[np.bool_],
+    product: NDArray[np.float32], squares: Squares, bias: NDArray[np.float32], usual: NDArray[np.bool_]
 ) -> Variables:
-    product = torch.linalg.vecdot(encoder, decoder)
-    sizes = torch.linalg.vector_norm(encoder, dim=1), torch.linalg.vector_norm(decoder, dim=1)
-    cosine = (product / (sizes[0] * sizes[1])).numpy()
+    encoder, decoder = (np.sqrt(squares[name]).astype(np.float32) for name in ("encoder", "decoder"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = product / (encoder * decoder)
     return {
         "encoder_decoder_cosine": variable("feature", cosine, "cosine of the encoder and the decoder row", "1"),
         "encoder_decoder_product": variable(
-            "feature", product.numpy(), "inner product of the encoder and the decoder row", "1"
+            "feature", product, "inner product of the encoder and the decoder row", "1"
         ),
-        "encoder_norm": variable("feature", sizes[0].numpy(), "norm of the encoder row", "weight"),
-        "decoder_norm": variable("feature", sizes[1].numpy(), "norm of the decoder row", "weight"),
-        "encoder_bias": variable("feature", bias.numpy(), "bias of the encoder", "activation"),
+        "encoder_norm": variable("feature", encoder, "norm of the encoder row", "weight"),
+        "decoder_norm": variable("feature", decoder, "norm of the decoder row", "weight"),
+        "encoder_bias": variable("feature", bias, "bias of the encoder", "activation"),
         "encoder_decoder_cosine_median": scalar(
             _median(cosine[usual]), "median cosine of encoder and decoder rows, ultra-low features left out", "1"
         ),
@@ -106,26 +118,31 @@ def _pairs(
 ) -> tuple[Variables, Variables]:
     """Cosines of all pairs of decoder rows of frequent features, with and without neuron-sparse ones, and of random
     directions; `decoder_cosine_pairs` [kind, cosine_bin] counts pairs of at most 1,024 rows of each kind."""
-    unit = normalize(decoder, dim=1)
-    dense = usual & (sparsity_classes(alignment, analysis).values == "dense")
+    dense = sparsity_classes(alignment, analysis).values == "dense"
+    chosen = {"frequent": np.flatnonzero(usual), "frequent_dense": np.flatnonzero(usual & dense)}
+    of_dense = moments(decoder, chosen["frequent_dense"])
+    all_usual = of_dense + moments(decoder, np.flatnonzero(usual & ~dense))
     random = random_rows(decoder.shape[1], analysis.baseline_seed)
-    of_dense = moments(unit[torch.from_numpy(dense)])
-    all_usual = of_dense + moments(unit[torch.from_numpy(usual & ~dense)])
+    cosines = {kind: pair_cosines(decoder, features) for kind, features in chosen.items()}
+    cosines["random"] = pair_cosines(random, np.arange(len(random)))
     kinds = {
-        "frequent": (all_usual, unit[torch.from_numpy(usual)], "frequent features"),
-        "frequent_dense": (of_dense, unit[torch.from_numpy(dense)], "frequent features that are not neuron-sparse"),
-        "random": (moments(random), random, "random directions"),
+        "frequent": (len(chosen["frequent"]), all_usual.mean_and_variance(), "frequent features"),
+        "frequent_dense": (
+            len(chosen["frequent_dense"]),
+            of_dense.mean_and_variance(),
+            "frequent features that are not neuron-sparse",
+        ),
+        "random": (len(random), mean_and_variance(cosines["random"]), "random directions"),
     }
     variables: Variables = {}
-    for kind, (summed, _, words) in kinds.items():
-        mean, variance = summed.mean_and_variance()
-        variables[f"{kind}_decoder_rows"] = scalar(summed.rows, f"{words}: decoder rows", "feature")
+    for kind, (rows, (mean, variance), words) in kinds.items():
+        variables[f"{kind}_decoder_rows"] = scalar(rows, f"{words}: decoder rows", "feature")
         variables[f"{kind}_decoder_cosine_mean"] = scalar(mean, f"{words}: mean cosine of two decoder rows", "1")
         variables[f"{kind}_decoder_cosine_variance"] = scalar(variance, f"{words}: variance of the cosine", "1")
     variables["isotropic_cosine_variance"] = scalar(
         1 / decoder.shape[1], "variance of the cosine of two random directions, 1/neurons", "1"
     )
-    counts = np.stack([histogram(rows) for _, rows, _ in kinds.values()])
+    counts = np.stack([histogram(cosines[kind]) for kind in kinds])
     variables["decoder_cosine_pairs"] = variable(
         ("kind", "cosine_bin"), counts, f"pairs among at most {SAMPLE:,} decoder rows", "pair"
     )
@@ -137,26 +154,22 @@ def _pairs(
 
 
 def _null_space(
-    encoder: Float[Tensor, "feature neuron"] | None,
-    decoder: Float[Tensor, "feature neuron"],
-    weights: Float[Tensor, "neuron output"],
-    usual: NDArray[np.bool_],
-    seed: int,
-) -> tuple[Variables, int]:
-    basis = column_space(weights)
-    neurons, rank = basis.shape
-    rows = {"decoder": decoder} if encoder is None else {"encoder": encoder, "decoder": decoder}
+    W_enc: Float[Tensor, "neuron feature"] | None, seen: SeenRows, squares: Squares, usual: NDArray[np.bool_], seed: int
+) -> Variables:
+    neurons, rank = seen.basis.shape
+    rows = {"decoder": torch.linalg.vector_norm(seen.decoder, dim=1).double().square().numpy()}
+    if W_enc is not None:
+        rows = {"encoder": column_squares(seen.basis.numpy().T @ W_enc.numpy()), **rows}
     variables: Variables = {}
-    for name, matrix in rows.items():
-        share = null_share(matrix, basis).numpy()
+    for name, squares_seen in rows.items():
+        share = null_share(squares_seen, squares[name])
         words = f"share of the squared norm of the {name} row in the null space of W_out"
         variables[f"null_share_{name}"] = variable("feature", share, words, "1")
         variables |= _mean_and_deviation(f"null_share_{name}", share[usual], f"{words}, ultra-low features left out")
     random = random_null_share(neurons, rank, seed)
     words = "share of the squared norm of a random direction in the null space of W_out"
     variables["null_share_random"] = variable("random_row", random, words, "1")
-    variables |= _mean_and_deviation("null_share_random", random, words)
-    return variables, rank
+    return variables | _mean_and_deviation("null_share_random", random, words)
 
 
 def _mean_and_deviation(name: str, values: NDArray[np.floating], words: str) -> Variables:

@@ -1,6 +1,7 @@
 """S1.F3: which tokens each feature makes more and less likely, on the direct path from its decoder to the logits."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,14 @@ from torch import Tensor
 from polysem.saes.dictionary import Dictionary
 from polysem.tables.directions import NO_DIRECT_PATH, Directions
 from polysem.tables.labels import index, labelled, variable
+from polysem.tables.null_space import SeenRows
+from polysem.tables.strongest import largest
 
 RANKS = 10
 ENTRIES = 1 << 23
-"""Logit weights per block: 32 MiB of float32."""
+"""Logit weights per product: 32 MiB of float32."""
+CACHED = 1 << 18
+"""Logit weights that are looked at together: 1 MiB, read from the cache again and again."""
 MOMENTS = {
     "logit_mean": "mean logit weight over the tokens",
     "logit_std": "standard deviation of the logit weights over the tokens",
@@ -33,6 +38,7 @@ def logits(
     in_context: NDArray[np.bool_] | None = None,
     text: Callable[[int], str] = str,
     contexts: Sequence[str] | None = None,
+    seen: SeenRows | None = None,
 ) -> xr.Dataset:
     """Logit weights of every feature: its decoder row times the weights between the site and the logits.
 
@@ -42,6 +48,7 @@ def logits(
     neuron for each of them given in `neurons`, `neuron_logit_weight`; `in_context` [showcase, token], 1 for the tokens
     of the feature's context, and `context`, what it is called; over (`showcase`, `rank`): `boosted_text` and
     `suppressed_text`, by `text` of an id.
+    `seen` saves the product of all rows with W_out where the caller has it for the geometry too.
     The attributes `processing` and `final_norm` say what was done to the weights. A site without a direct path has none
     of the variables, and the attribute `not_applicable`.
     Source: document S1, "Feature downstream effects" (the path expansion trick).
@@ -52,12 +59,13 @@ def logits(
         return labelled({}, {"feature": feature}, {"not_applicable": NO_DIRECT_PATH, **directions.attributes})
     decoder, tokens = dictionary.decoder().cpu(), path[-1].shape[1]
     ranks = min(RANKS, tokens)
-    parts = [
-        _of_block(weights, ranks)
-        for block in decoder.split(max(1, ENTRIES // tokens))
-        if (weights := directions.logit_weights(site, block)) is not None
-    ]
-    boosted, boost, suppressed, suppression, moments = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    rows, matrices = decoder, path
+    if seen is not None and path[0] is directions.output_weights(site):
+        onward = seen.onward(path[0])
+        if onward is not None:
+            rows, matrices = seen.decoder, [_through(onward, path[1:])]
+    parts = [_of_block(_through(block, matrices), ranks) for block in rows.split(max(1, ENTRIES // tokens))]
+    boosted, boost, suppressed, suppression, moments = (np.concatenate(part) for part in zip(*parts, strict=True))
     by_rank = ("feature", "rank")
     variables = {
         "boosted_token": variable(by_rank, boosted, "tokens whose logits it raises most", "token"),
@@ -89,6 +97,13 @@ def logits(
     return labelled(variables, coordinates, {"tokens_of_vocabulary": tokens, **directions.attributes})
 
 
+def _through(rows: Float[Tensor, "row input"], matrices: Sequence[Tensor]) -> Float[Tensor, "row output"]:
+    """The product of all of them, by numpy, whose float32 product is the faster one on AMD's processors."""
+    for matrix in matrices:
+        rows = torch.from_numpy(rows.numpy() @ matrix.cpu().numpy())
+    return rows
+
+
 def _all_weights(directions: Directions, site: str, rows: Float[Tensor, "showcase neuron"], whose: str) -> xr.Variable:
     weights = directions.logit_weights(site, rows)
     assert weights is not None
@@ -100,9 +115,15 @@ def _in_words(ids: NDArray[np.int64], text: Callable[[int], str]) -> xr.Variable
     return variable(("showcase", "rank"), words, "tokens in words", "1")
 
 
-def _of_block(weights: Float[Tensor, "feature token"], ranks: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    most, least = weights.topk(ranks, dim=1), weights.topk(ranks, dim=1, largest=False)
-    return most.indices, most.values, least.indices, least.values, _moments(weights)
+def _of_block(weights: Float[Tensor, "feature token"], ranks: int) -> list[NDArray[Any]]:
+    """Tokens raised most and their weights, tokens lowered most and theirs [feature, rank], moments [feature, 4]."""
+    parts = []
+    for part in weights.split(max(1, CACHED // weights.shape[1])):
+        moments = _moments(part).numpy()
+        boosted, boost = largest(part.numpy(), ranks)
+        suppressed, negative = largest(part.neg_().numpy(), ranks)
+        parts.append((boosted, boost, suppressed, -negative, moments))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 def _moments(weights: Float[Tensor, "feature token"]) -> Float[Tensor, "feature 4"]:

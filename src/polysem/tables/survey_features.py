@@ -29,6 +29,7 @@ from polysem.tables.labels import dictionary_attributes
 from polysem.tables.logits import logits
 from polysem.tables.monosemanticity import alignment_statistics
 from polysem.tables.nearest import nearest
+from polysem.tables.null_space import seen_rows
 from polysem.tables.rank_frequency import rank_frequency
 from polysem.tables.showcase import showcase, showcase_tags
 from polysem.tables.survey.co_firing import CONTEXTS, co_firing, highest_projections
@@ -103,6 +104,7 @@ def survey_features(
     shown = showcase(frequency, tags)
     context = _context_tags(tags, shown)
     weights = Directions.read(directions)
+    seen = seen_rows(features, weights, site)
     neurons = [max(0, int(found.correlations["correlated_neuron"].values[feature, 0])) for feature in shown]
     tables = {
         "frequency": frequency,
@@ -112,7 +114,7 @@ def survey_features(
         "alignment": alignment,
         "examples": found.examples,
         "associations": found.correlations.merge(nearest(features), combine_attrs="drop_conflicts", join="exact"),
-        "geometry": geometry(features, frequency, alignment, weights, site, params, shown),
+        "geometry": geometry(features, frequency, alignment, weights, site, params, shown, seen),
         "ultra_low": _cluster(features, found, rows, params),
         "logits": logits(
             features,
@@ -123,6 +125,7 @@ def survey_features(
             _contexts(rows, tokens, weights, site, tags, context),
             words(tokenizer),
             [str(tags["tag"].values[tag]) if tag >= 0 else "" for tag in context],
+            seen,
         ),
         "tags": tags,
         "clusters": clusters(

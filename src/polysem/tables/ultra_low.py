@@ -5,14 +5,15 @@ import torch
 import xarray as xr
 from jaxtyping import Float
 from numpy.typing import NDArray
+from scipy.linalg import eigvalsh
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
-from polysem.tables.decoder_cosines import outer_products
+from polysem.tables.decoder_cosines import products
 from polysem.tables.labels import index, labelled, scalar, variable
+from polysem.tables.norms import column_squares
 
 RANDOM_ROWS = 1024
 FEWEST = 3
@@ -59,9 +60,8 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
             "a larger analysis.ultra_low_frequency may show one"
         )
     else:
-        cluster = torch.from_numpy(low)
-        of_encoder = _encoder_rows(dictionary, cluster, analysis.baseline_seed)
-        of_decoder = _decoder_rows(dictionary.W_dec.cpu()[cluster])
+        of_encoder = _encoder_rows(dictionary, torch.from_numpy(low), analysis.baseline_seed)
+        of_decoder = _decoder_rows(dictionary.W_dec.cpu(), low)
         variables |= of_encoder | of_decoder
         sizes = {name: size for entry in (of_encoder | of_decoder).values() for name, size in entry.sizes.items()}
         for name in ("neuron", "random_row"):
@@ -74,21 +74,22 @@ def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable
     W_enc = sae.W_enc.cpu()
     mean = (W_enc @ cluster.float()).double()
     direction = (mean / mean.norm()).float()
-    sizes = torch.linalg.vector_norm(W_enc, dim=0)
-    projection = direction @ W_enc
-    cosine = (projection / sizes).numpy()
+    norms = np.sqrt(column_squares(W_enc.numpy())).astype(np.float32)
+    projection = (direction @ W_enc).numpy()
+    with np.errstate(invalid="ignore"):
+        cosine = projection / norms
     in_cluster = cosine[cluster.numpy()]
     random = _random_cosines(int(cluster.sum()), len(W_enc), seed)
-    norms = sizes.numpy()[np.linspace(0, sae.features - 1, min(sae.features, RANDOM_ROWS)).astype(np.int64)]
+    some = norms[np.linspace(0, sae.features - 1, min(sae.features, RANDOM_ROWS)).astype(np.int64)]
     generator = np.random.default_rng([seed, 1])
-    components = norms * _component(generator.standard_normal(len(norms)), len(W_enc), generator)
+    components = some * _component(generator.standard_normal(len(some)), len(W_enc), generator)
     decoded = (cluster.float() @ sae.W_dec.cpu()).double()
     agreement = float(direction.double() @ decoded / decoded.norm())
     words = "cosine of the encoder row with the mean of the ultra-low encoder rows"
     return {
         "mean_cosine": variable("feature", cosine, words, "1"),
         "mean_projection": variable(
-            "feature", projection.numpy(), "component of the encoder row along the mean ultra-low direction", "weight"
+            "feature", projection, "component of the encoder row along the mean ultra-low direction", "weight"
         ),
         "mean_direction": variable("neuron", direction.numpy(), "mean ultra-low encoder row, scaled to norm 1", "1"),
         "mean_cosine_random": variable("random_cosine", random, "cosine of random rows with their own mean", "1"),
@@ -125,17 +126,16 @@ def _random_cosines(rows: int, neurons: int, seed: int) -> Values:
     return np.asarray(drawn @ total / np.linalg.norm(total), np.float64)
 
 
-def _decoder_rows(decoder: Float[Tensor, "feature neuron"]) -> dict[str, xr.Variable]:
-    unit = normalize(decoder, dim=1)
-    rows, neurons = unit.shape
-    gram = outer_products(unit) if neurons <= rows else outer_products(unit.T.contiguous())
-    power = torch.linalg.eigvalsh(gram, UPLO="U").flip(0).clamp(min=0).double()
-    share = (power / power.sum()).numpy()
+def _decoder_rows(decoder: Float[Tensor, "feature neuron"], low: NDArray[np.bool_]) -> dict[str, xr.Variable]:
+    chosen = np.flatnonzero(low)
+    power = eigvalsh(products(decoder, chosen), lower=False, driver="evd", overwrite_a=True)
+    power = power[::-1].clip(min=0).astype(np.float64)
+    share = power / power.sum()
     words = "share of the squared norm of the ultra-low decoder rows by singular direction"
     return {
         "variance_share": variable("singular", share, words, "1"),
         "variance_share_random": variable(
-            "singular", random_shares(rows, neurons), "the same of independent random rows", "1"
+            "singular", random_shares(len(chosen), decoder.shape[1]), "the same of independent random rows", "1"
         ),
         "ultra_low_first_singular_share": scalar(share[0], f"{words}, the first one", "1"),
     }
