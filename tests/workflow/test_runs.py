@@ -13,8 +13,8 @@ from polysem.saes.sae import load_sae
 pytestmark = pytest.mark.workflow
 
 SITE = "digits/layers.0.hook_post"
-TOGETHER = [f"compare_dictionaries/{SITE}", f"draw_site_figures/{SITE}", f"write_sheets/{SITE}/neurons"]
-"""What shows all dictionaries of the site."""
+TOGETHER = [f"measure_fidelity/{SITE}", f"compare_dictionaries/{SITE}", f"draw_site_figures/{SITE}"]
+"""What takes all dictionaries of the site together."""
 RELATED = ["examine_clusters/digits", f"write_sheets/{SITE}/*"]
 """What knows the clusters of the first SAE of every recipe."""
 RECIPE = """  tiny:
@@ -51,11 +51,12 @@ def test_adding_a_recipe_and_then_a_grid_value_runs_only_their_jobs(repository):
         for path in after
         if path.startswith(("results/report/", "results/metrics.json", "results/claims.json"))
         or "/together" in path
-        or path.endswith(("/comparison.nc", "/cluster_relations.nc"))
+        or path.endswith(("/comparison.nc", "/fidelity.nc", "/cluster_relations.nc"))
     }
     repository.edit("params.yaml", "k: [4]", "k: [4, 2]")
     plan = repository.plan()
     assert plan.pending == plan.matching("*/tiny_k=2", *TOGETHER, *COLLECTING)
+    assert f"write_sheets/{SITE}/tiny_k=2" not in plan.jobs
 
 
 ENGINE = """  stream:
