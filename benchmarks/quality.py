@@ -12,9 +12,9 @@ run under two Pythons, since SAELens asks for another transformer_lens than this
 What is equal: rows and their order, batch, steps, width, Adam with `beta1` 0.9 and `beta2` 0.999, a linear warm-up
 over 5 % and a linear decay over the last 20 % of the steps, for penalties a warm-up over 10 %, activations scaled to a
 mean norm of √neurons. The rest is each library's own: initial weights, first b_dec, clipping, treatment of dead
-features, and decoder norms; `ours_free` is this package with the last three as in SAELens, for ReLU. The same learning
-rates are tried for each, see `RATES`; all of them take hours on a laptop, `--rate`, `--architecture` and `--value`
-choose some. Several seeds are several calls of `train` with the same output.
+features, and decoder norms; `ours_free` is this package with b_dec, clipping and norms as in SAELens, for ReLU. The
+same learning rates are tried for each, see `RATES`; all of them take hours on a laptop, `--rate`, `--architecture` and
+`--value` choose some. Several seeds are several calls of `train` with the same output.
 """
 
 import argparse
@@ -42,7 +42,8 @@ RATES = (1e-3, 2e-3, 5e-3)
 """All are tried; a family's line in the comparison takes the best one of each library."""
 L1 = (1.4, 2.5, 4.2, 7.0)
 K = (16, 32, 64)
-FREE = {"decoder_norm": "free", "decoder_start": 0.1, "clip_norm": 1.0}
+FREE = {"start": "independent", "decoder_norm": "free", "decoder_start": 0.1, "clip_norm": 1.0}
+"""What `ours_free` adds: the choices of SAELens for ReLU."""
 LIBRARIES = {
     "ours": "polysem",
     "ours_free": "polysem",
