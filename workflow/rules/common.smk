@@ -1,11 +1,15 @@
 # What all rules share: the study, paths, digests, the environment of the steps.
 
+import gc
 import json
 import os
 import shutil
 import sys
 from functools import cache
 from pathlib import Path
+
+# A large study is millions of objects that live to the end; looking for cycles among them takes an eighth of a dry run.
+gc.set_threshold(1_000_000)
 
 # A copy of the repository (dvc exp run --temp, a clone) runs its own sources, whatever is installed.
 SOURCES = Path(workflow.basedir) / "src"

@@ -239,7 +239,7 @@ rule collect_plots:
     input:
         [table for table in artifacts.measured(study) if table.endswith(artifacts.TABLES_RECEIPT)],
     output:
-        artifacts.plots(study),
+        folder=directory(artifacts.PLOTS),
     log:
         "logs/collect_plots.log",
     benchmark:
@@ -248,38 +248,39 @@ rule collect_plots:
         code=code_digest("polysem.tables.collect_plots"),
         spec=spec_file(dictionaries=["/".join(key) for key in study.dictionaries()]),
     shell:
-        "python -m polysem.tables.collect_plots --tables results/tables --output results/plots "
+        "python -m polysem.tables.collect_plots --tables results/tables --output {output.folder} "
         "--config {params.spec} > {log} 2>&1"
 
 
-def comparison(wildcards):
+@cache
+def comparison(model, site):
     """What is compared at a site, and where the files of all sites are that take part."""
-    chosen = comparisons.pairs(study, wildcards.model, wildcards.site)
-    keys = [(wildcards.model, wildcards.site), *((pair.model, pair.site) for pair in chosen)]
-    text = study.models[wildcards.model].source != "classifier"
+    chosen = comparisons.pairs(study, model, site)
+    keys = [(model, site), *((pair.model, pair.site) for pair in chosen)]
+    text = study.models[model].source != "classifier"
     return {
-        "model": wildcards.model,
-        "site": wildcards.site,
+        "model": model,
+        "site": site,
         "pairs": [pair.values() for pair in chosen],
-        "sizes": comparisons.sizes(study, wildcards.model, wildcards.site),
+        "sizes": comparisons.sizes(study, model, site),
         "places": {
-            f"{model}/{site}": {
-                "activations": artifacts.ACTIVATIONS.format(model=model, site=site, split="eval") + ".zarr",
-                "tokens": artifacts.TOKENS.format(model=model, split="eval") + ".zarr",
-                "directions": artifacts.DIRECTIONS.format(model=model),
-                "dictionaries": artifacts.SAE.removesuffix("/{sae}").format(model=model, site=site),
-                "tables": artifacts.TABLE.removesuffix("/{dictionary}").format(model=model, site=site),
+            f"{of}/{at}": {
+                "activations": artifacts.ACTIVATIONS.format(model=of, site=at, split="eval") + ".zarr",
+                "tokens": artifacts.TOKENS.format(model=of, split="eval") + ".zarr",
+                "directions": artifacts.DIRECTIONS.format(model=of),
+                "dictionaries": artifacts.SAE.removesuffix("/{sae}").format(model=of, site=at),
+                "tables": artifacts.TABLE.removesuffix("/{dictionary}").format(model=of, site=at),
             }
-            for model, site in dict.fromkeys(keys)
+            for of, at in dict.fromkeys(keys)
         },
-        "tokenizer": f"{artifacts.MODEL.format(model=wildcards.model)}/tokenizer.json" if text else None,
+        "tokenizer": f"{artifacts.MODEL.format(model=model)}/tokenizer.json" if text else None,
         "params": analysis("baseline_seed", "comparison_tokens", "split_cosine", "ultra_low_frequency"),
     }
 
 
 def compared_files(wildcards):
     """The files of all that takes part: stores and their receipts, weights, and the tables of the site's own SAEs."""
-    values = comparison(wildcards)
+    values = comparison(wildcards.model, wildcards.site)
     files = [values["tokenizer"]] if values["tokenizer"] else []
     for place in values["places"].values():
         for store in (place["activations"], place["tokens"]):
@@ -310,7 +311,7 @@ rule compare_dictionaries:
         gpu=GPU,
     params:
         code=code_digest("polysem.tables.compare_dictionaries", "polysem.saes.sae", *activation_functions()),
-        spec=lambda wildcards: spec_file(**comparison(wildcards)),
+        spec=lambda wildcards: spec_file(**comparison(**wildcards)),
     shell:
         "python -m polysem.tables.compare_dictionaries --output {output.table} --config {params.spec} {DEVICE} "
         "> {log} 2>&1"
