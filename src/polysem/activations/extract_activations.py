@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.io.command import run
+from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, create_array, receipt_path, written_store
 from polysem.models.batches import TokenStore
@@ -48,7 +49,7 @@ def extract_activations(
     does not fit into the number format.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    require_deterministic_kernels()
     subject = load_subject(model, device)
     store = TokenStore(tokens)
     width = subject.width(site)

@@ -10,6 +10,7 @@ import torch
 
 from polysem.io.checkpoints import Checkpoint
 from polysem.io.command import run
+from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.saes.forbidden import ultra_low_direction
@@ -43,7 +44,7 @@ def train_sae(
     kind = import_module(f"polysem.saes.architectures.{architecture}")
     recipe = kind.Recipe.model_validate(params)
     torch.set_num_threads(recipe.threads)
-    torch.use_deterministic_algorithms(True)
+    require_deterministic_kernels()
     source: RowSource = import_module(f"polysem.saes.sources.{recipe.activations}").open_rows(recipe, rows, device)
     features = recipe.expansion * source.width
     if unknown := [feature for feature in recipe.followed_features if feature >= features]:

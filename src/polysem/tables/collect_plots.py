@@ -18,8 +18,8 @@ RANKS = 60
 
 
 def collect_plots(tables: Path, dictionaries: list[str], output: Path) -> None:
-    """Write `frequency_histogram.csv` and `rank_frequency.csv` below `output`/model/site/dictionary, in place of all that
-    lies there: a dictionary that is gone has no plots.
+    """Write `frequency_histogram.csv` and `rank_frequency.csv` below `output`/model/site/dictionary, in place of all
+    that lies there: a dictionary that is gone has no plots.
 
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called.
     """

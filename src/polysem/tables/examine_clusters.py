@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.command import run
+from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.tables import write_table
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
@@ -78,7 +79,7 @@ def examine_clusters(
     Raises InputError if a place lacks a dictionary or table.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    require_deterministic_kernels()
     store, weights = TokenStore(tokens), Directions.read(directions)
     before = context_before if store.is_text else 0
     subject = load_subject(model, device) if store.is_text else None

@@ -7,9 +7,9 @@ beside its values under shuffles, in which the scores are dealt out to the featu
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from polysem.tables.labels import scalar, variable
+from polysem.tables.ranks import ranks
 
 SHUFFLES = 400
 BINS = 10
@@ -78,7 +78,7 @@ def _correlation(score: Numbers, power: Numbers, shuffled: NDArray[np.int64]) ->
     found, chance = np.nan, np.full(len(shuffled), np.nan)
     # Powers that agree to float32 rounding, as those of neurons do, have no order.
     if len(score) > 2 and np.ptp(score) > 0 and np.ptp(power) > 1e-6:
-        one, other = (rank - rank.mean() for rank in (rankdata(score), rankdata(power)))
+        one, other = (rank - rank.mean() for rank in (ranks(score), ranks(power)))
         norm = np.sqrt((one @ one) * (other @ other))
         found, chance = one @ other / norm, one[shuffled] @ other / norm
     return _tested("score_power_correlation", "Spearman correlation of score and power in the strongest neuron",
@@ -91,7 +91,7 @@ def _groups(
     one, other = int(aligned.sum()), int((~aligned).sum())
     found, chance, levels = np.nan, np.full(len(shuffled), np.nan), np.full((4, len(LEVELS)), np.nan)
     if one and other:
-        rank = rankdata(score)
+        rank = ranks(score)
         sums = np.array([rank[aligned].sum(), *(rank[order[aligned]].sum() for order in shuffled)])
         above = (sums - one * (one + 1) / 2) / (one * other)
         found, chance = above[0], above[1:]

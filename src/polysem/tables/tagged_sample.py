@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from polysem.tables.ranks import ranks
 from polysem.tables.token_tags import place_of
 
 MOST = 1 << 24
@@ -119,6 +119,6 @@ def auroc(active: NDArray[np.floating], tagged: NDArray[np.bool_], with_tag: int
     if not with_tag or not without_tag:
         return float("nan")
     here, elsewhere = int(tagged.sum()), int((~tagged).sum())
-    above = rankdata(active)[tagged].sum() - here * (here + 1) / 2
+    above = ranks(active)[tagged].sum() - here * (here + 1) / 2
     won = above + here * (without_tag - elsewhere) + 0.5 * (with_tag - here) * (without_tag - elsewhere)
     return float(won / (with_tag * without_tag))

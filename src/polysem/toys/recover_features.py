@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 
 from polysem.io.command import run
+from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.tables import write_table
 from polysem.params.recipes.base import Recipe
 from polysem.params.toys import Toy
@@ -33,7 +34,7 @@ def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str
     kind = import_module(f"polysem.saes.architectures.{architecture}")
     recipe = kind.Recipe.model_validate(params | {"architecture": architecture})
     torch.set_num_threads(recipe.threads)
-    torch.use_deterministic_algorithms(True)
+    require_deterministic_kernels()
     write_table(output, recovered(kind.Method(recipe), recipe, toy, device))
 
 

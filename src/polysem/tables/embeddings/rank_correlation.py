@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from polysem.tables.labels import scalar
+from polysem.tables.ranks import ranks
 
 SHUFFLES = 200
 QUANTILE = 0.95
@@ -55,7 +55,7 @@ def spearman(a: Float[np.ndarray, " feature"], b: Float[np.ndarray, " feature"],
 
 def _standard(values: NDArray) -> NDArray[np.float64]:
     """Ranks with mean 0 and norm 1; NaN if all are equal."""
-    ranks = rankdata(values)
-    ranks -= ranks.mean()
-    norm = np.linalg.norm(ranks)
-    return ranks / norm if norm else np.full(len(ranks), np.nan)
+    found = ranks(values)
+    found -= found.mean()
+    norm = np.linalg.norm(found)
+    return found / norm if norm else np.full(len(found), np.nan)

@@ -1,0 +1,12 @@
+"""Kernels that give the same numbers every time."""
+
+import torch
+
+
+def require_deterministic_kernels() -> None:
+    """Make torch refuse kernels whose results vary, for the whole process.
+
+    `torch.use_deterministic_algorithms` sets the same and imports torch's compiler for a setting of it, which takes a
+    second; nothing here is compiled.
+    """
+    torch.set_deterministic_debug_mode("error")
