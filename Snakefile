@@ -24,5 +24,5 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        artifacts.ends(),
-        guard.deleted(artifacts.recorded(study)),
+        artifacts.ends(study),
+        guard.deleted([*artifacts.recorded(study), *artifacts.plots(study)]),

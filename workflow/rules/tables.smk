@@ -239,16 +239,17 @@ rule collect_plots:
     input:
         [table for table in artifacts.measured(study) if table.endswith(artifacts.TABLES_RECEIPT)],
     output:
-        folder=directory(artifacts.PLOTS),
+        artifacts.plots(study),
     log:
         "logs/collect_plots.log",
     benchmark:
         "logs/collect_plots.tsv"
     params:
         code=code_digest("polysem.tables.collect_plots"),
+        folder=artifacts.PLOT_FOLDER,
         spec=spec_file(dictionaries=["/".join(key) for key in study.dictionaries()]),
     shell:
-        "python -m polysem.tables.collect_plots --tables results/tables --output {output.folder} "
+        "python -m polysem.tables.collect_plots --tables results/tables --output {params.folder} "
         "--config {params.spec} > {log} 2>&1"
 
 

@@ -74,6 +74,8 @@ SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
 """Those of one that is trained here; an imported one has no history, and frequencies only if its files tell them."""
 
+PLOTS = ("frequency_histogram", "rank_frequency")
+
 LEDGER = "workflow/claims.yaml"
 """Published numbers; an input, no artifact."""
 METRICS = "results/metrics.json"
@@ -100,8 +102,8 @@ FIDELITY = "results/tables/{model}/{site}/fidelity.nc"
 COMPARISON = "results/tables/{model}/{site}/comparison.nc"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
-PLOTS = "results/plots"
-"""Small tables for `dvc plots`, by model, site and dictionary."""
+PLOT_FOLDER = "results/plots"
+PLOT = f"{PLOT_FOLDER}/{{model}}/{{site}}/{{dictionary}}"
 
 
 def model_files(model: ModelSection) -> list[str]:
@@ -179,6 +181,16 @@ def _tables_of_models(study: Study) -> list[str]:
     ]
 
 
+def plots(study: Study) -> list[str]:
+    """All small tables for `dvc plots`. They are named one by one: Snakemake leaves a file of its own in a folder that
+    is an output, which DVC takes for a plot."""
+    return [
+        f"{PLOT.format(model=model, site=site, dictionary=dictionary)}/{plot}.csv"
+        for model, site, dictionary in study.dictionaries()
+        for plot in PLOTS
+    ]
+
+
 def stores(study: Study) -> list[str]:
     """All Zarr stores, without their receipts. A site whose SAEs are all imported, or trained on streamed activations,
     has no train store."""
@@ -219,6 +231,10 @@ def recorded(study: Study) -> list[str]:
     return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, *written, REPORT_INDEX, REPORT_PAGES]))
 
 
-def ends() -> list[str]:
-    """What nothing else is made from; all other artifacts follow from asking for these."""
-    return [REPORT_INDEX, METRICS, CLAIMS, PLOTS]
+def ends(study: Study) -> list[str]:
+    """What nothing else is made from; all other artifacts follow from asking for these.
+
+    The first plot stands for all, which one job makes: Snakemake holds every file that is asked for against every input
+    and output of its job, and a study has as many plots as dictionaries.
+    """
+    return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0]]
