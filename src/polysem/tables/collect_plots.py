@@ -1,6 +1,5 @@
 """Small CSV files for `dvc plots`: frequency histogram (S0.F1) and rank-frequency curve (S0.F2) of each dictionary."""
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,12 +17,10 @@ RANKS = 60
 
 
 def collect_plots(tables: Path, dictionaries: list[str], output: Path) -> None:
-    """Write `frequency_histogram.csv` and `rank_frequency.csv` below `output`/model/site/dictionary, in place of all
-    that lies there: a dictionary that is gone has no plots.
+    """Write `frequency_histogram.csv` and `rank_frequency.csv` below `output`/model/site/dictionary.
 
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called.
     """
-    shutil.rmtree(output, ignore_errors=True)
     for key in dictionaries:
         frequency = read_table(tables / key / "frequency.nc")["frequency"].values
         curve = read_table(tables / key / "rank_frequency.nc")["frequency_sorted"].values
