@@ -88,11 +88,14 @@ class Directions:
     def logit_weights(self, site: str, rows: Float[Tensor, "feature neuron"]) -> Float[Tensor, "feature token"] | None:
         """What each of some directions at a site adds to the logits on the direct path; None where there is none."""
         path = self.logit_path(site)
-        if path is None:
-            return None
-        for matrix in path:
-            rows = rows @ matrix
-        return rows
+        return None if path is None else through(rows, path)
+
+
+def through(rows: Float[Tensor, "row input"], matrices: Iterable[Tensor]) -> Float[Tensor, "row output"]:
+    """The product of all of them, by numpy, whose float32 product is the faster one on AMD's processors."""
+    for matrix in matrices:
+        rows = torch.from_numpy(rows.numpy() @ matrix.cpu().numpy())
+    return rows
 
 
 def directions_of(subject: Subject, sites: Iterable[str], processing: Mapping[str, Any]) -> Directions:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.saes.dictionary import Dictionary
-from polysem.tables.directions import NO_DIRECT_PATH, Directions
+from polysem.tables.directions import NO_DIRECT_PATH, Directions, through
 from polysem.tables.labels import index, labelled, variable
 from polysem.tables.null_space import SeenRows
 from polysem.tables.strongest import largest
@@ -63,8 +63,8 @@ def logits(
     if seen is not None and path[0] is directions.output_weights(site):
         onward = seen.onward(path[0])
         if onward is not None:
-            rows, matrices = seen.decoder, [_through(onward, path[1:])]
-    parts = [_of_block(_through(block, matrices), ranks) for block in rows.split(max(1, ENTRIES // tokens))]
+            rows, matrices = seen.decoder, [through(onward, path[1:])]
+    parts = [_of_block(through(block, matrices), ranks) for block in rows.split(max(1, ENTRIES // tokens))]
     boosted, boost, suppressed, suppression, moments = (np.concatenate(part) for part in zip(*parts, strict=True))
     by_rank = ("feature", "rank")
     variables = {
@@ -95,13 +95,6 @@ def logits(
             names = np.array(contexts, dtype=object)
             variables["context"] = variable("showcase", names, "tag that the feature's context is", "1")
     return labelled(variables, coordinates, {"tokens_of_vocabulary": tokens, **directions.attributes})
-
-
-def _through(rows: Float[Tensor, "row input"], matrices: Sequence[Tensor]) -> Float[Tensor, "row output"]:
-    """The product of all of them, by numpy, whose float32 product is the faster one on AMD's processors."""
-    for matrix in matrices:
-        rows = torch.from_numpy(rows.numpy() @ matrix.cpu().numpy())
-    return rows
 
 
 def _all_weights(directions: Directions, site: str, rows: Float[Tensor, "showcase neuron"], whose: str) -> xr.Variable:
