@@ -1,6 +1,7 @@
 """The thin command line around every step, generated from its signature."""
 
 import argparse
+import gc
 import inspect
 import json
 import os
@@ -29,6 +30,8 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
     a killed Snakemake must not leave writers behind (DESIGN §10).
     """
     if supervisor := int(os.environ.get(SUPERVISED, 0)):
+        gc.freeze()
+        gc.enable()
         parent = os.getppid() if supervisor == 1 else supervisor
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from polysem.io.adam import Adam
 from polysem.io.checkpoints import Checkpoint
 from polysem.io.order import EpochOrder
 from polysem.models.schedule import learning_rate
@@ -25,12 +26,13 @@ def optimise(
 
     Matrices decay, vectors (biases, norms) do not. Raises FloatingPointError when the loss is no longer finite.
     """
-    optimiser = torch.optim.AdamW(
+    optimiser = Adam(
         [
             {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": training.weight_decay},
             {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
         ],
         betas=(0.9, 0.98),
+        decoupled_weight_decay=True,
         foreach=True,
     )
     losses: list[float] = []

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polysem.io.adam import Adam
 from polysem.params.recipes.base import Recipe
 from polysem.saes.constraints import Constraints
 from polysem.saes.dead_features import (
@@ -54,7 +55,7 @@ class Trainer:
         self._constraints = Constraints(recipe, None if forbidden is None else forbidden.to(device))
         self._constraints.start(self.weights)
         self._trained = {name: tensor for name, tensor in self.weights.items() if not (recipe.tied and name == "W_enc")}
-        self._optimiser = torch.optim.Adam(
+        self._optimiser = Adam(
             list(self._trained.values()),
             betas=(recipe.beta1, recipe.beta2),
             weight_decay=recipe.weight_decay,
