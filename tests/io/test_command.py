@@ -150,3 +150,24 @@ def test_a_supervised_step_dies_with_the_process_that_started_it(tmp_path, value
         parent.send_signal(signal.SIGKILL)
     assert gone_within(child, 3.5)
     assert not alive.exists()
+
+
+def test_a_supervised_step_collects_no_garbage_until_it_runs(tmp_path):
+    script = tmp_path / "step.py"
+    script.write_text(
+        "import gc, os\n"
+        "os.environ['POLYSEM_SUPERVISED'] = '1'\n"
+        "from polysem.io.command import run\n"
+        "imported = gc.isenabled(), gc.get_freeze_count()\n"
+        "def step() -> None:\n"
+        "    print(imported, gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
+        "run(step)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert done.stdout == "(False, 0) True True\n"
+
+
+def test_importing_the_package_leaves_the_collector_alone():
+    code = "import gc, polysem.io.command; print(gc.isenabled(), gc.get_freeze_count())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert done.stdout == "True 0\n"
