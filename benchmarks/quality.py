@@ -21,6 +21,7 @@ import argparse
 import json
 import sys
 import time
+from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -235,14 +236,14 @@ def judge(arguments):
     site = rows.receipt["params"]["site"]
     subject, mean = load_subject(arguments.model, "cpu"), mean_activation(rows)
     batches = list(leading_batches(TokenStore(arguments.tokens), arguments.fidelity_tokens))
-    ablated = ablations(subject, batches, site, mean)
+    ablated = cache(lambda: ablations(subject, batches, site, mean))
     measured = []
     for file in sorted(arguments.output.glob("*/cfg.json")):
         numbers = file.with_name("judged.json")
         if not numbers.exists():
             sae = load_sae(file.parent, rows.width)
             none = torch.zeros(sae.features, dtype=torch.bool)
-            table = dictionary_fidelity(subject, batches, sae, site, none, ablated)
+            table = dictionary_fidelity(subject, batches, sae, site, none, ablated())
             found = {key: float(table[key]) for key in ("L0", "explained_variance", "loss_recovered_zero")}
             numbers.write_text(json.dumps(found))
         metadata = json.loads(file.read_text())["metadata"]

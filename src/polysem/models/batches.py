@@ -45,7 +45,7 @@ class TokenStore:
     def ids(self, start: int, stop: int) -> NDArray[np.int32]:
         """Tokens [sequence, position] of sequences start … stop − 1, −1 behind the end of each; text alone has them."""
         ids, length = (np.asarray(read_array(self._group, name)[start:stop]) for name in ("ids", "length"))
-        return np.where(np.arange(ids.shape[1]) < length[:, None], ids, -1).astype(np.int32)
+        return np.where(np.arange(ids.shape[1]) < length[:, None], ids.astype(np.int32, copy=False), np.int32(-1))
 
     def _read(self, name: str, start: int, stop: int) -> Tensor:
         return torch.from_numpy(read_array(self._group, name)[start:stop])

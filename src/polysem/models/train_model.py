@@ -16,7 +16,8 @@ from polysem.models.optimise import optimise
 from polysem.params.models.trained import Architecture
 from polysem.params.models.training import Training
 
-NOT_SCORED = -100
+ENDED = -1
+"""What `TokenStore.ids` says behind the end of a sequence; nothing predicts it."""
 
 
 def train_model(
@@ -25,7 +26,7 @@ def train_model(
     """Train on a token store and write `config.json` and `model.safetensors` to the model folder.
 
     `context_length` is that of the store; `code` names the code that the checkpoint belongs to. Raises InputError if
-    the store holds fewer tokens than one batch.
+    the store holds fewer tokens than one batch. Memory holds four bytes for each token of the store.
     """
     torch.set_num_threads(training.threads)
     store = TokenStore(tokens)
@@ -37,12 +38,13 @@ def train_model(
         )
     config = model_config(architecture, context_length, training.seed)
     model = new_model(config)
-    text = store.batch(0, store.sequences)
-    targets = text.targets.masked_fill(~text.scored, NOT_SCORED)
+    ids = torch.from_numpy(store.ids(0, store.sequences))
 
     def loss_on(sequences: torch.Tensor) -> torch.Tensor:
-        logits = model(text.inputs[sequences])
-        return F.cross_entropy(logits.flatten(0, 1), targets[sequences].flatten(), ignore_index=NOT_SCORED)
+        text = ids[sequences].long()
+        following = F.pad(text[:, 1:], (0, 1), value=ENDED)
+        logits = model(text.clamp_min(0))
+        return F.cross_entropy(logits.flatten(0, 1), following.flatten(), ignore_index=ENDED)
 
     steps = max(1, training.tokens // (batch * context_length))
     print(f"{sum(p.numel() for p in model.parameters()):,} weights, {steps} steps", file=sys.stderr)

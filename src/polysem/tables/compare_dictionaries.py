@@ -8,14 +8,13 @@ from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
-from polysem.params.base import ALL_DICTIONARIES
 from polysem.params.pair import Pair
 from polysem.tables.comparison.pair_table import pair_variables
 from polysem.tables.comparison.pairwise import compare
 from polysem.tables.comparison.shelf import Place, Site
 from polysem.tables.comparison.size_table import growing, splitting
 from polysem.tables.comparison.wrong_site import readings
-from polysem.tables.labels import labelled
+from polysem.tables.labels import labelled, site_attributes
 from polysem.tables.words import words
 
 CATALOGUE = "S0.X1 S1.F7 S1.F8 S2.F8 S2.F9"
@@ -66,10 +65,7 @@ def compare_dictionaries(
     if len(names) > 1:
         variables |= splitting(here, names, params, words(tokenizer))
     attributes = {
-        "model": model,
-        "site": site,
-        "dictionary": ALL_DICTIONARIES,
-        "catalogue": CATALOGUE,
+        **site_attributes(output, CATALOGUE),
         "tokens": max((match.tokens for match in matches), default=0),
         "neurons": here.width,
         "reader": reader,
