@@ -2,8 +2,6 @@
 
 from polysem.report.catalogue.entry import Entry
 
-LANGUAGE = "It needs a language model: text is what the sheets and the losses are about."
-
 ENTRIES = (
     Entry(
         id="S0.F1",
