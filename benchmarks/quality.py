@@ -262,12 +262,8 @@ def report(measured, levels):
             f"{one['value']:g} | {one['L0']:.1f} | {one['explained_variance']:.3f} | "
             f"{one['loss_recovered_zero']:.3f} |"
         )
-    print(
-        "\nAt equal L0: interpolated in log L0 between SAEs of one learning rate and seed, never beyond them; the best"
-    )
-    print(
-        "of the learning rates that all libraries were given, by the mean over the seeds, with the value of each seed."
-    )
+    print("\nAt equal L0: interpolated in log L0 between SAEs of one learning rate and seed, never beyond them; the")
+    print("best of the learning rates that all libraries were given, by the mean over seeds, with the value of each.")
     for architecture in ARCHITECTURES:
         lines = lines_of([one for one in measured if one["architecture"] == architecture])
         rates = set.intersection(*({rate for rate, _ in some} for some in lines.values())) if lines else set()

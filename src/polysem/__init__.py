@@ -1,8 +1,12 @@
-"""Polysemantic neurons and sparse autoencoders: every figure of five documents out of one DAG."""
+"""Polysemantic neurons and sparse autoencoders: every figure of four documents out of one DAG."""
 
 import gc
 import os
 
-if "POLYSEM_SUPERVISED" in os.environ:
-    # A step of the workflow: what it imports stays, and is not searched for cycles. `io.command.run` begins with that.
+SUPERVISED = "POLYSEM_SUPERVISED"
+"""Set by the workflow to its process id: a step ends when that process is gone. `1` stands for whatever process started
+the step, which goes unnoticed if it dies while the step is still importing its modules."""
+
+if int(os.environ.get(SUPERVISED, 0)):
+    # What a step imports stays, and is not searched for cycles; `io.command.run` begins to search.
     gc.disable()

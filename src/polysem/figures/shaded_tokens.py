@@ -99,10 +99,10 @@ def _write_run(
 
 
 def _write_token(axes: Axes, row: float, left: float, word: str, share: float, *, is_key: bool = False) -> None:
-    wide = width(word)  # patches as mere artists: the limits of the axes stay, and are not looked for again
+    wide = width(word)
     if is_key or share > 0:
         style: Any = {"facecolor": theme.COLOURS["activation"], "alpha": DARKEST * min(1.0, share), "linewidth": 0}
-        if share > 0:
+        if share > 0:  # no add_patch, which looks for the limits of the axes again
             axes.add_artist(Rectangle((left, row - TALL / 2), wide, TALL, **style))
         if is_key:
             axes.add_artist(

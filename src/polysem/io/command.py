@@ -14,11 +14,8 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
+from polysem import SUPERVISED
 from polysem.io.errors import InputError
-
-SUPERVISED = "POLYSEM_SUPERVISED"
-"""Set by the workflow to its process id: a step ends when that process is gone. `1` stands for whatever process started
-the step, which goes unnoticed if it dies while the step is still importing its modules."""
 
 
 def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
