@@ -20,6 +20,8 @@ from .conftest import alignment_table, frequency_table, legible_texts
 HOSTILE = ("\u202e", "$x_1$", " שלום", " عالم", "\n", "\x00", "<b>", "日本", "w" * 60, " ", "a", "")
 ONE_TABLE = ("embedding_making", "dendrogram", "rare_behaviour", "embedding_planes", "cluster_distances")
 TABLES = {
+    "text": lambda: cluster_table(),
+    "text, a thousand features": lambda: cluster_table([[95, 1, 1], *[[4, 3]] * 1200]),
     "hostile text": lambda: cluster_table(words=HOSTILE, dictionary="neurons", tags=False),
     "image that enters": lambda: cluster_table(picture=(28, 28), inputs=784, dictionary="neurons"),
     "images": lambda: cluster_table(picture=(8, 8)),

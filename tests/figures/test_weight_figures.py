@@ -66,6 +66,14 @@ def test_every_figure_names_itself_legibly_or_says_why_there_is_none(
     assert f"{FIGURES[name]}  {find_figure(name).TITLE}" in texts
 
 
+@pytest.mark.parametrize("width", [0.07, 0.088, 0.089, 0.09, 0.12, 0.2])
+def test_numbers_with_many_digits_stand_apart_on_the_axes(width, analysis, tmp_path, monkeypatch):
+    tables = made(*clustered(4096, 64))
+    bias = tables.geometry["encoder_bias"]
+    bias[:] = np.linspace(-0.03 - width, -0.03, bias.size)
+    legible_texts(draw("frequency_bias_product", tables, analysis), tmp_path / "figure.svg", monkeypatch)
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_the_same_tables_give_the_same_bytes(name, every, analysis, tmp_path):
     for file in ("first.svg", "second.svg"):

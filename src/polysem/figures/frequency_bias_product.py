@@ -44,7 +44,7 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
         for column, (horizontal, x) in enumerate(values.items()):
             axes: Axes = panels[row, column]
             axes.set_xlim(limits[horizontal])
-            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_locator(MaxNLocator(3))
             if row == column:
                 highest = stack(axes, x, members, np.linspace(*limits[horizontal], bins(x.size) // 2 + 1))
                 axes.set_ylim(0, 1.06 * max(1.0, highest))

@@ -148,7 +148,7 @@ def _draw_agreement(axes: Axes, clusters: xr.Dataset, clustered: NDArray[np.bool
         f"{EMBEDDINGS[name][2]} {np.median(values):.2f}" if values.size else f"{EMBEDDINGS[name][2]} –"
         for name, values in found.items()
     ]
-    axes.set_title("\n".join(["medians: " + ", ".join(medians[:-1]), medians[-1]]), size=9, loc="left")
+    axes.set_title("medians: " + "\n".join(medians), size=9, loc="left")
 
 
 def _agreement(clusters: xr.Dataset, clustered: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:

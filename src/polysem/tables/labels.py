@@ -49,7 +49,13 @@ def site_attributes(output: Path, catalogue: str) -> dict[str, str]:
 def along_dictionaries(each: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
     """Tables of several dictionaries along `dictionary`; attributes are those of the first."""
     joined = xr.concat(
-        each, dim="dictionary", combine_attrs="override", coords="minimal", compat="override", data_vars="all"
+        each,
+        dim="dictionary",
+        combine_attrs="override",
+        coords="minimal",
+        compat="override",
+        data_vars="all",
+        join="outer",
     )
     return joined.assign_coords(dictionary=("dictionary", np.array(names, dtype=object)))
 
