@@ -45,7 +45,10 @@ def alignment_table(decoder: np.ndarray, dictionary: str = SAE) -> xr.Dataset:
 
 
 def rank_frequency_table(frequency: xr.Dataset, head_ranks: int = 1000) -> xr.Dataset:
-    table = rank_frequency(frequency["active_tokens"].to_numpy(), frequency.attrs["tokens"], head_ranks)
+    """As if half A had counted every other activation."""
+    active, tokens = frequency["active_tokens"].to_numpy(), frequency.attrs["tokens"]
+    of_half = np.stack([active // 2, active - active // 2], axis=1)
+    table = rank_frequency(of_half, np.array([tokens // 2, tokens - tokens // 2]), head_ranks)
     return table.assign_attrs({**frequency.attrs})
 
 

@@ -118,39 +118,52 @@ def test_the_ultra_low_figure_says_that_there_is_no_cluster(analysis):
     assert "No ultra-low cluster: all 2 features reach 10⁻⁴." in text
 
 
-def test_the_rank_figure_gives_parameters_and_the_best_law_of_each_range(analysis):
-    table = rank_frequency_table(frequency_table(1 / np.arange(2.0, 3002.0)))
+def test_the_rank_figure_gives_parameters_and_the_law_of_each_range(analysis):
+    table = rank_frequency_table(frequency_table(1 / np.arange(2.0, 3002.0)), head_ranks=800)
     table["exponent"].loc["head"] = [0.75, 0.0, 0.5]
     table["exponent"].loc["tail"] = [2.0, 0.0, 1.5]
     table["decay_length"].loc["head"] = [np.inf, 400.0, 900.0]
     table["decay_length"].loc["tail"] = [np.inf, 1234.0, 5000.0]
-    table["aic"].loc["head"] = [100.0, 90.0, 92.0]
-    table["aic"].loc["tail"] = [2000.0, 3500.0, 2001.5]
-    table["winner"] = ("range", ["exponential", "power_law"])
+    table["exponential_share"] = ("range", [0.4321, -0.2])
+    table["exponential_share_error"] = ("range", [0.05, 0.3])
+    table["winner"] = ("range", ["truncated_power_law", "undecided"])
     text = words(find_figure("rank_frequency").draw(rank_frequency=table, analysis=analysis))
-    assert "head, ranks 1 to 999\npower law, α = 0.75\nexponential, L = 400; best, ΔAIC = 2\n" in text
-    assert "truncated, α = 0.50, L = 900\n" in text
-    assert "tail, ranks 1,000 to 3,000\npower law, α = 2.00; best, ΔAIC = 1.5\nexponential, L = 1,234" in text
+    assert "head, ranks 1 to 799: truncated power law\npower law, α = 0.75\nexponential, L = 400\n" in text
+    assert "truncated, α = 0.50, L = 900\nshare of the exponential: 0.43 ± 0.05\n" in text
+    assert "tail, ranks 800 to 3,000: undecided\npower law, α = 2.00\nexponential, L = 1,234\n" in text
+    assert "share of the exponential: −0.20 ± 0.30" in text
+    assert "head: ranks below 800." in re.sub(r"\s+", " ", text)
 
 
-def test_the_rank_figure_draws_the_fitted_curves_where_they_were_fitted(analysis):
-    frequency = frequency_table(0.3 * np.arange(1, 201.0) ** -0.9, tokens=10**9)
-    figure = find_figure("rank_frequency").draw(rank_frequency=rank_frequency_table(frequency), analysis=analysis)
-    (measured, curve, *_) = figure.axes[0].lines
-    ranks, fitted = curve.get_data()
-    assert (ranks[0], ranks[-1]) == pytest.approx((1, 200))
-    np.testing.assert_allclose(fitted, 0.3 * ranks**-0.9, rtol=1e-4)
-    assert len(measured.get_xdata()) == 200
+def test_the_rank_figure_draws_what_was_measured_and_each_law_where_it_was_fitted(analysis):
+    frequency = frequency_table(0.3 * np.arange(1, 401.0) ** -0.9, tokens=10**9)
+    table = rank_frequency_table(frequency, head_ranks=200)
+    figure = find_figure("rank_frequency").draw(rank_frequency=table, analysis=analysis)
+    measured, *curves = figure.axes[0].lines
+    np.testing.assert_array_equal(measured.get_ydata(), table["bin_frequency"])
+    assert len(curves) == 6
+    for number, curve in enumerate(curves):
+        ranks, fitted = (values[np.isfinite(curve.get_ydata())] for values in curve.get_data())
+        assert (ranks[0], ranks[-1]) == pytest.approx((1, 199) if number < 3 else (200, 400), rel=0.05)
+        if number % 3 == 0 and number < 3:
+            np.testing.assert_allclose(fitted[ranks > 10], 0.3 * ranks[ranks > 10] ** -0.9, rtol=0.05)
 
 
-def test_the_rank_figure_says_what_was_not_fitted_and_what_fits_alike(analysis):
+def test_the_line_of_the_chosen_law_is_thick(analysis):
+    table = rank_frequency_table(frequency_table(0.05 * np.exp(-np.arange(1, 400.0) / 100), tokens=10**6))
+    assert table["winner"].to_numpy().tolist() == ["exponential", ""]
+    figure = find_figure("rank_frequency").draw(rank_frequency=table, analysis=analysis)
+    chosen = [line.get_linewidth() > 1.5 for line in figure.axes[0].lines[1:]]
+    assert chosen == [False, True, False]
+
+
+def test_the_rank_figure_says_what_was_not_fitted(analysis):
     short = rank_frequency_table(frequency_table(np.array([0.5, 0.1, 0.0])))
     text = words(find_figure("rank_frequency").draw(rank_frequency=short, analysis=analysis))
     assert "head and tail: too few ranks to fit" in text
-    level = rank_frequency_table(frequency_table(np.full(50, 0.5)))
+    level = rank_frequency_table(frequency_table(np.full(150, 0.5)))
     text = words(find_figure("rank_frequency").draw(rank_frequency=level, analysis=analysis))
-    assert "head, ranks 1 to 50: all laws fit alike" in text
-    assert "exponential, L = ∞" in text
+    assert "head, ranks 1 to 150: undecided" in text
     assert "tail: too few ranks to fit" in text
 
 

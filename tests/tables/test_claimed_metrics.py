@@ -47,7 +47,7 @@ def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store
     ]
     made = {str(name) for table in tables for name, value in table.data_vars.items() if not value.ndim}
     made |= set(frequency_metrics(frequency, analysis)) | set(alignment_metrics(alignment, frequency, analysis))
-    made |= set(law_metrics(rank_frequency(np.arange(40), 100, 10)))
+    made |= set(law_metrics(rank_frequency(np.ones((40, 2), int), np.array([50, 50]), 10)))
     made |= {f"{relation}_{name}" for relation in ("seed", "recipe", "model") for name in PAIRS}
     medians = {f"median_{name}": np.zeros(2) for name in MEASURES} | {"median_size": np.array(5.0)}
     made |= set(cluster_metrics(medians | {"embedding": np.array(["neuron", "input"])}))

@@ -11,7 +11,7 @@ from polysem.io.command import run
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
 from polysem.tables.alignment import neuron_alignment
-from polysem.tables.collect_metrics import ALL_NEURONS, all_neurons, collect_metrics, pair_metrics, plain
+from polysem.tables.collect_metrics import ALL_NEURONS, all_neurons, collect_metrics, law_metrics, pair_metrics, plain
 from polysem.tables.collect_plots import collect_plots, frequency_histogram, rank_curve
 from polysem.tables.labels import along_dictionaries
 from polysem.tables.rank_frequency import rank_frequency
@@ -20,6 +20,11 @@ KEY = "m/blocks.0.mlp.hook_post/l1-x8_seed=0"
 TOKENS = 100_000
 TABLES = ["frequency", "rank_frequency", "alignment"]
 ACTIVE = [0, 5, 50, 200, 1000, 2000, 3000, 50_000]
+HALVES = np.array([TOKENS // 2, TOKENS // 2])
+
+
+def halves(active):
+    return np.stack([active // 2, active - active // 2], axis=1)
 
 
 def described(dimensions, values):
@@ -41,7 +46,7 @@ def tables(tmp_path):
     frequency = {"frequency": described("feature", active / TOKENS), "active_tokens": described("feature", active)}
     write_table(folder / "frequency.nc", xr.Dataset(frequency, {"feature": np.arange(8)}, {"tokens": TOKENS}))
     write_table(folder / "alignment.nc", neuron_alignment(iter([decoder]), 40))
-    write_table(folder / "rank_frequency.nc", rank_frequency(active, TOKENS, 1000))
+    write_table(folder / "rank_frequency.nc", rank_frequency(halves(active), HALVES, 1000))
     others = [scalars(cross_entropy_clean=9.0, loss_recovered_zero=0.5, L0=9.0)]
     ours = scalars(cross_entropy_clean=1.23456789, loss_recovered_zero=math.nan, L0=99.0)
     write_table(folder.parent / "fidelity.nc", along_dictionaries([*others, ours], ["neurons", folder.name]))
@@ -76,11 +81,6 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["m"]["model"] == {"accuracy": 0.5, "cross_entropy": 2.0}
     ours = metrics["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
-    fits = rank_frequency(np.array(ACTIVE), TOKENS, 1000)
-    law = str(fits["winner"].values[0])
-    for name in ("exponent", "decay_length"):
-        value = float(fits[name].sel(range="head", law=law))
-        assert ours.pop(f"head_{name}") == (float(f"{value:.6g}") if math.isfinite(value) else None)
     assert ours.pop("median_kurtosis_excess") == pytest.approx(36, abs=1.5)
     assert ours.pop("largest_kurtosis_excess") == pytest.approx(36, abs=1.5)
     assert ours == {
@@ -89,7 +89,12 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "dead_share": 0.125,
         "dense_share": 0.166667,
         "features": 8,
-        "head_law": law,
+        "head_decay_length": None,
+        "head_exponent": None,
+        "head_exponential_share": None,
+        "head_exponential_share_error": None,
+        "head_law": None,
+        "firing_dispersion": 1.0,
         "loss_recovered_zero": None,
         "median_frequency": 0.006,
         "most_polysemantic_neuron": 3,
@@ -101,10 +106,26 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "tail_law": None,
         "tail_decay_length": None,
         "tail_exponent": None,
+        "tail_exponential_share": None,
+        "tail_exponential_share_error": None,
         "ten_sparse_share": 0.166667,
         "tokens": TOKENS,
         "ultra_low_share": 0.25,
     }
+
+
+def test_a_law_has_its_numbers_and_an_undecided_one_has_none():
+    """A head of 300 ranks that fall exponentially, a tail of 200 equal ones."""
+    active = np.r_[np.exp(-np.arange(300) / 60) * 40_000, np.full(200, 100)].astype(int)
+    table = rank_frequency(halves(active), HALVES, 301)
+    metrics = law_metrics(table)
+    assert metrics["head_law"] == "exponential"
+    assert metrics["head_exponent"] == 0
+    assert metrics["head_decay_length"] == float(table["decay_length"].sel(range="head", law="exponential"))
+    assert metrics["head_decay_length"] == pytest.approx(60, rel=0.05)
+    assert metrics["head_exponential_share"] == pytest.approx(1, abs=0.1)
+    assert metrics["tail_law"] == "undecided"
+    assert metrics["tail_exponent"] is None and metrics["tail_decay_length"] is None
 
 
 def test_medians_of_clusters_are_metrics_of_two_embeddings(tables, tmp_path):

@@ -16,6 +16,7 @@ from polysem.saes.sae import SAE, save_sae
 from polysem.tables.alignment import neuron_alignment
 from polysem.tables.directions import Directions, write_directions
 from polysem.tables.survey_features import CATALOGUE, survey_features
+from polysem.tables.token_tags import held_out
 from polysem.workflow.artifacts import FEATURE_TABLES
 
 NEURONS, CLASSES, IMAGES = 4, 3, 500
@@ -52,6 +53,15 @@ def test_all_tables_are_of_the_tokens_of_the_eval_store_and_each_says_whose_it_i
     active = (study.x > 0).sum(axis=0)
     assert tables["frequency"].attrs["tokens"] == tables["rank_frequency"].attrs["tokens"] == IMAGES
     assert tables["frequency"]["active_tokens"].values.tolist() == active.tolist()
+    half_b = held_out(np.arange(IMAGES))
+    of_half = np.stack([(study.x[half] > 0).sum(0) for half in (~half_b, half_b)], axis=1)
+    assert tables["frequency"]["active_tokens_of_half"].values.tolist() == of_half.tolist()
+    assert [tables["rank_frequency"].attrs[f"tokens_{use}"] for use in ("ranking", "counting")] == [
+        (~half_b).sum(),
+        half_b.sum(),
+    ]
+    by_half_a = of_half[np.argsort(-of_half[:, 0], kind="stable"), 1] / half_b.sum()
+    np.testing.assert_allclose(tables["rank_frequency"]["bin_frequency"].values, by_half_a)
     assert tables["rank_frequency"]["frequency_sorted"].values.tolist() == sorted(active / IMAGES, reverse=True)
     assert tables["alignment"]["strongest_neuron"].values.tolist() == [0, 1, 2, 3]
     for name, table in tables.items():

@@ -10,6 +10,7 @@ from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.params.base import NEURONS
 from polysem.tables.claims import Claim, Document, Place, read_ledger
+from polysem.tables.labels import UNDECIDED
 
 ANALOGOUS = 6
 """Numbers of other dictionaries that are shown beside a claim, at most."""
@@ -78,6 +79,8 @@ def _value(place: Place, document: Document, numbers: Metrics) -> tuple[Any, str
         return None, f"{place.dictionary} has no number {place.metric} here."
     if found[place.metric] is None:
         return None, f"{place.metric} is not defined for {place.dictionary} in this run."
+    if found[place.metric] == UNDECIDED:
+        return None, f"The tokens of this run do not decide {place.metric} of {place.dictionary}."
     return found[place.metric], ""
 
 

@@ -152,13 +152,17 @@ def alignment_metrics(alignment: xr.Dataset, frequency: xr.Dataset, params: Anal
 
 
 def law_metrics(table: xr.Dataset) -> Metrics:
-    """The law that fits head and tail best, with its exponent and decay length; None where there is no best one."""
+    """The law of head and tail ("undecided" where it is, None where they are not fitted), with its exponent and decay
+    length (None where there is no law), and the share of their fall owed to an exponential, with its standard error."""
     metrics: Metrics = {}
     for part in ("head", "tail"):
-        law = str(table["winner"].sel(range=part).item())
+        of = table.sel(range=part)
+        law = str(of["winner"].item())
         metrics[f"{part}_law"] = law or None
         for name in ("exponent", "decay_length"):
-            metrics[f"{part}_{name}"] = table[name].sel(range=part, law=law).item() if law else None
+            metrics[f"{part}_{name}"] = of[name].sel(law=law).item() if law in of["law"] else None
+        for name in ("exponential_share", "exponential_share_error"):
+            metrics[f"{part}_{name}"] = of[name].item()
     return metrics
 
 

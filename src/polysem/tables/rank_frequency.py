@@ -1,65 +1,119 @@
 """S0.F2, S0.X3: which law the frequencies follow by rank, decided by likelihood and not by eye."""
 
 from dataclasses import dataclass, replace
-from math import exp, inf, log, nan
+from math import exp, inf, nan
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Int
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import logsumexp
 
-from polysem.tables.labels import index, labelled, variable
+from polysem.tables.firing_noise import dispersion
+from polysem.tables.labels import UNDECIDED, index, labelled, scalar, variable
+from polysem.tables.law_likelihood import Likelihood, Ranked, Solution
 
 LAWS = ("power_law", "exponential", "truncated_power_law")
+FREE = {
+    "power_law": np.array([[1.0, 0], [0, 1], [0, 0]]),
+    "exponential": np.array([[1.0, 0], [0, 0], [0, 1]]),
+    "truncated_power_law": np.eye(3),
+}
+"""Which of the three numbers of `Likelihood` each law may choose."""
 RANGES = ("head", "tail")
-MINIMUM_RANKS = 5
-"""A law with an amplitude and up to two parameters is not tested by fewer points."""
-NEWTON_STEPS = 200
-TIE = 1e-9
-"""AIC differences below this share of the AIC are rounding."""
+LEAST_RANKS = 100
+"""Fewer features do not tell laws apart."""
+RESAMPLES = 200
+EXCLUDED = 3.5
+"""A pure law is excluded where the share of the fall that is not its own is so many standard errors above 0, and above
+`NOTHING`."""
+ACCEPTED = 1.3
+"""A pure law is accepted where that share is at most so many standard errors above 0, or below `NOTHING` …"""
+NOTHING, NEGLIGIBLE = 0.05, 0.25
+"""… and two standard errors above it is still below this."""
+BINS = 120
+"""Bins of ranks, evenly spaced by their logarithm, over which measured frequencies are averaged."""
 Values = NDArray[np.float64]
 
 
-def rank_frequency(active_tokens: NDArray[np.int64], tokens: int, head_ranks: int) -> xr.Dataset:
-    """Frequencies by rank, and the power law, the exponential and the truncated power law that have the largest
-    likelihood on their head and on their tail.
+def rank_frequency(
+    active: Int[np.ndarray, "feature half"], tokens: Int[np.ndarray, " half"], head_ranks: int, seed: int = 0
+) -> xr.Dataset:
+    """Frequencies by rank, and which of power law, exponential and truncated power law they follow.
 
-    Variables over `rank` (1 … number of features that are ever active): `frequency_sorted`, descending. Over `range`
-    (head: ranks below `head_ranks`; tail: the others): `first_rank`, `last_rank` (inclusive; an empty range ends before
-    it begins), `winner` (the law with the smallest AIC). Over (`range`, `law`): `exponent` α and `decay_length` L, in
-    ranks, of the law r^−α·exp(−r/L) with α ≥ 0, of which the power law has L = ∞ and the exponential α = 0;
-    `log_likelihood`, `aic`, and `amplitude`, times which the law is the fitted frequency (inf where that number is too
-    large for a float64). A range of fewer than 5 ranks is not fitted: NaN, and `winner` is "". It is also "" where all
-    counts are equal: all laws are then the same constant, α = 0 and L = ∞.
+    `active` counts the tokens of half A and of half B on which each feature is active, `tokens` all tokens of the
+    halves. Features are ordered by their counts in half A, equal ones at random, and their frequencies are those of
+    half B: sorted by the counts that are shown, any tail falls off, because those with bad luck come last.
 
-    Every activation of a feature is taken as one draw of a rank, with P(r) proportional to the law on the ranks of the
-    range. This assumes that the draws are independent; features fire together and in runs, so there are fewer
-    independent draws than activations, and the differences in AIC are upper bounds. The truncated power law has two
-    parameters, the others one.
+    Variables over `rank` (1 … number of features that are ever active): `frequency_sorted`, over all tokens,
+    descending.
+    Over `bin` of ranks of half A: `bin_first`, `bin_last`, and `bin_frequency`, the mean share of half B.
+    Over `range` (head: ranks of half A below `head_ranks`; tail: the others that fire in half A): `first_rank`,
+    `last_rank` (inclusive; an empty range ends before it begins), `winner`: a law, "undecided", or "" where the range
+    has fewer than 100 ranks, which are not fitted. Over (`range`, `law`): `exponent` α and `decay_length` L, in ranks,
+    of r^−α·exp(−r/L) with α ≥ 0, of which the power law has L = ∞ and the exponential α = 0; `log_likelihood`, `aic`,
+    and `amplitude`, times which the law is the fitted frequency (inf where that is too large for a float64). Over
+    (`range`, `law`, `bin`): `bin_expected`, what the law leads to in `bin_frequency`. The likelihood is that of
+    `polysem.tables.law_likelihood`.
+
+    `firing_dispersion`, a scalar, is what `firing_noise.dispersion` found.
+
+    The law is chosen by `exponential_share`, over `range`: of the fall of ln p from behind the first tenth of the ranks
+    of the range to its end, the share that the truncated law, with any α and L, gives to exp(−r/L). It is 0 for a power
+    law and 1 for an exponential; `exponential_share_error` is its standard error, from 200 resamples of the features. A
+    truncated law is more than 3.5 of them from both. A pure law is at most one of them from its own value on the side
+    of the other, and with two more still nearer to it than 0.25. All else is undecided. The winner is the best of
+    three, which need not describe the curve well; the figure shows both.
     Source: document S0 (section "Feature frequency"), which chose by eye.
     """
-    counts = np.sort(active_tokens[active_tokens > 0])[::-1].astype(np.float64)
-    bounds = {"head": (1, min(head_ranks - 1, len(counts))), "tail": (head_ranks, max(len(counts), head_ranks - 1))}
-    fits = [_fits(counts, *bounds[part], tokens) for part in RANGES]
+    generator = np.random.default_rng(seed)
+    together = np.sort(active.sum(1))[::-1].astype(np.float64)
+    together = together[together > 0]
+    ranked = _ranked(active, np.asarray(tokens), generator)
+    shown = len(ranked.a)
+    bounds = {"head": (1, min(head_ranks - 1, shown)), "tail": (head_ranks, max(shown, head_ranks - 1))}
+    edges = _bin_edges(shown)
+    middle = np.sqrt(edges[:-1] * (edges[1:] - 1))
+    found = [_range(ranked, *bounds[part], middle, generator) for part in RANGES]
+    counted = np.add.reduceat(ranked.b, edges[:-1] - 1) / np.diff(edges) / tokens[1] if shown else np.zeros(0)
     both = ("range", "law")
+    fitted = {
+        "exponent": ("exponent α of the law", "1"),
+        "decay_length": ("decay length L of the law", "rank"),
+        "log_likelihood": ("log-likelihood of the features' counts in half B", "nat"),
+        "aic": ("Akaike information criterion", "1"),
+        "amplitude": ("factor of the law in shares of tokens", "1"),
+    }
     variables = {
-        "frequency_sorted": variable("rank", counts / tokens, "share of tokens on which the feature is active", "1"),
+        "frequency_sorted": variable(
+            "rank", together / int(np.sum(tokens)), "share of tokens on which the feature is active", "1"
+        ),
+        "bin_first": variable("bin", edges[:-1], "first rank of the bin, by half A", "rank"),
+        "bin_last": variable("bin", edges[1:] - 1, "last rank of the bin", "rank"),
+        "bin_frequency": variable("bin", counted, "mean share of half B on which its features are active", "1"),
         "first_rank": variable("range", [bounds[part][0] for part in RANGES], "first rank of the range", "rank"),
         "last_rank": variable("range", [bounds[part][1] for part in RANGES], "last rank of the range", "rank"),
-        "winner": variable("range", [_winner(laws) for laws in fits], "law with the smallest AIC", "1"),
-        "exponent": variable(both, _column(fits, "exponent"), "exponent α of the law", "1"),
-        "decay_length": variable(both, _column(fits, "decay_length"), "decay length L of the law", "rank"),
-        "log_likelihood": variable(both, _column(fits, "log_likelihood"), "log-likelihood of the activations", "nat"),
-        "aic": variable(both, _column(fits, "aic"), "Akaike information criterion", "1"),
-        "amplitude": variable(both, _column(fits, "amplitude"), "factor of the fitted curve in shares of tokens", "1"),
-    }
+        "winner": variable("range", [part.winner for part in found], "law that the range follows", "1"),
+        "exponential_share": variable(
+            "range", [part.share for part in found], "share of the fall owed to an exponential", "1"
+        ),
+        "exponential_share_error": variable(
+            "range", [part.error for part in found], "its standard error over resamples of the features", "1"
+        ),
+        "bin_expected": variable(
+            (*both, "bin"),
+            np.array([[fit.curve for fit in part.fits] for part in found]),
+            "what the law leads to in bin_frequency",
+            "1",
+        ),
+        "firing_dispersion": scalar(ranked.dispersion, "variance of a feature's count over its mean", "1"),
+    } | {name: variable(both, _column(found, name), *words) for name, words in fitted.items()}
     coordinates = {
-        "rank": index("rank", 1, len(counts) + 1, "rank by frequency"),
+        "rank": index("rank", 1, len(together) + 1, "rank by frequency"),
         "range": variable("range", RANGES, "ranks that are fitted together", "1"),
         "law": variable("law", LAWS, "law", "1"),
     }
-    return labelled(variables, coordinates, {"tokens": tokens})
+    attributes = {"tokens": int(np.sum(tokens)), "tokens_ranking": int(tokens[0]), "tokens_counting": int(tokens[1])}
+    return labelled(variables, coordinates, attributes)
 
 
 @dataclass(frozen=True)
@@ -67,6 +121,7 @@ class Fit:
     """A law fitted to a range of ranks; NaN throughout where the range is too short."""
 
     parameters: int
+    curve: Values
     exponent: float = nan
     decay_length: float = nan
     log_likelihood: float = nan
@@ -78,89 +133,95 @@ class Fit:
         return 2 * self.parameters - 2 * self.log_likelihood
 
 
-def _fits(counts: Values, first: int, last: int, tokens: int) -> list[Fit]:
-    """The laws of `LAWS`, fitted to the ranks first … last."""
-    if last - first + 1 < MINIMUM_RANKS:
-        return [Fit(1), Fit(1), Fit(2)]
-    ranks = np.arange(first, last + 1, dtype=np.float64)
-    weights = counts[first - 1 : last]
-    statistics = np.stack([np.log(ranks), ranks])
+@dataclass(frozen=True)
+class Range:
+    """What is said of a range of ranks."""
 
-    def fit(parameters: int, rates: Values) -> Fit:
-        log_sum = float(logsumexp(-rates @ statistics))
-        log_likelihood = float(-rates @ (statistics @ weights) - weights.sum() * log_sum)
-        log_amplitude = log(weights.sum() / tokens) - log_sum
-        amplitude = exp(log_amplitude) if log_amplitude < 709 else inf
-        length = 1 / rates[1] if rates[1] else inf
-        return Fit(parameters, float(rates[0]), float(length), log_likelihood, amplitude)
-
-    power_law = fit(1, np.array([_rate(statistics[0], weights), 0.0]))
-    exponential = fit(1, np.array([0.0, _rate(statistics[1], weights)]))
-    both = _rates(statistics, weights, np.array([power_law.exponent, 0.0]))
-    if both is not None and both.min() > 0:
-        return [power_law, exponential, fit(2, both)]
-    # The likelihood is concave: where its maximum is no decaying law, the best one lies on the border.
-    border = max(power_law, exponential, key=lambda single: single.log_likelihood)
-    return [power_law, exponential, replace(border, parameters=2)]
+    fits: list[Fit]
+    winner: str = ""
+    share: float = nan
+    error: float = nan
 
 
-def _rate(statistic: Values, weights: Values) -> float:
-    """θ ≥ 0 that maximises the likelihood of P(r) ∝ exp(−θ·t(r)): the one at which E[t] is the observed mean of t.
-
-    E[t] falls in θ from the plain mean of t, which the observed mean of descending counts cannot exceed, towards the
-    smallest t, which it does exceed; so there is one root, and it is bracketed by doubling.
-    """
-    span = statistic[-1] - statistic[0]
-    scaled = (statistic - statistic[0]) / span
-    observed = weights @ scaled / weights.sum()
-
-    def excess(rate: float) -> float:
-        probability = np.exp(-rate * scaled)
-        return float(probability @ scaled / probability.sum() - observed)
-
-    if weights[0] == weights[-1] or excess(0) <= 0:
-        return 0.0
-    high = 1.0
-    while excess(high) > 0:
-        high *= 2
-    return float(brentq(excess, 0, high, xtol=1e-14, rtol=1e-14) / span)
+def decide(share: float, error: float) -> str:
+    """The law that a share of the fall and its standard error speak for, or "undecided"."""
+    not_power, not_exponential = share, 1 - share
+    if min(not_power, not_exponential) > max(EXCLUDED * error, NOTHING):
+        return "truncated_power_law"
+    for law, other in (("power_law", not_power), ("exponential", not_exponential)):
+        if other <= max(ACCEPTED * error, NOTHING) and other + 2 * error < NEGLIGIBLE:
+            return law
+    return UNDECIDED
 
 
-def _rates(statistics: Values, weights: Values, start: Values) -> Values | None:
-    """θ that maximises the likelihood of P(r) ∝ exp(−θ·t(r)) for two statistics, by Newton's method with halved steps;
-    None where it does not converge, as where the likelihood grows without end."""
-    first = statistics[:, :1]
-    span = statistics[:, -1:] - first
-    scaled = (statistics - first) / span
-    observed = scaled @ weights / weights.sum()
-    rates = start * span[:, 0]
-
-    def loss(rates: Values) -> float:
-        return float(logsumexp(-rates @ scaled) + rates @ observed)
-
-    for _ in range(NEWTON_STEPS):
-        logits = -rates @ scaled
-        probability = np.exp(logits - logsumexp(logits))
-        mean = scaled @ probability
-        gradient = observed - mean
-        if np.abs(gradient).max() < 1e-12:
-            return rates / span[:, 0]
-        deviation = scaled - mean[:, None]
-        step = np.linalg.lstsq(deviation * probability @ deviation.T, gradient, rcond=None)[0]
-        size = 1.0
-        while size > 1e-9 and not loss(rates - size * step) <= loss(rates):
-            size /= 2
-        rates = rates - size * step
-    return None
+def _ranked(
+    active: Int[np.ndarray, "feature half"], tokens: Int[np.ndarray, " half"], generator: np.random.Generator
+) -> Ranked:
+    drawn = generator.permutation(len(active))
+    order = drawn[np.argsort(-active[drawn, 0], kind="stable")]
+    order = order[active[order, 0] > 0]
+    a, b = active[order].astype(np.float64).T
+    noise = dispersion(active, tokens.astype(np.float64)) if len(order) else 1.0
+    return Ranked(a, b, (int(tokens[0]), int(tokens[1])), len(active), noise)
 
 
-def _winner(fits: list[Fit]) -> str:
-    order = sorted(range(len(fits)), key=lambda place: fits[place].aic)
-    best, second = fits[order[0]], fits[order[1]]
-    if not second.aic - best.aic > TIE * abs(best.aic):
-        return ""
-    return LAWS[order[0]]
+def _bin_edges(ranks: int) -> NDArray[np.int64]:
+    """First ranks of the bins, and the rank behind the last one."""
+    if not ranks:
+        return np.ones(1, np.int64)
+    return np.unique(np.geomspace(1, ranks + 1, BINS + 1).round().astype(np.int64))
 
 
-def _column(fits: list[list[Fit]], name: str) -> list[list[float]]:
-    return [[getattr(fit, name) for fit in laws] for laws in fits]
+def _range(ranked: Ranked, first: int, last: int, middle: Values, generator: np.random.Generator) -> Range:
+    parameters = {"power_law": 2, "exponential": 2, "truncated_power_law": 3}
+    unknown = np.full(len(middle), nan)
+    if last - first + 1 < LEAST_RANKS or not ranked.b[first - 1 : last].any():
+        return Range([Fit(parameters[law], unknown) for law in LAWS])
+    likelihood = Likelihood(ranked, first, last)
+    level, slope = likelihood.start()
+    starts = {"power_law": (slope, 0.0), "exponential": (0.0, slope), "truncated_power_law": (slope / 2, slope / 2)}
+    solutions = {law: likelihood.fits(np.array([level, *start]), FREE[law]) for law, start in starts.items()}
+    fits = {law: _fit(likelihood, found[0], parameters[law], middle) for law, found in solutions.items()}
+    truncated = solutions["truncated_power_law"]
+    said = [_share_of_fall(likelihood, solution, generator) for solution in truncated]
+    laws = {decide(share, error) for share, error in said}
+    if truncated[0].law[1:].min() < 0:
+        # No law that decays by both is likelier than the likelier of the pure ones, which are its borders.
+        border = max(fits["power_law"], fits["exponential"], key=lambda fit: fit.log_likelihood)
+        fits["truncated_power_law"] = replace(border, parameters=parameters["truncated_power_law"])
+    return Range([fits[law] for law in LAWS], laws.pop() if len(laws) == 1 else UNDECIDED, *said[0])
+
+
+def _share_of_fall(likelihood: Likelihood, solution: Solution, generator: np.random.Generator) -> tuple[float, float]:
+    """`exponential_share` and its standard error, from the quantiles between which it has two of a normal one."""
+    likelihood.hidden = solution.hidden
+    upper, lower = likelihood.inner
+
+    def share(law: Values) -> float:
+        exponential = law[2] * (lower - upper) / likelihood.reference
+        return float(exponential / (exponential + law[1] * np.log(lower / upper)))
+
+    features = int(likelihood.counts.sum())
+    resamples = generator.multinomial(features, likelihood.counts / features, RESAMPLES).astype(np.float64)
+    shares = [share(moved) for moved in likelihood.resampled(resamples, solution.law)]
+    low, high = np.quantile(shares, [0.1587, 0.8413])
+    return share(solution.law), float(high - low) / 2
+
+
+def _fit(likelihood: Likelihood, solution: Solution, parameters: int, middle: Values) -> Fit:
+    likelihood.hidden = solution.hidden
+    level, power, exponential = solution.law
+    reference = likelihood.reference
+    log_amplitude = level + power * np.log(reference) + exponential - np.log(likelihood.ranked.tokens[1])
+    return Fit(
+        parameters,
+        likelihood.seen_through_noise(solution.law, middle),
+        float(power),
+        float(reference / exponential) if exponential else inf,
+        solution.log_likelihood,
+        exp(log_amplitude) if log_amplitude < 709 else inf,
+    )
+
+
+def _column(found: list[Range], name: str) -> list[list[float]]:
+    return [[getattr(fit, name) for fit in part.fits] for part in found]

@@ -109,7 +109,10 @@ def survey_features(
     tables = {
         "frequency": frequency,
         "rank_frequency": rank_frequency(
-            frequency["active_tokens"].values, frequency.attrs["tokens"], params.head_ranks
+            frequency["active_tokens_of_half"].values,
+            frequency["tokens_of_half"].values,
+            params.head_ranks,
+            params.baseline_seed,
         ),
         "alignment": alignment,
         "examples": found.examples,

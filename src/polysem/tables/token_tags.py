@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from polysem.io.hashing import GOLDEN, mixed
 from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array
 
+HALVES = ("A", "B")
+"""Halves of the sequences, in the order of the places that `held_out` tells apart."""
+
 
 class TokenTags:
     """Tags of the tokens of a token store: those of its attribute `tags`, or the classes of its images.

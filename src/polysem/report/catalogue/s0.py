@@ -18,9 +18,18 @@ ENTRIES = (
         title="Rank and frequency",
         published="By eye the frequent features follow a power law; from rank 1,000 on a power law or an exponential "
         "will do, the exponential looking a little better.",
-        shown="Both panels, with laws fitted by maximum likelihood to head and tail and compared by AIC.",
+        shown="Both panels: features ranked by one half of the tokens, their frequencies in the other. Power law, "
+        "exponential and truncated power law are fitted to head and tail; which one it is, or that it is undecided, "
+        "follows from resamples of the features.",
         absent="No dictionary of this run has been drawn; every model in params.yaml has at least its neurons.",
-        metrics=("head_law", "head_parameter", "tail_law", "tail_parameter"),
+        metrics=(
+            "head_law",
+            "head_exponential_share",
+            "head_exponential_share_error",
+            "tail_law",
+            "tail_exponential_share",
+            "tail_exponential_share_error",
+        ),
         tables=("rank_frequency",),
     ),
     Entry(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from polysem.io.errors import InputError
 from polysem.tables.labels import index, labelled, variable
 from polysem.tables.survey.blocks import Block
+from polysem.tables.token_tags import HALVES, held_out
 
 BINS_PER_OCTAVE = 4
 LOWEST, HIGHEST = -80, 48
@@ -44,7 +45,8 @@ class Frequency:
 
     def __init__(self, features: int, neurons: bool = False) -> None:
         """`neurons`: the features are the neurons themselves, whose largest activation may be below 0."""
-        self._tokens = 0
+        self._tokens = np.zeros(len(HALVES), np.int64)
+        self._held_out = np.zeros(features, np.int64)
         self._neurons = neurons
         self._sum = np.zeros(features)
         self._squares = np.zeros(features)
@@ -53,12 +55,14 @@ class Frequency:
 
     def add(self, block: Block) -> None:
         """Take the tokens of a block."""
-        self._tokens += block.tokens
+        half_b = held_out(block.sequence)
+        self._tokens += np.bincount(half_b, minlength=len(HALVES))
         feature, value = block.entries.feature.numpy(), block.entries.value.numpy()
         exact = value.astype(np.float64)
         self._sum += np.bincount(feature, exact, len(self._sum))
         self._squares += np.bincount(feature, np.square(exact, out=exact), len(self._sum))
         self._histogram += np.bincount(feature * BINS + bins(value), minlength=len(self._histogram))
+        self._held_out += np.bincount(feature[half_b[block.entries.row.numpy()]], minlength=len(self._sum))
         if self._neurons:
             np.maximum(self._largest, block.x.amax(0).numpy(), out=self._largest)
         else:
@@ -74,24 +78,32 @@ class Frequency:
         Over `feature`: `frequency` (share of tokens), `active_tokens`, `mean_active` (over the active tokens, NaN if
         there is none), `max_activation` (0 for an SAE's feature that is never active), `mean` and `standard_deviation`
         of the activation over all tokens, 0 where it is not active; over `feature` and `bin` between two values of
-        `bin_edge`: `activation_histogram`, which counts active tokens. The attribute `tokens` is the number of tokens.
+        `bin_edge`: `activation_histogram`, which counts active tokens; over `feature` and `half` (A, B; of whole
+        sequences): `active_tokens_of_half`; over `half`: `tokens_of_half`. The attribute `tokens` is the number of
+        tokens.
         Raises InputError if there are no tokens: a frequency needs a denominator.
         Source: documents S0 (section "Feature frequency") and S2 (the ultra-low cluster).
         """
-        if not self._tokens:
+        tokens = int(self._tokens.sum())
+        if not tokens:
             raise InputError("the activation store has no tokens; raise eval_tokens of the model's activations")
         histogram = self._histogram.reshape(-1, BINS)
         active = histogram.sum(axis=1)
         mean_active = np.divide(self._sum, active, out=np.full(len(active), np.nan), where=active > 0)
-        mean = self._sum / self._tokens
-        square = self._squares / self._tokens
+        mean = self._sum / tokens
+        square = self._squares / tokens
         variance = np.where(square - mean**2 > ROUNDING * square, square - mean**2, 0)
         feature = "feature"
         variables = {
-            "frequency": variable(
-                feature, active / self._tokens, "share of tokens on which the feature is active", "1"
-            ),
+            "frequency": variable(feature, active / tokens, "share of tokens on which the feature is active", "1"),
             "active_tokens": variable(feature, active, "tokens on which the feature is active", "token"),
+            "active_tokens_of_half": variable(
+                (feature, "half"),
+                np.stack([active - self._held_out, self._held_out], axis=1),
+                "tokens of a half on which the feature is active",
+                "token",
+            ),
+            "tokens_of_half": variable("half", self._tokens, "tokens of sequences of a half", "token"),
             "mean_active": variable(
                 feature, mean_active, "mean activation over the tokens on which it is active", "activation"
             ),
@@ -106,4 +118,8 @@ class Frequency:
             "bin_edge": variable("edge", bin_edges(), "edges of the bins of activations", "activation"),
         }
         variables["activation_histogram"].encoding = {"zlib": True, "complevel": 1}
-        return labelled(variables, {feature: index(feature, 0, len(active), feature)}, {"tokens": self._tokens})
+        coordinates = {
+            feature: index(feature, 0, len(active), feature),
+            "half": variable("half", HALVES, "half of the sequences, by a hash of their number", "1"),
+        }
+        return labelled(variables, coordinates, {"tokens": tokens})

@@ -1,0 +1,106 @@
+"""The likelihood of a law, against integrals over all ranks."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from polysem.tables.firing_noise import dispersion, probability_at_most
+from polysem.tables.law_likelihood import Likelihood, Ranked, count_edges
+
+RANKS, FINE = 400, 40
+"""Ranks of the law, which are taken as continuous: each as so many."""
+
+
+def distribution(mean, noise):
+    return scipy.stats.poisson(mean) if noise == 1 else scipy.stats.nbinom(mean / (noise - 1), 1 / noise)
+
+
+def likelihood_of(law, first, last, noise=1.0, ratio=1.5):
+    generator = np.random.default_rng(0)
+    mean = np.exp(law(np.arange(1, RANKS + 1.0)))
+    a, b = (distribution(part, noise).rvs(random_state=generator).astype(float) for part in (ratio * mean, mean))
+    order = np.argsort(-a, kind="stable")
+    order = order[a[order] > 0]
+    return Likelihood(Ranked(a[order], b[order], (15_000, 10_000), RANKS, noise), first, min(last, len(order)))
+
+
+def numbers(likelihood, level, alpha, length):
+    return np.array([level, alpha, likelihood.reference / length])
+
+
+@pytest.mark.parametrize("noise", [1.0, 3.0])
+@pytest.mark.parametrize(("first", "last"), [(1, 119), (120, RANKS)])
+def test_probabilities_are_integrals_over_all_ranks(first, last, noise):
+    def law(rank):
+        return 7 - 0.7 * np.log(rank) - rank / 150
+
+    likelihood = likelihood_of(law, first, last, noise)
+    reference = likelihood.reference
+    whole = last == RANKS
+    if whole:
+        likelihood.hidden = RANKS
+    found, _ = likelihood.probabilities(numbers(likelihood, law(reference), 0.7, 150))
+    rank = 0.5 + (np.arange((RANKS if whole else 10 * RANKS) * FINE) + 0.5) / FINE
+    mean = np.exp(likelihood.log_mean(numbers(likelihood, law(reference), 0.7, 150), rank))
+    a, b = distribution(1.5 * mean, noise), distribution(mean, noise)
+    counts = likelihood.ranked.a
+    cut = counts[likelihood.last - 1] if not whole else counts[likelihood.first - 1]
+    equal = np.flatnonzero(counts == cut)
+    if whole:
+        share = (equal[-1] - first + 2) / len(equal)
+        placed = a.cdf(cut - 1) + share * a.pmf(cut) - a.pmf(0)
+        shown = (1 - a.pmf(0)).sum() / FINE
+    else:
+        share = (last - equal[0]) / len(equal)
+        placed = a.sf(cut) + share * a.pmf(cut)
+        shown = len(counts)
+    edges = count_edges(likelihood.ranked.b.max())
+    expected = np.array([((b.cdf(high - 1) - b.cdf(low - 1)) * placed).sum() for low, high in pairwise(edges)])
+    expected /= shown * FINE
+    assert found[:-1].sum() == pytest.approx(expected.sum(), rel=0.005)
+    np.testing.assert_allclose(found[:-1], expected, rtol=0.02, atol=0.01 * expected.max())
+    assert found.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 119), (120, RANKS)])
+def test_derivatives_are_those_of_small_steps(first, last):
+    likelihood = likelihood_of(lambda rank: 7 - 0.7 * np.log(rank) - rank / 150, first, last)
+    law = numbers(likelihood, 2.5, 0.7, 150)
+    _, change = likelihood.probabilities(law)
+    for number in range(3):
+        step = np.zeros(3)
+        step[number] = 0.02
+        high, low = (likelihood.probabilities(law + sign * step)[0] for sign in (1, -1))
+        np.testing.assert_allclose(change[:, number], (high - low) / 0.04, atol=0.04 * np.abs(change).max())
+
+
+def test_no_law_near_the_fitted_one_is_likelier():
+    likelihood = likelihood_of(lambda rank: 8 - 0.7 * np.log(rank) - rank / 150, 120, RANKS)
+    (best, *_) = likelihood.fits(np.array([*likelihood.start(), 0.1]), np.eye(3))
+    likelihood.hidden = best.hidden
+    for step in np.vstack([np.eye(3), -np.eye(3)]) * 0.05:
+        probability, _ = likelihood.probabilities(best.law + step)
+        assert likelihood.counts @ np.log(probability) < best.log_likelihood
+
+
+@pytest.mark.parametrize("noise", [1.0, 2.5])
+def test_counts_have_the_probabilities_of_scipys_distributions(noise):
+    count, mean = np.arange(-1, 40)[:, None], np.array([0.1, 3.0, 30.0])
+    found = probability_at_most(count, mean, noise)
+    np.testing.assert_allclose(found, distribution(mean, noise).cdf(count), atol=1e-12)
+    assert (found[0] == 0).all()
+
+
+@pytest.mark.parametrize("noise", [1.0, 5.0])
+def test_the_dispersion_is_found_in_the_difference_of_unequal_halves(noise):
+    generator = np.random.default_rng(1)
+    tokens = np.array([30_000.0, 90_000.0])
+    mean = np.geomspace(1e-4, 1e-1, 3000)[:, None] * tokens
+    active = distribution(mean, noise).rvs(random_state=generator)
+    assert dispersion(active, tokens) == pytest.approx(noise, rel=0.1)
+
+
+def test_too_few_firings_tell_no_dispersion():
+    assert dispersion(np.array([[9, 0], [0, 9], [100, 0]]), np.array([10.0, 10.0])) == 1
