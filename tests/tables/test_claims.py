@@ -96,6 +96,14 @@ def test_a_word_must_be_the_same(check, value, verdict):
     assert check(of(value), ledger)[0]["verdict"] == verdict
 
 
+def test_a_word_that_the_run_could_not_decide_differs_from_none(check):
+    ledger = changed("    published: 0.92\n    tolerance: 0.005\n    because: the last digit\n",
+        "    published: power_law\n    compare: equal\n")  # fmt: skip
+    found = check(of("undecided"), ledger)[0]
+    assert (found["verdict"], found["value"]) == ("not run", None)
+    assert found["note"].startswith("The tokens of this run do not decide loss_recovered_zero of d.")
+
+
 @pytest.mark.parametrize(
     ("metrics", "note"),
     [

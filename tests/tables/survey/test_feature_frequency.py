@@ -13,6 +13,7 @@ from polysem.saes.sae import SAE, save_sae
 from polysem.tables.survey import blocks as blocks_module
 from polysem.tables.survey.blocks import blocks
 from polysem.tables.survey.frequency import BINS, Frequency, bin_edges, bins
+from polysem.tables.token_tags import held_out
 
 
 def feature_frequency(rows, dictionary):
@@ -44,6 +45,23 @@ def test_a_case_worked_by_hand(counted):
     assert histogram.sum() == 3
     assert histogram[0, 80] == histogram[0, 86] == 1  # 1 = 2^0 begins bin 80; 3 lies between 2^(6/4) and 2^(7/4)
     assert histogram[2, 89] == 1  # 5 lies between 2^(9/4) and 2^(10/4)
+
+
+def test_activations_are_counted_apart_in_two_halves_of_whole_sequences(activation_store, relu_dictionary, monkeypatch):
+    """The store has a token per sequence; blocks end anywhere."""
+    monkeypatch.setattr(blocks_module, "block_rows", lambda *shape: 77)
+    x = np.random.default_rng(2).standard_normal((1000, 4)).astype(np.float32)
+    rows, sae = ActivationRows(activation_store(x)), relu_dictionary(4, 6)
+    sequence, _ = rows.places(0, rows.length)
+    half_b = held_out(sequence)
+    assert 0.4 < half_b.mean() < 0.6
+    for dictionary in (sae, Neurons(4)):
+        table = feature_frequency(rows, dictionary)
+        active = dictionary.encode(torch.from_numpy(x)).numpy() > 0
+        by_hand = np.stack([active[~half_b].sum(0), active[half_b].sum(0)], axis=1)
+        assert table["active_tokens_of_half"].values.tolist() == by_hand.tolist()
+        assert table["tokens_of_half"].values.tolist() == [(~half_b).sum(), half_b.sum()]
+        assert table["half"].values.tolist() == ["A", "B"]
 
 
 def test_bins_are_those_of_a_search_among_the_edges():
