@@ -12,10 +12,11 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from polysem.io.errors import InputError
+from polysem.models.boot import boot_transformers
 from polysem.models.native import boot_native, is_native
-from polysem.models.record import TOKENIZER, Record
+from polysem.models.processed import process
+from polysem.models.record import Record
 from polysem.models.subject import Batch, Evaluation, Replacement, Subject
-from polysem.models.tokenizer import load_tokenizer
 from polysem.params.models.language import SITE, Processing, block_sites
 
 
@@ -158,26 +159,10 @@ class LanguageSubject(Subject):
 def load(folder: Path, record: Record, device: str) -> LanguageSubject:
     """The language model of a folder, with its weights processed as the record says."""
     processing = Processing.model_validate(record.settings["processing"])
-    bridge = boot_native(folder) if is_native(folder) else _boot_transformers(folder)
-    if any(processing.values().values()):
-        bridge.enable_compatibility_mode(
-            disable_warnings=True,
-            fold_ln=processing.fold_ln,
-            center_writing_weights=processing.center_writing_weights,
-            center_unembed=processing.center_unembed,
-            fold_value_biases=False,
-        )
+    bridge = boot_native(folder) if is_native(folder) else boot_transformers(folder, folder.name)
+    bridge.eval()
+    process(bridge, processing, folder.name)
     context, allowed = record.settings["context_length"], bridge.cfg.n_ctx
     if context > allowed:
         raise InputError(f"context_length = {context} exceeds the {allowed} positions of {folder.name}; lower it")
-    bridge.eval()
     return LanguageSubject(bridge if device == "cpu" else bridge.to(torch.device(device)), device)
-
-
-def _boot_transformers(folder: Path) -> TransformerBridge:
-    from transformers import PreTrainedTokenizerFast
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=load_tokenizer(folder / TOKENIZER))
-    return TransformerBridge.boot_transformers(str(folder), device="cpu", tokenizer=tokenizer, trust_remote_code=False)
