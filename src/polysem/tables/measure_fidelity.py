@@ -18,7 +18,7 @@ from polysem.io.tables import read_table, write_table
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Replacement, Subject
-from polysem.params.analysis import Analysis
+from polysem.params.analysis import GivenAnalysis
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.evaluation import Score, leading_batches
 from polysem.tables.labels import along_dictionaries, labelled, scalar, site_attributes
@@ -37,7 +37,7 @@ def measure_fidelity(
     dictionaries: list[str],
     site: str,
     output: Path,
-    params: Analysis,
+    params: GivenAnalysis,
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
