@@ -252,6 +252,7 @@ def _scalars(variables: dict[str, xr.Variable]) -> dict[str, xr.Variable]:
     def summary(name: str, function: str = "mean") -> float:
         return float(getattr(np, function)(known(name))) if len(known(name)) else float("nan")
 
+    # No median of the raw share: tags that many tokens carry give every neuron a high one.
     above = known("monosemanticity_above_base")
     scored = np.isfinite(variables["monosemanticity"].values)
     return {
@@ -263,11 +264,11 @@ def _scalars(variables: dict[str, xr.Variable]) -> dict[str, xr.Variable]:
         ),
         "tag_mean_best_f1": scalar(summary("f1"), "mean over tags of the F1 of the best feature", "1"),
         "tag_mean_active_f1": scalar(summary("active_f1"), "the same if active is above 0 for all", "1"),
+        "tag_mean_f1_always_active": scalar(
+            summary("f1_always_active"), "mean over tags of the F1 of a feature that is always active", "1"
+        ),
         "tag_mean_best_auroc": scalar(summary("auroc"), "mean over tags of the AUROC of the best feature", "1"),
         "tag_scored_features": scalar(int(scored.sum()), "features with a monosemanticity", "feature"),
-        "median_monosemanticity": scalar(
-            summary("monosemanticity", "median"), "median share of activation mass in the main tag", "1"
-        ),
         "median_monosemanticity_above_base": scalar(
             summary("monosemanticity_above_base", "median"), "median of monosemanticity above its base rate", "1"
         ),
