@@ -49,7 +49,7 @@ def related(clusters: xr.Dataset, score: bool = True) -> dict[str, xr.Dataset]:
     features, name = clusters.sizes["feature"], clusters.attrs["dictionary"]
     random = np.random.default_rng(0)
     rows = np.eye(features) if name == "neurons" else random.standard_normal((features, 32))
-    scores = {"monosemanticity": ("feature", random.random(features))} if score else {}
+    scores = {"monosemanticity_above_base": ("feature", random.random(features))} if score else {}
     return {
         "clusters": clusters,
         "frequency": frequency_table(np.linspace(0.01, 0.2, features), dictionary=name),

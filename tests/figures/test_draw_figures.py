@@ -1,5 +1,6 @@
 """The step that draws the figures of a dictionary."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -9,10 +10,17 @@ import pytest
 from polysem.figures import theme
 from polysem.figures.draw_figures import draw_figures
 from polysem.figures.feature_names import name_of
+from polysem.figures.registry import find_figure
+from polysem.io.code import SOURCE, import_closure
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
+from polysem.params.analysis import Analysis, GivenAnalysis
+from polysem.workflow import artifacts
 
 from .conftest import mixture
+
+DEFAULTS = Analysis().values()
+GIVEN = {key: DEFAULTS[key] for key in artifacts.FIGURE_KEYS} | {"rare_frequency": 0.01}
 
 
 @pytest.fixture
@@ -23,10 +31,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def drawn(folder, output: str, *figures: str) -> dict[str, bytes]:
+def drawn(folder, output: str, *figures: str, given=GIVEN) -> dict[str, bytes]:
     """Names and bytes of what a process of its own draws."""
     command = [sys.executable, "-m", "polysem.figures.draw_figures", f"--tables={folder / 'tables'}"]
-    options = {"figures": figures, "params": {"rare_frequency": 0.01}}
+    options = {"figures": figures, "params": dict(given)}
     subprocess.run([*command, f"--output={folder / output}", f"--config={json.dumps(options)}"], check=True)
     return {file.name: file.read_bytes() for file in (folder / output).iterdir()}
 
@@ -36,6 +44,38 @@ def test_the_command_line_draws_what_is_asked_for_and_nothing_else(folder):
         "decoder_power.svg",
         "rank_frequency.svg",
     ]
+
+
+def test_a_note_names_the_threshold_that_the_params_file_sets(folder):
+    table = mixture(200, 16).rank_frequency.assign_attrs(model="toy", site="site", dictionary="sae")
+    figure = find_figure("rank_frequency").draw(rank_frequency=table, analysis=GivenAnalysis(head_ranks=73))
+    assert "ranks below 73" in " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
+    one, other = (
+        drawn(folder, f"of{ranks}", "rank_frequency", given=GIVEN | {"head_ranks": ranks}) for ranks in (73, 90)
+    )
+    assert one != other
+
+
+def test_a_key_that_the_rule_does_not_pass_cannot_be_read_as_its_default(folder):
+    with pytest.raises(subprocess.CalledProcessError):
+        drawn(folder, "out", "rank_frequency", given={key: GIVEN[key] for key in GIVEN if key != "head_ranks"})
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("figures", "keys"),
+    [(artifacts.FIGURES, artifacts.FIGURE_KEYS), (artifacts.SITE_FIGURES, artifacts.SITE_FIGURE_KEYS)],
+)
+def test_the_rule_passes_every_key_that_a_figure_reads(figures, keys):
+    closure = {name for figure in figures for name in import_closure(f"polysem.figures.{figure}")}
+    read = {}
+    for name in closure:
+        file = SOURCE.joinpath(*name.split(".")).with_suffix(".py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if file.is_file() else ():
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "analysis":
+                read.setdefault(node.attr, name)
+    read = {key: name for key, name in read.items() if key in Analysis.model_fields}
+    assert read and read.keys() <= set(keys), read
 
 
 def test_two_runs_in_two_processes_give_the_same_bytes(folder):

@@ -43,7 +43,7 @@ def tables(recipes: dict) -> dict[str, xr.Dataset]:
             accuracy_loss=some(0.01, 0.2),
             loss_recovered_zero=some(),
         ),
-        "ultra_low": table(features=np.full(len(names), 512.0), ultra_low_never_active=some(0, 120)),
+        "ultra_low": table(features=np.full(len(names), 512.0), never_active=some(0, 120), dead_share=some()),
         "tags": table(),
         "clusters": clusters,
         "recipes": recipe_table(recipes, names),
@@ -60,8 +60,9 @@ def test_no_text_covers_another(analysis, tmp_path, monkeypatch):
     for recipes in (GRID, many):
         figure = find_figure("embedding_loss").draw(**tables(recipes), analysis=analysis)
         texts = " ".join(legible_texts(figure, tmp_path / "figure.svg", monkeypatch))
-        for published in ("0.33, 0.55", "20.3, 25.8", "2.4, 9.1", "1.5, 4.6", "0.45, 0.28", "0.21, 0.08", "23.8, 3.7"):
-            assert f"document {published}" in texts
+        published = {"0.33": "0.55", "20.3": "25.8", "2.4": "9.1", "1.5": "4.6", "0.45": "0.28", "0.21": "0.08"}
+        for without, with_loss in (published | {"23.8": "3.7", "7": "32"}).items():
+            assert f"S3: {without} without, {with_loss} with" in texts
 
 
 def test_families_differ_in_the_weight_and_the_seed_alone():
@@ -100,13 +101,24 @@ def test_the_points_are_the_tables_numbers(analysis):
             (middle,) = [line.get_ydata() for line in axes.lines if line.get_marker() == "o"]
             np.testing.assert_allclose(middle, [quantity.values[1:6].mean(), quantity.values[6:].mean()])
         else:
-            assert quantity.title == "monosemanticity" and not seeds
+            assert quantity.title == "monosemanticity above base" and not seeds
     shares = {
         quantity.title: quantity.values
         for quantity in quantities(*(every[argument(name)] for name in find_figure("embedding_loss").TABLES[:4]))
     }
     np.testing.assert_allclose(shares["L0, %"], 100 * every["site_fidelity"]["L0"] / 512)
     np.testing.assert_allclose(shares["max distance"], every["clusters"]["median_max_distance"][:, 0])
+
+
+def test_dead_are_those_of_the_training_images_and_without_such_the_never_active_are_not_called_so():
+    every = [tables(GRID)[argument(name)] for name in find_figure("embedding_loss").TABLES[:4]]
+    (of_images,) = [one for one in quantities(*every) if one.document == ("23.8", "3.7")]
+    assert of_images.title == "dead, %"
+    np.testing.assert_allclose(of_images.values, 100 * every[1]["dead_share"])
+    of_text = quantities(every[0], every[1].drop_vars("dead_share"), *every[2:])
+    (never,) = [one for one in of_text if one.title == "never active, %"]
+    assert never.document is None and "dead, %" not in {one.title for one in of_text}
+    np.testing.assert_allclose(never.values, 100 * every[1]["never_active"] / 512)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def test_the_ultra_low_figure_gives_the_share_and_the_resolution(analysis):
     figure = find_figure("ultra_low_frequency").draw(frequency=table, analysis=analysis)
     text = words(figure)
     assert "ultra-low, active on < 10⁻⁴: 2 (40.0 %)" in text
-    assert "3 (60.0 %) of 5 features lie below 10⁻⁴, the never-active ones included." in text
+    assert "2 (40.0 %) of 5 features lie below 10⁻⁴; 1 (20.0 %) are never active and counted apart." in text
+    assert "The ultra-low threshold is 10 firings on 100,000 eval tokens." in text
     assert "100,000 eval tokens resolve no frequency below one token, 10⁻⁵" in text
     assert (bars(figure, "ultra_low"), bars(figure, "bulk")) == (2, 2)
 
@@ -115,7 +116,7 @@ def test_the_ultra_low_figure_gives_the_share_and_the_resolution(analysis):
 def test_the_ultra_low_figure_says_that_there_is_no_cluster(analysis):
     table = frequency_table(np.array([0.0001, 0.5]), tokens=100_000)
     text = words(find_figure("ultra_low_frequency").draw(frequency=table, analysis=analysis))
-    assert "No ultra-low cluster: all 2 features reach 10⁻⁴." in text
+    assert "No ultra-low cluster: of 2 features none that is ever active lies below 10⁻⁴; 0 (0 %) are never" in text
 
 
 def test_the_rank_figure_gives_parameters_and_the_law_of_each_range(analysis):

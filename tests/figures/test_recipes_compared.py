@@ -11,7 +11,7 @@ from .conftest import SAE, legible_texts, origin
 
 NUMBERS = {
     "site_fidelity": ("L0", "explained_variance", "loss_recovered_zero"),
-    "ultra_low": ("features", "ultra_low_features", "ultra_low_never_active"),
+    "ultra_low": ("features", "ultra_low_features", "never_active", "ultra_low_threshold_firings"),
     "geometry": ("encoder_decoder_cosine_median",),
 }
 
@@ -46,8 +46,8 @@ def test_a_grid_is_drawn_by_recipe_and_what_is_left_out_is_said():
 
 def test_features_that_never_fired_do_not_count_as_ultra_low():
     tables = together(["l1"])
-    tables["ultra_low"]["ultra_low_features"].values[:] = 6
-    tables["ultra_low"]["ultra_low_never_active"].values[:] = 2
+    tables["ultra_low"]["ultra_low_features"].values[:] = 4
+    tables["ultra_low"]["never_active"].values[:] = 2
     axes = find_figure("recipes_compared").draw(**tables, analysis=Analysis()).axes
     values = [[line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] for panel in axes[3:5]]
     assert values == [[pytest.approx(40)], [pytest.approx(20)]]

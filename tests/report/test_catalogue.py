@@ -129,7 +129,7 @@ def test_sheets_labels_and_toys_answer_their_ids():
 
 
 def test_the_metric_of_a_claim_is_shown_for_all_dictionaries_that_have_it():
-    claim = Claim("S2.F4", "S2.F4", "", "", "97.5", "", "", "not run", "", "", "near_mean_share")
+    claim = Claim("S2.F4", "S2.F4", "", "", "97.5", "", "", "not run", "", "", "", "near_mean_share")
     metrics = {"toy": {SITE: {"l1": {"near_mean_share": 0.9}, "neurons": {"near_mean_share": None}}}}
     numbers = article("S2.F4", claims=[claim], metrics=metrics).numbers
     assert numbers.metrics == ["near_mean_share"]

@@ -79,7 +79,19 @@ def test_a_published_number_stands_beside_the_verdict_and_the_run_s_own_number(s
     assert "31.26" in page.words()
     assert "not run" in study.page("pages/claims.html").words()
     shown = [one["class"] for one in study.page().all("span") if one.get("class", "").startswith("dot")]
-    assert shown == ["dot reproduced", "dot differs", "dot not-run", "dot differs", "dot not-run"]
+    assert shown == ["dot reproduced", "dot close", "dot differs", "dot not-run", "dot differs", "dot not-run"]
+
+
+def test_a_claim_that_is_close_is_counted_apart_and_shown_with_its_distance(study):
+    where = study.claims[0]["where"] | {"metric": "L0"}
+    close = {"where": where, "verdict": "close", "published": 30}
+    study.claims.append(study.claim(id="S0.T1", value=31.4, distance=1.4, **close))
+    study.claims.append(study.claim(id="S0.F1", value=28.0, distance=-2.0, **close))
+    study.write()
+    assert "31.4close +1.4" in study.page("pages/S0.html").words()
+    assert "28close −2" in study.page("pages/claims.html").words()
+    assert "2 close" in study.page("pages/claims.html").words()
+    assert "claims close2" in study.page().words()
 
 
 def test_options_name_the_dictionaries_that_have_them(study):

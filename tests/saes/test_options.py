@@ -221,7 +221,7 @@ def test_an_sae_is_kept_orthogonal_to_the_ultra_low_direction_of_another(path, t
     below = float(frequency.quantile(0.3))
     avoided = {"folder": str(tmp_path / "first"), "table": str(tmp_path / "frequency.nc")}
     train_sae({"store": str(path)}, tmp_path / "second", "relu", RECIPE, "code", avoided, below)
-    mean = torch.nn.functional.normalize(sae.W_enc[:, frequency < below].mean(1), dim=0)
+    mean = torch.nn.functional.normalize(sae.W_enc[:, (frequency > 0) & (frequency < below)].mean(1), dim=0)
     assert (load_sae(tmp_path / "second", 16).W_enc.T @ mean).abs().max() < 1e-5
     with pytest.raises(InputError, match="has no feature with a frequency below 1e-09"):
         train_sae({"store": str(path)}, tmp_path / "third", "relu", RECIPE, "code", avoided, 1e-9)

@@ -11,7 +11,7 @@ from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.params.base import NEURONS
 from polysem.params.study import load_study
-from polysem.tables.check_claims import ANALOGOUS, check_claims
+from polysem.tables.check_claims import ANALOGOUS, check_claims, checked
 from polysem.tables.claims import read_ledger
 from polysem.tables.collect_metrics import ALL_SITES
 
@@ -27,9 +27,11 @@ claims:
     document: D
     published: 0.92
     tolerance: 0.005
+    basis: digit
     because: the last digit
     where: {model: m, site: SITE, dictionary: d, metric: loss_recovered_zero}
 """.replace("SITE", SITE)
+TOLERANCE = "    tolerance: 0.005\n    basis: digit\n    because: the last digit\n"
 
 
 @pytest.fixture
@@ -75,6 +77,48 @@ def test_a_number_within_the_tolerance_is_reproduced(check, value, verdict):
 
 
 @pytest.mark.parametrize(
+    ("value", "verdict", "distance"),
+    [
+        (0.925, "reproduced", 0.005),
+        (0.926, "close", 0.006),
+        (0.87, "close", -0.05),
+        (0.971, "differs", 0.051),
+        (0.6, "differs", -0.32),
+    ],
+)
+def test_a_number_that_is_near_and_no_reproduction_is_close_with_its_distance(check, value, verdict, distance):
+    near = "    close: 0.05\n    close_because: other stories\n"
+    (claim,) = check(of(value), changed(TOLERANCE, TOLERANCE + near))
+    assert (claim["verdict"], claim["distance"]) == (verdict, pytest.approx(distance))
+    assert (claim["close"], claim["close_because"], claim["basis"]) == (0.05, "other stories", "digit")
+    assert check({}, changed(TOLERANCE, TOLERANCE + near))[0]["distance"] is None
+
+
+def test_no_published_number_of_the_ledger_is_reproduced_at_a_distance_of_more_than_a_quarter_of_it():
+    ledger = read_ledger(LEDGER)
+    near = [claim for claim in ledger.claims if claim.tolerance is not None]
+    assert len(near) > 40
+    for claim in near:
+        assert claim.basis and claim.because, claim.id
+        assert claim.tolerance <= 0.2501 * abs(claim.published), claim.id
+        if claim.where is not None and claim.published:
+            numbers = {claim.where.model: {claim.where.site: {claim.where.dictionary: {}}}}
+            place = numbers[claim.where.model][claim.where.site][claim.where.dictionary]
+            for share in (0.5, 1.5):
+                place[claim.where.metric] = share * claim.published
+                found = checked(claim, ledger.documents[claim.document], numbers)
+                assert found["verdict"] != "reproduced", claim.id
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "published", "factor"), [("0.39", "20.3", "0.0078125"), ("0.005", "0.92", "1"), ("50", "1700", "1")]
+)
+def test_half_of_a_digit_is_meant_of_the_number_as_it_was_published(check, tolerance, published, factor):
+    text = GOOD.replace("0.005", tolerance).replace("0.92", published) + f"    factor: {factor}\n"
+    assert check({}, text)[0]["tolerance"] == float(tolerance)
+
+
+@pytest.mark.parametrize(
     ("compare", "value", "verdict"),
     [
         ("at_least", 0.92, "reproduced"),
@@ -85,14 +129,13 @@ def test_a_number_within_the_tolerance_is_reproduced(check, value, verdict):
     ],
 )
 def test_a_bound_has_one_side(check, compare, value, verdict):
-    ledger = changed("    tolerance: 0.005\n    because: the last digit\n", f"    compare: {compare}\n")
+    ledger = changed(TOLERANCE, f"    compare: {compare}\n")
     assert check(of(value), ledger)[0]["verdict"] == verdict
 
 
 @pytest.mark.parametrize(("value", "verdict"), [("power_law", "reproduced"), ("exponential", "differs")])
 def test_a_word_must_be_the_same(check, value, verdict):
-    ledger = changed("    published: 0.92\n    tolerance: 0.005\n    because: the last digit\n",
-        "    published: power_law\n    compare: equal\n")  # fmt: skip
+    ledger = changed(f"    published: 0.92\n{TOLERANCE}", "    published: power_law\n    compare: equal\n")  # fmt: skip
     assert check(of(value), ledger)[0]["verdict"] == verdict
 
 
@@ -163,7 +206,22 @@ def test_a_claim_that_no_number_can_check_says_what_shows_it(check):
         ("document: D", "document: E", "claims.S2.T1-recovered.document names 'E'; documents are D"),
         ("published: 0.92", "published: much", "a word goes with compare: equal"),
         ("    tolerance: 0.005\n", "", "tolerance belongs to compare: near, which needs one"),
-        ("    because: the last digit\n", "", "because says why the tolerance is what it is"),
+        ("    because: the last digit\n", "", "basis and because say why the tolerance is what it is"),
+        ("    basis: digit\n", "", "basis and because say why the tolerance is what it is"),
+        ("basis: digit", "basis: taste", "claims.S2.T1-recovered.basis: found 'taste'"),
+        ("basis: digit", "basis: count", "a count is met or not, its tolerance is 0"),
+        ("basis: digit", "basis: words", "because quotes no words of the document"),
+        ("basis: digit", "basis: seeds", "seeds are given with basis: seeds"),
+        ("basis: digit", "basis: seeds\n    seeds: [0.919, 0.921]", "3 standard deviations of the seeds are 0.00424"),
+        ("basis: digit", "basis: seeds\n    seeds: [0.92, 0.93]", "the mean of the seeds is 0.925"),
+        ("tolerance: 0.005", "tolerance: 0.02", "it is not half of a digit"),
+        ("tolerance: 0.005", "tolerance: 0.05", "0.92 has digits below 0.1"),
+        ("    because: the last digit", "    because: the last digit\n    close: 0.1", "close_because says why"),
+        (
+            "    because: the last digit",
+            "    because: the last digit\n    close: 0.004\n    close_because: why",
+            "is wider than the tolerance",
+        ),
         ("tolerance: 0.005", "tolerance: -1", "claims.S2.T1-recovered.tolerance: found -1"),
         (
             "    statement: Most of the loss is recovered.\n",

@@ -86,7 +86,6 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
     assert ours == {
         "L0": 0.56255,
         "cross_entropy_clean": 1.23457,
-        "dead_share": 0.125,
         "dense_share": 0.166667,
         "features": 8,
         "head_decay_length": None,
@@ -110,7 +109,7 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "tail_exponential_share_error": None,
         "ten_sparse_share": 0.166667,
         "tokens": TOKENS,
-        "ultra_low_share": 0.25,
+        "ultra_low_share": 0.125,
     }
 
 
@@ -203,7 +202,7 @@ def test_the_command_line_takes_dictionaries_and_params_as_json(tables, tmp_path
         "dictionaries": [KEY],
         "models": ["m"],
         "names": TABLES,
-        "params": {"rare_frequency": 0.015},
+        "params": Analysis(rare_frequency=0.015).values(),
     }
     run(collect_metrics, ["--output", str(tmp_path / "metrics.json"), "--config", json.dumps(options)])
     ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
@@ -214,7 +213,7 @@ def test_thresholds_come_from_the_params(tables, tmp_path):
     params = Analysis(ultra_low_frequency=0.9, rare_frequency=0.015)
     collect_metrics(tables, [KEY], [], tmp_path / "metrics.json", params, TABLES)
     ours = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"]["l1-x8_seed=0"]
-    assert ours["ultra_low_share"] == 1
+    assert ours["ultra_low_share"] == 0.875
     assert ours["rare_share"] == 0.625
     assert ours["dense_share"] is None
 

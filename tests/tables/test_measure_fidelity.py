@@ -17,6 +17,7 @@ from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.evaluation import leading_batches
 from polysem.tables.measure_fidelity import (
+    INTERVALS,
     Reconstruction,
     ablations,
     dictionary_fidelity,
@@ -114,10 +115,26 @@ def test_every_scalar_equals_a_sum_over_single_tokens(subject, store, relu_dicti
     table = fidelity(subject, store.batches(size), sae, SITE, mean, rare)
     expected = slow_fidelity(subject, sae, mean, SEQUENCES, {2, 3, 7})
     assert expected["cross_entropy_without_ultra_low"] != expected["cross_entropy_spliced"]
-    assert set(table.data_vars) == set(expected)
+    intervals = {f"{name}_{end}" for name in INTERVALS for end in ("low", "high")}
+    assert set(table.data_vars) == set(expected) | intervals
+    for name in INTERVALS:
+        low, high = float(table[f"{name}_low"]), float(table[f"{name}_high"])
+        assert low < expected[name] < high, name
     for name, value in expected.items():
         assert float(table[name]) == pytest.approx(value, rel=1e-5), name
     assert table.attrs["tokens"] == sum(len(ids) - 1 for ids in SEQUENCES)
+
+
+def test_the_l1_of_an_sae_that_normalises_its_inputs_is_in_the_unit_of_the_activations(subject, store):
+    """With inputs and biases without units, features of vectors of twice the size are twice as large."""
+    generator = torch.Generator().manual_seed(2)
+    W_enc, W_dec = (torch.randn(*shape, generator=generator) for shape in ((6, 9), (9, 6)))
+    sae = SAE(W_enc, torch.zeros(9), W_dec, torch.zeros(6), Function(), "constant_norm_rescale")
+    plain = SAE(W_enc, torch.zeros(9), W_dec, torch.zeros(6), Function())
+    one, other = (
+        fidelity(subject, store.batches(2), of, SITE, torch.zeros(6), torch.zeros(9) > 0) for of in (sae, plain)
+    )
+    assert float(one["l1"]) == pytest.approx(float(other["l1"]), rel=1e-5)
 
 
 def test_a_case_worked_by_hand(subject):

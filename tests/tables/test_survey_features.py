@@ -77,7 +77,8 @@ def test_an_sae_folder_is_surveyed_by_the_command_line_with_its_params(study, tm
     folder.mkdir(parents=True)
     save_sae(sae, folder, {}, torch.zeros(16))
     files = {**study.files, "dictionary": folder, "output": output, "site": "s"}
-    params = {"baseline_seed": 1, "head_ranks": 10, "top_examples": 3, "sampled_examples": 2}
+    given = {"baseline_seed": 1, "head_ranks": 10, "top_examples": 3, "sampled_examples": 2}
+    params = Analysis().values() | given
     command = [sys.executable, "-m", "polysem.tables.survey_features", "--config", json.dumps({"params": params})]
     subprocess.run([*command, *(f"--{name}={value}" for name, value in files.items())], check=True)
     tables = read_tables(output)

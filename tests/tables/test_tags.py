@@ -63,7 +63,7 @@ def test_scores_worked_by_hand(tag_table):
     np.testing.assert_allclose(table["precision"], [2 / 3, 0])
     np.testing.assert_allclose(table["recall"], [1 / 2, 0])
     np.testing.assert_allclose(table["f1"], [4 / 7, 0])
-    np.testing.assert_allclose(table["specificity"], [1 / 2, 3 / 4])
+    np.testing.assert_allclose(table["true_negative_rate"], [1 / 2, 3 / 4])
     # Pairs of a token of x (1, 3, 4, 0) and one of the others (2, 0): 1+0, 1+1, 1+1, 0.5+0 → 1 + 2 + 2 + 0.5 of 8.
     # Pairs of a token of y (2, 0) and one of the others (0, 0, 6, 0): 3 of the 2, three ties of the 0 → 3 + 1.5 of 8.
     np.testing.assert_allclose(table["auroc"], [5.5 / 8, 4.5 / 8])
@@ -71,8 +71,8 @@ def test_scores_worked_by_hand(tag_table):
     np.testing.assert_allclose(table["f1_always_active"], [4 / 5, 1 / 2])
     np.testing.assert_allclose(table["mean_with"], [2, 1])
     np.testing.assert_allclose(table["mean_without"], [1, 1.5])
-    np.testing.assert_allclose(table["mass_share"], [0.8, 0.25])
-    np.testing.assert_allclose(table["sensitivity_correlation"][0], np.corrcoef(f[B, :, 0], carried[B, :, 0])[0, 1])
+    np.testing.assert_allclose(table["specificity"], [0.8, 0.25])
+    np.testing.assert_allclose(table["sensitivity"][0], np.corrcoef(f[B, :, 0], carried[B, :, 0])[0, 1])
     assert table["tokens_choosing"].values.tolist() == [3, 2]
     assert table["tokens_held_out"].values.tolist() == [4, 2]
     # With active above 0: feature 0 is active four times in half A, three of them on the three of x.
@@ -81,6 +81,16 @@ def test_scores_worked_by_hand(tag_table):
     np.testing.assert_allclose(table["active_recall"], [3 / 4, 1 / 2])
     np.testing.assert_allclose(table["active_f1"], [3 / 4, 1 / 2])
     assert table["found"].values.tolist() == [False, False]  # x has 4/7, but always active has 4/5
+
+
+def test_specificity_and_sensitivity_are_the_document_s_and_what_a_threshold_decides_has_names_of_its_own(tag_table):
+    f, carried = by_hand()
+    words = {str(name): table.attrs["long_name"] for name, table in tag_table(f, ["x", "y"], carried, least=1).items()}
+    assert "activation mass" in words["specificity"] and "correlation of activation and tag" in words["sensitivity"]
+    assert {"precision", "recall", "true_negative_rate"} <= words.keys()
+    meant = [name for name in words if "specificity" in name or "sensitivity" in name]
+    assert meant == ["sensitivity", "specificity"]
+    assert len({words[name] for name in (*meant, "precision", "recall", "true_negative_rate")}) == 5
 
 
 def test_monosemanticity_worked_by_hand(tag_table):
@@ -94,7 +104,9 @@ def test_monosemanticity_worked_by_hand(tag_table):
     np.testing.assert_allclose(table["monosemanticity_above_base"], above)
     assert table["specific_tags"].values.tolist() == [0, 0, 0]  # 0.8 of its mass in x is not twice 2/3
     assert table["features_main"].values.tolist() == [1, 1]
-    np.testing.assert_allclose(table["median_monosemanticity"], 0.525)
+    np.testing.assert_allclose(table["median_monosemanticity_above_base"], np.mean(above[:2]))
+    assert "median_monosemanticity" not in table  # it would compare dictionaries by tags that many tokens carry
+    np.testing.assert_allclose(table["tag_mean_f1_always_active"], (4 / 5 + 1 / 2) / 2)
     assert int(table["tag_scored_features"]) == 2
     few = tag_table(f, ["x", "y"], carried, least=3)
     assert few["main_tag"].values.tolist() == [0, -1, -1]
@@ -166,8 +178,8 @@ def test_scores_are_those_of_a_slow_count_of_all_pairs_whatever_the_blocks(tag_t
         np.testing.assert_allclose(row["auroc"], np.mean(pairs))
         np.testing.assert_allclose(row["precision"], here[hit].mean())
         np.testing.assert_allclose(row["recall"], hit[here].mean())
-        np.testing.assert_allclose(row["specificity"], (~hit)[~here].mean())
-        np.testing.assert_allclose(row["sensitivity_correlation"], np.corrcoef(x, here)[0, 1], rtol=1e-5)
+        np.testing.assert_allclose(row["true_negative_rate"], (~hit)[~here].mean())
+        np.testing.assert_allclose(row["sensitivity"], np.corrcoef(x, here)[0, 1], rtol=1e-5)
         np.testing.assert_allclose(row["mean_with"], x[here].mean(), rtol=1e-5)
         np.testing.assert_allclose(row["mean_without"], x[~here].mean(), rtol=1e-5)
         np.testing.assert_allclose(row["mass_with"].sum() + row["mass_without"].sum(), x.sum(), rtol=1e-5)

@@ -61,7 +61,11 @@ def two(tmp_path):
         },
         {"toy/site/l1": {"power": "old", "equal": "x", "cluster": None}, "toy/site/gone": {"power": "p"}},
         {"saes": {"l1": {"l1": 2, "seed": 0}}},
-        [{"id": "S2.F1", "statement": "dense", "verdict": "differs"}],
+        [
+            {"id": "S2.F1", "statement": "dense", "verdict": "differs"},
+            {"id": "S2.F4", "statement": "alike", "verdict": "close", "distance": 0.03},
+            {"id": "S2.F6", "statement": "together", "verdict": "close", "distance": -2.0},
+        ],
     )
     after = results(
         tmp_path / "after",
@@ -73,7 +77,11 @@ def two(tmp_path):
         },
         {"toy/site/l1": {"power": "new", "equal": "x", "cluster": "c"}},
         {"saes": {"l1": {"l1": 3, "seed": 0}}},
-        [{"id": "S2.F1", "statement": "dense", "verdict": "reproduced"}],
+        [
+            {"id": "S2.F1", "statement": "dense", "verdict": "reproduced"},
+            {"id": "S2.F4", "statement": "alike", "verdict": "close", "distance": -0.01},
+            {"id": "S2.F6", "statement": "together", "verdict": "close", "distance": -2.0},
+        ],
     )
     return before, after
 
@@ -91,7 +99,10 @@ def test_what_differs_between_two_folders_is_found_and_nothing_else(two):
     }
     assert found.same_metrics == 1
     assert (found.only_before, found.only_after) == (["toy/site/neurons"], ["toy/site/topk"])
-    assert found.verdicts == [Line("S2.F1 dense", "differs", "reproduced")]
+    assert found.verdicts == [
+        Line("S2.F1 dense", "differs", "reproduced"),
+        Line("S2.F4 alike", "close (+0.03)", "close (-0.01)"),
+    ]
     before, after = (side / "figures/toy/site" for side in two)
     assert found.figures == [
         Pair("toy/site/gone/power", f"only in {two[0]}", before / "gone/power.svg", None),

@@ -54,6 +54,13 @@ def test_the_published_numbers_are_reproduced_to_the_printed_digit(tmp_path):
     frequency = xr.load_dataset(repository / f"{TABLES}/frequency.nc")["frequency"]
     assert frequency.size == 512
     assert int((frequency == 0).sum()) == 129
+    # Published, table 2: an L1 of 2600, over batches of 128 images; table 3: 23.8 % dead, which are 122 of 512.
+    assert round(128 * found["l1"]) == 2658
+    low = xr.load_dataset(repository / f"{TABLES}/ultra_low.nc")
+    assert int(low["training_images"]) == 60_000
+    assert int(low["dead_features"]) == int((low["largest_training_activation"] < 0.005).sum()) == 122
+    assert round(100 * float(low["dead_share"]), 1) == 23.8
+    assert low["never_active"] == 129
     clusters = xr.load_dataset(repository / f"{TABLES}/clusters.nc")
     assert round(float(clusters["median_max_distance"].sel(embedding="neuron")), 2) == 0.45
     assert round(float(clusters["median_mean_distance"].sel(embedding="neuron")), 2) == 0.21

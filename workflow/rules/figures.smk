@@ -50,7 +50,7 @@ rule draw_figures:
         "logs/draw_figures/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.figures.draw_figures", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
-        spec=spec(figures=artifacts.FIGURES, params=analysis(*THRESHOLDS)),
+        spec=spec(figures=artifacts.FIGURES, params=analysis(*artifacts.FIGURE_KEYS)),
         tables=artifacts.TABLE,
         labels=lambda wildcards: outside_digest(label_file(**wildcards)),
         others=other_options,
@@ -88,7 +88,7 @@ rule draw_site_figures:
         spec=lambda wildcards: spec_file(
             figures=artifacts.SITE_FIGURES,
             dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
-            params=analysis("ultra_low_frequency"),
+            params=analysis(*artifacts.SITE_FIGURE_KEYS),
             recipes=hyper_parameters(wildcards.model, wildcards.site),
         ),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),

@@ -20,6 +20,14 @@ SURVEYED = (
 )
 
 
+def training_store(wildcards):
+    """The training activations of a classifier, by which its dead features are told (S3.T3), and their receipt."""
+    if model_kind(wildcards) != "classifier":
+        return []
+    store = artifacts.ACTIVATIONS.format(model=wildcards.model, site=wildcards.site, split="train")
+    return [ancient(f"{store}.zarr"), f"{store}.json"]
+
+
 rule survey_features:
     """S0.F1-F4, S0.X3, S1.F1-F3, S1.F6, S2.F1-F7, S2.F11-F14, S3.F1-F5: all that a dictionary's activations and weights tell."""
     input:
@@ -30,6 +38,7 @@ rule survey_features:
         tokens_receipt=f"{EVAL_TOKENS}.json",
         store=ancient(f"{EVAL}.zarr"),
         receipt=f"{EVAL}.json",
+        training=training_store,
     output:
         [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FEATURE_TABLES],
         receipt=artifacts.SURVEY,
@@ -45,10 +54,11 @@ rule survey_features:
         dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
         folder=artifacts.TABLE,
         tokenizer=lambda wildcards: "".join(f"--tokenizer {file}" for file in tokenizer_files(wildcards)),
+        training=lambda wildcards, input: f"--training {input.training[0]}" if input.training else "",
     shell:
         "python -m polysem.tables.survey_features --activations {input.store} --tokens {input.tokens} "
         "--dictionary {params.dictionary} --directions {input.directions} --output {params.folder} "
-        "{params.tokenizer} --config {params.spec:q} {DEVICE} > {log} 2>&1"
+        "{params.tokenizer} {params.training} --config {params.spec:q} {DEVICE} > {log} 2>&1"
 
 
 def spliced_files(wildcards):

@@ -27,18 +27,14 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
     cluster = int(ultra_low["ultra_low_features"])
     if not cluster:
         raise NotApplicable(
-            f"no feature is active on less than {theme.scientific(analysis.ultra_low_frequency)} of the tokens; "
-            "another recipe, more training or a larger analysis.ultra_low_frequency may show an ultra-low cluster"
-        )
-    if not int(ultra_low["ultra_low_firing"]):
-        raise NotApplicable(
-            f"none of the {theme.several(cluster, 'ultra-low feature')} is active on any eval token; more eval tokens "
-            "(activations.eval_tokens) may show one"
+            "no feature that is ever active is so on less than "
+            f"{theme.scientific(analysis.ultra_low_frequency)} of the tokens; another recipe, more "
+            "training or a larger analysis.ultra_low_frequency may show an ultra-low cluster"
         )
     figure = theme.sheet()
     axes = figure.subplots()
     tokens = ultra_low["ultra_low_active"].to_numpy()
-    firing, most = int(ultra_low["ultra_low_firing"]), int(ultra_low["co_firing_largest"])
+    most = int(ultra_low["co_firing_largest"])
     highest = 1.0
     for counts, colour in ((tokens, "ultra_low"), (independent(tokens), "random")):
         at_least = np.cumsum(counts[::-1])[::-1][1:]
@@ -48,8 +44,8 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
         )
         edges = np.arange(at_least.size + 1) + 0.5
         axes.stairs(np.maximum(at_least, LOG_FLOOR), edges, color=theme.COLOURS[colour], **style)
-    axes.set(xscale="log", yscale="log", xlim=(0.5, 1.3 * max(firing, 10)), ylim=(LOG_FLOOR, 3 * highest))
-    axes.axvline(firing, color=theme.INK, linewidth=1.1, linestyle="--")
+    axes.set(xscale="log", yscale="log", xlim=(0.5, 1.3 * max(cluster, 10)), ylim=(LOG_FLOOR, 3 * highest))
+    axes.axvline(cluster, color=theme.INK, linewidth=1.1, linestyle="--")
     axes.set_xlabel("ultra-low features active on the token, at least (log scale)")
     axes.set_ylabel("tokens (log scale)")
     some = int(tokens[1:].sum())
@@ -60,12 +56,13 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
         catalogue=CATALOGUE,
         legend=[
             theme.swatch("ultra_low", f"tokens, {int(tokens.sum()):,} in all"),
-            Line2D([], [], color=theme.INK, linewidth=1.1, linestyle="--", label="all that are ever active"),
+            Line2D([], [], color=theme.INK, linewidth=1.1, linestyle="--", label="all of them"),
             Line2D([], [], color=theme.COLOURS["random"], linewidth=1.3, label="each on tokens of its own (Poisson)"),
         ],
         notes=[
-            f"{firing:,} of {theme.several(cluster, 'ultra-low feature')} are ever active, on {some:,} tokens. "
-            f"At most {theme.counted(most, firing)} of these are active on one token. Document: 95 %."
+            f"{theme.several(cluster, 'ultra-low feature')} on {some:,} tokens, at most {theme.counted(most, cluster)} "
+            "on one; the never active are none of them. The threshold is "
+            f"{float(ultra_low['ultra_low_threshold_firings']):.3g} firings. Document: 95 %."
         ],
     )
     return figure

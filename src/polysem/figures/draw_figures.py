@@ -12,7 +12,7 @@ from polysem.io.command import run
 from polysem.io.feature_labels import read_labels
 from polysem.io.folders import file_digest, written_folder
 from polysem.io.tables import read_table
-from polysem.params.analysis import Analysis
+from polysem.params.analysis import Analysis, GivenAnalysis
 
 TRAINING = "training"
 ON_SHEETS = ("cluster_token", "cluster_activation", "cluster_sequence", "cluster_example")
@@ -23,7 +23,7 @@ def draw_figures(
     tables: Path,
     output: Path,
     figures: list[str],
-    params: Analysis,
+    params: GivenAnalysis,
     training: Path | None = None,
     labels: Path | None = None,
 ) -> None:

@@ -10,7 +10,7 @@ import xarray as xr
 from polysem.figures.draw_figures import write_figures
 from polysem.io.command import run
 from polysem.io.tables import read_table
-from polysem.params.analysis import Analysis
+from polysem.params.analysis import GivenAnalysis
 from polysem.params.base import ALL_DICTIONARIES
 from polysem.tables.labels import along_dictionaries
 
@@ -20,7 +20,7 @@ def draw_site_figures(
     output: Path,
     dictionaries: list[str],
     figures: list[str],
-    params: Analysis,
+    params: GivenAnalysis,
     recipes: dict[str, dict[str, Any]] | None = None,
 ) -> None:
     """Draw figures of one site from the tables of its dictionaries.

@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 
 from polysem.figures import theme
 from polysem.params.analysis import Analysis
+from polysem.tables.frequency_classes import firings, is_ultra_low
 
 MANY, BINS, BINS_OF_FEW = 1000, 100, 40
 WORDS = {"bulk": "other features", "ultra_low": "ultra-low, active on < {threshold} of tokens", "never": "never active"}
@@ -18,9 +19,16 @@ def groups(frequency: xr.Dataset, analysis: Analysis) -> dict[str, np.ndarray]:
     values = frequency["frequency"].to_numpy()
     return {
         "bulk": values >= analysis.ultra_low_frequency,
-        "ultra_low": (values < analysis.ultra_low_frequency) & (values > 0),
+        "ultra_low": is_ultra_low(frequency, analysis.ultra_low_frequency),
         "never": values == 0,
     }
+
+
+def threshold_in_words(frequency: xr.Dataset, analysis: Analysis) -> str:
+    """What the ultra-low threshold is in firings, a sentence: near one firing, ultra-low means little."""
+    least = firings(frequency, analysis.ultra_low_frequency)
+    tokens = int(frequency.attrs["tokens"])
+    return f"The ultra-low threshold is {least:.3g} {'firing' if least == 1 else 'firings'} on {tokens:,} eval tokens."
 
 
 def bins(features: int) -> int:

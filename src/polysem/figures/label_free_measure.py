@@ -82,10 +82,11 @@ def draw(
 def quantities(frequency: xr.Dataset, alignment: xr.Dataset, tags: xr.Dataset) -> list[Quantity]:
     """In the order of the panels."""
     none = np.full(frequency.sizes["feature"], np.nan)
-    if "monosemanticity" in tags:
-        score = Quantity("monosemanticity", "monosemanticity score", tags["monosemanticity"].to_numpy())
+    words = "monosemanticity above base"
+    if "monosemanticity_above_base" in tags:
+        score = Quantity("monosemanticity", words, tags["monosemanticity_above_base"].to_numpy())
     else:
-        score = Quantity("monosemanticity", "monosemanticity score", none, "the tokens\nhave no tags")
+        score = Quantity("monosemanticity", words, none, "the tokens\nhave no tags")
     if alignment.attrs["dictionary"] == NEURONS:
         power = Quantity("power_top1", "power in the top neuron", none, "a neuron has\nall its power in itself")
     else:

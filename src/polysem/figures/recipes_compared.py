@@ -60,7 +60,7 @@ def draw(site_fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset,
         site_fidelity,
         title=TITLE,
         catalogue=CATALOGUE,
-        notes=[_note(names, rows, measures, analysis, site_fidelity)],
+        notes=[_note(names, rows, measures, analysis, ultra_low)],
     )
     return figure
 
@@ -79,8 +79,8 @@ def _measures(fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset)
             return np.full(fidelity.sizes["dictionary"], np.nan)
         return table[name].to_numpy().astype(np.float64)
 
-    features, never = known(ultra_low, "features"), known(ultra_low, "ultra_low_never_active")
-    low = known(ultra_low, "ultra_low_features") - never
+    features, never = known(ultra_low, "features"), known(ultra_low, "never_active")
+    low = known(ultra_low, "ultra_low_features")
     return [
         Measure("L0", known(fidelity, "L0"), logarithmic=True, share=False),
         Measure("explained\nvariance, %", 100 * known(fidelity, "explained_variance")),
@@ -125,15 +125,20 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
+def _firings(ultra_low: xr.Dataset) -> str:
+    """The threshold in firings, which is the same for all dictionaries of a site."""
+    return f"{float(ultra_low['ultra_low_threshold_firings'].max()):.3g} firings"
+
+
 def _note(
-    names: NDArray[np.str_], rows: list[str], measures: list[Measure], analysis: Analysis, fidelity: xr.Dataset
+    names: NDArray[np.str_], rows: list[str], measures: list[Measure], analysis: Analysis, ultra_low: xr.Dataset
 ) -> str:
     saes = int((names != NEURONS).sum())
     words = [
         f"{theme.several(saes, 'SAE')}, a row per {'SAE' if saes <= APART else 'recipe'}, a colour per recipe. L0: "
         "mean number of active features per token. Ultra-low: active on < "
-        f"{theme.scientific(analysis.ultra_low_frequency)} of eval tokens, but on one at least. Cosine: of encoder and "
-        "decoder row, ultra-low features left out."
+        f"{theme.scientific(analysis.ultra_low_frequency)} of eval tokens ({_firings(ultra_low)}), but on one "
+        "at least. Cosine: of encoder and decoder row, ultra-low features left out."
     ]
     below = sum(int((measure.values < 0).sum()) for measure in measures if measure.share)
     if below:

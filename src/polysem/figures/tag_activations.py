@@ -92,18 +92,19 @@ def _draw_row(axes: list[Axes], row: xr.Dataset) -> None:
         theme.plain_log_ticks(one.xaxis)
         one.axvline(float(row["threshold"]), color=theme.INK, linewidth=0.9, linestyle=(0, (4, 3)))
     axes[0].set_title(f"{row['tag'].item()}: {name_of(row, int(row['best_feature']))}\n{_hits(row)}", **_HEADING)
-    axes[1].set_title(f"{_expected(row)}\n{_correlation(row)}", **_HEADING)
+    axes[1].set_title(f"{_expected(row)}\n{_proxy(row)}", **_HEADING)
 
 
 _HEADING: dict[str, Any] = {"loc": "left", "size": 8.2, "color": theme.INK, "linespacing": 1.35, "parse_math": False}
 
 
 def _hits(row: xr.Dataset) -> str:
-    return f"specificity {_percent(row['precision'])}, sensitivity {_percent(row['recall'])}, F1 {float(row['f1']):.2f}"
+    return f"precision {_percent(row['precision'])}, recall {_percent(row['recall'])}, F1 {float(row['f1']):.2f}"
 
 
-def _correlation(row: xr.Dataset) -> str:
-    return f"correlation {float(row['sensitivity_correlation']):.2f}, AUROC {float(row['auroc']):.3f}"
+def _proxy(row: xr.Dataset) -> str:
+    specific, sensitive = _percent(row["specificity"]), float(row["sensitivity"])
+    return f"specificity {specific}, sensitivity {sensitive:.2f}, AUROC {float(row['auroc']):.3f}"
 
 
 def _expected(row: xr.Dataset) -> str:
@@ -121,8 +122,8 @@ def _note(tags: xr.Dataset) -> str:
     return (
         "Features and thresholds (dashed) chosen by F1 on half A of the sequences "
         f"({tags.attrs['tokens_choosing']:,} tokens), shown on half B ({tags.attrs['tokens_held_out']:,} tokens, "
-        f"{sampled:,} of them drawn). Specificity: share of the tokens above the threshold that carry the tag; "
-        "sensitivity: share of the tag's tokens above it; correlation: of activation and tag. Expected value: mean "
-        "activation of a token, and on the right the share of it that each bin brings. Activations below the axis are "
-        "in its first bin."
+        f"{sampled:,} of them drawn). Precision: share of the tokens above the threshold that carry the tag; recall: "
+        "share of the tag's tokens above it. Expected value: mean activation of a token, and on the right the share of "
+        "it that each bin brings. Specificity: share of it that tokens with the tag bring; sensitivity: correlation of "
+        "activation and tag. Activations below the axis are in its first bin."
     )

@@ -5,7 +5,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from polysem.figures import theme
-from polysem.figures.frequency_groups import baseline, bins, groups, legend, stack
+from polysem.figures.frequency_groups import baseline, bins, groups, legend, stack, threshold_in_words
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
@@ -43,11 +43,11 @@ def draw(ultra_low: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
         legend=legend(members, analysis, "as many random rows with their own mean as ultra-low features"),
         columns=1,
         notes=[
-            f"Of {theme.several(cluster, 'ultra-low feature')}, the never active included, "
+            f"Of {theme.several(cluster, 'ultra-low feature')}, the never active left out, "
             f"{theme.counted(alike, cluster)} have a cosine above 0.95; the median is "
             f"{float(ultra_low['ultra_low_cosine_median']):.3f}, that of random rows "
             f"{float(ultra_low['ultra_low_cosine_median_random']):.3f}: every row has a share in its mean.",
-            "Document: 97.5 % above 0.95.",
+            f"{threshold_in_words(frequency, analysis)} Document: 97.5 % above 0.95.",
         ],
     )
     return figure

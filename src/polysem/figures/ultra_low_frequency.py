@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 
 from polysem.figures import theme
 from polysem.figures.frequency_axis import draw_frequencies
+from polysem.figures.frequency_groups import groups, threshold_in_words
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F3"
@@ -21,16 +22,13 @@ def draw(frequency: xr.Dataset, analysis: Analysis) -> Figure:
     figure = theme.sheet()
     draw_frequencies(figure, frequency, analysis.ultra_low_frequency, "ultra_low", "bulk")
     values, tokens = frequency["frequency"].to_numpy(), frequency.attrs["tokens"]
-    below = int((values < analysis.ultra_low_frequency).sum())
-    low = below - int((values == 0).sum())
+    low, never = (int(groups(frequency, analysis)[name].sum()) for name in ("ultra_low", "never"))
     threshold = theme.scientific(analysis.ultra_low_frequency)
-    if below:
-        share = (
-            f"{theme.counted(below, values.size)} of {values.size:,} features lie below {threshold}, "
-            "the never-active ones included."
-        )
+    if low:
+        share = f"{theme.counted(low, values.size)} of {values.size:,} features lie below {threshold}"
     else:
-        share = f"No ultra-low cluster: all {values.size:,} features reach {threshold}."
+        share = f"No ultra-low cluster: of {values.size:,} features none that is ever active lies below {threshold}"
+    share += f"; {theme.counted(never, values.size)} are never active and counted apart."
     theme.frame(
         figure,
         frequency,
@@ -38,10 +36,11 @@ def draw(frequency: xr.Dataset, analysis: Analysis) -> Figure:
         catalogue=CATALOGUE,
         legend=[
             theme.swatch("ultra_low", f"ultra-low, active on < {threshold}: {theme.counted(low, values.size)}"),
-            theme.swatch("bulk", f"other: {theme.counted(values.size - below, values.size)}"),
+            theme.swatch("bulk", f"other: {theme.counted(values.size - low - never, values.size)}"),
         ],
         notes=[
             share,
+            threshold_in_words(frequency, analysis),
             f"{tokens:,} eval tokens resolve no frequency below one token, {theme.scientific(1 / tokens)}; "
             "near it, whole counts leave gaps.",
         ],

@@ -5,7 +5,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from polysem.figures import theme
-from polysem.figures.frequency_groups import baseline, bins, groups, legend, stack
+from polysem.figures.frequency_groups import baseline, bins, groups, legend, stack, threshold_in_words
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
@@ -34,7 +34,7 @@ def draw(ultra_low: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
     axes.set_xlabel("component of the encoder row along the mean ultra-low direction (encoder weight)")
     axes.set_ylabel(f"features per bin of {theme.scientific(edges[1] - edges[0])}")
     theme.number_in_thousands(axes.yaxis)
-    low = ~members["bulk"]
+    low, usual = members["ultra_low"], members["bulk"]
     theme.frame(
         figure,
         ultra_low,
@@ -44,7 +44,8 @@ def draw(ultra_low: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
         columns=1,
         notes=[
             f"{theme.several(projection.size, 'feature')}, none clipped. Median component: ultra-low "
-            f"{theme.scientific(float(np.median(projection[low])))}, others {_median(projection[~low])}."
+            f"{theme.scientific(float(np.median(projection[low])))}, others {_median(projection[usual])}, the "
+            f"never active left out. {threshold_in_words(frequency, analysis)}"
         ],
     )
     return figure

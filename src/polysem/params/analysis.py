@@ -1,6 +1,6 @@
 """`analysis:` — thresholds of the tables and figures."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -46,3 +46,16 @@ class Analysis(Section):
     """Strong examples of a feature that are clustered, the first ones met (S3.M2)."""
     cluster_cut: Annotated[float, Field(gt=0, le=2)] = 0.5
     """Cosine distance of neuron embeddings above which clusters of examples are not merged (S3.M2)."""
+
+
+class GivenAnalysis(Analysis):
+    """The keys of `analysis:` that a rule passed to its step; the others cannot be read.
+
+    A step that read a key which its rule does not pass would get the default whatever `params.yaml` says, and would not
+    run again when the key changes.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in Analysis.model_fields and name not in self.model_fields_set:
+            raise KeyError(f"the step reads analysis.{name}, which its rule does not pass; add it to the rule")
+        return super().__getattribute__(name)

@@ -10,7 +10,8 @@ from polysem.io.errors import InputError
 from polysem.report.catalogue import ENTRIES
 from polysem.report.numbers import in_words
 
-VERDICTS = ("reproduced", "differs", "not run")
+CLOSE = "close"
+VERDICTS = ("reproduced", "close", "differs", "not run")
 NEEDED = ("id", "statement", "published", "where", "verdict")
 BOUNDS = {"at_least": "≥ ", "at_most": "≤ "}
 """How a number that was published as a bound is compared."""
@@ -30,6 +31,8 @@ class Claim:
     tolerance: str
     value: str
     verdict: str
+    distance: str
+    """How far the value of a close claim lies above or below, with its sign and unit; empty for the others."""
     note: str
     place: str
     metric: str
@@ -75,6 +78,7 @@ def _claim(claim: dict[str, Any], path: Path) -> Claim:
         tolerance=_measured(claim.get("tolerance"), unit),
         value=_measured(claim.get("value"), unit),
         verdict=claim["verdict"],
+        distance=_signed(claim.get("distance"), unit) if claim["verdict"] == CLOSE else "",
         note=str(claim.get("note") or ""),
         place=" / ".join(str(where[key]) for key in ("model", "site", "dictionary") if where.get(key)),
         metric=str(where.get("metric") or ""),
@@ -85,6 +89,12 @@ def _entry(identity: str) -> str:
     """The catalogue id of a claim `S2.F1`, or of one of several, `S2.F1-dense`; '' if the catalogue has none."""
     found = re.match(r"S\d\.[A-Z]\d+[a-z]?(?![A-Za-z0-9])", identity)
     return found[0] if found and found[0] in ENTRIES else ""
+
+
+def _signed(value: Any, unit: str) -> str:
+    if value is None:
+        return ""
+    return f"{'+' if value > 0 else '−'}{_measured(abs(value), unit)}"
 
 
 def _measured(value: Any, unit: str) -> str:

@@ -168,6 +168,7 @@ class SheetContents:
         if self._tag_names and "main_tag" in self._tags and (tag := int(self._tags["main_tag"][row])) >= 0:
             facts.append(("main tag", self._tag_names[tag]))
             facts.append(("monosemanticity: activation mass in it", _share(self._tags["monosemanticity"][row])))
+            facts.append(("share of all tokens that carry it", _share(self._tags["main_tag_base_rate"][row])))
         return facts
 
     def _effects(self, row: int, tokens: str, values: str) -> list[Effect]:

@@ -1,6 +1,6 @@
 """An SAE of a finished run on its way out, with what the run knows of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,11 @@ class Exported:
     metadata: Mapping[str, Any]
     """Those of `cfg.json`."""
     corpus: str
-    model_folder: Path
     tables: Path
+    logit_weights: Callable[[Float[Tensor, "feature neuron"]], Float[Tensor, "feature token"]]
+    """What directions at the site add to the logits, as the tables of logits have it; asked only if those have any."""
+    token_text: Callable[[int], str]
+    """What a token is called, as on the sheets of features."""
     missing: list[str] = field(default_factory=list)
     """What the format has a place for and the run does not know, as sentences."""
 

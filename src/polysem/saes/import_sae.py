@@ -12,7 +12,7 @@ from polysem.io.errors import InputError
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.saes.agreement import disagreement, unknown
 from polysem.saes.fetch import fetched, format_module
-from polysem.saes.published import Published, unit_decoder
+from polysem.saes.published import Published, norms_in_words
 from polysem.saes.sae import SPARSITY, save_sae
 
 
@@ -35,8 +35,8 @@ def import_sae(receipt: Path, output: Path, params: PretrainedSae) -> None:
         if problem := disagreement(published, params.site, width, settings):
             raise InputError(f"{files.weights}: {problem}")
         weights = published.load()
-        sae, folded = unit_decoder(weights.sae)
-        notes = [*published.notes, *([folded] if folded else [])]
+        sae = weights.sae
+        notes = [note for note in (*published.notes, norms_in_words(sae)) if note]
         about = {"format": params.format, **files.origin, "notes": notes, "not_known": unknown(published, settings)}
         (output / SPARSITY).unlink(missing_ok=True)
         save_sae(sae, output, metadata(published, params.site) | {"imported": about}, weights.frequency)

@@ -34,7 +34,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Weights:
-    """An SAE as the file has it, in our shapes, before decoder rows are brought to norm 1."""
+    """An SAE as the file has it, in our shapes."""
 
     sae: SAE
     frequency: Float[Tensor, " feature"] | None = None
@@ -65,34 +65,29 @@ def without_input_bias(sae: SAE) -> SAE:
 
 
 def scaled_input(sae: SAE, factor: float) -> SAE:
-    """The SAE of activations times s, written for the activations themselves: W_enc · s, W_dec / s, b_dec / s."""
+    """The SAE of activations times s, written for the activations themselves.
+
+    Its features are divided by s, so that they are in the unit of the activations, as those of an SAE that was trained
+    here: `b_enc` / s, `b_dec` / s, thresholds / s, and decoder rows keep their norms.
+    """
     if not 0 < factor < float("inf"):
         raise InputError(f"the scale of the activations is {factor}; it must be above 0")
-    return replace(sae, W_enc=sae.W_enc * factor, W_dec=sae.W_dec / factor, b_dec=sae.b_dec / factor)
+    return replace(
+        sae, b_enc=sae.b_enc / factor, b_dec=sae.b_dec / factor, activation=sae.activation.scaled(1 / factor)
+    )
 
 
-def unit_decoder(sae: SAE) -> tuple[SAE, str]:
-    """The same reconstructions from decoder rows of norm 1, and what was done, in words.
+def norms_in_words(sae: SAE) -> str:
+    """What a reader of activations should know of the decoder's rows; empty where they have norm 1.
 
-    Features are multiplied by the norms of their rows. TopK compares features with each other, so its rows stay; rows
-    of zeros have no direction and stay as well.
+    Rows keep the norms that were published, as those of SAEs that are trained here keep theirs: what was published of
+    features (their L1 norm, their largest activations, which are dead) is of features as the files have them.
     """
     norms = sae.W_dec.double().norm(dim=1)
     low, high = float(norms.min()), float(norms.max())
     if abs(low - 1) < 1e-5 and abs(high - 1) < 1e-5:
-        return sae, ""
-    span = f"decoder rows of norm {low:.4g} to {high:.4g}"
-    if not sae.activation.elementwise:
-        return sae, f"{span} are kept: TopK compares features, so their scale is part of it"
-    factor = torch.where(norms > 0, norms, 1.0)
-    folded = replace(
-        sae,
-        W_enc=(sae.W_enc.double() * factor).float(),
-        b_enc=(sae.b_enc.double() * factor).float(),
-        W_dec=(sae.W_dec.double() / factor[:, None]).float(),
-        activation=sae.activation.scaled(factor.float()),
-    )
-    return folded, f"{span} were brought to norm 1, features multiplied by the norms"
+        return ""
+    return f"decoder rows have norms of {low:.4g} to {high:.4g} and keep them, so that features are as published"
 
 
 def per_token(coefficient: Any, batch_size: int, stated: bool) -> tuple[dict[str, Any], str]:

@@ -35,8 +35,6 @@ class ActivationFunction(Protocol):
     """Name under which the encoder's bias is saved."""
     tensor_names: ClassVar[tuple[str, ...]]
     """Names of its own saved tensors, each of shape [feature]."""
-    elementwise: ClassVar[bool]
-    """Whether a feature depends on its own pre-activation alone, so that each may have a scale of its own."""
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
         """Features of pre-activations."""
@@ -53,8 +51,8 @@ class ActivationFunction(Protocol):
     def tensors(self) -> dict[str, Tensor]:
         """Its own tensors, by the names in `tensor_names`."""
 
-    def scaled(self, factor: float | Float[Tensor, " feature"]) -> Self:
-        """The function g with g(factor · pre) = factor · f(pre); a factor per feature only if it is elementwise."""
+    def scaled(self, factor: float) -> Self:
+        """The function g with g(factor · pre) = factor · f(pre)."""
 
     def shifted(self, shift: Float[Tensor, " feature"]) -> Self:
         """The function for an encoder whose bias, the one saved under `bias`, has grown by a shift that all of its

@@ -16,16 +16,17 @@ ANALOGOUS = 6
 """Numbers of other dictionaries that are shown beside a claim, at most."""
 MODEL = "model"
 """Beside its sites, a model has its own numbers under this key."""
-REPRODUCED, DIFFERS, NOT_RUN = "reproduced", "differs", "not run"
+REPRODUCED, CLOSE, DIFFERS, NOT_RUN = "reproduced", "close", "differs", "not run"
 Metrics = dict[str, dict[str, dict[str, Any]]]
 
 
 def check_claims(claims: Path, metrics: Path, output: Path) -> None:
     """Write `claims.json`, a list with one object per claim, in the order of `claims.yaml`.
 
-    Each has `id`, `statement`, `document` (its title), `preset`, `published`, `compare`, `tolerance`, `because`,
-    `unit`, `where` ({model, site, dictionary, metric}; empty where no number of a run can tell), `value` (null if there
-    is none), `verdict` (reproduced, differs, not run), `note`, and `analogous`: the same metric of up to `ANALOGOUS`
+    Each has `id`, `statement`, `document` (its title), `preset`, `published`, `compare`, `tolerance`, `basis`,
+    `because`, `close`, `close_because`, `unit`, `where` ({model, site, dictionary, metric}; empty where no number of a
+    run can tell), `value` (null if there is none), `distance` (value − published; null for words and without a value),
+    `verdict` (reproduced, close, differs, not run), `note`, and `analogous`: the same metric of up to `ANALOGOUS`
     other dictionaries of this run, [{model, site, dictionary, value}], which is no reproduction of anything.
     Raises InputError for a ledger or metrics that cannot be read.
     """
@@ -47,14 +48,36 @@ def checked(claim: Claim, document: Document, numbers: Metrics) -> dict[str, Any
         "published": claim.published,
         "compare": claim.compare,
         "tolerance": claim.tolerance,
+        "basis": claim.basis,
         "because": claim.because,
+        "close": claim.close,
+        "close_because": claim.close_because,
         "unit": claim.unit,
         "where": claim.where.values() if claim.where else {},
         "value": value,
-        "verdict": NOT_RUN if value is None else REPRODUCED if agrees(claim, value) else DIFFERS,
+        "distance": distance(claim, value),
+        "verdict": verdict(claim, value),
         "note": " ".join(part for part in (why, claim.note) if part),
         "analogous": list(_analogous(claim.where, numbers)) if claim.where else [],
     }
+
+
+def distance(claim: Claim, value: float | str | None) -> float | None:
+    """How far a number of a run is above the published one, to six digits; None for words and without a value."""
+    if value is None or isinstance(value, str) or isinstance(claim.published, str):
+        return None
+    return float(f"{value - claim.published:.6g}")
+
+
+def verdict(claim: Claim, value: float | str | None) -> str:
+    """What to say of a number of a run; a number near to a published one, but no reproduction of it, is close."""
+    if value is None:
+        return NOT_RUN
+    if agrees(claim, value):
+        return REPRODUCED
+    away = distance(claim, value)
+    near = claim.close is not None and away is not None and abs(away) <= claim.close * (1 + 1e-9)
+    return CLOSE if near else DIFFERS
 
 
 def agrees(claim: Claim, value: float | str) -> bool:

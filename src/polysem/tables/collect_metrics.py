@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from polysem.io.atomic import write_json
 from polysem.io.command import run
 from polysem.io.tables import read_arrays, read_scalars, read_table
-from polysem.params.analysis import Analysis
+from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.params.base import NEURONS
 from polysem.tables.comparison.metrics import site_metrics
+from polysem.tables.frequency_classes import firings, is_ultra_low
 from polysem.tables.neuron_sparsity import sparsity_classes
 
 DIGITS = 6
@@ -37,7 +38,7 @@ def collect_metrics(
     dictionaries: list[str],
     models: list[str],
     output: Path,
-    params: Analysis,
+    params: GivenAnalysis,
     names: list[str],
     toys: tuple[str, ...] = (),
     comparisons: tuple[str, ...] = (),
@@ -109,8 +110,9 @@ def fidelity_metrics(path: Path) -> dict[str, Metrics]:
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
     """How often features are active.
 
-    `never_active_share`, which S3 calls `dead_share`; `ultra_low_share` and `rare_share`: below the threshold, the
-    never active included; `median_frequency` over all features; `L0`, mean number of active features per token: the
+    `never_active_share`; `ultra_low_share`: below the threshold, but active on a token at least (None where the
+    threshold is one token or less, so that nothing could be); `rare_share`: below its threshold, the never active
+    included; `median_frequency` over all features; `L0`, mean number of active features per token: the
     sum of the frequencies (over all eval activations; it stands in place of the L0 of the fidelity table, which counts
     fewer tokens).
     """
@@ -119,8 +121,11 @@ def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:
         "features": len(frequency),
         "tokens": int(table.attrs["tokens"]),
         "never_active_share": np.mean(frequency == 0),
-        "dead_share": np.mean(frequency == 0),
-        "ultra_low_share": np.mean(frequency < params.ultra_low_frequency),
+        "ultra_low_share": (
+            np.mean(is_ultra_low(table, params.ultra_low_frequency))
+            if firings(table, params.ultra_low_frequency) > 1
+            else None
+        ),
         "rare_share": np.mean(frequency < params.rare_frequency),
         "median_frequency": np.median(frequency),
         "L0": frequency.sum(),

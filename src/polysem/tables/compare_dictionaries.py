@@ -7,7 +7,7 @@ import torch
 from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
-from polysem.params.analysis import Analysis
+from polysem.params.analysis import GivenAnalysis
 from polysem.params.pair import Pair
 from polysem.tables.comparison.pair_table import pair_variables
 from polysem.tables.comparison.pairwise import compare
@@ -27,7 +27,7 @@ def compare_dictionaries(
     places: dict[str, Place],
     pairs: list[Pair],
     sizes: list[str],
-    params: Analysis,
+    params: GivenAnalysis,
     tokenizer: Path | None = None,
     device: str = "cpu",
     threads: int = 1,

@@ -1,7 +1,10 @@
 """Running a model over the first sequences of a token store."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from polysem.models.batches import TokenStore
 from polysem.models.subject import Batch, Evaluation
@@ -36,12 +39,20 @@ class Score:
     loss: float = 0.0
     hits: int = 0
     scored: int = 0
+    by_sequence: list[NDArray[np.float64]] = field(default_factory=list)
+    """Per batch: loss and number of scored positions of each sequence, [sequence, 2]."""
 
     def add(self, batch: Batch, evaluation: Evaluation) -> None:
         """Add the scored positions of a batch."""
         self.loss += float(evaluation.losses[batch.scored].double().sum())
         self.hits += int(evaluation.correct[batch.scored].sum())
         self.scored += int(batch.scored.sum())
+        losses = evaluation.losses.double().masked_fill(~batch.scored, 0.0).sum(dim=1)
+        self.by_sequence.append(np.stack([losses.cpu().numpy(), batch.scored.sum(dim=1).cpu().numpy()], axis=1))
+
+    def sums(self) -> NDArray[np.float64]:
+        """Loss and number of scored positions of each sequence, [sequence, 2]."""
+        return np.concatenate(self.by_sequence) if self.by_sequence else np.zeros((0, 2))
 
     @property
     def cross_entropy(self) -> float:

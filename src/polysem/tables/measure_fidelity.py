@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.activations.rows import ActivationRows
@@ -18,10 +19,12 @@ from polysem.io.tables import read_table, write_table
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Replacement, Subject
-from polysem.params.analysis import Analysis
+from polysem.params.analysis import GivenAnalysis
 from polysem.saes.dictionary import Dictionary, load_dictionary
+from polysem.saes.sae import SAE, normalized
 from polysem.tables.evaluation import Score, leading_batches
 from polysem.tables.labels import along_dictionaries, labelled, scalar, site_attributes
+from polysem.tables.resampling import BOOTSTRAPPED, interval_of_sums
 
 CATALOGUE = "S0.T1 S2.T1 S3.T2"
 UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"
@@ -37,7 +40,7 @@ def measure_fidelity(
     dictionaries: list[str],
     site: str,
     output: Path,
-    params: Analysis,
+    params: GivenAnalysis,
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
@@ -126,7 +129,9 @@ def dictionary_fidelity(
     - `loss_increase_*` = CE/CE_clean − 1;
     - over the counted tokens `explained_variance` = 1 − Σ‖x − x̂‖²/Σ‖x − mean(x)‖² (mean over the same tokens; NaN if
       they are all equal), `mean_squared_error` (summed over neurons, mean over tokens), `mse` (mean over neurons, too),
-      `L0` (mean number of active features) and `l1` (mean of their sum). `accuracy_loss` is what splicing costs.
+      `L0` (mean number of active features) and `l1` (mean of their sum, in the unit of the
+      activations). `accuracy_loss` is what splicing costs.
+    - `…_low` and `…_high` of `INTERVALS`: ends of their 95 % bootstrap intervals over sequences.
     No order of the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted
     tokens, `scored_tokens` the scored ones.
     Raises InputError if the batches hold no counted or no scored token.
@@ -138,7 +143,7 @@ def dictionary_fidelity(
         x = x.float()
         f = dictionary.encode(x)
         x_hat = dictionary.reconstruct(x, f)
-        reconstruction.add(x, f, x_hat)
+        reconstruction.add(x, f, x_hat, size_of(dictionary, x))
         return x_hat
 
     def splice_common(x: Float[Tensor, "token neuron"]) -> Float[Tensor, "token neuron"]:
@@ -151,7 +156,14 @@ def dictionary_fidelity(
     spliced = _scores(subject, batches, site, changes)
     if not (reconstruction.tokens and ablated["clean"].scored):
         raise InputError("the eval tokens hold no position that is counted, or none that is scored; add documents")
-    return _table({**ablated, **spliced}, reconstruction)
+    counted = torch.cat([batch.counted.sum(dim=1) for batch in batches]).cpu().numpy()
+    return _table({**ablated, **spliced}, reconstruction, np.repeat(np.arange(len(counted)), counted))
+
+
+def size_of(dictionary: Dictionary, x: Float[Tensor, "token neuron"]) -> Tensor | float:
+    """What features have to be multiplied by to be in the unit of the activations: an SAE that normalises its input
+    vectors has them in that of the normalised ones."""
+    return normalized(x, dictionary.normalization)[2] if isinstance(dictionary, SAE) else 1.0
 
 
 def _scores(
@@ -187,20 +199,30 @@ class Reconstruction:
     error: float = 0.0
     spread: float = 0.0
     mean: Float[Tensor, " neuron"] = field(default_factory=lambda: torch.zeros(()))
+    centre: Float[Tensor, " neuron"] | None = None
+    """Mean of the first batch, from which the squared distances of `by_token` are taken."""
+    by_token: list[NDArray[np.float64]] = field(default_factory=list)
+    """Per batch: squared error, squared distance from the centre, and active features of each token, [token, 3]."""
 
     def add(
         self,
         x: Float[Tensor, "token neuron"],
         f: Float[Tensor, "token feature"],
         x_hat: Float[Tensor, "token neuron"],
+        size: Tensor | float = 1.0,
     ) -> None:
-        """Add activations, their features and their reconstructions."""
+        """Add activations, their features and their reconstructions; features times `size` [token, 1] are in the unit
+        of the activations."""
         if not len(x):
             return
         x = x.double()
-        self.error += float((x - x_hat.double()).square().sum())
-        self.active += int((f > 0).sum())
-        self.activation += float(f.clamp(min=0).sum(dtype=torch.float64))
+        error, active = (x - x_hat.double()).square().sum(dim=1), (f > 0).sum(dim=1)
+        self.error += float(error.sum())
+        self.active += int(active.sum())
+        self.activation += float((f.clamp(min=0).double() * size).sum())
+        self.centre = x.mean(dim=0) if self.centre is None else self.centre
+        distance = (x - self.centre).square().sum(dim=1)
+        self.by_token.append(torch.stack([error, distance, active.double()], dim=1).cpu().numpy())
         mean = x.mean(dim=0)
         ours = len(x) / (self.tokens + len(x))
         step = mean - self.mean.to(mean)
@@ -213,12 +235,43 @@ class Reconstruction:
         """1 − Σ‖x − x̂‖² / Σ‖x − mean(x)‖²; NaN if all activations are equal."""
         return 1 - _ratio(self.error, self.spread)
 
+    def sums(self, sequence: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """Tokens, squared error, squared distance from the mean, and active features of each sequence, from the number
+        of the sequence of each token. The mean is that of all tokens in every resample: it hardly moves."""
+        error, distance, active = np.concatenate(self.by_token).T
+        assert self.centre is not None
+        beyond = float((self.mean - self.centre).square().sum())
+        columns = {"tokens": np.ones_like(error), "error": error, "spread": distance - beyond, "active": active}
+        # Distances from the mean add up to those from the centre, less the squared distance of the two for each token.
+        return {name: np.bincount(sequence, values) for name, values in columns.items()}
+
 
 def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else math.nan
 
 
-def _table(scores: dict[str, Score], reconstruction: Reconstruction) -> xr.Dataset:
+INTERVALS = ("loss_recovered_zero", "loss_recovered_mean", "explained_variance", "L0")
+"""Numbers with the ends of their bootstrap intervals beside them."""
+
+
+def _intervals(
+    scores: dict[str, Score], reconstruction: Reconstruction, sequence: NDArray[np.int64]
+) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap intervals over sequences: each with its losses under all changes, its errors and its features."""
+    losses = {name: scores[name].sums()[:, 0] for name in ("clean", "spliced", "zero", "mean")}
+    found = {
+        f"loss_recovered_{name}": interval_of_sums(
+            losses, lambda sums, name=name: (sums[name] - sums["spliced"]) / (sums[name] - sums["clean"])
+        )
+        for name in ("zero", "mean")
+    }
+    sums = reconstruction.sums(sequence)
+    found["explained_variance"] = interval_of_sums(sums, lambda sums: 1 - sums["error"] / sums["spread"])
+    found["L0"] = interval_of_sums(sums, lambda sums: sums["active"] / sums["tokens"])
+    return found
+
+
+def _table(scores: dict[str, Score], reconstruction: Reconstruction, sequence: NDArray[np.int64]) -> xr.Dataset:
     loss = {name: score.cross_entropy for name, score in scores.items()}
     loss.setdefault("without_ultra_low", loss["spliced"])
     words = {
@@ -260,9 +313,17 @@ def _table(scores: dict[str, Score], reconstruction: Reconstruction) -> xr.Datas
         "explained_variance": scalar(reconstruction.explained_variance, "share of variance explained", "1"),
         "mean_squared_error": scalar(error, "squared error, summed over neurons, mean over tokens", "activation^2"),
         "mse": scalar(error / len(reconstruction.mean), "squared error, mean over neurons and tokens", "activation^2"),
-        "l1": scalar(reconstruction.activation / tokens, "sum of the features, mean over tokens", "activation"),
+        "l1": scalar(
+            reconstruction.activation / tokens,
+            "sum of the features in the unit of the activations, mean over tokens",
+            "activation",
+        ),
         "L0": scalar(reconstruction.active / tokens, "mean number of active features per token", "feature"),
     }
+    for name, ends in _intervals(scores, reconstruction, sequence).items():
+        long_name, units = (variables[name].attrs[key] for key in ("long_name", "units"))
+        for end, value in zip(BOOTSTRAPPED, ends, strict=True):
+            variables[f"{name}_{end}"] = scalar(value, f"{long_name}, {BOOTSTRAPPED[end]}", units)
     return labelled(variables, {}, {"tokens": tokens, "scored_tokens": scores["clean"].scored})
 
 

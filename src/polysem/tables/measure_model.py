@@ -19,6 +19,7 @@ from polysem.tables.directions import directions_of, write_directions
 from polysem.tables.evaluation import Score, leading_batches
 from polysem.tables.labels import labelled, model_attributes, scalar
 from polysem.tables.pair_counts import Ids, PairCounts
+from polysem.tables.resampling import BOOTSTRAPPED, interval_of_sums
 
 SEQUENCES = 1024
 """Sequences of the train store per read, the length of its chunks."""
@@ -63,7 +64,8 @@ def count_pairs(batches: Iterable[Batch], vocabulary: int, *, text: bool) -> Pai
 def model_reference(subject: Subject, batches: Iterable[Batch], counts: PairCounts, *, text: bool) -> xr.Dataset:
     """Cross-entropy of a model and of predictions that look no further back than one token, on the same positions.
 
-    Scalars: `cross_entropy` (nats per scored token), `accuracy`, `unigram_cross_entropy` (add-one smoothing; for images
+    Scalars: `cross_entropy` (nats per scored token) with the ends of its bootstrap interval over sequences,
+    `accuracy`, `unigram_cross_entropy` (add-one smoothing; for images
     that of the classes' shares) and for text `bigram_cross_entropy` (interpolated absolute discounting, see
     `PairCounts.bigram`); the counts are those of the train split. Attributes: `tokens` (scored), for text `discount`.
     Raises InputError if the batches hold no scored token.
@@ -84,6 +86,10 @@ def model_reference(subject: Subject, batches: Iterable[Batch], counts: PairCoun
         "accuracy": scalar(score.accuracy, "share of tokens predicted by the model", "1"),
         "unigram_cross_entropy": scalar(unigram, f"cross-entropy of {what} of the train split", "nat"),
     }
+    loss, scored = score.sums().T
+    ends = interval_of_sums({"loss": loss, "scored": scored}, lambda sums: sums["loss"] / sums["scored"])
+    for end, value in zip(("low", "high"), ends, strict=True):
+        variables[f"cross_entropy_{end}"] = scalar(value, f"cross-entropy of the model, {BOOTSTRAPPED[end]}", "nat")
     attributes: dict[str, float | int] = {"tokens": score.scored}
     if text:
         bigram = -np.log(counts.bigram(previous, following)).mean()

@@ -17,12 +17,14 @@ from polysem.io.command import run
 from polysem.io.folders import TABLES_RECEIPT, file_digest
 from polysem.io.tables import write_table
 from polysem.models.batches import TokenStore
-from polysem.params.analysis import Analysis
+from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.params.base import NEURONS
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.alignment import decoder_blocks, identity_blocks, neuron_alignment
+from polysem.tables.dead import dead_features
 from polysem.tables.directions import Directions
 from polysem.tables.embeddings.clusters import clusters
+from polysem.tables.frequency_classes import is_ultra_low
 from polysem.tables.geometry import geometry
 from polysem.tables.in_context import in_context_tokens
 from polysem.tables.labels import dictionary_attributes
@@ -47,7 +49,7 @@ CATALOGUE = {
     "examples": "S0.F4",
     "associations": "S0.F4 S1.F6",
     "geometry": "S2.F11 S2.F12 S2.F13 S2.F14",
-    "ultra_low": "S2.F4 S2.F5 S2.F6 S2.F7",
+    "ultra_low": "S2.F4 S2.F5 S2.F6 S2.F7 S3.T3",
     "logits": "S0.F4 S1.F3",
     "tags": "S0.X3 S1.F2",
     "clusters": "S3.F1 S3.F2 S3.F3 S3.F4 S3.F5 S3.T1 S3.T3 S3.X1",
@@ -63,8 +65,9 @@ def survey_features(
     directions: Path,
     output: Path,
     site: str,
-    params: Analysis,
+    params: GivenAnalysis,
     tokenizer: Path | None = None,
+    training: Path | None = None,
     device: str = "cpu",
     threads: int = 1,
 ) -> None:
@@ -79,6 +82,7 @@ def survey_features(
         site: The site.
         params: What is read of it stands in the rule.
         tokenizer: The model's `tokenizer.json`; a model of images has none.
+        training: Store of the training activations, of a model of images, whose dead features are told by them.
         device: Where the features are encoded.
         threads: CPU threads.
 
@@ -118,7 +122,7 @@ def survey_features(
         "examples": found.examples,
         "associations": found.correlations.merge(nearest(features), combine_attrs="drop_conflicts", join="exact"),
         "geometry": geometry(features, frequency, alignment, weights, site, params, shown, seen),
-        "ultra_low": _cluster(features, found, rows, params),
+        "ultra_low": _cluster(features, found, rows, params, training and ActivationRows(training), device),
         "logits": logits(
             features,
             weights,
@@ -143,13 +147,22 @@ def survey_features(
     write_json(output / TABLES_RECEIPT, {"sha256": digests})
 
 
-def _cluster(features: Dictionary, found: Survey, rows: ActivationRows, params: Analysis) -> xr.Dataset:
-    """The table `ultra_low`: directions of the cluster, which of it fires together, and where its direction is seen."""
+def _cluster(
+    features: Dictionary,
+    found: Survey,
+    rows: ActivationRows,
+    params: Analysis,
+    training: ActivationRows | None,
+    device: str,
+) -> xr.Dataset:
+    """The table `ultra_low`: directions of the cluster, which of it fires together, where its direction is seen, and
+    of a classifier which features are dead."""
     table = ultra_low(features, found.frequency, params)
-    low = found.frequency["frequency"].values < params.ultra_low_frequency
-    parts = [table, co_firing(low, rows, found.again)]
+    parts = [table, co_firing(is_ultra_low(found.frequency, params.ultra_low_frequency), rows, found.again)]
     if "mean_direction" in table:
         parts.append(highest_projections(rows, table["mean_direction"].values, CONTEXTS))
+    if training is not None:
+        parts.append(xr.Dataset(dead_features(training, features, device)))
     return xr.merge(parts, combine_attrs="drop_conflicts", join="exact")
 
 

@@ -31,13 +31,13 @@ class Chosen:
 class Distributions:
     """Over tags, for the chosen feature of each on the sampled tokens of half B; counts and sums by [tag, bin].
 
-    Precision, recall, F1 and specificity count it as active from its threshold on, all others from 0.
+    Precision, recall, F1 and the true-negative rate count it as active from its threshold on, all others from 0.
     """
 
     precision: Numbers
     recall: Numbers
     f1: Numbers
-    specificity: Numbers
+    true_negative_rate: Numbers
     auroc: Numbers
     sampled_with: Ints
     sampled_without: Ints
@@ -75,7 +75,7 @@ def distributions(sample: Sample, chosen: Chosen, activations: dict[int, Activat
         precision=np.full(tags, np.nan),
         recall=np.full(tags, np.nan),
         f1=np.full(tags, np.nan),
-        specificity=np.full(tags, np.nan),
+        true_negative_rate=np.full(tags, np.nan),
         auroc=np.full(tags, np.nan),
         sampled_with=np.zeros(tags, np.int64),
         sampled_without=np.zeros(tags, np.int64),
@@ -99,7 +99,7 @@ def distributions(sample: Sample, chosen: Chosen, activations: dict[int, Activat
         found.precision[tag] = _share(right, right + wrong)
         found.recall[tag] = _share(right, with_tag)
         found.f1[tag] = _share(2 * right, right + wrong + with_tag)
-        found.specificity[tag] = _share(without - wrong, without)
+        found.true_negative_rate[tag] = _share(without - wrong, without)
         found.auroc[tag] = auroc(active, tagged, with_tag, without)
         place = np.clip(np.searchsorted(EDGES, active, side="right") - 1, 0, bins - 1)
         for some, tokens, mass in (

@@ -83,6 +83,11 @@ class TagCounts:
     def table(self) -> xr.Dataset:
         """The table `tags`, each variable with its name in words; empty along `tag` where tokens have no tags.
 
+        Two words are the document's, and mean one thing each: `specificity` is the share of a feature's activation
+        mass (of its expected value) on tokens with the tag, by which `specific` is decided as well, and `sensitivity`
+        the correlation of activation and tag. What a threshold decides is called `precision`, `recall` and
+        `true_negative_rate`.
+
         Source: documents S1 (testing a feature by a proxy of its context) and S0 (the last open question).
         """
         self._count()
@@ -172,12 +177,16 @@ def _tag_variables(counts: Counts, chosen: Chosen, found: Distributions) -> dict
         "precision": (found.precision, "share of the tokens above the threshold that carry the tag (half B)", "1"),
         "recall": (found.recall, "share of the tag's tokens above the threshold (half B)", "1"),
         "f1": (found.f1, "F1 of the best feature (half B)", "1"),
-        "specificity": (found.specificity, "share of tokens without the tag below the threshold (half B)", "1"),
+        "true_negative_rate": (
+            found.true_negative_rate,
+            "share of tokens without the tag below the threshold (half B)",
+            "1",
+        ),
         "auroc": (found.auroc, "area under the ROC curve of activation against tag (half B)", "1"),
-        "sensitivity_correlation": (scored.correlation, "Pearson correlation of activation and tag (half B)", "1"),
+        "sensitivity": (scored.correlation, "Pearson correlation of activation and tag (half B)", "1"),
+        "specificity": (scored.mass_share, "share of its activation mass on tokens with the tag (half B)", "1"),
         "mean_with": (scored.mean_with, "expected activation of a token with the tag (half B)", "activation"),
         "mean_without": (scored.mean_without, "expected activation of a token without it (half B)", "activation"),
-        "mass_share": (scored.mass_share, "share of its activation mass on tokens with the tag (half B)", "1"),
         "f1_always_active": (2 * base / (1 + base), "F1 of a feature that is always active (half B)", "1"),
     }
     for half, name in ((CHOOSING, "choosing"), (HELD_OUT, "held_out")):
@@ -243,6 +252,7 @@ def _scalars(variables: dict[str, xr.Variable]) -> dict[str, xr.Variable]:
     def summary(name: str, function: str = "mean") -> float:
         return float(getattr(np, function)(known(name))) if len(known(name)) else float("nan")
 
+    # No median of the raw share: tags that many tokens carry give every neuron a high one.
     above = known("monosemanticity_above_base")
     scored = np.isfinite(variables["monosemanticity"].values)
     return {
@@ -254,11 +264,11 @@ def _scalars(variables: dict[str, xr.Variable]) -> dict[str, xr.Variable]:
         ),
         "tag_mean_best_f1": scalar(summary("f1"), "mean over tags of the F1 of the best feature", "1"),
         "tag_mean_active_f1": scalar(summary("active_f1"), "the same if active is above 0 for all", "1"),
+        "tag_mean_f1_always_active": scalar(
+            summary("f1_always_active"), "mean over tags of the F1 of a feature that is always active", "1"
+        ),
         "tag_mean_best_auroc": scalar(summary("auroc"), "mean over tags of the AUROC of the best feature", "1"),
         "tag_scored_features": scalar(int(scored.sum()), "features with a monosemanticity", "feature"),
-        "median_monosemanticity": scalar(
-            summary("monosemanticity", "median"), "median share of activation mass in the main tag", "1"
-        ),
         "median_monosemanticity_above_base": scalar(
             summary("monosemanticity_above_base", "median"), "median of monosemanticity above its base rate", "1"
         ),

@@ -12,6 +12,7 @@ from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
 from polysem.tables.decoder_cosines import products
+from polysem.tables.frequency_classes import firings, is_ultra_low
 from polysem.tables.labels import index, labelled, scalar, variable
 from polysem.tables.norms import column_squares
 
@@ -25,10 +26,12 @@ Values = NDArray[np.float64]
 
 
 def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis) -> xr.Dataset:
-    """The directions of the ultra-low cluster: features active on less than `ultra_low_frequency` of the tokens.
+    """The directions of the ultra-low cluster: features active on less than `ultra_low_frequency` of the tokens, and on
+    one at least.
 
-    Scalars: `ultra_low_features`, the never active included, and `ultra_low_never_active`; and, where an SAE has at
-    least 3 such features, `ultra_low_cosine_median` and `ultra_low_cosine_above_095_share` with their baselines,
+    Scalars: `ultra_low_features`; `never_active`, how many are active on no token, which are none of these;
+    `ultra_low_threshold_firings`, on how many tokens a feature at the threshold is active; and, where an SAE has at
+    least 3 ultra-low features, `ultra_low_cosine_median` and `ultra_low_cosine_above_095_share` with their baselines,
     `ultra_low_first_singular_share`, `ultra_low_mean_decoder_cosine` (of the mean direction with the mean decoder row).
     Over `feature`, for all features: `mean_cosine`, the cosine of its encoder row with the mean of the cluster's
     encoder rows, and `mean_projection`, its component along that mean. Over `neuron`: `mean_direction`, the mean with
@@ -41,11 +44,18 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
     Where there is no cluster, or none of an SAE, the attribute `not_applicable` says so.
     Source: document S2, section "Ultra Low Frequency Features Are All The Same Feature".
     """
-    frequencies = frequency["frequency"].values
-    low = frequencies < analysis.ultra_low_frequency
+    low = is_ultra_low(frequency, analysis.ultra_low_frequency)
+    least = firings(frequency, analysis.ultra_low_frequency)
     variables = {
-        "ultra_low_features": scalar(int(low.sum()), "features below the ultra-low frequency", "feature"),
-        "ultra_low_never_active": scalar(int((frequencies == 0).sum()), "features that were never active", "feature"),
+        "ultra_low_features": scalar(
+            int(low.sum()), "features below the ultra-low frequency, active on a token at least", "feature"
+        ),
+        "never_active": scalar(
+            int((frequency["frequency"].values == 0).sum()), "features that were never active", "feature"
+        ),
+        "ultra_low_threshold_firings": scalar(
+            least, "tokens on which a feature at the ultra-low frequency is active", "token"
+        ),
     }
     coordinates = {"feature": index("feature", 0, dictionary.features, "feature")}
     attributes: dict[str, str | float] = {"ultra_low_frequency": analysis.ultra_low_frequency}
@@ -53,11 +63,17 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
         attributes["not_applicable"] = (
             "the neurons' directions are the axes themselves, which cannot cluster; an SAE's can"
         )
+    elif least <= 1:
+        attributes["not_applicable"] = (
+            f"{analysis.ultra_low_frequency:g} of {frequency.attrs['tokens']:,} eval tokens is {least:.2g} of a token, "
+            "so that no feature that is ever active lies below; more eval_tokens or a larger "
+            "analysis.ultra_low_frequency is needed"
+        )
     elif low.sum() < FEWEST:
         attributes["not_applicable"] = (
             f"{int(low.sum())} of {low.size:,} features are active on less than {analysis.ultra_low_frequency:g} of "
-            f"{frequency.attrs['tokens']:,} eval tokens, and a cluster has {FEWEST}; another recipe, more training or "
-            "a larger analysis.ultra_low_frequency may show one"
+            f"{frequency.attrs['tokens']:,} eval tokens ({least:.3g} of them), but on one at least, and a cluster has "
+            f"{FEWEST}; another recipe, more training or a larger analysis.ultra_low_frequency may show one"
         )
     else:
         of_encoder = _encoder_rows(dictionary, torch.from_numpy(low), analysis.baseline_seed)

@@ -53,6 +53,10 @@ SITE_FIGURES = (
     "embedding_loss",
 )
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
+FIGURE_KEYS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine", "head_ranks")
+"""Keys of `analysis:` that the figures of a dictionary show or name; a figure cannot read another one."""
+SITE_FIGURE_KEYS = ("ultra_low_frequency",)
+"""The same of the figures of a site."""
 SITE_TABLES = ("ultra_low", "geometry", "tags", "clusters")
 """Tables of every dictionary that these figures show."""
 FEATURE_TABLES = (
@@ -192,13 +196,14 @@ def plots(study: Study) -> list[str]:
 
 
 def stores(study: Study) -> list[str]:
-    """All Zarr stores, without their receipts. A site whose SAEs are all imported, or trained on streamed activations,
-    has no train store."""
+    """All Zarr stores, without their receipts. A site of a language model whose SAEs are all imported, or trained on
+    streamed activations, has no train store; by that of a classifier dead features are told."""
     tokens = [f"{TOKENS.format(model=model, split=split)}.zarr" for model in study.models for split in SPLITS]
     activations = []
     for model, site in study.sites():
         saes = [study.saes[sae].trained for sae in study.saes_of(model, site)]
         reads_store = not saes or any(recipe and recipe.activations == "stored" for recipe in saes)
+        reads_store |= study.models[model].source == "classifier"
         for split in SPLITS if reads_store else ("eval",):
             activations.append(f"{ACTIVATIONS.format(model=model, site=site, split=split)}.zarr")
     return tokens + activations

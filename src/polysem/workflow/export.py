@@ -2,13 +2,18 @@
 
 import argparse
 import json
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polysem.io.errors import InputError
 from polysem.params.explain import nearest
 from polysem.params.study import Study, load_study
 from polysem.workflow import artifacts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMATS = ("saelens", "neuronpedia", "openai", "dictionary_learning")
 """Modules of `polysem.saes.formats` that write."""
@@ -37,9 +42,11 @@ def command(options: argparse.Namespace) -> int:
 
     from polysem.saes.exported import Exported
     from polysem.saes.sae import load_sae
+    from polysem.tables.words import words
 
     config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
     section = study.models[model]
+    tokenizer = Path(artifacts.MODEL.format(model=model)) / "tokenizer.json"
     exported = Exported(
         sae=load_sae(folder, config["d_in"]),
         model=model,
@@ -48,14 +55,28 @@ def command(options: argparse.Namespace) -> int:
         name=name,
         metadata=config["metadata"],
         corpus=section.corpus,
-        model_folder=Path(artifacts.MODEL.format(model=model)),
         tables=Path(artifacts.TABLE.format(model=model, site=site, dictionary=name)),
+        logit_weights=lambda rows: logit_weights(model, site, rows),
+        token_text=cache(words(tokenizer if tokenizer.is_file() else None)),
     )
     import_module(f"polysem.saes.formats.{options.format}").write(exported, output)
     print(f"written: {output}")
     for sentence in exported.missing:
         print(f"note: {sentence}")
     return 0
+
+
+def logit_weights(model: str, site: str, rows: "Tensor") -> "Tensor":
+    """What some directions at a site add to the logits, by the weights of which the table of logits was made."""
+    from polysem.tables.directions import NO_DIRECT_PATH, Directions
+
+    path = Path(artifacts.DIRECTIONS.format(model=model))
+    if not path.is_file():
+        raise InputError(f"{path} is not made yet; run `snakemake --cores all {path}` first")
+    found = Directions.read(path).logit_weights(site, rows)
+    if found is None:
+        raise InputError(f"{path}: {NO_DIRECT_PATH}, and the tables of {model} at {site} say otherwise; run again")
+    return found
 
 
 def chosen(study: Study, text: str) -> tuple[str, str, str]:

@@ -143,7 +143,12 @@ def _figures(files: dict[str, Path | None], notes: list[str]) -> dict[str, Figur
 
 
 def _verdicts(text: str, name: str) -> dict[str, str]:
-    return {f"{claim['id']} {claim['statement']}": claim["verdict"] for claim in _json(text, name)}
+    return {f"{claim['id']} {claim['statement']}": _verdict(claim) for claim in _json(text, name)}
+
+
+def _verdict(claim: dict[str, Any]) -> str:
+    """The verdict of a claim; one that is close says how far away, as that may change and the verdict not."""
+    return f"close ({claim['distance']:+g})" if claim["verdict"] == "close" else str(claim["verdict"])
 
 
 def _json(text: str, name: str) -> Any:

@@ -12,7 +12,6 @@ from polysem.io.tables import write_table
 from polysem.saes.activation_functions import gated, jumprelu, standard, topk
 from polysem.saes.fetch import format_module
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.alignment import neuron_alignment
 from polysem.tables.labels import index, labelled, variable
 from polysem.workflow.export import FORMATS
 
@@ -63,8 +62,34 @@ def run(tmp_path, monkeypatch, parts):
     tables = Path("results/tables/m") / SITE / "x"
     frequency = variable("feature", np.linspace(0, 1, FEATURES), "share of tokens", "1")
     feature = index("feature", 0, FEATURES, "feature")
-    write_table(tables / "frequency.nc", labelled({"frequency": frequency}, {"feature": feature}, {"tokens": 9}))
-    write_table(tables / "alignment.nc", neuron_alignment(iter([parts["W_dec"].numpy()]), INPUTS))
+    histogram = np.zeros((FEATURES, 4), np.int32)
+    histogram[39, 1:3] = [6, 3]
+    counted = {
+        "frequency": frequency,
+        "activation_histogram": variable(("feature", "bin"), histogram, "active tokens", "token"),
+        "bin_edge": variable("edge", [1.0, 2.0, 4.0, 8.0, 16.0], "edges", "activation"),
+    }
+    rank = index("rank", 0, 1, "place")
+    partners = {
+        f"{kind}": variable(("feature", "rank"), np.full((FEATURES, 1), value), "a partner", "1")
+        for kind, value in (
+            ("correlated_neuron", 5), ("neuron_correlation", 0.5), ("neuron_activation_cosine", 0.75),
+            ("correlated_feature", -1), ("feature_correlation", np.nan), ("feature_activation_cosine", np.nan),
+        )
+    }  # fmt: skip
+    without = {"activation": ("feature", "example"), "token": ("feature", "example", "offset")}
+    shown = {
+        name: variable(along, np.full((FEATURES, 1, 1)[: len(along)], -1), "of an image", "1")
+        for name, along in without.items()
+    }
+    shown |= {"window_activation": shown["token"].astype(float), "kind": variable("example", ["top"], "kind", "1")}
+    for name, variables, coordinates, attributes in (
+        ("frequency", counted, {}, {"tokens": 9}),
+        ("associations", partners, {"rank": rank}, {}),
+        ("logits", {}, {}, {"not_applicable": "the site has no direct path to the logits"}),
+        ("examples", shown, {"offset": index("offset", 0, 1, "offset")}, {}),
+    ):
+        write_table(tables / f"{name}.nc", labelled(variables, {"feature": feature} | coordinates, attributes))
     return make
 
 
@@ -111,17 +136,29 @@ def test_neuronpedia_gets_what_was_measured_and_nothing_else(run, parts, capsys)
     }  # fmt: skip
     feature = batch["features"][39]
     row = parts["W_dec"][39]
-    strongest = row.abs().argsort(descending=True)[:3]
+    strongest = row.argsort(descending=True)[:3]
     assert feature["feature_index"] == 39
     assert feature["frac_nonzero"] == 1.0
     assert feature["neuron_alignment_indices"] == strongest.tolist()
     assert feature["neuron_alignment_values"] == pytest.approx(row[strongest].tolist(), rel=1e-5)
     assert feature["neuron_alignment_l1"] == pytest.approx((row[strongest].abs() / row.abs().sum()).tolist(), rel=1e-5)
     said = capsys.readouterr().out
-    for key in ("activations", "freq_hist_data_bar_values", "correlated_neurons_pearson", "pos_str"):
+    assert (feature["freq_hist_data_bar_heights"], feature["freq_hist_data_bar_values"]) == ([6, 3], [3.0, 6.0])
+    assert (feature["correlated_neurons_indices"], feature["correlated_neurons_pearson"]) == ([5], [0.5])
+    assert (feature["correlated_neurons_l1"], feature["correlated_features_indices"]) == ([0.75], [])
+    assert feature["n_tokens_in_prompt"] == 64
+    for key in ("activations", "pos_str", "n_prompts_total"):
         assert key not in feature
-    for words in ("activations (examples)", "freq_hist_data_bar_*", "correlated_neurons_*", "pos_*"):
-        assert words in said
+        assert key.partition("_")[0] in said
+    assert "the site has no direct path to the logits" in said
+
+
+def test_a_table_that_is_not_made_is_named_before_anything_is_written(run, capsys):
+    run("standard")
+    (Path("results/tables/m") / SITE / "x/examples.nc").unlink()
+    assert main(["export", "x", "--format", "neuronpedia", "--output", "out"]) == 1
+    assert "examples.nc is not made yet; run `snakemake --cores all results/tables/m/" in capsys.readouterr().err
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

@@ -128,11 +128,12 @@ def test_the_step_checks_the_settings_of_the_activations(published, tmp_path, ch
     assert not (tmp_path / "out/cfg.json").exists()
 
 
-def test_the_step_writes_unit_rows_the_origin_and_what_was_converted(published, tmp_path, x):
+def test_the_step_keeps_features_as_published_and_writes_the_origin_and_what_was_converted(published, tmp_path, x):
     import_sae(receipt(tmp_path), tmp_path / "out", entry(path="published"))
     before, after = load_sae(published, INPUTS), load_sae(tmp_path / "out", INPUTS)
     torch.testing.assert_close(output(after, x), output(before, x), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(after.W_dec.norm(dim=1), torch.ones(FEATURES))
+    torch.testing.assert_close(after.encode(x), before.encode(x), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(after.W_dec, before.W_dec)
     about = json.loads((tmp_path / "out/cfg.json").read_text())["metadata"]
     assert about["prepend_bos"] is True
     assert about["context_size"] == 128
@@ -140,7 +141,7 @@ def test_the_step_writes_unit_rows_the_origin_and_what_was_converted(published, 
         "format": "saelens",
         "file": "sae_weights.safetensors",
         "sha256": hashlib.sha256((published / "sae_weights.safetensors").read_bytes()).hexdigest(),
-        "notes": ["decoder rows of norm 0.5 to 3 were brought to norm 1, features multiplied by the norms"],
+        "notes": ["decoder rows have norms of 0.5 to 3 and keep them, so that features are as published"],
         "not_known": ["model_name"],
     }
 

@@ -10,6 +10,7 @@ import torch
 from polysem.io import command
 from polysem.io.stores import create_array, written_store
 from polysem.io.tables import read_table, write_table
+from polysem.params.analysis import Analysis
 from polysem.params.pair import Pair
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE, save_sae
@@ -125,7 +126,7 @@ def options(places: dict, pairs: list[Pair], sizes: list[str]) -> dict:
         "pairs": [pair.values() for pair in pairs],
         "sizes": sizes,
         "tokenizer": None,
-        "params": {"comparison_tokens": 500},
+        "params": Analysis(comparison_tokens=500).values(),
     }
 
 

@@ -108,6 +108,11 @@ def test_correlations_are_those_of_the_whole_matrices(text, dictionary, f, piece
             values = found[f"{kind}_correlation"].values
             np.testing.assert_allclose(values[: len(pairs)], [value for _, value in pairs], atol=2e-5)
             assert np.isnan(values[len(pairs) :]).all()
+            one, cosines = f[:, feature], found[f"{kind}_activation_cosine"].values
+            for place, (other, _) in enumerate(pairs):
+                norms = np.linalg.norm(one) * np.linalg.norm(others[:, other])
+                np.testing.assert_allclose(cosines[place], one @ others[:, other] / norms, atol=2e-5)
+            assert np.isnan(cosines[len(pairs) :]).all()
 
 
 def test_the_same_pass_gives_the_same_bytes(text, dictionary, tmp_path):

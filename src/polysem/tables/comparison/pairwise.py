@@ -12,6 +12,7 @@ from polysem.params.pair import Pair
 from polysem.tables.comparison import directions
 from polysem.tables.comparison.codes import best_correlation
 from polysem.tables.comparison.shelf import Site
+from polysem.tables.frequency_classes import is_ultra_low
 
 DRAWS = 512
 """Features for which a baseline is computed, evenly spread."""
@@ -146,9 +147,9 @@ def ultra_low(
 ) -> tuple[Float[NDArray, " neuron"], Float[NDArray, " neuron"]] | None:
     """Mean encoder row of the ultra-low cluster of an SAE, and that of as many other features; None without either."""
     table, encoder = here.table(name, "ultra_low"), here.encoder(name)
-    frequency = here.table(name, "frequency")["frequency"].to_numpy()
-    usual = np.flatnonzero(frequency >= params.ultra_low_frequency)
-    low = int((frequency < params.ultra_low_frequency).sum())
+    frequency = here.table(name, "frequency")
+    usual = np.flatnonzero(frequency["frequency"].to_numpy() >= params.ultra_low_frequency)
+    low = int(is_ultra_low(frequency, params.ultra_low_frequency).sum())
     if "mean_direction" not in table or encoder is None or not low or not len(usual):
         return None
     drawn = np.random.default_rng(params.baseline_seed).permutation(usual)[:low]

@@ -301,7 +301,7 @@ def _agreement(
             "frequency": (np.log10(frequency["frequency"].values), "log frequency"),
             "power_top1": (alignment["power_top1"].values, "share of squared weight in the strongest neuron"),
         }
-    if "monosemanticity" in tags:
-        against["monosemanticity"] = (tags["monosemanticity"].values, "share of activation mass in the main tag")
+    if "monosemanticity_above_base" in tags:
+        against["monosemanticity"] = (tags["monosemanticity_above_base"].values, "monosemanticity above base")
     distance = np.where(counted, measures["neuron"]["mean_distance"], np.nan)
     return agreement_scalars(distance, measures[RANDOM]["mean_distance"], against, seed)

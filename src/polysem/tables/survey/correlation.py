@@ -67,7 +67,9 @@ class Correlation:
         """The correlations of the table `associations`.
 
         Over (`feature`, `rank`), largest first: `correlated_neuron` and `neuron_correlation`, `correlated_feature` and
-        `feature_correlation`. A feature is not its own partner; nor is a neuron where the features are the `neurons`.
+        `feature_correlation`; and `neuron_activation_cosine`, `feature_activation_cosine`, the cosines of both
+        activations over all tokens, from which no means are subtracted. A feature is not its own partner; nor is a
+        neuron where the features are the `neurons`.
         −1 and NaN where there are fewer partners, a constant one being none, and for a feature that is constant.
         """
         mean, deviation = (torch.from_numpy(frequency[name].values.copy()) for name in ("mean", "standard_deviation"))
@@ -87,8 +89,18 @@ class Correlation:
             means = Column(torch.zeros_like(mean), deviation) if dense else features
             with_features.append(_best(products, means.part(part), means, self._tokens, part, True))
         variables = {}
-        for kind, found in (("neuron", with_neurons), ("feature", with_features)):
+        of_neurons = Column(shifted + self._shift.double(), spread)
+        for kind, found, others in (
+            ("neuron", with_neurons, of_neurons),
+            ("feature", with_features, Column(mean, deviation)),
+        ):
             partner, correlation = (np.concatenate(part) for part in zip(*found, strict=True))
+            variables[f"{kind}_activation_cosine"] = variable(
+                ("feature", "rank"),
+                _cosines(correlation, features, others, partner),
+                f"cosine of its activations and those of that {kind} over all tokens",
+                "1",
+            )
             variables[f"correlated_{kind}"] = variable(
                 ("feature", "rank"), partner, f"{kind} whose activation correlates most", "1"
             )
@@ -112,6 +124,17 @@ class Column:
     def part(self, part: slice) -> "Column":
         """Those of some columns."""
         return Column(self.mean[part], self.deviation[part])
+
+
+def _cosines(correlation: Sums, features: Column, partners: Column, partner: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Cosines of activations [feature, rank] from Pearson correlations; NaN where there is no partner."""
+    mean, deviation = (part.numpy()[:, None] for part in (features.mean, features.deviation))
+    other_mean, other_deviation = (part.numpy()[partner] for part in (partners.mean, partners.deviation))
+    product = correlation * deviation * other_deviation + mean * other_mean
+    sizes = np.sqrt((deviation**2 + mean**2) * (other_deviation**2 + other_mean**2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found: NDArray[np.float32] = np.where(partner >= 0, product / sizes, np.nan).astype(np.float32)
+    return found
 
 
 def _tiles(rows: int, columns: int) -> Iterator[slice]:

@@ -1,0 +1,64 @@
+"""How sure a number is: bootstrap intervals over whatever was drawn, sequences, features or tags."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 1000
+TOGETHER = 1 << 22
+"""Counts of a resample that are held at once: 32 MiB."""
+LOW, HIGH = 0.025, 0.975
+BOOTSTRAPPED = {
+    "low": "lower end of the 95 % bootstrap interval over sequences",
+    "high": "upper end of the 95 % bootstrap interval over sequences",
+}
+Numbers = NDArray[np.float64]
+
+
+def interval_of_sums(
+    sums: Mapping[str, Numbers], statistic: Callable[[dict[str, Numbers]], Numbers], seed: int = 0
+) -> tuple[float, float]:
+    """Ends of the 95 % interval of a statistic of sums over units, for example over sequences.
+
+    `sums` holds a number per unit under each name; resamples draw as many units, with replacement, and `statistic`
+    takes the sums over those under the same names, [resample]. (NaN, NaN) with fewer than two units, and where the
+    statistic is not finite in every resample.
+    """
+    units = len(next(iter(sums.values())))
+    if units < 2:
+        return np.nan, np.nan
+    generator = np.random.default_rng(seed)
+    columns = np.stack([np.asarray(values, np.float64) for values in sums.values()], axis=1)
+    step, found = max(1, TOGETHER // units), []
+    for start in range(0, RESAMPLES, step):
+        drawn = generator.multinomial(units, np.full(units, 1 / units), min(step, RESAMPLES - start))
+        totals = drawn @ columns
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found.append(np.asarray(statistic(dict(zip(sums, totals.T, strict=True)))))
+    return _ends(np.concatenate(found))
+
+
+def interval_of_values(
+    values: Numbers, statistic: Callable[..., Numbers] = np.median, seed: int = 0
+) -> tuple[float, float]:
+    """Ends of the 95 % interval of a statistic of values, for example the median over features; values that are not
+    finite are left out. `statistic` takes `axis`. (NaN, NaN) with fewer than two values."""
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    if len(known) < 2:
+        return np.nan, np.nan
+    generator = np.random.default_rng(seed)
+    step = max(1, TOGETHER // len(known))
+    found = [
+        statistic(known[generator.integers(len(known), size=(min(step, RESAMPLES - start), len(known)))], axis=1)
+        for start in range(0, RESAMPLES, step)
+    ]
+    return _ends(np.concatenate(found))
+
+
+def _ends(found: Numbers) -> tuple[float, float]:
+    if not np.isfinite(found).all():
+        return np.nan, np.nan
+    low, high = np.quantile(found, [LOW, HIGH])
+    return float(low), float(high)

@@ -1,0 +1,35 @@
+"""Bootstrap intervals."""
+
+import numpy as np
+import pytest
+
+from polysem.tables.resampling import RESAMPLES, interval_of_sums, interval_of_values
+
+
+def ratio(sums):
+    return sums["part"] / sums["whole"]
+
+
+def test_the_interval_of_a_ratio_holds_the_truth_about_as_often_as_it_says():
+    """Sequences of several lengths whose tokens hit with probability 0.3, more alike within a sequence than between."""
+    random, inside = np.random.default_rng(0), 0
+    for seed in range(100):
+        whole = random.integers(20, 60, 80)
+        part = random.binomial(whole, np.clip(0.3 + 0.1 * random.standard_normal(80), 0, 1))
+        low, high = interval_of_sums({"part": part, "whole": whole}, ratio, seed)
+        inside += low <= 0.3 <= high
+    assert 88 <= inside <= 99
+
+
+def test_the_interval_of_a_median_is_that_of_resamples_one_by_one():
+    values = np.r_[np.random.default_rng(1).exponential(size=41), np.nan]
+    generator = np.random.default_rng(5)
+    slow = [np.median(generator.choice(values[:-1], 41)) for _ in range(RESAMPLES)]
+    assert interval_of_values(values, seed=0) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), rel=0.15)
+    assert interval_of_values(values, seed=3) == interval_of_values(values, seed=3)
+
+
+def test_what_cannot_be_resampled_has_no_interval():
+    assert np.isnan(interval_of_values(np.array([1.0, np.nan]))).all()
+    assert np.isnan(interval_of_sums({"part": np.ones(1), "whole": np.ones(1)}, ratio)).all()
+    assert np.isnan(interval_of_sums({"part": np.ones(3), "whole": np.array([0.0, 0.0, 1.0])}, ratio)).all()
