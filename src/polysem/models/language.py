@@ -12,12 +12,20 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from polysem.io.errors import InputError
+from polysem.models.anatomy import Place, anatomy_of
 from polysem.models.boot import boot_transformers
 from polysem.models.native import boot_native, is_native
+from polysem.models.probe import flat
 from polysem.models.processed import process
 from polysem.models.record import Record
 from polysem.models.subject import Batch, Evaluation, Replacement, Subject
-from polysem.params.models.language import SITE, Processing, block_sites
+from polysem.params.models.language import Processing
+
+NORM = (
+    "final norm: gain and centring are in the unembedding, exact up to the factor 1/size that the norm has at each "
+    "position"
+)
+NO_NORM = "no norm between the site and the logits"
 
 
 class _LastSiteReached(Exception):  # noqa: N818 - it leaves the forward pass, it reports no error
@@ -28,26 +36,25 @@ class LanguageSubject(Subject):
     """A TransformerBridge behind the interface of all models."""
 
     def __init__(self, bridge: TransformerBridge, device: str) -> None:
-        self.bridge = bridge
+        self.bridge = bridge.eval()
         self.device = torch.device(device)
-        self._sites = block_sites(bridge.cfg.n_layers)
+        self._anatomy = anatomy_of(self.bridge)
 
     @property
     def sites(self) -> Sequence[str]:
-        """The hooks of `BLOCK_HOOKS` at every layer."""
-        return self._sites
+        """The hooks of `BLOCK_HOOKS` that the model has, at every layer."""
+        return list(self._anatomy.places)
 
     def width(self, site: str) -> int:
-        """`d_mlp` for sites inside the MLP, `d_model` for the others."""
-        self._check(site)
-        return int(self.bridge.cfg.d_mlp if ".mlp." in site else self.bridge.cfg.d_model)
+        """As many numbers as stood at the hook when the model was asked."""
+        return self._place(site).width
 
     @torch.inference_mode()
     def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
         """Activations at the sites. An exception leaves the forward pass at the last site: `stop_at_layer` does not
         stop at the last layer, and the unembedding is most of a small model's work."""
         for site in sites:
-            self._check(site)
+            self._place(site)
         return self._read(batch, sites)
 
     @torch.inference_mode()
@@ -56,10 +63,9 @@ class LanguageSubject(Subject):
     ) -> tuple[Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None]:
         """See `Subject.activations_and_inputs`. The input of the MLP is behind its norm, and behind the norm's gain
         unless that is folded into the weights, so it is what W_in and W_gate multiply in either case."""
-        layer, _ = self._check(site)
-        if self.input_weights(site) is None:
+        entering = self._place(site).entering
+        if entering is None:
             return self._read(batch, [site])[site], None
-        entering = f"blocks.{layer}.mlp.hook_in"
         found = self._read(batch, [entering, site])
         return found[site], found[entering]
 
@@ -67,7 +73,7 @@ class LanguageSubject(Subject):
         found: dict[str, Tensor] = {}
 
         def keep(value: Tensor, hook: Any, name: str) -> None:
-            found[name] = value
+            found[name] = flat(value)
             if len(found) == len(names):
                 raise _LastSiteReached
 
@@ -82,71 +88,101 @@ class LanguageSubject(Subject):
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         """Loss and hits of the next-token prediction."""
         batch = batch.to(self.device)
-        edits = {
-            site: lambda value, hook, replace=replace: replace(value) for site, replace in (replacements or {}).items()
-        }
-        for site in edits:
-            self._check(site)
+        edits: dict[str, Any] = {}
+        for site, replace in (replacements or {}).items():
+            edits |= self._edits(site, replace, {})
         with self._hooks(edits):
             logits = self.bridge(batch.inputs, return_type="logits")
         losses = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(batch.targets)
         correct = logits.argmax(-1) == batch.targets
         return Evaluation(losses.masked_fill(~batch.scored, 0.0), correct & batch.scored)
 
+    def _edits(self, site: str, replace: Replacement, seen: dict[str, Tensor]) -> dict[str, Any]:
+        """Hooks that put other activations in the place of a site's.
+
+        What bridges call `hook_resid_mid` is what the MLP's norm reads: other numbers there would leave the residual
+        stream as it was. So they are put in by way of what attention adds to it.
+        """
+        if not self._place(site).branch_alone:
+            return {site: lambda value, hook: replace(flat(value)).reshape(value.shape)}
+        before, added = (site.replace("hook_resid_mid", name) for name in ("hook_resid_pre", "hook_attn_out"))
+
+        def keep(value: Tensor, hook: Any) -> None:
+            seen[before] = value
+
+        def add(value: Tensor, hook: Any) -> Tensor:
+            middle = seen.pop(before) + value
+            return value + (replace(middle) - middle)
+
+        return {before: keep, added: add}
+
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
         """Rows of W_in (of W_gate in a gated MLP) for neurons of an MLP."""
-        layer, hook = self._check(site)
-        if hook not in {"mlp.hook_pre", "mlp.hook_post"}:
-            return None
-        gated = self.bridge.cfg.gated_mlp
-        return (self.bridge.W_gate if gated else self.bridge.W_in)[layer].detach().T
+        return self._place(site).input_weights
 
     def reads_gate(self, site: str) -> bool:
         """True for neurons of a gated MLP."""
-        return self.input_weights(site) is not None and bool(self.bridge.cfg.gated_mlp)
+        return self._place(site).reads_gate
 
     def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:
-        """Rows of W_out for neurons of an MLP."""
-        layer, hook = self._check(site)
-        return self.bridge.W_out[layer].detach() if hook == "mlp.hook_post" else None
+        """Rows of W_out for neurons of an MLP, of W_O for heads of attention, with the gain of a norm that stands behind
+        them and the factor that the model multiplies them by."""
+        return self._place(site).output_weights
 
     def logit_directions(self, site: str) -> Float[Tensor, "neuron token"] | None:
-        """Direct path to the logits: W_out W_U for neurons of an MLP, W_U for what is written to the residual
-        stream."""
-        _, hook = self._check(site)
-        unembedding = self.bridge.W_U.detach()
-        if hook == "mlp.hook_post":
-            weights = self.output_weights(site)
-            assert weights is not None
-            return weights @ unembedding
-        return None if hook == "mlp.hook_pre" else unembedding
+        """Direct path to the logits: the output weights times the unembedding; the unembedding for what is written to
+        the residual stream."""
+        unembedding, weights = self.unembedding(), self.output_weights(site)
+        if unembedding is None:
+            return None
+        if self.writes_to_residual(site):
+            return unembedding
+        return None if weights is None else weights @ unembedding
 
     def unembedding(self) -> Float[Tensor, "residual token"] | None:
-        """W_U behind the final norm: scaled by its gain and, for a LayerNorm, centred over the residual stream; as it
-        is where the model has no norm. Folding the norm into the weights first changes nothing."""
-        unembedding = self.bridge.W_U.detach()
-        norm = self.bridge.ln_final
-        gain = getattr(norm, "weight", None)
-        if gain is None:
-            return unembedding
-        scaled = (gain.detach() + float(norm.uses_weight_offset))[:, None] * unembedding
-        return scaled if norm.uses_rms_norm else scaled - scaled.mean(dim=0, keepdim=True)
+        """W_U behind the final norm: scaled by its gain and, where the norm centres, centred over the residual stream;
+        times the factor that the model multiplies its logits by. Folding the norm into the weights first changes
+        nothing. None where the residual stream is no plain sum, as norms stand on it."""
+        return None if self._anatomy.outlet is None else self._anatomy.outlet.unembedding
+
+    def path_notes(self, sites: Sequence[str]) -> dict[str, str]:
+        """What the weights on the way from some sites to the logits hold and leave out."""
+        outlet = self._anatomy.outlet
+        if outlet is None:
+            return {}
+        notes = {"final_norm": NORM if outlet.norm else NO_NORM}
+        if outlet.factor != 1:
+            notes["logit_factor"] = (
+                f"the model multiplies its logits by {outlet.factor:.6g}, and so do the logit weights"
+            )
+        if outlet.soft_cap is not None:
+            notes["logit_soft_cap"] = (
+                f"the model's logits are c tanh(l / c) with c = {outlet.soft_cap:g}; logit weights are those of l"
+            )
+        behind = [site for site in sites if self._place(site).norm_behind]
+        if behind:
+            notes["norm_behind"] = (
+                f"output weights of {', '.join(behind)}: gain and centring of the norm behind them are in them, exact "
+                "up to the factor 1/size that the norm has at each position"
+            )
+        return notes
 
     def writes_to_residual(self, site: str) -> bool:
-        """True for all sites outside of the MLP's neurons."""
-        return not self._check(site)[1].startswith("mlp.")
+        """True for all sites outside of the MLP's neurons and the heads."""
+        return self._place(site).in_stream
 
-    def _check(self, site: str) -> tuple[int, str]:
-        if site not in self._sites:
-            raise InputError(f"the model has no site {site!r}; it has {', '.join(self._sites)}")
-        match = SITE.fullmatch(site)
-        assert match
-        return int(match[1]), match[2]
+    def _place(self, site: str) -> Place:
+        if site not in self._anatomy.places:
+            why = self._anatomy.lacking.get(site)
+            raise InputError(
+                f"the model has no site {site!r}{f' ({why})' if why else ''}; it has {', '.join(self.sites)}"
+            )
+        return self._anatomy.places[site]
 
     @contextmanager
     def _hooks(self, functions: Mapping[str, Any]) -> Iterator[None]:
         """Set the hooks on the points themselves: `run_with_hooks` scans all points of the model at every call."""
-        points = [self.bridge.hook_dict[site] for site in functions]
+        points = [self.bridge.hook_dict[name] for name in functions]
         try:
             for point, function in zip(points, functions.values(), strict=True):
                 point.add_hook(function, dir="fwd")

@@ -111,6 +111,10 @@ class Subject(ABC):
         """
         return None
 
+    def path_notes(self, sites: Sequence[str]) -> dict[str, str]:
+        """What the weights on the way from some sites to the logits hold and leave out, as sentences by key."""
+        return {"final_norm": "no norm between the site and the logits"}
+
     def writes_to_residual(self, site: str) -> bool:
         """Whether the activations of a site are a vector of the residual stream, or added to it as they are."""
         return False

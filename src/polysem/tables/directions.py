@@ -18,11 +18,6 @@ from polysem.models.subject import Subject
 UNEMBEDDING = "unembedding"
 INTO = "/input_weights"
 NO_DIRECT_PATH = "the site has no direct path to the logits: what follows it is not linear"
-NORM_OF_TEXT = (
-    "final norm: gain and centring are in the unembedding, exact up to the factor 1/size that the norm has at each "
-    "position"
-)
-NO_NORM = "no norm between the site and the logits"
 
 
 class Directions:
@@ -101,6 +96,7 @@ def through(rows: Float[Tensor, "row input"], matrices: Iterable[Tensor]) -> Flo
 def directions_of(subject: Subject, sites: Iterable[str], processing: Mapping[str, Any]) -> Directions:
     """The directions of a model at some of its sites; `processing` is the rewriting of weights its entry asks for."""
     tensors: dict[str, Tensor] = {}
+    sites = list(sites)
     unembedding = subject.unembedding()
     if unembedding is not None:
         tensors[UNEMBEDDING] = unembedding
@@ -120,10 +116,7 @@ def directions_of(subject: Subject, sites: Iterable[str], processing: Mapping[st
         if unembedding is None and leaving is not None and subject.logit_directions(site) is not None:
             tensors[f"{site}/logits"] = torch.zeros(0)
     asked = ", ".join(f"{key}: {str(value).lower()}" for key, value in sorted(processing.items()))
-    attributes = {
-        "processing": asked or "none",
-        "final_norm": NO_NORM if unembedding is None else NORM_OF_TEXT,
-    }
+    attributes = {"processing": asked or "none", **subject.path_notes(sites)}
     return Directions(
         {name: tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}, attributes
     )

@@ -15,8 +15,10 @@ BLOCK_HOOKS = (
     "hook_mlp_out",
     "mlp.hook_pre",
     "mlp.hook_post",
+    "attn.hook_z",
 )
-"""Hooks of a transformer block at which dictionaries are studied."""
+"""Hooks of a transformer block at which dictionaries are studied, as far as the architecture has them. `attn.hook_z` is
+what attention's heads read, one head after the other."""
 SITE = re.compile(r"blocks\.(0|[1-9][0-9]*)\.(.+)")
 
 

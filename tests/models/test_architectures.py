@@ -1,0 +1,249 @@
+"""The contract of language models as subjects: what they give is what transformers' own forward pass does."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from polysem.io.errors import InputError
+from polysem.models.load import load_subject
+from polysem.models.subject import Batch, Subject
+from polysem.tables.directions import directions_of
+
+from .architectures import ARCHITECTURES, PARALLEL, VOCABULARY, Plain, plain_model, save
+
+POSITION = 6
+CLOSE = {"rtol": 1e-4, "atol": 2e-5}
+
+
+@pytest.fixture(scope="module", params=list(ARCHITECTURES))
+def both(request, tmp_path_factory) -> tuple[Plain, Subject]:
+    plain = Plain(request.param)
+    folder = save(plain.model, tmp_path_factory.mktemp("models") / request.param)
+    return plain, load_subject(folder)
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    ids = torch.randint(0, VOCABULARY, (2, 9), generator=torch.Generator().manual_seed(4))
+    targets = F.pad(ids[:, 1:], (0, 1))
+    scored = torch.arange(9).expand(2, 9) < 8
+    return Batch(ids, targets, scored, torch.ones_like(scored))
+
+
+@contextmanager
+def hooked(*handles: Any) -> Iterator[None]:
+    with ExitStack() as stack:
+        for handle in handles:
+            stack.callback(handle.remove)
+        yield
+
+
+def entering(arguments: tuple, named: dict[str, Any]) -> Tensor:
+    return arguments[0] if arguments else named["hidden_states"]
+
+
+def change_entering(part: torch.nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
+    def hook(_: Any, arguments: tuple, named: dict[str, Any]) -> Any:
+        if arguments:
+            return (change(arguments[0]), *arguments[1:]), named
+        return arguments, named | {"hidden_states": change(named["hidden_states"])}
+
+    return part.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+def change_leaving(part: torch.nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
+    def hook(_: Any, __: Any, output: Any) -> Any:
+        return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
+
+    return part.register_forward_hook(hook)
+
+
+def at(plain: Plain, site: str, change: Callable[[Tensor], Tensor]) -> list[Any]:
+    """Hooks of the plain model that put something else in the place of the activations at a site."""
+    layer, hook = int(site.split(".")[1]), site.split(".", 2)[2]
+    block, times = plain.layers[layer], plain.multiplier
+    match hook:
+        case "hook_resid_pre":
+            return [change_entering(block, change)]
+        case "hook_resid_post":
+            return [change_leaving(block, change)]
+        case "hook_attn_out" | "hook_mlp_out":
+            return [change_leaving(plain.last(layer, hook), lambda value: change(value * times) / times)]
+        case "hook_resid_mid":
+            seen: list[Tensor] = []
+
+            def keep(_: Any, arguments: tuple, named: dict[str, Any]) -> None:
+                seen[:] = [entering(arguments, named)]
+
+            def middle(value: Tensor) -> Tensor:
+                return (change(seen[0] + value * times) - seen[0]) / times
+
+            return [
+                block.register_forward_pre_hook(keep, with_kwargs=True),
+                change_leaving(plain.last(layer, "hook_attn_out"), middle),
+            ]
+        case "attn.hook_z":
+            return [change_entering(plain.attention_out(layer), change)]
+        case "mlp.hook_post":
+            return [change_entering(plain.mlp_out(layer), change)]
+        case "mlp.hook_pre":
+            width = plain.mlp_out(layer).weight.numel() // plain.model.config.hidden_size
+
+            def first(value: Tensor) -> Tensor:
+                return torch.cat([change(value[..., :width]), value[..., width:]], -1)
+
+            return [change_leaving(plain.mlp_in(layer), first)]
+    raise AssertionError(hook)
+
+
+@torch.inference_mode()
+def plain_activations(plain: Plain, site: str, batch: Batch) -> Tensor:
+    found: list[Tensor] = []
+
+    def keep(value: Tensor) -> Tensor:
+        found.append(value.clone())
+        return value
+
+    with hooked(*at(plain, site, keep)):
+        plain.model(batch.inputs)
+    (value,) = found
+    return value.reshape(*batch.inputs.shape, -1)
+
+
+@torch.inference_mode()
+def plain_losses(plain: Plain, batch: Batch, *handles: Any) -> Tensor:
+    with hooked(*handles):
+        logits = plain.model(batch.inputs).logits
+    losses = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(batch.targets)
+    return losses.masked_fill(~batch.scored, 0.0)
+
+
+def test_the_loss_is_that_of_the_plain_model(both, batch):
+    plain, subject = both
+    torch.testing.assert_close(subject.evaluate(batch).losses, plain_losses(plain, batch), **CLOSE)
+
+
+def test_the_sites_are_those_that_the_architecture_has(both):
+    plain, subject = both
+    assert list(subject.sites) == plain.sites()
+
+
+def test_activations_at_every_site_are_those_of_the_plain_model(both, batch):
+    plain, subject = both
+    together = subject.activations(batch, subject.sites)
+    for site in subject.sites:
+        expected = plain_activations(plain, site, batch)
+        assert subject.width(site) == expected.shape[-1]
+        torch.testing.assert_close(together[site], expected, **CLOSE, msg=lambda text, site=site: f"{site}: {text}")
+
+
+def test_the_identity_spliced_in_changes_no_loss_at_all(both, batch):
+    _, subject = both
+    clean = subject.evaluate(batch).losses
+    for site in subject.sites:
+        assert torch.equal(subject.evaluate(batch, {site: lambda value: value.clone()}).losses, clean), site
+
+
+def test_what_is_spliced_in_goes_through_the_plain_model_in_the_same_way(both, batch):
+    plain, subject = both
+    clean = plain_losses(plain, batch)
+    for site in subject.sites:
+        generator = torch.Generator().manual_seed(3)
+        other = torch.randn(*batch.inputs.shape, subject.width(site), generator=generator)
+        found = subject.evaluate(batch, {site: lambda value, other=other: other}).losses
+        expected = plain_losses(plain, batch, *at(plain, site, lambda value, other=other: other.view(value.shape)))
+        assert (expected - clean).abs().max() > 1e-3, site
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-4, msg=lambda text, site=site: f"{site}: {text}")
+
+
+def test_what_enters_the_neurons_times_their_input_weights_is_their_pre_activation(both, batch):
+    plain, subject = both
+    for layer in (0, 1):
+        found: list[Tensor] = []
+        with hooked(change_entering(plain.mlp_in(layer), lambda value, found=found: found.append(value) or value)):
+            plain_losses(plain, batch)
+        before = plain_activations(plain, f"blocks.{layer}.mlp.hook_pre", batch)
+        for hook in ("mlp.hook_pre", "mlp.hook_post"):
+            site = f"blocks.{layer}.{hook}"
+            activations, inputs = subject.activations_and_inputs(batch, site)
+            torch.testing.assert_close(inputs, found[0].view_as(inputs), **CLOSE)
+            bias = before - inputs @ subject.input_weights(site).T
+            torch.testing.assert_close(bias, bias[:1, :1].expand_as(bias), **CLOSE)
+            torch.testing.assert_close(activations, subject.activations(batch, [site])[site], rtol=0, atol=0)
+        assert subject.input_weights(f"blocks.{layer}.attn.hook_z") is None
+
+
+def held(norm: torch.nn.Module, value: Tensor, sizes: list[Tensor]) -> Tensor:
+    """What a norm of transformers computes, with the size that it divides by held fixed."""
+    kind = type(norm).__name__
+    centred = "LayerNorm" in kind and "RMSNorm" not in kind
+    value = value - value.mean(-1, keepdim=True) if centred else value
+    small = next(getattr(norm, name) for name in ("eps", "variance_epsilon") if hasattr(norm, name))
+    small = small if isinstance(small, float) else 1e-5
+    size = (value.square().mean(-1, keepdim=True) + small).sqrt().detach()
+    sizes.append(size)
+    gain = getattr(norm, "weight", None)
+    if gain is None:
+        return value / size
+    offset = kind.startswith("Gemma") or kind == "NemotronLayerNorm1P"
+    biased = getattr(norm, "bias", None)
+    return value / size * (gain + float(offset)) + (0.0 if biased is None else biased)
+
+
+def derivative(plain: Plain, site: str, batch: Batch) -> tuple[Tensor, Tensor]:
+    """How the logits [token] at a position follow the activations of a site there on the direct path, the sizes that
+    norms divide by held fixed [token, neuron]; and the product of these sizes."""
+    layer, hook = int(site.split(".")[1]), site.split(".", 2)[2]
+    own = {"hook_mlp_out": "mlp", "mlp.hook_post": "mlp", "hook_attn_out": "attn", "attn.hook_z": "attn"}.get(hook)
+    if hook == "hook_resid_mid":  # what attention adds differs from it by a constant
+        own = "attn"
+    leaf: list[Tensor] = []
+    sizes: list[Tensor] = []
+
+    def cut(value: Tensor) -> Tensor:
+        leaf.append(value.detach().requires_grad_())
+        return leaf[-1]
+
+    def fixed(part: torch.nn.Module) -> Any:
+        return part.register_forward_hook(lambda module, arguments, output: held(module, arguments[0], sizes))
+
+    others = [
+        plain.last(index, name)
+        for index in (0, 1)
+        for kind, name in (("attn", "hook_attn_out"), ("mlp", "hook_mlp_out"))
+        if (index, kind) != (layer, own)
+    ]
+    within = {"attn.hook_z": "hook_attn_out", "mlp.hook_post": "hook_mlp_out"}.get(hook)
+    behind = [] if within is None else [plain.last(layer, within)]
+    norms = [part for part in behind if "Norm" in type(part).__name__]
+    handles = [change_leaving(part, lambda value: value.detach()) for part in others]
+    handles += at(plain, site.replace("hook_resid_mid", "hook_attn_out"), cut)
+    with torch.enable_grad(), hooked(*handles, *(fixed(part) for part in [*norms, plain.final_norm()])):
+        logits = plain.model(batch.inputs).logits[0, POSITION]
+        rows = [torch.autograd.grad(logit, leaf[0], retain_graph=True)[0] for logit in logits]
+    slopes = torch.stack([row.reshape(*batch.inputs.shape, -1)[0, POSITION] for row in rows])
+    product = torch.stack([size.reshape(*batch.inputs.shape)[0, POSITION] for size in sizes]).prod()
+    return slopes, product
+
+
+def test_logit_weights_are_the_derivative_of_the_plain_models_logits_with_sizes_of_norms_held_fixed(both, batch):
+    plain, subject = both
+    directions = directions_of(subject, subject.sites, {})
+    cap = getattr(plain.model.config, "final_logit_softcapping", None)
+    with torch.no_grad():
+        logits = plain.model(batch.inputs).logits[0, POSITION]
+    slope = torch.ones(VOCABULARY) if cap is None else 1 - (logits / cap) ** 2
+    for site in subject.sites:
+        found = directions.logit_weights(site, torch.eye(subject.width(site)))
+        if site.endswith("mlp.hook_pre"):
+            assert found is None
+            continue
+        expected, size = derivative(plain, site, batch)
+        torch.testing.assert_close(
+            found.T * slope[:, None] / size, expected, **CLOSE, msg=lambda text, site=site: f"{site}: {text}"
+        )
