@@ -68,7 +68,7 @@ def test_a_hub_out_of_reach_is_named_at_once_with_the_way_out(tmp_path):
     done = call_with_hub("http://127.0.0.1:9", tmp_path / "documents.parquet")
     assert done.returncode == 1
     assert "data set `somebody/stories`: the Hugging Face hub cannot be reached" in done.stderr
-    assert "set `local_copy:` to a local .txt, .jsonl or .parquet" in done.stderr
+    assert "set `local_copy:` to a local .txt, .jsonl, .json or .parquet" in done.stderr
     assert "Traceback" not in done.stderr
     assert time.monotonic() - began < 60
     assert not list(tmp_path.iterdir())
@@ -133,7 +133,7 @@ def test_a_local_copy_is_read_in_place_of_the_hub(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty", r"holds no \.txt, \.jsonl, \.parquet file"),
+        ("empty", r"holds no \.txt, .*\.parquet file"),
         ("none", "matches no file"),
         ("a.csv", r"ends in none of \.txt"),
     ],

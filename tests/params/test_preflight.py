@@ -33,6 +33,9 @@ FILES = "{source: files, paths: [texts/*.txt]}"
 IMPORTED = "{source: transformers, repository: a/b, local_copy: copy, corpus: c, sites: [SITE]}"
 
 
+GOOD = "<|endoftext|>".join(f"é {number}\nЯ" for number in range(60)).encode()
+
+
 def write(content: bytes, name: str = "texts/a.txt") -> None:
     Path(name).parent.mkdir(exist_ok=True)
     Path(name).write_bytes(content)
@@ -40,7 +43,7 @@ def write(content: bytes, name: str = "texts/a.txt") -> None:
 
 def test_the_generated_corpus_and_a_good_file_pass():
     check()
-    write("é\nЯ".encode())
+    write(GOOD)
     check(FILES)
 
 
@@ -135,7 +138,7 @@ def test_the_width_of_a_local_copy_counts_for_the_space():
 
 def test_outside_files_are_those_that_the_entry_is_read_from():
     for name in ("a.txt", "b.txt", "c.md"):
-        write(b"text", f"texts/{name}")
+        write(GOOD, f"texts/{name}")
     check("{source: files, paths: texts/*.txt}")
     study = load_study(Path("params.yaml"))
     assert preflight.outside_files(study.corpora["c"]) == [Path("texts/a.txt"), Path("texts/b.txt")]

@@ -204,7 +204,7 @@ def test_entries_that_do_not_fit_together_are_refused(refused, old, new, said):
         ("corpora: {a: 1", "is no YAML file"),
         ("corpora:\n\t- a", "is no YAML file"),
         ("corpora: !python/name:os.system {}", "the key 'corpora' is missing"),
-        ("corpora: {a: !thing 3}", "is no YAML file"),
+        ("corpora: {a: !thing 3}", "could not determine a constructor for the tag"),
         ("corpora: {[1, 2]: 3}", "a key must be a plain word"),
         ("1: 2", "unknown key 1"),
         ("corpora:", "the key 'corpora' is missing; name at least one entry under it"),

@@ -21,7 +21,7 @@ from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
-from polysem.workflow import artifacts, feature_numbers, guard, preflight
+from polysem.workflow import artifacts, feature_numbers, guard, lock, preflight, special_tokens
 
 if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
     sys.exit(f"error: polysem was loaded from another folder than {SOURCES}; unset PYTHONPATH")
@@ -39,11 +39,12 @@ def checked_study():
         guard.require_records(artifacts.recorded(loaded))
         preflight.check(loaded)
         feature_numbers.check(loaded)
+        special_tokens.check(loaded)
     return loaded
 
 
-workflow_lock = guard.hold_workflow_lock() if workflow.is_main_process else None
 try:
+    workflow_lock = lock.hold_workflow_lock(workflow.output_settings.dryrun) if workflow.is_main_process else None
     study = checked_study()
 except InputError as error:
     sys.exit(f"error: {error}")

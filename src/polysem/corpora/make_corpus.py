@@ -21,12 +21,16 @@ def make_corpus(output: Path, source: str, params: dict[str, Any]) -> None:
     `source` is the name of a module in `polysem.corpora.sources`, `params` are the keys of the entry in `params.yaml`.
     Text has columns `text`, `split` ("train" or "eval") and, where the truth is known or proxies stand in for it,
     `tags` (start, end, tag); images have `image` (pixels row by row, in [0, 1]), `label` and `split`, and `height`,
-    `width` and `classes` in the schema's metadata. Raises InputError for bad input; no file is left behind then.
+    `width` and `classes` in the schema's metadata. For text the metadata counts rows that were left out for want of
+    text and texts that were mended, if there were any; both are printed. Raises InputError for bad input; no file is
+    left behind then.
     """
     known = sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
     if source not in known:
         raise InputError(f"there is no corpus source `{source}`; choose one of: {', '.join(known)}")
     table = importlib.import_module(f"polysem.corpora.sources.{source}").make(params)
+    for name, value in (table.schema.metadata or {}).items():
+        print(f"{name.decode()}: {value.decode()}")
     with written(output) as partial:
         pq.write_table(table, partial, compression="zstd", row_group_size=ROWS_PER_GROUP)
 

@@ -1,20 +1,24 @@
-"""Documents out of local files: text with separators, JSON lines, Parquet."""
+"""Documents out of local files: text with separators, JSON lines, JSON arrays, Parquet."""
 
 import glob
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from polysem.corpora.compressed import PACKED, opened, unpacked_name
+from polysem.corpora.json_text import decoded, json_array_texts, json_line_texts
 from polysem.io.errors import InputError
 
-SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".parquet": "parquet"}
-"""What a file's name says of its format."""
+SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet"}
+"""What a file's name says of its format; an ending of compressed files may follow."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLOCK = 1 << 22
+LONGEST = 256 << 20
+"""Bytes of a document; a file of text without separators is one."""
 
 
 def matching_files(patterns: str | list[str]) -> list[Path]:
@@ -41,118 +45,148 @@ def matching_files(patterns: str | list[str]) -> list[Path]:
     return list(files)
 
 
-def read_files(paths: Iterable[Path], file_format: str | None, separator: str, field: str) -> Iterator[str]:
-    """The documents of all files; `file_format` (`text`, `jsonl`, `parquet`) goes by each file's name if None.
+@dataclass
+class Reading:
+    """How files are read, and what was met in them."""
 
-    Raises InputError for a file that is empty, holds no document or is not of its format.
-    """
-    for path in paths:
-        if path.stat().st_size == 0:
-            raise InputError(f"{path} is empty; remove it from the paths or put documents into it")
-        reader = _reader(path, file_format or _format_of(path), separator, field)
-        any_document = False
-        for text in reader():
-            any_document = True
-            yield text
-        if not any_document:
-            raise InputError(f"{path} yields no document: there is only white space, separators or null in it")
+    file_format: str | None
+    """`text`, `jsonl`, `json`, `parquet`; None: by each file's name."""
+    separator: str
+    field: str
+    unnamed: str | None = None
+    """The format of files whose name says none; None: they are refused."""
+    without_text: int = 0
+    """Rows that were left out: null, or nothing but white space."""
+    mended: int = 0
+    """Texts in which U+FFFD stands for half of a surrogate pair."""
+    unseparated: int = 0
+    """Files of text in which no separator was found."""
 
+    def texts(self, paths: Iterable[Path]) -> Iterator[str]:
+        """The documents of all files, in order.
 
-def _format_of(path: Path) -> str:
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"{path} ends in none of {', '.join(SUFFIXES)}; rename or convert it")
-    return SUFFIXES[path.suffix]
+        Raises InputError for a file that is empty, holds no document or is not of its format.
+        """
+        for path in paths:
+            if path.stat().st_size == 0:
+                raise InputError(f"{path} is empty; remove it from the paths or put documents into it")
+            any_document = False
+            for text in self.kept(self._rows(path, self.file_format or self._format_of(path))):
+                any_document = True
+                yield text
+            if not any_document:
+                raise InputError(f"{path} yields no document: there is only white space, separators or null in it")
 
+    def advice(self) -> str:
+        """What explains that there are so few documents, or ''."""
+        if not self.unseparated:
+            return ""
+        files = "the file of text" if self.unseparated == 1 else f"{self.unseparated:,} files of text"
+        return f"; the separator {self.separator!r} occurs nowhere in {files}, so each is one document: set `separator`"
 
-def _reader(path: Path, file_format: str, separator: str, field: str) -> Callable[[], Iterator[str]]:
-    if file_format == "text":
-        return lambda: read_text(path, separator)
-    if file_format == "jsonl":
-        return lambda: read_jsonl(path, field)
-    return lambda: read_parquet(path, field)
+    def counts(self) -> dict[str, str]:
+        """What was left out or changed, to be written down with the documents; nothing where nothing was."""
+        found = {"rows_without_text": self.without_text, "texts_with_half_a_surrogate_pair": self.mended}
+        return {name: str(count) for name, count in found.items() if count}
+
+    def kept(self, rows: Iterable[str | None]) -> Iterator[str]:
+        """Rows that hold text; the others are counted. Half of a surrogate pair, which is no character, becomes
+        U+FFFD."""
+        for row in rows:
+            if row is None or not row.strip():
+                self.without_text += 1
+                continue
+            try:
+                row.encode("utf-8")
+            except UnicodeEncodeError:
+                self.mended += 1
+                row = row.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            yield row
+
+    def _format_of(self, path: Path) -> str:
+        found = SUFFIXES.get(unpacked_name(path).suffix.lower(), self.unnamed)
+        if found is None:
+            raise InputError(
+                f"{path} ends in none of {', '.join(SUFFIXES)} (packed ones in {', '.join(PACKED)} behind it); "
+                "rename or convert it"
+            )
+        return found
+
+    def _rows(self, path: Path, file_format: str) -> Iterator[str | None]:
+        match file_format:
+            case "text":
+                pieces = 0
+                for text in read_text(path, self.separator):
+                    pieces += 1
+                    if text:
+                        yield text
+                self.unseparated += pieces == 1
+            case "jsonl":
+                with opened(path) as stream:
+                    yield from json_line_texts(stream, path, self.field)
+            case "json":
+                with opened(path) as stream:
+                    yield from json_array_texts(stream, path, self.field)
+            case _:
+                yield from read_parquet(path, self.field)
 
 
 def read_text(path: Path, separator: str) -> Iterator[str]:
-    """Documents between separators, stripped of white space at both ends, empty ones dropped; read block by block.
+    """Documents between separators, stripped of white space at both ends, empty ones among them; read block by block.
 
-    Raises InputError, with the offset in bytes, where the file is not UTF-8.
+    Raises InputError, with the offset in bytes, where the file is not UTF-8, and for a document of more than `LONGEST`
+    bytes.
     """
     mark = separator.encode("utf-8")
-    with path.open("rb") as file:
-        start = len(BYTE_ORDER_MARK) if file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK else 0
-        file.seek(start)
-        rest = b""
+    with opened(path) as file:
+        rest, start = file.read(BLOCK), 0
+        if rest.startswith(BYTE_ORDER_MARK):
+            rest, start = rest[len(BYTE_ORDER_MARK) :], len(BYTE_ORDER_MARK)
+        block = rest
         while True:
-            block = file.read(max(BLOCK, len(rest)))
-            *pieces, rest = (rest + block).split(mark)
+            *pieces, rest = rest.split(mark)
             for piece in pieces if block else [*pieces, rest]:
-                text = _decoded(piece, path, start).strip()
+                yield decoded(piece, path, start).strip()
                 start += len(piece) + len(mark)
-                if text:
-                    yield text
             if not block:
                 return
+            if len(rest) > LONGEST:
+                raise InputError(
+                    f"{path} has no separator {separator!r} in {len(rest):,} bytes from byte {start:,} on; set "
+                    f"`separator` to what stands between its documents, which have at most {LONGEST:,} bytes"
+                )
+            block = file.read(max(BLOCK, len(rest)))
+            rest += block
 
 
-def read_jsonl(path: Path, field: str) -> Iterator[str]:
-    """The value of `field` of each line's object; blank lines and blank texts are dropped.
+def read_parquet(path: Path, field: str) -> Iterator[str | None]:
+    """The column `field`, null where it is null.
 
-    Raises InputError, with the line number, for a line that is no JSON object, lacks the field or holds no text there.
-    """
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            content = _decoded(line, path, offset).removeprefix("\ufeff").strip()
-            offset += len(line)
-            if content:
-                text = _field_of(content, f"{path}, line {number}", field)
-                if text.strip():
-                    yield text
-
-
-def read_parquet(path: Path, field: str) -> Iterator[str]:
-    """The column `field`; null and blank texts are dropped.
-
-    Raises InputError for a file that is no Parquet file, lacks the column or has no text in it.
+    Raises InputError for a file that is no Parquet file, is damaged, lacks the column or has no text in it.
     """
     try:
         file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path} is not a Parquet file ({error}); set `format` to what it is, or convert it") from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path} is not a Parquet file ({_first_line(error)}); set `format` to what it is, or convert it"
+        ) from None
     columns = file.schema_arrow.names
     if field not in columns:
         raise InputError(f"{path} has no column `{field}`; set `field` to one of: {', '.join(columns)}")
     kind = file.schema_arrow.field(field).type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise InputError(f"column `{field}` of {path} is {kind}, not text; columns are: {', '.join(columns)}")
-    for batch in file.iter_batches(columns=[field]):
-        for text in batch.column(0).to_pylist():
-            if text is not None and text.strip():
-                yield text
-
-
-def _field_of(line: str, where: str, field: str) -> str:
+    number = 0
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{where}: not valid JSON ({error.msg}, column {error.colno}); each line is one object"
-        ) from None
-    if not isinstance(row, dict):
-        raise InputError(f'{where}: a {type(row).__name__} and not an object; write {{"{field}": "..."}}')
-    if field not in row:
-        raise InputError(f"{where}: no key `{field}`; set `field` to one of: {', '.join(row) or '(none)'}")
-    if not isinstance(row[field], str):
-        raise InputError(f"{where}: `{field}` is a {type(row[field]).__name__} and not text")
-    text: str = row[field]
-    return text
-
-
-def _decoded(piece: bytes, path: Path, offset: int) -> str:
-    try:
-        return piece.decode("utf-8")
+        for batch in file.iter_batches(columns=[field]):
+            for value in batch.column(0):
+                number += 1
+                yield value.as_py()
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8: byte 0x{piece[error.start]:02x} at offset {offset + error.start} does not fit;"
-            " convert the file, for example with `iconv -t UTF-8`"
-        ) from None
+        raise InputError(f"{path}: column `{field}` is not UTF-8 in row {number:,} ({error}); convert it") from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is a damaged Parquet file ({_first_line(error)}); copy it again") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -15,12 +15,23 @@ NEURONS = "neurons"
 TOGETHER = "together"
 """What stands in place of a dictionary's id in paths where all of a site are meant; no recipe may be called so."""
 
+INDEX = "index"
+"""Name of the page of a site in the report, beside those of its dictionaries; no recipe may be called so."""
+
+FILE_ENDINGS = (
+    "csv", "html", "json", "lock", "log", "nc", "parquet", "partial", "pt", "safetensors", "svg", "tsv", "yaml", "zarr",
+)  # fmt: skip
+"""What names must not end in: beside the folder `a` stand files `a.json`, `a.partial`, `a.html`."""
+LONGEST_NAME = 200
+"""Characters of a name that becomes a folder; file systems take 255 bytes, and `.safetensors.partial` follows."""
+
 ALL_DICTIONARIES = "all dictionaries"
 """The same in words."""
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 """The name of another entry of `params.yaml`."""
 
+Text = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Documents = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Tokens = Annotated[int, Field(ge=1, le=1_000_000_000_000)]

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from polysem.io.time_limit import time_limit
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 DEFAULT_PROXIES = {
@@ -38,6 +40,8 @@ DEFAULT_PROXIES = {
 and digits passes for base64, a line of prose behind a return for code."""
 
 PROBES = ("", "a", "A1 b\n", "\n\n")
+PROBE_SECONDS = 1.0
+"""Processor time for one of them."""
 
 
 def check_proxies(proxies: dict[str, str]) -> dict[str, str]:
@@ -47,12 +51,23 @@ def check_proxies(proxies: dict[str, str]) -> dict[str, str]:
             raise ValueError(f"the name {name!r} is not allowed; names consist of letters, digits, '-' and '_'")
         compiled = compiled_proxy(name, expression)
         for probe in PROBES:
-            if any(match.start() == match.end() for match in compiled.finditer(probe)):
+            if _matches_nothing(name, compiled, probe):
                 raise ValueError(
                     f"the expression of {name!r} matches the empty string, so it would tag nothing or everything; "
                     "put + in place of *, or leave out what is optional"
                 )
     return proxies
+
+
+def _matches_nothing(name: str, compiled: re.Pattern[str], probe: str) -> bool:
+    try:
+        with time_limit(PROBE_SECONDS):
+            return any(match.start() == match.end() for match in compiled.finditer(probe))
+    except TimeoutError:
+        raise ValueError(
+            f"the expression of {name!r} does not come to an end on {probe!r}; repetitions of repetitions, such as "
+            "(a{99}){99}, try every way to divide what they match: leave one out"
+        ) from None
 
 
 def compiled_proxy(name: str, expression: str) -> re.Pattern[str]:

@@ -1,6 +1,7 @@
 """A whole params file: read, checked, and its grids spanned (DESIGN §2, §3)."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,8 +13,9 @@ from pydantic import ValidationError
 
 from polysem.io.errors import InputError
 from polysem.params.analysis import Analysis
-from polysem.params.base import NAME, NEURONS, TOGETHER, CorpusSection, ModelSection, Section
+from polysem.params.base import NEURONS, CorpusSection, ModelSection, Section
 from polysem.params.explain import explain, nearest
+from polysem.params.names import check_distinct, check_length, check_name
 from polysem.params.recipes.base import Recipe
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.sheets import Sheets
@@ -34,6 +36,9 @@ OPTIONAL = ("saes", "toys")
 """Those of them that may name nothing."""
 LISTS = ("models", "sites", "followed_features")
 """Keys of a recipe whose value is a list itself, and spans no grid."""
+
+POINTS = 10_000
+"""SAEs that one recipe may span."""
 
 Validated = TypeVar("Validated", bound=Section)
 
@@ -119,12 +124,7 @@ def recipe_name(identity: str) -> str:
 def load_study(path: Path) -> Study:
     """Read and check a params file. InputError names the first offending key, what is allowed and the nearest
     spelling."""
-    raw = read_yaml(path)
-    if not isinstance(raw.value, dict):
-        raise InputError(f"{path}: expected the keys {', '.join(SECTIONS)}, found no mapping")
-    for key in raw.value:
-        if key not in SECTIONS:
-            raise InputError(f"{path}: unknown key {key!r}{nearest(str(key), SECTIONS)}")
+    raw = require_sections(path)
     corpora = {name: _section("corpora", name, entry.plain()) for name, entry in _entries(raw, "corpora", path)}
     models = {name: _section("models", name, entry.plain()) for name, entry in _entries(raw, "models", path)}
     saes: dict[str, Sae] = {}
@@ -134,6 +134,17 @@ def load_study(path: Path) -> Study:
     study = Study(corpora, models, saes, toys, _single(raw, "analysis", Analysis), _single(raw, "sheets", Sheets))
     _check_references(study)
     return study
+
+
+def require_sections(path: Path) -> Spelled:
+    """A params file of which no more is checked than that its top-level keys are known ones; else InputError."""
+    raw = read_yaml(path)
+    if not isinstance(raw.value, dict):
+        raise InputError(f"{path}: expected the keys {', '.join(SECTIONS)}, found no mapping")
+    for key in raw.value:
+        if key not in SECTIONS:
+            raise InputError(f"{path}: unknown key {key!r}{nearest(str(key), SECTIONS)}")
+    return raw
 
 
 def _single(raw: Spelled, key: str, section: type[Validated]) -> Validated:
@@ -175,12 +186,9 @@ def _entries(raw: Spelled, key: str, path: Path) -> Iterator[tuple[str, Spelled]
         raise InputError(f"{path}: the key {key!r} is missing; name at least one entry under it")
     if not isinstance(section.value, dict):
         raise InputError(f"{key}: expected entries by name, found {section.plain()!r}")
+    check_distinct(key, section.value)
     for name, entry in section.value.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name) or name in (NEURONS, TOGETHER):
-            raise InputError(
-                f"{key}: the name {name!r} is not allowed; names consist of letters, digits, '-', '+' and inner dots "
-                f"(they become folders), and {NEURONS!r} and {TOGETHER!r} are taken"
-            )
+        check_name(key, name)
         if not isinstance(entry.value, dict):
             raise InputError(f"{key}.{name}: expected keys and values, found {entry.plain()!r}")
         yield name, entry
@@ -229,15 +237,20 @@ def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
     for key in axes:
         if not entry.value[key].value:
             raise InputError(f"saes.{name}.{key}: an empty list spans no grid; give a value or a list of values")
+    if (count := math.prod(len(entry.value[key].value) for key in axes)) > POINTS:
+        raise InputError(f"saes.{name}: its lists span {count:,} SAEs; a recipe spans at most {POINTS:,}")
     points: dict[str, Sae] = {}
+    seen: dict[str, str] = {}
     for choice in itertools.product(*(entry.value[key].value for key in axes)):
         values = plain | {key: item.plain() for key, item in zip(axes, choice, strict=True)}
         recipe = _validated(section, values, f"saes.{name}")
         assert isinstance(recipe, Recipe)
         spelled = [f"{key}={item.text}" for key, item in zip(axes, choice, strict=True)]
         point = Sae("_".join([name, *spelled]), recipe)
-        if twin := next((other for other in points.values() if other.recipe == recipe or other.id == point.id), None):
-            raise InputError(f"saes.{name}: {twin.id} and {point.id} are the same point of the grid; remove one")
+        twin = seen.setdefault(recipe.model_dump_json(), point.id)
+        if twin != point.id or point.id in points:
+            raise InputError(f"saes.{name}: {twin} and {point.id} are the same point of the grid; remove one")
+        check_length(f"saes.{name}", point.id)
         points[point.id] = point
     return points
 
@@ -317,8 +330,9 @@ def _check_avoided(study: Study, model: str, site: str, name: str) -> None:
 def _check_toys(study: Study) -> None:
     recipes = list(dict.fromkeys(recipe_name(sae.id) for sae in study.saes.values() if sae.trained))
     for name, toy in study.toys.items():
-        if name in study.models:
-            raise InputError(f"toys.{name}: a model has this name, too; rename one, as both become folders")
+        if twin := next((model for model in study.models if model.casefold() == name.casefold()), None):
+            called = "has this name" if twin == name else f"is called {twin!r}, which differs in case alone"
+            raise InputError(f"toys.{name}: a model {called}, too; rename one, as both become folders")
         for wanted in toy.saes:
             if wanted not in recipes:
                 raise InputError(

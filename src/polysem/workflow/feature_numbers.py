@@ -1,23 +1,43 @@
-"""Checks of the features that a person names, in `sheets.listed` and in the files of labels, before any job starts."""
+"""Checks of the features that a person names or counts, in recipes, `sheets.listed` and the files of labels, before any
+job starts."""
 
 from polysem.io.errors import InputError
 from polysem.io.feature_labels import label_file, read_labels
 from polysem.params.base import NEURONS
-from polysem.params.study import Study
+from polysem.params.recipes.base import Recipe
+from polysem.params.study import Study, recipe_name
 from polysem.workflow.shapes import width
 
 
 def check(study: Study) -> None:
-    """InputError for a feature that its dictionary lacks, as far as its size is known before it is there, and for a
-    file of labels that cannot be read."""
+    """InputError for a feature that its dictionary lacks, for more active features than it has, as far as its size is
+    known before it is there, and for a file of labels that cannot be read."""
+    for name, toy in study.toys.items():
+        for sae in study.saes.values():
+            if sae.trained and recipe_name(sae.id) in toy.saes:
+                _check_recipe(sae.id, sae.trained, sae.trained.expansion * toy.neurons, f"toys.{name}")
     for model, site, dictionary in study.dictionaries():
         features = _features(study, model, site, dictionary)
+        if features is not None and dictionary != NEURONS and (recipe := study.saes[dictionary].trained):
+            _check_recipe(dictionary, recipe, features, f"{model}/{site}")
         read_labels(label_file(model, site, dictionary), features)
         for feature in study.sheets.listed.get(f"{model}/{site}/{dictionary}", []):
             if features is not None and feature >= features:
                 raise InputError(
                     f"sheets.listed: {model}/{site}/{dictionary} has the features 0 … {features - 1}, and no {feature}"
                 )
+
+
+def _check_recipe(name: str, recipe: Recipe, features: int, where: str) -> None:
+    counted = f"at {where} it has {features} features (expansion {recipe.expansion})"
+    k = getattr(recipe, "k", 0)
+    if k > features:
+        raise InputError(f"saes.{name}.k is {k}, but {counted}; lower k or raise expansion")
+    for feature in recipe.followed_features:
+        if feature >= features:
+            raise InputError(
+                f"saes.{name}.followed_features names {feature}, but {counted}: 0 … {features - 1}; mend the list"
+            )
 
 
 def _features(study: Study, model: str, site: str, dictionary: str) -> int | None:

@@ -1,16 +1,12 @@
 """Guards that run before the DAG is built (DESIGN §5)."""
 
-import fcntl
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
 
 from polysem.io.errors import InputError
 from polysem.workflow.records import STATE, record_name, record_names
 
-LOCK = "polysem.lock"
 ADOPTING = "POLYSEM_ADOPTING"
 """Set by `polysem adopt`, which writes the missing records and so must get past the guard."""
 
@@ -40,20 +36,3 @@ def deleted(artifacts: Iterable[str], state: Path = STATE) -> list[str]:
     """
     known = record_names(state / "metadata")
     return [path for path in artifacts if record_name(path) in known and not Path(path).exists()]
-
-
-def hold_workflow_lock(state: Path = STATE) -> IO[str] | None:
-    """Take the lock of this folder for the life of the process; None if another Snakemake holds it.
-
-    A killed Snakemake leaves lock files that stop the next run. The lock taken here ends with its process, so whoever
-    gets it knows that no other run is alive, and clears the files.
-    """
-    state.mkdir(exist_ok=True)
-    lock = (state / LOCK).open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    shutil.rmtree(state / "locks", ignore_errors=True)
-    return lock

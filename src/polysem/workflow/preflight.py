@@ -20,6 +20,7 @@ from polysem.params.study import Study
 from polysem.workflow import artifacts
 from polysem.workflow.local_models import check_local_model
 from polysem.workflow.needs import store_bytes
+from polysem.workflow.records import read_record
 from polysem.workflow.shapes import config_shape, width
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
@@ -32,8 +33,7 @@ DECODED_BYTES = 64 << 20
 def check(study: Study) -> None:
     """InputError for the first thing that cannot work; nothing is downloaded and nothing written."""
     for name, corpus in study.corpora.items():
-        made = Path(artifacts.CORPUS.format(corpus=name)).exists()
-        _check_corpus(f"corpora.{name}", corpus, made)
+        _check_corpus(f"corpora.{name}", corpus, _is_made(name, corpus))
     for name, model in study.models.items():
         _check_model(f"models.{name}", model)
         if isinstance(model, ClassifierModel) and model.weights is not None:
@@ -88,6 +88,10 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
         case _:
             return
     for pattern in named:
+        if isinstance(corpus, FilesCorpus) and Path(pattern).expanduser().is_dir():
+            raise InputError(
+                f"{where}.{key}: {pattern!r} is a folder; write a glob of its files, as {pattern.rstrip('/')}/*.txt"
+            )
         if not _matches(pattern):
             raise InputError(f"{where}.{key}: no file matches {pattern!r}; paths start at the folder of the Snakefile")
     for file in [] if made else outside_files(corpus):
@@ -95,6 +99,38 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
             raise InputError(f"{where}.{key}: {file} is empty")
         if file.suffix in TEXT_SUFFIXES:
             _check_text(where, key, file)
+    if isinstance(corpus, FilesCorpus | HuggingFaceCorpus) and not made:
+        _check_documents(where, key, corpus)
+
+
+def _is_made(name: str, corpus: CorpusSection) -> bool:
+    """Whether an earlier run made the corpus from these very keys."""
+    path = artifacts.CORPUS.format(corpus=name)
+    record = read_record(path) if Path(path).exists() else None
+    return Path(path).exists() and (record is None or record.params.get("params") == corpus.values())
+
+
+def _check_documents(where: str, key: str, corpus: FilesCorpus | HuggingFaceCorpus) -> None:
+    """InputError unless both splits get a document, as far as the first `DECODED_BYTES` of the texts tell; reading ends
+    as soon as both have one, usually with the tenth document."""
+    from polysem.corpora.sources import files, huggingface
+    from polysem.corpora.splits import first_distinct, is_eval, require_both
+
+    try:
+        if isinstance(corpus, FilesCorpus):
+            found, reading = files.local_files(corpus), files.reading_of(corpus)
+        else:
+            found, reading = huggingface.local_files(corpus), huggingface.reading_of(corpus)
+        splits: list[str] = []
+        read = 0
+        for text in first_distinct(reading.texts(found), corpus.limit, set()):
+            splits.append("eval" if is_eval(text, corpus.eval_share) else "train")
+            read += len(text)
+            if len(set(splits)) == 2 or read > DECODED_BYTES:
+                return
+        require_both(splits, "what is read", reading.advice())
+    except InputError as error:
+        raise InputError(f"{where}.{key}: {error}") from None
 
 
 def _check_text(where: str, key: str, file: Path) -> None:

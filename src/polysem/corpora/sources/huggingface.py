@@ -6,14 +6,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from polysem.corpora.compressed import unpacked_name
 from polysem.corpora.hub import require_hub, stream
 from polysem.corpora.proxies import with_proxies
-from polysem.corpora.readers import SUFFIXES, matching_files, read_files
+from polysem.corpora.readers import SUFFIXES, Reading, matching_files
 from polysem.corpora.splits import documents_table, first_distinct, split_by_hash
 from polysem.io.errors import InputError
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 
-ADVICE = "set `local_copy:` to a local .txt, .jsonl or .parquet file (or a folder or glob of them), or go online"
+ADVICE = "set `local_copy:` to a local .txt, .jsonl, .json or .parquet file (or a folder or glob of them), or go online"
 
 
 def make(params: dict[str, Any]) -> pa.Table:
@@ -26,46 +27,58 @@ def make(params: dict[str, Any]) -> pa.Table:
     corpus = HuggingFaceCorpus.model_validate(params)
     origin = f"data set `{corpus.dataset}`"
     if corpus.local_copy is not None:
-        texts = read_files(_local_files(corpus.local_copy), None, corpus.separator, corpus.field)
-        documents = split_by_hash(
-            texts, corpus.eval_share, corpus.limit, f"{origin}, local copy `{corpus.local_copy}`,"
-        )
+        found, reading = local_files(corpus), reading_of(corpus)
+        origin = f"{origin}, local copy `{corpus.local_copy}`,"
+        documents = split_by_hash(reading.texts(found), corpus.eval_share, corpus.limit, origin, reading.advice)
+        documents = documents.replace_schema_metadata(reading.counts())
     else:
         require_hub(corpus.dataset, corpus.revision, ADVICE)
         documents = from_splits(corpus, corpus.revision)
     return with_proxies(documents, corpus.proxies)
 
 
+def reading_of(corpus: HuggingFaceCorpus) -> Reading:
+    """How the files of a local copy are read; their names say what they are."""
+    return Reading(None, corpus.separator, corpus.field)
+
+
 def from_splits(corpus: HuggingFaceCorpus, revision: str | None) -> pa.Table:
     """Columns `text` and `split` out of the data set's own splits; `corpus.dataset` may be a local folder (`revision`
     None)."""
-    origin = f"data set `{corpus.dataset}`"
-    texts = _texts(corpus, corpus.split, revision)
+    origin, reading = f"data set `{corpus.dataset}`", reading_of(corpus)
+    texts = reading.kept(_rows(corpus, corpus.split, revision))
     if corpus.eval_split is None:
-        return split_by_hash(texts, corpus.eval_share, corpus.limit, origin)
-    seen: set[bytes] = set()
-    train = list(first_distinct(texts, corpus.limit, seen))
-    held_out = list(first_distinct(_texts(corpus, corpus.eval_split, revision), corpus.limit, seen))
-    return documents_table(train + held_out, ["train"] * len(train) + ["eval"] * len(held_out), origin)
+        documents = split_by_hash(texts, corpus.eval_share, corpus.limit, origin)
+    else:
+        seen: set[bytes] = set()
+        train = list(first_distinct(texts, corpus.limit, seen))
+        rows = _rows(corpus, corpus.eval_split, revision)
+        held_out = list(first_distinct(reading.kept(rows), corpus.limit, seen))
+        splits = ["train"] * len(train) + ["eval"] * len(held_out)
+        documents = documents_table(train + held_out, splits, origin)
+    return documents.replace_schema_metadata(reading.counts())
 
 
-def _texts(corpus: HuggingFaceCorpus, split: str, revision: str | None) -> Iterator[str]:
+def _rows(corpus: HuggingFaceCorpus, split: str, revision: str | None) -> Iterator[str | None]:
     for row in stream(corpus.dataset, corpus.config, split, revision):
         if not isinstance(row.get(corpus.field), str | None) or corpus.field not in row:
             raise InputError(
                 f"data set `{corpus.dataset}` has no text in a column `{corpus.field}`;"
                 f" set `field` to one of: {', '.join(row)}"
             )
-        text = row[corpus.field]
-        if text is not None and text.strip():
-            yield text
+        yield row[corpus.field]
 
 
-def _local_files(local_copy: str) -> list[Path]:
+def local_files(corpus: HuggingFaceCorpus) -> list[Path]:
+    """The files of its local copy; InputError where there are none."""
+    assert corpus.local_copy is not None
+    local_copy = corpus.local_copy
     folder = Path(local_copy)
     if not folder.is_dir():
         return matching_files(local_copy)
-    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    files = sorted(
+        path for path in folder.rglob("*") if unpacked_name(path).suffix.lower() in SUFFIXES and path.is_file()
+    )
     if not files:
         raise InputError(
             f"the folder `{local_copy}` holds no {', '.join(SUFFIXES)} file; set `local_copy:` to one that does"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from polysem.params.base import CorpusSection, Documents
+from polysem.params.base import CorpusSection, Text
 from polysem.params.proxies import DEFAULT_PROXIES, Proxies
 
 
@@ -12,17 +12,20 @@ class FilesCorpus(CorpusSection):
     """Text from local files."""
 
     source: Literal["files"]
-    paths: str | list[str]
+    paths: Text | Annotated[list[Text], Field(min_length=1)]
     """A path or glob, or a list of them; relative ones start at the folder of the Snakefile."""
-    format: Literal["text", "jsonl", "parquet"] = "text"
-    """`text`: documents between separators; `jsonl`: a JSON object per line; `parquet`: a row per document."""
+    format: Literal["text", "jsonl", "json", "parquet"] | None = None
+    """`text`: documents between separators; `jsonl`: a JSON object or text per line; `json`: an array of them;
+    `parquet`: a row per document. Null: each file's name says it (`.jsonl`, `.json`, `.parquet`, else text).
+    Files that are compressed (`.gz`, `.bz2`, `.xz`, `.zst`) are unpacked, but for Parquet. Rows whose text is null or
+    blank are left out and counted."""
     separator: Annotated[str, Field(min_length=1)] = "<|endoftext|>"
     """What stands between two documents of a `text` file."""
     field: Annotated[str, Field(min_length=1)] = "text"
-    """Key or column that holds the text of `jsonl` and `parquet` files."""
+    """Key or column that holds the text of JSON objects and Parquet rows."""
     eval_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of documents in the eval split, chosen by a hash of their text."""
-    limit: Documents | None = None
-    """Take at most this many documents, the first ones met."""
+    limit: Annotated[int, Field(ge=2, le=1_000_000_000)] | None = None
+    """Take at most this many documents, the first ones met; two at least, as both splits need one."""
     proxies: Proxies = DEFAULT_PROXIES
     """Regular expressions by name; what they match is tagged `proxy:NAME` in place of a known truth. `{}`: none."""

@@ -1,8 +1,8 @@
 """`source: huggingface`: its keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from polysem.params.base import CorpusSection, Documents
 from polysem.params.proxies import DEFAULT_PROXIES, Proxies
@@ -29,8 +29,16 @@ class HuggingFaceCorpus(CorpusSection):
     eval_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of documents set aside for eval where there is no `eval_split`, chosen by a hash of their text."""
     local_copy: str | None = None
-    """A local file, folder or glob (`.txt`, `.jsonl`, `.parquet`) to read in place of the hub."""
+    """A local file, folder or glob (`.txt`, `.jsonl`, `.json`, `.parquet`, also `.txt.gz` …) to read in place of
+    the hub."""
     separator: Annotated[str, Field(min_length=1)] = "<|endoftext|>"
     """What stands between two documents of a `.txt` local copy."""
     proxies: Proxies = DEFAULT_PROXIES
     """Regular expressions by name; what they match is tagged `proxy:NAME` in place of a known truth. `{}`: none."""
+
+    @model_validator(mode="after")
+    def one_document_is_not_split(self) -> Self:
+        """Both splits need a document."""
+        if self.limit == 1 and (self.eval_split is None or self.local_copy is not None):
+            raise ValueError("limit is 1, but both splits need a document; raise it, or give eval_split")
+        return self

@@ -1,0 +1,58 @@
+"""What is checked of a call of Snakemake before Snakemake reads a params file.
+
+`profiles/default/profile.yaml` calls this: Snakemake loads `--configfile` before it reads the Snakefile, ends in a
+traceback where there is no such file, and runs Python that it holds (`__use_yte__`).
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def check(arguments: Sequence[str] | None = None) -> None:
+    """End the process with a sentence where `--configfile` names no params file, or a target behind one."""
+    files = configfiles(sys.argv[1:] if arguments is None else arguments)
+    if not files:
+        return
+    from polysem.io.errors import InputError
+    from polysem.params.study import require_sections
+
+    try:
+        require_one(files)
+        require_sections(Path(files[0]))
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def configfiles(arguments: Sequence[str]) -> list[str]:
+    """What Snakemake takes for params files: all words behind `--configfile` up to the next option."""
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
+    parser.add_argument("--config", "-C", nargs="*")
+    try:
+        return list(parser.parse_known_args(list(arguments))[0].configfile)
+    except argparse.ArgumentError:  # Snakemake itself says what is wrong with the options
+        return []
+
+
+def require_one(files: Sequence[str]) -> None:
+    """InputError unless there is one, which exists."""
+    from polysem.io.errors import InputError
+
+    first, *others = files
+    targets = [name for name in others if not name.endswith((".yaml", ".yml", ".json"))]
+    if targets:
+        raise InputError(
+            f"Snakemake takes {targets[0]!r} behind --configfile {first} for another params file; write what shall be "
+            f"made before it: snakemake {targets[0]} --configfile {first}"
+        )
+    if others:
+        raise InputError(
+            f"--configfile names {len(files)} files ({', '.join(files)}); pass one --configfile: a params file is "
+            "complete, files are never merged. What shall be made stands before it"
+        )
+    if not Path(first).is_file():
+        what = "is a folder" if Path(first).is_dir() else "is missing"
+        presets = sorted(file.as_posix() for file in Path("presets").glob("*.yaml"))
+        raise InputError(f"--configfile {first} {what}; params files are {', '.join(['params.yaml', *presets])}")

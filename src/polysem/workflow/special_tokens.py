@@ -1,0 +1,77 @@
+"""Checks of the tokens that a model entry names, before any job starts."""
+
+import json
+from pathlib import Path
+
+from polysem.io.errors import InputError
+from polysem.params.models.language import LanguageModel
+from polysem.params.models.trained import TrainedModel
+from polysem.params.models.transformer_lens import TransformerLensModel
+from polysem.params.models.transformers import TransformersModel
+from polysem.params.study import Study
+from polysem.workflow import artifacts
+
+
+def check(study: Study) -> None:
+    """InputError for a BOS or mask token that the tokenizer has not, as far as that is known before it is there."""
+    for name, model in study.models.items():
+        if isinstance(model, TrainedModel):
+            _check_learned(f"models.{name}", model)
+        elif isinstance(model, TransformersModel | TransformerLensModel) and not _tokenized(name, model):
+            _check_file(f"models.{name}", model)
+
+
+def _check_learned(where: str, model: TrainedModel) -> None:
+    """A tokenizer that is trained here has its BOS token and pieces of words: letters, digits or signs, never mixed."""
+    for token in model.mask_tokens:
+        if token != model.bos_token and not _is_piece(token):
+            raise InputError(
+                f"{where}.mask_tokens names {token!r}, which the tokenizer trained here cannot have; its only special "
+                f"token is bos_token, {model.bos_token!r}"
+            )
+
+
+def _is_piece(token: str) -> bool:
+    from tokenizers import decoders, pre_tokenizers
+
+    if not token or not set(token) <= set(pre_tokenizers.ByteLevel.alphabet()):
+        return False
+    text = decoders.ByteLevel().decode([token])
+    return len(pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(text)) == 1
+
+
+def _check_file(where: str, model: TransformersModel | TransformerLensModel) -> None:
+    """The tokens against the `tokenizer.json` of an imported model, where that is a local file."""
+    named = {"bos_token": [model.bos_token] if model.bos_token else [], "mask_tokens": model.mask_tokens}
+    file = _local_file(model)
+    if file is None or not any(named.values()):
+        return
+    from polysem.models.tokenizer import load_tokenizer, token_id
+
+    try:
+        tokenizer = load_tokenizer(file)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    for key, tokens in named.items():
+        for token in tokens:
+            try:
+                token_id(tokenizer, token)
+            except InputError as error:
+                raise InputError(f"{where}.{key}: {error} ({file})") from None
+
+
+def _local_file(model: TransformersModel | TransformerLensModel) -> Path | None:
+    places = [Path(model.tokenizer).expanduser()] if model.tokenizer else []
+    if model.local_copy is not None and not model.tokenizer:
+        places.append(Path(model.local_copy).expanduser() / "tokenizer.json")
+    return next((file for file in places if file.is_file()), None)
+
+
+def _tokenized(name: str, model: LanguageModel) -> bool:
+    """Whether an earlier run looked up these very tokens: reading a large tokenizer takes half a second."""
+    receipt = Path(f"{artifacts.TOKENS.format(model=name, split='eval')}.json")
+    try:
+        params = json.loads(receipt.read_text(encoding="utf-8"))["params"]
+        return all(params[key] == model.tokenization()[key] for key in ("bos_token", "mask_tokens"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
