@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from polysem.corpora.proxies import with_proxies
-from polysem.corpora.readers import matching_files, read_files
+from polysem.corpora.readers import corpus_files, read_files
 from polysem.corpora.splits import split_by_hash
 from polysem.params.corpora.files import FilesCorpus
 
@@ -18,6 +18,6 @@ def make(params: dict[str, Any]) -> pa.Table:
     what `format` says, and a split without documents.
     """
     corpus = FilesCorpus.model_validate(params)
-    texts = read_files(matching_files(corpus.paths), corpus.format, corpus.separator, corpus.field)
+    texts = read_files(corpus_files(corpus.paths), corpus.format, corpus.separator, corpus.field)
     documents = split_by_hash(texts, corpus.eval_share, corpus.limit, origin=f"`{corpus.paths}`")
     return with_proxies(documents, corpus.proxies)

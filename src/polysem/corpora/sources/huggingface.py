@@ -8,9 +8,10 @@ import pyarrow as pa
 
 from polysem.corpora.hub import require_hub, stream
 from polysem.corpora.proxies import with_proxies
-from polysem.corpora.readers import SUFFIXES, matching_files, read_files
+from polysem.corpora.readers import SUFFIXES, corpus_files, read_files
 from polysem.corpora.splits import documents_table, first_distinct, split_by_hash
 from polysem.io.errors import InputError
+from polysem.io.files import matching_files
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 
 ADVICE = "set `local_copy:` to a local .txt, .jsonl or .parquet file (or a folder or glob of them), or go online"
@@ -62,10 +63,9 @@ def _texts(corpus: HuggingFaceCorpus, split: str, revision: str | None) -> Itera
 
 
 def _local_files(local_copy: str) -> list[Path]:
-    folder = Path(local_copy)
-    if not folder.is_dir():
-        return matching_files(local_copy)
-    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    if not Path(local_copy).expanduser().is_dir():
+        return corpus_files(local_copy)
+    files = [path for path in matching_files(local_copy) if path.suffix in SUFFIXES]
     if not files:
         raise InputError(
             f"the folder `{local_copy}` holds no {', '.join(SUFFIXES)} file; set `local_copy:` to one that does"
