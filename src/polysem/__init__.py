@@ -3,6 +3,10 @@
 import gc
 import os
 
+from polysem.io.loaded import install
+
+install()
+
 SUPERVISED = "POLYSEM_SUPERVISED"
 """Set by the workflow to its process id: a step ends when that process is gone. `1` stands for whatever process started
 the step, which goes unnoticed if it dies while the step is still importing its modules."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from polysem.io import code
+from polysem.io.caches import read_cache, write_cache
 
 FILES = {
     "__init__.py": '"""Package."""\n',
@@ -141,7 +142,7 @@ def test_false_and_zero_are_different_code(package):
 
 def test_what_was_parsed_before_is_remembered_by_content(package, monkeypatch):
     fresh = digest()
-    assert json.loads(code.MEMORY.read_text())["modules"]
+    assert json.loads(code.MEMORY.read_text())["content"]["modules"]
     with monkeypatch.context() as patch:
         patch.setattr(code, "_syntax", None)
         assert digest() == fresh
@@ -152,11 +153,19 @@ def test_what_was_parsed_before_is_remembered_by_content(package, monkeypatch):
 
 def test_what_other_code_remembered_is_not_used(package):
     fresh = digest()
-    remembered = json.loads(code.MEMORY.read_text())
+    remembered = read_cache(code.MEMORY)
     remembered["modules"] = {key: ["wrong", imports] for key, (_, imports) in remembered["modules"].items()}
-    code.MEMORY.write_text(json.dumps(remembered))
+    write_cache(code.MEMORY, remembered)
     assert digest() != fresh
-    code.MEMORY.write_text(json.dumps(remembered | {"by": "an earlier version"}))
+    write_cache(code.MEMORY, remembered | {"by": "an earlier version"})
+    assert digest() == fresh
+
+
+def test_a_memory_that_is_whole_but_not_what_was_written_is_not_used(package):
+    fresh = digest()
+    text = code.MEMORY.read_text()
+    tree = next(iter(read_cache(code.MEMORY)["modules"].values()))[0]
+    code.MEMORY.write_text(text.replace(tree, tree[::-1]))
     assert digest() == fresh
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from polysem.io.content import content_digest
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
 from polysem.workflow import preflight
-from polysem.workflow.content import content_digest
 
 
 @pytest.fixture(autouse=True)

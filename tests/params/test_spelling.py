@@ -129,7 +129,9 @@ def test_names_with_dots_that_are_no_files_are_allowed(tmp_path, name):
 
 def test_a_name_that_no_file_system_takes_is_refused(refused):
     assert "has 201 characters, and folders are called so; 200 are allowed" in refused(beside("saes", "a" * 201))
-    grid = "{architecture: topk, k: [3, 4], tokens: [2000, 3000], weight_decay: [0.1, 0.2], learning_rate: [1e-3, 2e-3]}"
+    grid = (
+        "{architecture: topk, k: [3, 4], tokens: [2000, 3000], weight_decay: [0.1, 0.2], learning_rate: [1e-3, 2e-3]}"
+    )
     said = refused(beside("saes", "a" * 150).replace(RECIPE, grid, 1))
     assert "saes.aaa" in said and "characters, and folders are called so" in said
 

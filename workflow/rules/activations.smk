@@ -29,4 +29,4 @@ rule extract_activations:
         model=artifacts.MODEL,
     shell:
         "python -m polysem.activations.extract_activations --model {params.model} --tokens {input.tokens} "
-        "--output {output.store} --code {params.code} --config {params.spec:q} {DEVICE} > {log} 2>&1"
+        "--output {output.store} --config {params.spec:q} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shlex
 import shutil
 import sys
 from functools import cache
@@ -15,13 +16,14 @@ gc.set_threshold(1_000_000)
 SOURCES = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCES))
 
-from polysem.io.code import code_digest
+from polysem.io.caches import require_folder
+from polysem.io.code import named_digest
 from polysem.io.errors import InputError
 from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
-from polysem.workflow import artifacts, feature_numbers, guard, lock, preflight, special_tokens
+from polysem.workflow import artifacts, feature_numbers, freshness, guard, lock, preflight, special_tokens
 
 if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
     sys.exit(f"error: polysem was loaded from another folder than {SOURCES}; unset PYTHONPATH")
@@ -36,7 +38,11 @@ def checked_study():
         raise InputError("pass one --configfile; a params file is complete, files are never merged")
     loaded = load_study(Path(files[0]) if files else Path("params.yaml"))
     if workflow.is_main_process:
+        require_folder()
+        guard.require_own_records(touching=workflow.touch)
         guard.require_records(artifacts.recorded(loaded))
+        if workflow_lock is not None and not guard.adopting():
+            freshness.tell(freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded)))
         preflight.check(loaded)
         feature_numbers.check(loaded)
         special_tokens.check(loaded)
@@ -55,7 +61,8 @@ DEVICE = "--device cuda" if GPU else "--device cpu"
 shell.executable("bash")
 shell.prefix(
     "set -euo pipefail; "
-    f"export PATH='{Path(sys.executable).parent}':$PATH PYTHONPATH='{SOURCES}' POLYSEM_SUPERVISED=$PPID "
+    f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH PYTHONPATH={shlex.quote(str(SOURCES))} "
+    "POLYSEM_SUPERVISED=$PPID "
     "PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false "
     "MPLBACKEND=agg CUBLAS_WORKSPACE_CONFIG=:4096:8 HF_HUB_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1; exec "
 )
@@ -106,20 +113,24 @@ wildcard_constraints:
     dictionary=f"{NEURONS}|{SAE_IDS}",
 
 
+def code_digest(*modules):
+    """Digest of a step's code, and of which modules it is: the step compares it with what it loaded."""
+    return named_digest(*modules)
+
+
+def outside(paths):
+    """Paths and patterns of files that the workflow does not make, with the digest of their contents: they may change
+    at any time, with any date, so it is a param, and the step compares it with what it read."""
+    from polysem.io.content import content_digest
+    from polysem.io.files import matching_files
+
+    found = sorted({file for path in paths for file in matching_files(path)})
+    return json.dumps({"digest": content_digest(found), "paths": list(paths)})
+
+
 def outside_content(section):
-    """Digest of the files outside of the workflow that a corpus, a model or an SAE is read from; they may change at any
-    time, with any date, so their content is a param."""
-    from polysem.workflow.content import content_digest
-
-    files = preflight.outside_files(section)
-    return content_digest(files) if files else ""
-
-
-def outside_digest(file):
-    """Digest of a single such file, which may be absent."""
-    from polysem.workflow.content import content_digest
-
-    return content_digest([file]) if file.is_file() else ""
+    """The files that a corpus, a model or an SAE is read from."""
+    return outside(preflight.outside_paths(section))
 
 
 def tokenization(wildcards):
@@ -187,19 +198,20 @@ def analysis(*keys):
 
 def spec_file(**values):
     """Like `spec`, for what is too long for a command line: a file that is named by its content and written once."""
-    from polysem.io.atomic import write_text
-    from polysem.workflow.content import text_digest
+    return text_file(spec(**values))
 
-    text = spec(**values)
+
+def outside_file(paths):
+    """Like `outside`, in such a file."""
+    return text_file(outside(paths))
+
+
+def text_file(text):
+    """The path of a file that holds a text, and is called after it."""
+    from polysem.io.caches import place_text
+    from polysem.io.content import text_digest
+
     path = Path(".cache/specs") / f"{text_digest(text)}.json"
-    if not path.exists():
-        write_text(path, text)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        place_text(path, text)
     return str(path)
-
-
-@cache
-def file_digest(*files):
-    """Digest of templates, which are no Python and so not part of a code digest."""
-    from polysem.workflow.content import content_digest
-
-    return content_digest([Path(workflow.basedir) / file for file in files])

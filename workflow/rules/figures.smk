@@ -52,11 +52,11 @@ rule draw_figures:
         code=code_digest("polysem.figures.draw_figures", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
         spec=spec(figures=artifacts.FIGURES, params=analysis(*artifacts.FIGURE_KEYS)),
         tables=artifacts.TABLE,
-        labels=lambda wildcards: outside_digest(label_file(**wildcards)),
+        labels=lambda wildcards: outside([str(label_file(**wildcards))]),
         others=other_options,
     shell:
         "python -m polysem.figures.draw_figures --tables {params.tables} --output {output.folder} "
-        "--config {params.spec:q} {params.others} > {log} 2>&1"
+        "--config {params.spec:q} {params.others} --outside {params.labels:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule draw_site_figures:
@@ -94,4 +94,4 @@ rule draw_site_figures:
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),
     shell:
         "python -m polysem.figures.draw_site_figures --tables {params.tables} --output {output.folder} "
-        "--config {params.spec} > {log} 2>&1"
+        "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"

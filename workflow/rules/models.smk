@@ -24,7 +24,7 @@ rule train_tokenizer:
         ),
     shell:
         "python -m polysem.models.train_tokenizer --corpus {input.documents} --output {output.tokenizer} "
-        "--config {params.spec:q} > {log} 2>&1"
+        "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule tokenize_corpus:
@@ -46,8 +46,7 @@ rule tokenize_corpus:
         spec=lambda wildcards: spec(params=tokenization(wildcards)),
     shell:
         "python -m polysem.models.tokenize_corpus --corpus {input.documents} --tokenizer {input.tokenizer} "
-        "--output {output.store} --split {wildcards.split} --code {params.code} --config {params.spec:q} "
-        "> {log} 2>&1"
+        "--output {output.store} --split {wildcards.split} --config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule store_images:
@@ -67,7 +66,7 @@ rule store_images:
         code=code_digest("polysem.models.store_images"),
     shell:
         "python -m polysem.models.store_images --corpus {input.documents} --output {output.store} "
-        "--split {wildcards.split} --code {params.code} > {log} 2>&1"
+        "--split {wildcards.split} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule train_model:
@@ -95,8 +94,8 @@ rule train_model:
         ),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.train_model --tokens {input.store} --folder {params.folder} --code {params.code} "
-        "--config {params.spec:q} > {log} 2>&1"
+        "python -m polysem.models.train_model --tokens {input.store} --folder {params.folder} "
+        "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule train_classifier:
@@ -124,7 +123,7 @@ rule train_classifier:
         folder=artifacts.MODEL,
     shell:
         "python -m polysem.models.train_classifier --tokens {input.store} --folder {params.folder} "
-        "--code {params.code} --config {params.spec:q} > {log} 2>&1"
+        "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule import_classifier:
@@ -149,7 +148,8 @@ rule import_classifier:
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.import_classifier --folder {params.folder} --config {params.spec:q} > {log} 2>&1"
+        "python -m polysem.models.import_classifier --folder {params.folder} --config {params.spec:q} "
+        "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule import_model:
@@ -173,7 +173,8 @@ rule import_model:
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.import_model --folder {params.folder} --config {params.spec:q} > {log} 2>&1"
+        "python -m polysem.models.import_model --folder {params.folder} --config {params.spec:q} "
+        "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule record_model:
@@ -199,4 +200,5 @@ rule record_model:
         ),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.record_model --folder {params.folder} --config {params.spec:q} > {log} 2>&1"
+        "python -m polysem.models.record_model --folder {params.folder} --config {params.spec:q} "
+        "--code {params.code} --log {log} > {log} 2>&1"

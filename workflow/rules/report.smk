@@ -8,6 +8,8 @@ from snakemake.iocontainers import Wildcards
 from polysem.io.feature_labels import label_file
 from polysem.params.base import TOGETHER
 
+CAPTIONS = [f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES, *artifacts.SITE_FIGURES)]
+
 
 def label_files():
     """Labels that people gave to features of this study."""
@@ -30,7 +32,7 @@ def making(name, inputs, **wildcards):
     return {
         "rule": name,
         "module": re.search(r"python -m ([\w.]+)", made.shellcmd)[1],
-        "code": values["code"],
+        "code": values["code"].partition(":")[0],
         "inputs": inputs,
         "params": json.loads(Path(text).read_text(encoding="utf-8") if text.endswith(".json") else text),
         "target": apply_wildcards(str(made.output[-1]), wildcards),
@@ -92,7 +94,7 @@ rule write_report:
         metrics=artifacts.METRICS,
         claims=artifacts.CLAIMS,
         receipts=artifacts.receipts(study),
-        captions=[f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES, *artifacts.SITE_FIGURES)],
+        captions=CAPTIONS,
     output:
         index=artifacts.REPORT_INDEX,
         pages=directory(artifacts.REPORT_PAGES),
@@ -105,7 +107,7 @@ rule write_report:
             "polysem.report.write_report",
             *(f"polysem.figures.{figure}" for figure in (*artifacts.FIGURES, *artifacts.SITE_FIGURES)),
         ),
-        pages=lambda wildcards: file_digest(*page_files()),
+        outside=lambda wildcards: outside_file([*page_files(), *CAPTIONS, *label_files()]),
         spec=lambda wildcards: spec_file(
             params=study.values(),
             folders=[folder.removeprefix("results/figures/") for folder in artifacts.figures(study)],
@@ -120,4 +122,5 @@ rule write_report:
     shell:
         "python -m polysem.report.write_report --figures results/figures --tables results/tables "
         "--metrics {input.metrics} --claims {input.claims} --labels labels --captions workflow/report "
-        "--output {params.folder} --config {params.spec} > {log} 2>&1"
+        "--output {params.folder} --config {params.spec} --outside {params.outside} "
+        "--code {params.code} --log {log} > {log} 2>&1"

@@ -83,8 +83,8 @@ rule train_sae:
         spec=lambda wildcards: spec(**training(wildcards)),
         folder=artifacts.SAE,
     shell:
-        "python -m polysem.saes.train_sae --output {params.folder} --code {params.code} --config {params.spec:q} "
-        "{DEVICE} > {log} 2>&1"
+        "python -m polysem.saes.train_sae --output {params.folder} --config {params.spec:q} {DEVICE} "
+        "--code {params.code} --log {log} > {log} 2>&1"
 
 
 rule import_sae:
@@ -110,4 +110,4 @@ rule import_sae:
         folder=artifacts.SAE,
     shell:
         "python -m polysem.saes.import_sae --receipt {input.receipt} --output {params.folder} "
-        "--config {params.spec:q} > {log} 2>&1"
+        "--config {params.spec:q} --outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"

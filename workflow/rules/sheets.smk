@@ -2,6 +2,10 @@
 
 from polysem.io.feature_labels import label_file
 
+SHEET_PAGE = [
+    f"src/polysem/report/{name}" for name in ("sheet.html.j2", "sheets_index.html.j2", "sheet.css", "sheet.js")
+]
+
 
 def sheet_subject(wildcards):
     """What the examples of a sheet are shown with: the images of a classifier, or the tokenizer of a language model."""
@@ -54,13 +58,7 @@ rule write_sheets:
         "logs/write_sheets/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.report.write_sheets"),
-        page=file_digest(
-            *(
-                f"src/polysem/report/{name}"
-                for name in ("sheet.html.j2", "sheets_index.html.j2", "sheet.css", "sheet.js")
-            )
-        ),
-        labels=lambda wildcards: outside_digest(label_file(**wildcards)),
+        outside=lambda wildcards: outside([*SHEET_PAGE, str(label_file(**wildcards))]),
         spec=lambda wildcards: spec_file(
             params=study.sheets.choice(**wildcards, analysis=study.analysis).values(),
             saes=neighbours(wildcards) if wildcards.dictionary == NEURONS else [],
@@ -70,4 +68,5 @@ rule write_sheets:
         others=other_files,
     shell:
         "python -m polysem.report.write_sheets --tables {params.tables} --output {output.folder} "
-        "--config {params.spec} {params.others} > {log} 2>&1"
+        "--config {params.spec} {params.others} --outside {params.outside:q} "
+        "--code {params.code} --log {log} > {log} 2>&1"

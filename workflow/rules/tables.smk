@@ -58,7 +58,7 @@ rule survey_features:
     shell:
         "python -m polysem.tables.survey_features --activations {input.store} --tokens {input.tokens} "
         "--dictionary {params.dictionary} --directions {input.directions} --output {params.folder} "
-        "{params.tokenizer} {params.training} --config {params.spec:q} {DEVICE} > {log} 2>&1"
+        "{params.tokenizer} {params.training} --config {params.spec:q} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
 
 
 def spliced_files(wildcards):
@@ -106,7 +106,7 @@ rule measure_fidelity:
     shell:
         "python -m polysem.tables.measure_fidelity --model {params.model} --tokens {input.tokens} "
         "--activations {input.store} --saes {params.saes} --tables {params.tables} --output {output.table} "
-        "--config {params.spec} {DEVICE} > {log} 2>&1"
+        "--config {params.spec} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
 
 
 @cache
@@ -171,7 +171,8 @@ rule examine_clusters:
         model=artifacts.MODEL,
     shell:
         "python -m polysem.tables.examine_clusters --model {params.model} --tokens {input.tokens} "
-        "--directions {input.directions} --output {output.table} --config {params.spec} {DEVICE} > {log} 2>&1"
+        "--directions {input.directions} --output {output.table} --config {params.spec} {DEVICE} "
+        "--code {params.code} --log {log} > {log} 2>&1"
 
 
 rule measure_model:
@@ -198,7 +199,7 @@ rule measure_model:
     shell:
         "python -m polysem.tables.measure_model --model {params.model} --train_tokens {input.train} "
         "--eval_tokens {input.eval} --output {output.table} --directions {output.directions} --config {params.spec:q} "
-        "{DEVICE} > {log} 2>&1"
+        "{DEVICE} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule collect_metrics:
@@ -223,7 +224,7 @@ rule collect_metrics:
         ),
     shell:
         "python -m polysem.tables.collect_metrics --tables results/tables --output {output.metrics} "
-        "--config {params.spec} > {log} 2>&1"
+        "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule check_claims:
@@ -239,9 +240,10 @@ rule check_claims:
         "logs/check_claims.tsv"
     params:
         code=code_digest("polysem.tables.check_claims"),
+        ledger=outside([artifacts.LEDGER]),
     shell:
         "python -m polysem.tables.check_claims --claims {input.claims} --metrics {input.metrics} "
-        "--output {output.claims} > {log} 2>&1"
+        "--output {output.claims} --outside {params.ledger:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule collect_plots:
@@ -260,7 +262,7 @@ rule collect_plots:
         spec=spec_file(dictionaries=["/".join(key) for key in study.dictionaries()]),
     shell:
         "python -m polysem.tables.collect_plots --tables results/tables --output {params.folder} "
-        "--config {params.spec} > {log} 2>&1"
+        "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"
 
 
 @cache
@@ -325,4 +327,4 @@ rule compare_dictionaries:
         spec=lambda wildcards: spec_file(**comparison(**wildcards)),
     shell:
         "python -m polysem.tables.compare_dictionaries --output {output.table} --config {params.spec} {DEVICE} "
-        "> {log} 2>&1"
+        "--code {params.code} --log {log} > {log} 2>&1"

@@ -22,4 +22,5 @@ rule recover_features:
             params=recipe(wildcards.sae).hyper_parameters(),
         ),
     shell:
-        "python -m polysem.toys.recover_features --output {output.table} --config {params.spec:q} {DEVICE} > {log} 2>&1"
+        "python -m polysem.toys.recover_features --output {output.table} --config {params.spec:q} {DEVICE} "
+        "--code {params.code} --log {log} > {log} 2>&1"

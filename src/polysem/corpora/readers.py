@@ -1,6 +1,5 @@
 """Documents out of local files: text with separators, JSON lines, JSON arrays, Parquet."""
 
-import glob
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 from polysem.corpora.compressed import PACKED, opened, unpacked_name
 from polysem.corpora.json_text import decoded, json_array_texts, json_line_texts
 from polysem.io.errors import InputError
+from polysem.io.files import matching_files
 
 SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet"}
 """What a file's name says of its format; an ending of compressed files may follow."""
@@ -21,20 +21,18 @@ LONGEST = 256 << 20
 """Bytes of a document; a file of text without separators is one."""
 
 
-def matching_files(patterns: str | list[str]) -> list[Path]:
+def corpus_files(patterns: str | list[str]) -> list[Path]:
     """The files of paths and globs: patterns in the order given, the matches of each sorted, each file once.
 
     Raises InputError for a pattern that matches no file.
     """
     files: dict[Path, None] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        # Path.glob refuses absolute patterns.
-        matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
-        found = [path for path in matches if path.is_file()]
-        if not found and matches:
+        if Path(pattern).expanduser().is_dir():
             raise InputError(
                 f"`{pattern}` is a folder; write a glob of its files, such as `{pattern.rstrip('/')}/*.txt`"
             )
+        found = matching_files(pattern)
         if not found:
             raise InputError(
                 f"`{pattern}` matches no file (looked from {Path.cwd()}); mend the path or glob in params.yaml"

@@ -2,10 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+PLACED: dict[Path, str] = {}
+"""Files and folders that this process put in their place, with the digests that are known already, or ''."""
+
+BEFORE_PLACING: list[Callable[[], None]] = []
+"""Called before anything is put in its place; what they raise keeps it out."""
 
 
 @contextmanager
@@ -16,10 +22,12 @@ def written(path: Path) -> Iterator[Path]:
     partial.unlink(missing_ok=True)
     try:
         yield partial
-        partial.chmod(0o666 & ~_umask())  # some writers create files that only their owner may read
+        partial.chmod(permissions())  # some writers create files that only their owner may read
         with partial.open("rb") as file:
             os.fsync(file.fileno())
+        before_placing()
         partial.replace(path)
+        placed(path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -35,7 +43,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _umask() -> int:
+def before_placing() -> None:
+    """Raise what speaks against putting something in its place."""
+    for check in BEFORE_PLACING:
+        check()
+
+
+def placed(path: Path, digest: str = "") -> None:
+    """Note that a file or folder is in its place; the seal of the job will vouch for it (`io.seals`)."""
+    PLACED[path] = digest
+
+
+def permissions() -> int:
+    """Those of a new file that the user made with any other program."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    return 0o666 & ~mask

@@ -12,6 +12,7 @@ import torch
 from polysem.io.atomic import written
 
 FOLDER = Path(".cache/checkpoints")
+CHECKSUM = hashlib.sha256().digest_size
 
 
 class Checkpoint:
@@ -29,6 +30,8 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
+            if not _is_whole(self.path):
+                raise ValueError("its checksum is another")
             return torch.load(self.path, weights_only=True)
         except Exception as error:  # the bytes of a damaged file can raise anything
             print(f"note: checkpoint {self.path} cannot be read ({error}); starting over", file=sys.stderr)
@@ -42,8 +45,30 @@ class Checkpoint:
         """Save tensors and plain values."""
         with written(self.path) as partial:
             torch.save(state, partial)
+            digest = _digest(partial, partial.stat().st_size)
+            with partial.open("ab") as file:
+                file.write(digest)
         self._saved = time.monotonic()
 
     def remove(self) -> None:
         """Forget the state, once the outputs are written."""
         self.path.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a checkpoint ends with the sha256 of all before it, which readers of its format do not mind."""
+    length = path.stat().st_size - CHECKSUM
+    if length < 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(length)
+        return file.read() == _digest(path, length)
+
+
+def _digest(path: Path, length: int) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while length and (block := file.read(min(length, 1 << 22))):
+            digest.update(block)
+            length -= len(block)
+    return digest.digest()

@@ -2,14 +2,14 @@
 
 import ast
 import hashlib
-import json
 from functools import cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
-PACKAGE = "polysem"
+from polysem.io.caches import FOLDER, read_cache, write_cache
+from polysem.io.loaded import PACKAGE
+
 SOURCE = Path(__file__).resolve().parents[2]
-MEMORY = Path(".cache/syntax.json")
+MEMORY = FOLDER / "syntax.json"
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -20,6 +20,18 @@ def code_digest(*modules: str) -> str:
     Comments, docstrings, attribute docstrings and layout are no syntax that matters. Modules found by name at run time
     are not followed; the rule that uses one names it here. Raises ModuleNotFoundError for a module without a source.
     """
+    return _digest(repr(sorted(syntax_digests(*modules).items())))
+
+
+@cache
+def named_digest(*modules: str) -> str:
+    """The digest with the modules that it is of, `0123456789abcdef:polysem.saes.train_sae,…`: a step that gets it
+    compares it with what it loaded (`io.command`)."""
+    return f"{code_digest(*modules)}:{','.join(modules)}"
+
+
+def syntax_digests(*modules: str) -> dict[str, str]:
+    """Of every module that counts: the digest of its syntax."""
     trees: dict[str, str] = {}
     queue = list(modules)
     known = len(_memory())
@@ -32,8 +44,14 @@ def code_digest(*modules: str) -> str:
         queue += imports
         queue += [parent for parent in _parents(name) if parent not in trees]
     if len(_memory()) > known:
-        _remember()
-    return _digest(repr(sorted(trees.items())))
+        write_cache(MEMORY, {"by": _own_digest(), "modules": _memory()})
+    return trees
+
+
+def text_syntax(name: str, text: str) -> str:
+    """The digest of the syntax of a module whose source is `text`, whatever the file says by now."""
+    file = _file(name)
+    return _known(text, name, file)[0] if file is not None else ""
 
 
 def import_closure(module: str) -> set[str]:
@@ -55,12 +73,15 @@ def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
     file = _file(name)
     if file is None:
         raise ModuleNotFoundError(f"{name} has no source below {SOURCE}")
-    text, memory = file.read_text(encoding="utf-8"), _memory()
-    key = _digest(f"{name} {file.name} {text}")
+    tree, imports = _known(file.read_text(encoding="utf-8"), name, file)
+    return tree, tuple(target for target in imports if _file(target) is not None)
+
+
+def _known(text: str, name: str, file: Path) -> tuple[str, list[str]]:
+    key, memory = _digest(f"{name} {file.name} {text}"), _memory()
     if key not in memory:
         memory[key] = _syntax(text, name, file)
-    tree, imports = memory[key]
-    return tree, tuple(target for target in imports if _file(target) is not None)
+    return memory[key]
 
 
 def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
@@ -81,18 +102,8 @@ def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
 @cache
 def _memory() -> dict[str, tuple[str, list[str]]]:
     """What is known of modules that were parsed by this very code."""
-    try:
-        memory = json.loads(MEMORY.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return dict(memory["modules"]) if memory.get("by") == _own_digest() else {}
-
-
-def _remember() -> None:
-    MEMORY.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=MEMORY.parent, delete=False) as fresh:  # another dry run may do the same now
-        fresh.write(json.dumps({"by": _own_digest(), "modules": _memory()}))
-    Path(fresh.name).replace(MEMORY)
+    memory = read_cache(MEMORY)
+    return dict(memory["modules"]) if memory and memory["by"] == _own_digest() else {}
 
 
 @cache

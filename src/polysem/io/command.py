@@ -15,7 +15,17 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from polysem import SUPERVISED
+from polysem.io import atomic
+from polysem.io.caches import FOLDER
+from polysem.io.content import text_digest
 from polysem.io.errors import InputError
+from polysem.io.seals import write_seal
+from polysem.io.sources import OutsideFiles, require_code
+
+RUNNERS = {"code": "digest:modules", "outside": "json", "log": "path"}
+"""Options of the runner itself."""
+SPECS = FOLDER / "specs"
+"""Values that are too long for a command line."""
 
 
 def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
@@ -25,6 +35,11 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
     `--config` takes several options at once as a JSON object, or the path of a `.json` file that holds one. An
     InputError becomes one line on standard error and exit status 1. Under the workflow the step dies with its parent:
     a killed Snakemake must not leave writers behind (DESIGN §10).
+
+    Three options are the runner's. `--code` is the digest that the rule saw, with the modules that it is of, and
+    `--outside` the digest of files from outside, with their paths: before the step begins it is compared with what was
+    loaded, and before an output is put in its place with what was read. `--log` names the job, whose outputs are sealed
+    when all are there.
     """
     if supervisor := int(os.environ.get(SUPERVISED, 0)):
         gc.freeze()
@@ -33,7 +48,17 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     try:
         options = _options(step, arguments)
+        log, stated, outside = options.pop("log", ""), options.pop("code", ""), options.pop("outside", None)
+        code = require_code(stated) if stated else ""
+        if stated and "code" in inspect.signature(step).parameters:
+            options["code"] = code
+        if outside:
+            files = OutsideFiles(**outside)
+            stamps = files.require()
+            atomic.BEFORE_PLACING.append(lambda: files.require_unchanged(stamps))
         validate_call(config=ConfigDict(extra="forbid"))(step)(**options)
+        if log:
+            write_seal(log, atomic.PLACED)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         sys.exit(f"error: {problems}")
@@ -43,16 +68,34 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
 
 def _options(step: Callable[..., None], arguments: list[str] | None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=inspect.getdoc(step), allow_abbrev=False)
-    for name, parameter in inspect.signature(step).parameters.items():
-        shown = getattr(parameter.annotation, "__name__", str(parameter.annotation))
-        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, metavar=shown.upper())
+    shown = {
+        name: getattr(parameter.annotation, "__name__", str(parameter.annotation))
+        for name, parameter in inspect.signature(step).parameters.items()
+    }
+    for name, kind in (shown | RUNNERS).items():
+        parser.add_argument(f"--{name}", default=argparse.SUPPRESS, metavar=kind.upper())
     parser.add_argument(
         "--config", default="{}", metavar="JSON", help="several options as a JSON object, or a .json file"
     )
     given = vars(parser.parse_args(arguments))
     config = given.pop("config")
-    values = json.loads(Path(config).read_text(encoding="utf-8") if config.endswith(".json") else config)
-    return values | {name: json.loads(text) if text[:1] in ("{", "[") else text for name, text in given.items()}
+    return _json(config) | {name: _json(text) if _is_json(text, name) else text for name, text in given.items()}
+
+
+def _is_json(text: str, name: str) -> bool:
+    return text[:1] in ("{", "[") or (name == "outside" and text.endswith(".json"))
+
+
+def _json(text: str) -> Any:
+    """A JSON text, or what is in a file of one. A file that the workflow wrote is named by its content; InputError if
+    it holds another one by now."""
+    if not text.endswith(".json"):
+        return json.loads(text)
+    file = Path(text)
+    content = file.read_text(encoding="utf-8")
+    if file.parent == SPECS and text_digest(content) != file.stem:
+        raise InputError(f"{file} is damaged; delete it and run again")
+    return json.loads(content)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -3,7 +3,6 @@
 Snakemake checksums plain files, never folders: what follows from a folder takes its receipt as input.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from polysem.io.atomic import write_json
+from polysem.io.atomic import before_placing, placed, write_json
+from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 
 TABLES_RECEIPT = "survey.json"
@@ -34,10 +34,12 @@ def written_folder(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     content: dict[str, Any] = {}
     try:
         yield partial, content
+        before_placing()
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     partial.rename(path)
+    placed(path)
     write_json(receipt, content)
 
 
@@ -54,12 +56,6 @@ def read_folder_receipt(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"the receipt {path} cannot be read ({error}); delete {folder} and run again") from error
     return content
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def damage(folder: Path, digests: Mapping[str, str]) -> str:

@@ -1,6 +1,5 @@
 """Zarr stores that are whole or absent, and their receipts (DESIGN §4)."""
 
-import hashlib
 import json
 import shutil
 import warnings
@@ -12,7 +11,8 @@ from typing import Any
 
 import zarr
 
-from polysem.io.atomic import write_json
+from polysem.io.atomic import before_placing, placed, write_json
+from polysem.io.content import folder_digest
 from polysem.io.errors import InputError
 
 RECEIPT_FORMAT = 1
@@ -45,6 +45,7 @@ def written_store(
     group = zarr.open_group(partial, mode="w", zarr_format=3, attributes=dict(attributes))
     try:
         yield group
+        before_placing()
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -54,6 +55,7 @@ def written_store(
     digest = hash_store(partial)
     arrays = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in sorted(group.arrays())}
     partial.rename(path)
+    placed(path, digest)
     write_json(
         receipt,
         {
@@ -129,14 +131,5 @@ def read_array(group: zarr.Group, name: str) -> zarr.Array:
 
 
 def hash_store(path: Path) -> str:
-    """sha256 over the relative names and contents of all files of a store, in the order of the names.
-
-    Hidden files are no part of it: Snakemake leaves a time stamp of its own in every directory that it made.
-    """
-    digest = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")):
-        digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()
+    """sha256 over the relative names and contents of all files of a store, in the order of the names."""
+    return folder_digest(path)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polysem.io.errors import InputError
+from polysem.io.files import matching_files
 from polysem.io.network import network_errors
 from polysem.params.base import Section
 
@@ -42,7 +43,7 @@ class Snapshot:
 
     def names(self) -> list[str]:
         """All files, relative to the folder."""
-        return sorted(file.relative_to(self.folder).as_posix() for file in self.folder.rglob("*") if file.is_file())
+        return sorted(file.relative_to(self.folder).as_posix() for file in matching_files(str(self.folder)))
 
     def file(self, name: str) -> Path:
         """A file of the repository; InputError if it is missing, or a link to a file elsewhere.

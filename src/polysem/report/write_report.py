@@ -6,6 +6,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import Any
 
+from polysem.io.atomic import before_placing, placed
 from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.report.captions import caption_html
@@ -103,10 +104,12 @@ def _read_metrics(path: Path) -> dict[str, Any]:
 
 def _publish(written: Path, output: Path) -> None:
     """Put finished pages in place of those of an earlier report."""
+    before_placing()
     (output / "index.html").unlink(missing_ok=True)
     shutil.rmtree(output / "pages", ignore_errors=True)
-    (written / "pages").rename(output / "pages")
-    (written / "index.html").rename(output / "index.html")
+    for name in ("pages", "index.html"):
+        (written / name).rename(output / name)
+        placed(output / name)
     written.rmdir()
 
 

@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from polysem.io.errors import InputError
+from polysem.io.seals import write_seal
+from polysem.params.study import load_study
+from polysem.workflow import artifacts
 from polysem.workflow.guard import ADOPTING
+from polysem.workflow.records import read_made
 
 RECORDS = ".snakemake/metadata"
 
@@ -29,10 +33,21 @@ def command(options: argparse.Namespace) -> int:
     require_clean_git()
     require_clean_dvc()
     _run("snakemake", "--touch", "--forceall", "--cores", "1", adopting=True)
+    write_seals(artifacts.everything(load_study(Path("params.yaml"))))
     if "Nothing to be done" not in _run("snakemake", "--dry-run"):
         raise InputError("the records are written, yet `snakemake -n` still finds work; look at what it names")
     print(f"adopted: {RECORDS} is written; `dvc commit -f` stores it")
     return 0
+
+
+def write_seals(paths: list[str]) -> None:
+    """Seal every job of the artifacts, by their records, as its step would have done."""
+    jobs: dict[str, list[Path]] = {}
+    for path in paths:
+        if Path(path).exists() and (made := read_made(path)):
+            jobs.setdefault(made.log, []).append(Path(path))
+    for log, outputs in jobs.items():
+        write_seal(log, outputs)
 
 
 def require_clean_git() -> None:

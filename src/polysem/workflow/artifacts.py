@@ -236,6 +236,16 @@ def recorded(study: Study) -> list[str]:
     return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, *written, REPORT_INDEX, REPORT_PAGES]))
 
 
+def in_git(study: Study) -> list[list[str]]:
+    """The artifacts that live in git, by the job that makes them."""
+    return [[METRICS], [CLAIMS], plots(study)]
+
+
+def everything(study: Study) -> list[str]:
+    """All artifacts."""
+    return [*recorded(study), *(path for job in in_git(study) for path in job)]
+
+
 def ends(study: Study) -> list[str]:
     """What nothing else is made from; all other artifacts follow from asking for these.
 

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
-from polysem.workflow import artifacts, guard
+from polysem.workflow import artifacts, freshness, guard
 from polysem.workflow.records import STATE
 
 LITTLE_SPACE = 2e9
@@ -90,10 +90,14 @@ def check_records(params: Path) -> Check:
     try:
         study = load_study(params)
         guard.require_records(artifacts.recorded(study))
+        again = freshness.outdated(artifacts.recorded(study), artifacts.in_git(study))
     except InputError as error:
         return Check("params and records", "problem", str(error))
     wanted = artifacts.recorded(study)
     made = sum(Path(path).exists() for path in wanted)
+    if again:
+        found = f"{len(again)} artifacts are not what was made ({again[0]}, …); the next run makes them again"
+        return Check("params and records", "note", found)
     return Check("params and records", "ok", f"{made} of {len(wanted)} artifacts are there, each with its record")
 
 

@@ -11,13 +11,27 @@ ADOPTING = "POLYSEM_ADOPTING"
 """Set by `polysem adopt`, which writes the missing records and so must get past the guard."""
 
 
+def adopting() -> bool:
+    """Whether this call of Snakemake writes the records of artifacts that git and DVC vouch for."""
+    return bool(os.environ.get(ADOPTING))
+
+
+def require_own_records(touching: bool) -> None:
+    """InputError for `snakemake --touch`, which writes records of the params in force for whatever is there."""
+    if touching and not adopting():
+        raise InputError(
+            "--touch would write records that nobody can trust; dates mean nothing here. `polysem adopt` writes "
+            "missing records where git and DVC vouch for what is there"
+        )
+
+
 def require_records(artifacts: Iterable[str], state: Path = STATE) -> None:
     """InputError if an artifact exists of which Snakemake does not know how it was made.
 
     Snakemake keeps such a file without a word, whatever params.yaml says. Files that a killed run left behind are known
     as incomplete and are made anew.
     """
-    if os.environ.get(ADOPTING):
+    if adopting():
         return
     known = record_names(state / "metadata") | record_names(state / "incomplete")
     unknown = [path for path in artifacts if record_name(path) not in known and Path(path).exists()]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from polysem.io.errors import InputError
+from polysem.io.files import matching_files
 from polysem.models.processing import native_obstacles, refuse
 from polysem.params.base import CorpusSection, ModelSection
 from polysem.params.corpora.files import FilesCorpus
@@ -44,37 +45,34 @@ def check(study: Study) -> None:
     _check_space(study)
 
 
-def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list[Path]:
-    """Files outside of the workflow that a corpus, a model or an SAE is read from, sorted; none for those of the hub
-    and the web."""
+def outside_paths(section: CorpusSection | ModelSection | PretrainedSae) -> list[str]:
+    """Paths and patterns outside of the workflow that a corpus, a model or an SAE is read from; none for those of the
+    hub and the web."""
     match section:
         case PretrainedSae() if section.path is not None:
             from polysem.saes.fetch import local_files
 
-            return sorted(local_files(section))
+            home = Path.home()
+            files = local_files(section)
+            return [f"~/{file.relative_to(home)}" if section.path[:2] == "~/" else str(file) for file in files]
         case FilesCorpus():
-            patterns = [section.paths] if isinstance(section.paths, str) else section.paths
-            return sorted({file for pattern in patterns for file in _matches(pattern)})
+            return [section.paths] if isinstance(section.paths, str) else section.paths
         case HuggingFaceCorpus() if section.local_copy is not None:
-            return sorted(_matches(section.local_copy))
+            return [section.local_copy]
         case ImagesCorpus() if section.path is not None:
-            return sorted(_matches(section.path))
+            return [section.path]
         case ClassifierModel() if section.weights is not None:
-            return sorted(_matches(section.weights))
+            return [section.weights]
         case TransformersModel() | TransformerLensModel():
-            local = [Path(section.tokenizer)] if section.tokenizer and Path(section.tokenizer).is_file() else []
-            copy = _matches(section.local_copy) if section.local_copy is not None else []
-            return sorted([*local, *copy])
+            named = section.tokenizer if section.tokenizer and Path(section.tokenizer).expanduser().is_file() else None
+            return [path for path in (named, section.local_copy) if path is not None]
         case _:
             return []
 
 
-def _matches(pattern: str) -> list[Path]:
-    expanded = Path(pattern).expanduser()
-    if expanded.is_dir():
-        return [file for file in expanded.rglob("*") if file.is_file() and ".git" not in file.parts]
-    anchor = Path(expanded.anchor)
-    return [file for file in anchor.glob(str(expanded.relative_to(anchor))) if file.is_file()]
+def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list[Path]:
+    """The files of these paths, sorted."""
+    return sorted({file for path in outside_paths(section) for file in matching_files(path)})
 
 
 def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
@@ -92,7 +90,7 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
             raise InputError(
                 f"{where}.{key}: {pattern!r} is a folder; write a glob of its files, as {pattern.rstrip('/')}/*.txt"
             )
-        if not _matches(pattern):
+        if not matching_files(pattern):
             raise InputError(f"{where}.{key}: no file matches {pattern!r}; paths start at the folder of the Snakefile")
     for file in [] if made else outside_files(corpus):
         if file.stat().st_size == 0:

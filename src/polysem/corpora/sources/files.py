@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from polysem.corpora.proxies import with_proxies
-from polysem.corpora.readers import Reading, matching_files
+from polysem.corpora.readers import Reading, corpus_files
 from polysem.corpora.splits import split_by_hash
 from polysem.params.corpora.files import FilesCorpus
 
@@ -27,7 +27,7 @@ def make(params: dict[str, Any]) -> pa.Table:
 
 def local_files(corpus: FilesCorpus) -> list[Path]:
     """The files that it is read from; InputError for a path that matches nothing."""
-    return matching_files(corpus.paths)
+    return corpus_files(corpus.paths)
 
 
 def reading_of(corpus: FilesCorpus) -> Reading:

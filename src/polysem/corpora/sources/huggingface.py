@@ -9,9 +9,10 @@ import pyarrow as pa
 from polysem.corpora.compressed import unpacked_name
 from polysem.corpora.hub import require_hub, stream
 from polysem.corpora.proxies import with_proxies
-from polysem.corpora.readers import SUFFIXES, Reading, matching_files
+from polysem.corpora.readers import SUFFIXES, Reading, corpus_files
 from polysem.corpora.splits import documents_table, first_distinct, split_by_hash
 from polysem.io.errors import InputError
+from polysem.io.files import matching_files
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 
 ADVICE = "set `local_copy:` to a local .txt, .jsonl, .json or .parquet file (or a folder or glob of them), or go online"
@@ -73,12 +74,9 @@ def local_files(corpus: HuggingFaceCorpus) -> list[Path]:
     """The files of its local copy; InputError where there are none."""
     assert corpus.local_copy is not None
     local_copy = corpus.local_copy
-    folder = Path(local_copy)
-    if not folder.is_dir():
-        return matching_files(local_copy)
-    files = sorted(
-        path for path in folder.rglob("*") if unpacked_name(path).suffix.lower() in SUFFIXES and path.is_file()
-    )
+    if not Path(local_copy).expanduser().is_dir():
+        return corpus_files(local_copy)
+    files = [path for path in matching_files(local_copy) if unpacked_name(path).suffix.lower() in SUFFIXES]
     if not files:
         raise InputError(
             f"the folder `{local_copy}` holds no {', '.join(SUFFIXES)} file; set `local_copy:` to one that does"

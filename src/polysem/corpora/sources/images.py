@@ -57,13 +57,14 @@ def _mnist(corpus: ImagesCorpus) -> pa.Table:
 def _mnist_arrays(path: str | None) -> list[np.ndarray]:
     if path is None:
         return _from_hub()
-    if Path(path).is_dir():
-        return read_idx_folder(Path(path))
-    if not Path(path).is_file():
+    place = Path(path).expanduser()
+    if place.is_dir():
+        return read_idx_folder(place)
+    if not place.is_file():
         raise InputError(f"`{path}` is no file and no folder (looked from {Path.cwd()}); mend `path` in params.yaml")
-    if Path(path).suffix != ".npz":
+    if place.suffix != ".npz":
         raise InputError(f"`{path}` is no .npz file; give one, or the folder of the four idx files")
-    return read_npz(Path(path))
+    return read_npz(place)
 
 
 def _from_hub() -> list[np.ndarray]:

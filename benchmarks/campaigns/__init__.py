@@ -1,0 +1,1 @@
+"""Campaigns of `benchmarks/robustness.py`."""

@@ -1,0 +1,113 @@
+"""Digests that are remembered, and what becomes of the memory."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import polysem
+from polysem.io import content
+from polysem.io.caches import read_cache, require_folder, write_cache
+from polysem.io.content import Digests, file_digest, folder_dates, folder_digest
+from polysem.io.errors import InputError
+
+SETTLED = content.SETTLED / 1e9 * 2
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def remembered(path):
+    digests = Digests()
+    digest = digests.of(path)
+    digests.keep()
+    return digest
+
+
+def test_what_was_hashed_before_is_looked_up(monkeypatch):
+    file, folder = Path("a"), Path("folder")
+    file.write_text("text")
+    folder.mkdir()
+    (folder / "b").write_text("other")
+    time.sleep(SETTLED)
+    before = remembered(file), remembered(folder)
+    assert before == (file_digest(file), folder_digest(folder))
+    monkeypatch.setattr(content, "file_digest", None)
+    monkeypatch.setattr(content, "folder_digest", None)
+    assert (remembered(file), remembered(folder)) == before
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_change_that_leaves_size_and_date_is_noticed(kind):
+    path = Path("a") if kind == "file" else Path("folder/b")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("text")
+    os.utime(path, (0, 0))
+    time.sleep(SETTLED)
+    whole = path if kind == "file" else path.parent
+    before = remembered(whole)
+    path.write_text("texT")
+    os.utime(path, (0, 0))
+    assert remembered(whole) != before
+
+
+def test_what_changed_a_moment_ago_is_not_remembered():
+    Path("a").write_text("text")
+    remembered(Path("a"))
+    assert read_cache(content.MEMORY) is None
+
+
+@pytest.mark.parametrize("damage", ["torn", "empty", "other", "number", "folder"])
+def test_a_damaged_memory_is_rebuilt(damage):
+    Path("a").write_text("text")
+    time.sleep(SETTLED)
+    before = remembered(Path("a"))
+    text = content.MEMORY.read_text()
+    if damage == "folder":
+        content.MEMORY.unlink()
+        content.MEMORY.mkdir()
+        with pytest.raises(InputError, match="cannot be written"):
+            remembered(Path("a"))
+        return
+    wrong = json.dumps(json.loads(text) | {"content": {str(Path("a").absolute()): ["", "wrong"]}})
+    content.MEMORY.write_text({"torn": text[:-9], "empty": "", "other": wrong, "number": "3"}[damage])
+    assert remembered(Path("a")) == before
+    assert read_cache(content.MEMORY)
+
+
+def test_dates_of_a_folder_are_those_of_its_files():
+    folder = Path("folder")
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep/a").write_text("text")
+    before = folder_dates(folder)
+    (folder / ".snakemake_timestamp").touch()
+    os.utime(folder)
+    assert folder_dates(folder) == before
+    os.utime(folder / "deep/a", (0, 0))
+    assert folder_dates(folder) != before
+
+
+def test_a_cache_that_cannot_be_written_is_a_sentence():
+    Path(".cache").write_text("a file")
+    with pytest.raises(InputError, match=r"\.cache cannot be written .* make that folder writable"):
+        require_folder()
+    with pytest.raises(InputError, match=r"\.cache/x\.json cannot be written"):
+        write_cache(Path(".cache/x.json"), {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user, for whom the folder is read-only")
+def test_a_read_only_cache_is_a_sentence(tmp_path):
+    Path(".cache").mkdir()
+    tmp_path.chmod(0o755)
+    script = "from polysem.io.caches import require_folder; require_folder()"
+    environment = {**os.environ, "PYTHONPATH": str(Path(polysem.__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = f"import os; os.chdir({str(tmp_path)!r}); os.setuid(65534); {script}"
+    done = subprocess.run([sys.executable, "-c", f"import polysem.io.caches; {command}"], env=environment,
+                          capture_output=True, text=True)  # fmt: skip
+    assert "InputError: .cache cannot be written (Permission denied)" in done.stderr

@@ -1,0 +1,33 @@
+"""Nothing stale is shown as fresh: sequences that could end with an old result, on the quick preset.
+
+They are those of `benchmarks/robustness.py`, which runs them, and kills, on a study of its own.
+"""
+
+import subprocess
+import sys
+
+import pytest
+from repository import ROOT, environment
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from campaigns import kills, stale
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.mark.parametrize("sequence", stale.SEQUENCES.values(), ids=stale.SEQUENCES.keys())
+def test_an_old_result_is_not_taken_as_fresh(repository, sequence):
+    sequence(repository)
+
+
+def test_random_kills_leave_no_trace(finished, tmp_path):
+    found = list(kills.disturbed(finished, tmp_path / "disturbed", kills.SMOKE, everything=False))
+    assert len(found) == kills.SMOKE
+    assert {case.problem for case in found} == {""}
+
+
+def test_the_command_of_all_campaigns_names_an_unknown_one(tmp_path):
+    command = [sys.executable, str(ROOT / "benchmarks/robustness.py"), "stales"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(tmp_path))
+    assert done.returncode == 2
+    assert "invalid choice: 'stales'" in done.stderr
