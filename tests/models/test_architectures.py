@@ -9,12 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from polysem.io.errors import InputError
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Subject
 from polysem.tables.directions import directions_of
 
-from .architectures import ARCHITECTURES, PARALLEL, VOCABULARY, Plain, plain_model, save
+from .architectures import ARCHITECTURES, VOCABULARY, Plain, save
 
 POSITION = 6
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}

@@ -16,6 +16,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
 from polysem.models.linear import Scaling, matrix, scaling_between
+from polysem.models.modules import module_place
 from polysem.models.outlet import Outlet, outlet_of
 from polysem.models.probe import Probe, probed, same, total
 from polysem.params.models.language import BLOCK_HOOKS
@@ -52,6 +53,8 @@ class Anatomy:
     lacking: dict[str, str]
     outlet: Outlet | None
     """None where the residual stream is no plain sum or what is behind it is not known: nothing has a direct path."""
+    modules: dict[str, list[str]]
+    """The modules of transformers whose output stands at a site, with `*` for the number of the layer, by site."""
 
 
 @dataclass
@@ -108,9 +111,23 @@ def anatomy_of(bridge: TransformerBridge) -> Anatomy:
         _heads(layer)
         places |= layer.places
         lacking |= layer.lacking
-    outlet = outlet_of(bridge, probe, f"blocks.{len(layers) - 1}.hook_resid_post") if sums else None
     order = [f"blocks.{layer}.{hook}" for layer in layers for hook in BLOCK_HOOKS]
-    return Anatomy({name: places[name] for name in order if name in places}, lacking, outlet)
+    places = {name: places[name] for name in order if name in places}
+    outlet = outlet_of(bridge, probe, f"blocks.{len(layers) - 1}.hook_resid_post") if sums else None
+    return Anatomy(places, lacking, outlet, _modules(probe, places))
+
+
+def _modules(probe: Probe, sites: Iterable[str]) -> dict[str, list[str]]:
+    """Names of modules whose output is what stood at a site of their layer."""
+    templates: dict[int, dict[str, Tensor]] = {}
+    for name, output in probe.modules.items():
+        if place := module_place(name):
+            templates.setdefault(place[0], {})[place[1]] = output
+    found = {}
+    for site in sites:
+        there = templates.get(int(site.split(".")[1]), {})
+        found[site] = sorted(name for name, output in there.items() if same(output, probe.value(site)))
+    return found
 
 
 def _stream(layer: _Layer, before: Tensor | None) -> bool:

@@ -29,8 +29,8 @@ class Scaling:
 
 
 def matrix(entering: Tensor | None, leaving: Tensor | None, weights: Iterable[Tensor | None]) -> Tensor | None:
-    """The one among some weights, or its transpose, that makes what leaves a linear map of what enters it, up to a bias;
-    None where no one does."""
+    """The one among some weights, or its transpose, that makes what leaves of what enters, up to a bias; None where no
+    one does."""
     if entering is None or leaving is None:
         return None
     for weight in weights:

@@ -1,4 +1,4 @@
-"""From the residual stream behind the last block to the logits: the final norm, the unembedding, and what follows it."""
+"""From the residual stream behind the last block to the logits: final norm, unembedding, and what follows it."""
 
 from dataclasses import dataclass
 from typing import Any
