@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from polysem.io.config_files import read_config
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import open_tensors, read_config
+from polysem.io.tensor_files import open_tensors
 
 
 def refused(path: Path, *names: str) -> str:
@@ -59,7 +60,7 @@ def test_shapes_and_numbers_are_checked_by_name(tmp_path, name):
         (lambda: file.tensor("big", 1), "big holds NaN or infinite values"),
         (lambda: file.tensor("whole", 2), "whole holds torch.int64, expected floating-point numbers"),
         (lambda: file.number("good"), "expected a single number"),
-        (lambda: file.require("good", "nan"), "holds a tensor 'big', which SAEs of this format do not have"),
+        (lambda: file.require("good", "nan"), "holds a tensor 'big', which files of this format do not have"),
     ]:
         with pytest.raises(InputError, match=said):
             call()

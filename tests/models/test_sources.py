@@ -109,7 +109,12 @@ def test_a_model_of_the_hubs_form_predicts_as_transformers_does(copy, llama, tmp
     torch.testing.assert_close(
         subject.logit_directions(site), mlp.down_proj.weight.T @ llama.lm_head.weight.T, rtol=1e-4, atol=1e-4
     )
-    assert json.loads((folder / "origin.json").read_text()) == {"repository": "some/model", "commit": None}
+    assert json.loads((folder / "origin.json").read_text()) == {
+        "repository": "some/model",
+        "commit": None,
+        "ignored_tensors": [],
+        "tied_tensors": {},
+    }
 
 
 def assert_gated(folder: Path, batch: Batch, *, fold_ln: bool) -> None:

@@ -1,11 +1,11 @@
-"""Weights and configs that strangers wrote: looked over before they are read, and nothing in them is ever run."""
+"""Weights that strangers wrote: looked over before they are read, and nothing in them is ever run."""
 
 import json
 import math
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from torch import Tensor
 from polysem.io.errors import InputError
 
 HEADER_BYTES = 25_000_000
-"""More than the names of any SAE's tensors need."""
-CONFIG_BYTES = 16_000_000
+"""More than the names of the tensors of any SAE or model need."""
 PARTS = 10_000
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """Number formats of safetensors that weights come in, with their bytes; all are read as float32."""
@@ -47,10 +46,10 @@ class TensorFile:
         self._get = get
 
     def require(self, *allowed: str) -> None:
-        """InputError if there is a tensor of another name: it could change what the SAE computes."""
+        """InputError if there is a tensor of another name: it could change what is computed."""
         if unknown := sorted(set(self.shapes) - set(allowed)):
             raise InputError(
-                f"{self.path} holds a tensor {unknown[0]!r}, which SAEs of this format do not have; "
+                f"{self.path} holds a tensor {unknown[0]!r}, which files of this format do not have; "
                 f"known are {', '.join(allowed)}"
             )
 
@@ -73,6 +72,11 @@ class TensorFile:
             raise InputError(f"{self.path}: {name} holds NaN or infinite values")
         return found
 
+    def stored(self, name: str) -> Tensor:
+        """A tensor in the number format that the file has it in."""
+        self._shape(name)
+        return self._get(name)
+
     def number(self, name: str) -> float:
         """A tensor of one number, an integer or a float; InputError if it is none."""
         if math.prod(self._shape(name)) != 1:
@@ -86,21 +90,6 @@ class TensorFile:
         if name not in self.shapes:
             raise InputError(f"{self.path} holds no tensor {name!r}; it holds {', '.join(self.shapes) or 'none'}")
         return self.shapes[name]
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """A JSON object; InputError if it is missing, too large or anything else."""
-    try:
-        if path.stat().st_size > CONFIG_BYTES:
-            raise InputError(f"{path} has {path.stat().st_size:,} bytes; a config has at most {CONFIG_BYTES:,}")
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except InputError:
-        raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({type(error).__name__}: {error})") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path} holds a JSON {type(value).__name__}, expected an object with keys")
-    return value
 
 
 def open_tensors(path: Path) -> TensorFile:
@@ -188,7 +177,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     if file.values or not file.shapes:
         other = ", ".join(f"{name} ({type(value).__name__})" for name, value in list(file.values.items())[:3])
         raise InputError(f"{path} is no state dict, a dictionary of tensors by name; it holds {other or 'nothing'}")
-    state = {name: file._get(name) for name in file.shapes}
+    state = {name: file.stored(name) for name in file.shapes}
     for name, tensor in state.items():
         if tensor.dtype not in STATE_KINDS:
             raise InputError(f"{path}: {name} holds {tensor.dtype}, which are no weights of a model that is read here")
@@ -227,13 +216,4 @@ def _check_archive(path: Path) -> None:
     if sum(part.file_size for part in parts) > size:
         raise InputError(f"{path} has {size:,} bytes and promises more; it is damaged")
     if any(part.filename.endswith("data.pkl") and part.file_size > HEADER_BYTES for part in parts):
-        raise InputError(f"{path} describes its tensors in more than {HEADER_BYTES:,} bytes; no SAE needs that")
-
-
-def whole_number(value: Any, name: str, where: Iterable[object] | Path, least: int = 1) -> int:
-    """The value if it is a whole number of at least `least`; InputError that names key and file otherwise."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{where}: {name} is {value!r}, expected a whole number of at least {least}")
-    return value
+        raise InputError(f"{path} describes its tensors in more than {HEADER_BYTES:,} bytes; no model needs that")

@@ -44,6 +44,22 @@ class Snapshot:
         """All files, relative to the folder."""
         return sorted(file.relative_to(self.folder).as_posix() for file in self.folder.rglob("*") if file.is_file())
 
+    def file(self, name: str) -> Path:
+        """A file of the repository; InputError if it is missing, or a link to a file elsewhere.
+
+        The hub's cache keeps the files of all commits in `blobs`, beside `snapshots`, and links to them from there.
+        """
+        path, folder = self.folder / name, self.folder.resolve()
+        allowed = [folder]
+        if folder.parent.name == "snapshots":
+            allowed.append(folder.parent.parent / "blobs")
+        target = path.resolve()
+        if not any(target.is_relative_to(place) for place in allowed):
+            raise InputError(f"{path} is a link to {target}, outside of its folder; put the file itself there")
+        if not path.is_file():
+            raise InputError(f"{path} is no file")
+        return path
+
 
 def snapshot(source: Repository, patterns: Patterns) -> Snapshot:
     """The files that match the patterns; InputError that says what to put where if there is no way to them.

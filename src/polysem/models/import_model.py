@@ -14,8 +14,8 @@ def import_model(folder: Path, source: Literal["transformers", "transformer_lens
 
     Raises InputError if there is no way to the files or they are not of the source's form.
     """
-    commit = import_module(f"polysem.models.sources.{source}").fetch(params, folder)
-    write_json(folder / ORIGIN, {"repository": params["repository"], "commit": commit})
+    origin = import_module(f"polysem.models.sources.{source}").fetch(params, folder)
+    write_json(folder / ORIGIN, {"repository": params["repository"], **origin})
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from polysem.io.errors import InputError
 from polysem.models.anatomy import Place, anatomy_of
+from polysem.models.boot import boot_transformers
 from polysem.models.native import boot_native, is_native
 from polysem.models.probe import flat
-from polysem.models.record import TOKENIZER, Record
+from polysem.models.processed import process
+from polysem.models.record import Record
 from polysem.models.subject import Batch, Evaluation, Replacement, Subject
-from polysem.models.tokenizer import load_tokenizer
 from polysem.params.models.language import Processing
 
 NORM = (
@@ -201,33 +202,10 @@ class LanguageSubject(Subject):
 def load(folder: Path, record: Record, device: str) -> LanguageSubject:
     """The language model of a folder, with its weights processed as the record says."""
     processing = Processing.model_validate(record.settings["processing"])
-    bridge = boot_native(folder) if is_native(folder) else _boot_transformers(folder)
-    if any(processing.values().values()):
-        bridge.enable_compatibility_mode(
-            disable_warnings=True,
-            fold_ln=processing.fold_ln,
-            center_writing_weights=processing.center_writing_weights,
-            center_unembed=processing.center_unembed,
-            fold_value_biases=False,
-        )
+    bridge = boot_native(folder) if is_native(folder) else boot_transformers(folder, folder.name)
+    bridge.eval()
+    process(bridge, processing, folder.name)
     context, allowed = record.settings["context_length"], bridge.cfg.n_ctx
     if context > allowed:
         raise InputError(f"context_length = {context} exceeds the {allowed} positions of {folder.name}; lower it")
     return LanguageSubject(bridge if device == "cpu" else bridge.to(torch.device(device)), device)
-
-
-def _boot_transformers(folder: Path) -> TransformerBridge:
-    from transformers import PreTrainedTokenizerFast
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=load_tokenizer(folder / TOKENIZER))
-    try:
-        return TransformerBridge.boot_transformers(
-            str(folder), device="cpu", tokenizer=tokenizer, trust_remote_code=False
-        )
-    except Exception as error:  # architectures that the library half knows fail anywhere
-        said = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"{folder.name}: TransformerLens cannot load the model of its config.json ({type(error).__name__}: {said})"
-        ) from error

@@ -11,9 +11,7 @@ from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_f
 from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
 
 from polysem.io.atomic import write_json, written
-from polysem.models.record import CONFIG, WEIGHTS
-
-ARCHITECTURE = "TransformerLensNative"
+from polysem.models.record import CONFIG, NATIVE, WEIGHTS
 
 
 def new_model(config: dict[str, Any]) -> NativeModel:
@@ -26,19 +24,19 @@ def new_model(config: dict[str, Any]) -> NativeModel:
 
 def bridge_of(model: NativeModel) -> TransformerBridge:
     """The bridge around a plain model, which it takes apart: the model is not to be used any more."""
-    return build_bridge_from_module(model, ARCHITECTURE, tl_config=model.cfg)
+    return build_bridge_from_module(model, NATIVE, tl_config=model.cfg)
 
 
 def save_native(bridge: TransformerBridge, config: dict[str, Any], folder: Path) -> None:
     """Write `config.json` and `model.safetensors`, whose tensors have the bridge's names."""
-    write_json(folder / CONFIG, {"architectures": [ARCHITECTURE], **config})
+    write_json(folder / CONFIG, {"architectures": [NATIVE], **config})
     with written(folder / WEIGHTS) as partial:
         save_file({name: tensor.detach().clone() for name, tensor in bridge.state_dict().items()}, partial)
 
 
 def is_native(folder: Path) -> bool:
     """Whether a model folder holds a native model."""
-    return json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("architectures") == [ARCHITECTURE]
+    return json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("architectures") == [NATIVE]
 
 
 def boot_native(folder: Path) -> TransformerBridge:

@@ -1,13 +1,21 @@
 """What a config of transformers tells of the sites of its model, before the weights are there.
 
-`python -m polysem.models.outline config.json` builds a model of two layers with random weights and a small vocabulary,
-every other width as the config has it, asks it as a real one is asked, and prints the answer as JSON.
+A model of two layers with random weights and a small vocabulary, every other width as the config has it, is asked as
+the real one will be.
 """
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from polysem.io.config_files import read_config
+from polysem.models.anatomy import Anatomy, anatomy_of
+from polysem.models.filling import quiet
 
 LAYERS, VOCABULARY = 2, 64
 ALIKE = {"full_attention", "sliding_attention", "chunked_attention"}
@@ -16,28 +24,21 @@ UNLIKE = ("mlp_only_layers", "first_k_dense_replace", "interleave_moe_layer_step
 """Keys of configs whose layers differ in their sites, so that two of them tell nothing of the others."""
 
 
-def outline(config: Path) -> dict[str, Any]:
+def outline(path: Path) -> dict[str, Any]:
     """`layers`, their number; `sites` of the first two by name, with the width of each; `modules`, by hook: names in
-    transformers of what stands there. Or `problem`, why nothing can be said.
+    transformers of what stands there. Or `problem`, why nothing can be said: the model is asked when it is there.
     """
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    from polysem.models.anatomy import anatomy_of
-
-    torch.set_num_threads(1)
-    values = json.loads(config.read_text(encoding="utf-8"))
-    whole = AutoConfig.for_model(values.pop("model_type"), **values)
-    layers = int(whole.num_hidden_layers)
-    if any(getattr(whole, key, None) for key in UNLIKE) or not set(getattr(whole, "layer_types", None) or ()) <= ALIKE:
-        return {"problem": "its layers differ"}
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(_small(whole, layers), attn_implementation="eager").float().eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            noise = torch.randn_like(parameter)
-            parameter.copy_(parameter + 0.3 * noise if parameter.ndim == 1 else noise / parameter.shape[-1] ** 0.5)
-    anatomy = anatomy_of(_bridge(model))
+    quiet()
+    values = read_config(path)
+    try:
+        config = AutoConfig.for_model(values.pop("model_type"), **values)
+        layers = int(config.num_hidden_layers)
+        if _layers_differ(config):
+            return {"problem": "its layers differ"}
+        with torch.random.fork_rng(devices=[]):
+            anatomy = _anatomy(_small(config, layers))
+    except Exception as error:  # configs that the libraries half know fail anywhere
+        return {"problem": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
     modules: dict[str, list[str]] = {}
     for site, names in anatomy.modules.items():
         modules.setdefault(site.split(".", 2)[2], []).extend(names)
@@ -46,6 +47,26 @@ def outline(config: Path) -> dict[str, Any]:
         "sites": {site: place.width for site, place in anatomy.places.items()},
         "modules": {hook: sorted(set(names)) for hook, names in modules.items() if names},
     }
+
+
+def _layers_differ(config: Any) -> bool:
+    """Whether two layers may tell nothing of the others."""
+    kinds = set(getattr(config, "layer_types", None) or ())
+    return not kinds <= ALIKE or any(getattr(config, key, None) for key in UNLIKE)
+
+
+def _anatomy(config: Any) -> Anatomy:
+    """That of a model with random weights, biases and gains."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn_like(parameter)
+            parameter.copy_(parameter + 0.3 * noise if parameter.ndim == 1 else noise / parameter.shape[-1] ** 0.5)
+    model.config.architectures = [type(model).__name__]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"0": 0}, unk_token="0")))
+    bridge = TransformerBridge.boot_transformers("outline", hf_model=model, device="cpu", tokenizer=tokenizer)
+    return anatomy_of(bridge.eval())
 
 
 def _small(config: Any, layers: int) -> Any:
@@ -59,21 +80,3 @@ def _small(config: Any, layers: int) -> Any:
     config.vocab_size = min(int(config.vocab_size), VOCABULARY)
     config.tie_word_embeddings = False
     return config
-
-
-def _bridge(model: Any) -> Any:
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from transformer_lens.model_bridge import TransformerBridge
-    from transformers import PreTrainedTokenizerFast
-
-    model.config.architectures = [type(model).__name__]
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"0": 0}, unk_token="0")))
-    return TransformerBridge.boot_transformers("outline", hf_model=model, device="cpu", tokenizer=tokenizer).eval()
-
-
-if __name__ == "__main__":
-    try:
-        print(json.dumps(outline(Path(sys.argv[1]))))
-    except Exception as error:  # whatever a config that somebody else wrote makes two libraries do
-        print(json.dumps({"problem": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}))

@@ -94,7 +94,7 @@ def probed(bridge: TransformerBridge, names: Iterable[str]) -> Probe:
 
 
 def named_modules(bridge: TransformerBridge) -> Iterator[tuple[str, torch.nn.Module]]:
-    """The modules of a model of transformers, under the names that they have without the bridge; of other models none."""
+    """The modules of a model of transformers, under the names that they have without the bridge; none of others."""
     if isinstance(bridge.original_model, PreTrainedModel):
         for name, module in bridge.original_model.named_modules(remove_duplicate=False):
             if name and not isinstance(module, HookPoint) and name.rpartition(".")[2] not in OF_BRIDGES:

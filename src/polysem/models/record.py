@@ -14,6 +14,8 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 RECORD = "model.json"
+NATIVE = "TransformerLensNative"
+"""What `architectures` of a config says of models that are trained in the DAG or converted to the same form."""
 
 
 class Record(Section):

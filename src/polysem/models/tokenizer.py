@@ -29,3 +29,14 @@ def token_id(tokenizer: Tokenizer, token: str) -> int:
         special = sorted(added.content for added in tokenizer.get_added_tokens_decoder().values())
         raise InputError(f"the tokenizer has no token {token!r}; its special tokens are {', '.join(special) or 'none'}")
     return int(found)
+
+
+def check_vocabulary(tokenizer: Tokenizer, known: int, path: Path) -> None:
+    """InputError, with the first one, if the tokenizer has tokens behind those that a model knows."""
+    beyond = {number: text for text, number in tokenizer.get_vocab(with_added_tokens=True).items() if number >= known}
+    if beyond:
+        first = min(beyond)
+        raise InputError(
+            f"{path} has the token {beyond[first]!r} of number {first}, but the model knows {known:,} tokens, 0 to "
+            f"{known - 1}; take the tokenizer that belongs to the model, or remove the tokens that it lacks"
+        )

@@ -16,7 +16,7 @@ def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
                 f"{where} has no {TOKENIZER}; set tokenizer to a local {TOKENIZER} or to the hub id of a repository "
                 "that has one"
             )
-        return source.folder / TOKENIZER
+        return source.file(TOKENIZER)
     local = Path(tokenizer).expanduser()
     if local.is_file():
         return local

@@ -1,10 +1,8 @@
 """The sites of models that are not there yet, as far as their configs tell."""
 
+import contextlib
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +13,6 @@ from polysem.io.code import code_digest
 from polysem.params.models.language import BLOCK_HOOKS, block_sites
 
 OUTLINES = Path(".cache/outlines")
-SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -35,15 +32,16 @@ def native_outline(layers: int, d_model: int, d_mlp: int, d_heads: int) -> Outli
 def config_outline(config: Path) -> Outline | None:
     """What a config of transformers tells; None where it tells nothing: the model is asked when it is there.
 
-    Asking takes some seconds, in a process of its own; the answer is kept by the content of the config.
+    Asking takes some seconds, so the answer is kept by the content of the config.
     """
     kept = OUTLINES / f"{_digest(config)}.json"
     answer = _kept(kept)
     if answer is None:
-        answer = _ask(config)
-        if answer is None:
-            return None
-        write_json(kept, answer)
+        from polysem.models.outline import outline  # seconds of imports
+
+        answer = outline(config)
+        with contextlib.suppress(OSError):  # where nothing can be written, it is asked at every call
+            write_json(kept, answer)
     return None if "problem" in answer else _whole(answer)
 
 
@@ -63,22 +61,6 @@ def _kept(path: Path) -> dict[str, Any] | None:
         return None
     whole = isinstance(answer, dict) and ("problem" in answer or {"layers", "sites", "modules"} <= answer.keys())
     return answer if whole else None
-
-
-def _ask(config: Path) -> dict[str, Any] | None:
-    print(f"asking transformers for the sites of {config} (once)", file=sys.stderr)
-    environment = os.environ | {
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
-    command = [sys.executable, "-m", "polysem.models.outline", str(config)]
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=True)
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
-        return None
-    return answer if isinstance(answer, dict) else None
 
 
 def _whole(answer: dict[str, Any]) -> Outline:

@@ -1,23 +1,24 @@
 """Checks of what params.yaml points at, before any job starts: files, folders, disk space."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from polysem.io.errors import InputError
-from polysem.models.hub import PICKLED_WEIGHTS, SAFE_WEIGHTS
+from polysem.models.processing import native_obstacles, refuse
 from polysem.params.base import CorpusSection, ModelSection
 from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 from polysem.params.corpora.images import ImagesCorpus
 from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.language import block_sites, check_sites
+from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import Study
 from polysem.workflow import artifacts
+from polysem.workflow.local_models import check_local_model
 from polysem.workflow.needs import store_bytes
 from polysem.workflow.shapes import config_shape, known_outline, width
 
@@ -118,18 +119,12 @@ def _pieces(file: Path) -> Iterator[tuple[int, bytes]]:
 
 def _check_model(where: str, model: ModelSection) -> None:
     match model:
-        case TransformersModel() if model.local_copy is not None:
+        case TrainedModel():
+            refuse(model.processing, native_obstacles({"normalization_type": model.architecture.normalization}), where)
+        case TransformersModel() | TransformerLensModel() if model.local_copy is not None:
             folder = _local_folder(where, model.local_copy)
-            names = {file.name for file in folder.iterdir()}
-            if not names & {*SAFE_WEIGHTS, *PICKLED_WEIGHTS}:
-                raise InputError(
-                    f"{where}.local_copy: {folder} holds no weights; it needs {SAFE_WEIGHTS[0]} or "
-                    f"{PICKLED_WEIGHTS[0]} (save the model with save_pretrained)"
-                )
+            check_local_model(where, model, outside_files(model))
             _check_config(where, folder, model)
-            _check_sites(where, model)
-        case TransformerLensModel() if model.local_copy is not None:
-            _check_config(where, _local_folder(where, model.local_copy), model)
             _check_sites(where, model)
         case TransformersModel() | TransformerLensModel():
             _check_sites(where, model)
@@ -176,10 +171,6 @@ def _local_folder(where: str, path: str) -> Path:
 
 def _check_config(where: str, folder: Path, model: TransformersModel | TransformerLensModel) -> None:
     """Sites beyond the last layer are refused, with those that there are, and a shape that is not the config's."""
-    try:
-        json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"{where}.local_copy: {folder / 'config.json'} cannot be read ({error})") from error
     found = config_shape(folder / "config.json")
     if found is None:
         return

@@ -1,9 +1,10 @@
 """Shapes of models, as far as they are known before a model is there."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from polysem.io.config_files import read_config
+from polysem.models.model_config import LAYERS, NEURONS, RESIDUAL, VOCABULARY, read_sizes
 from polysem.params.base import ModelSection
 from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.language import SITE
@@ -14,10 +15,6 @@ from polysem.params.models.transformers import TransformersModel
 from polysem.workflow import artifacts
 from polysem.workflow.outlines import Outline, config_outline, native_outline
 
-LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
-RESIDUAL = ("hidden_size", "n_embd", "d_model")
-NEURONS = ("intermediate_size", "n_inner", "d_mlp", "ffn_dim", "ffn_hidden_size")
-VOCABULARY = ("vocab_size", "d_vocab")
 GATED = ("silu", "swish", "swiglu", "gelu_pytorch_tanh")
 """Activation functions of the families whose MLPs have a gate; an estimate, as configs do not say it."""
 OLD_NAMES = ("gpt2", "gpt_neo", "gptj", "gpt_neox")
@@ -39,11 +36,9 @@ def known_shape(name: str, model: ModelSection) -> Shape | None:
 
 
 def config_shape(path: Path) -> Shape | None:
-    """What a config of transformers or of TransformerLens says; None if it lacks any of it."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return None
+    """What a config of transformers or of TransformerLens says; None if it lacks any of it, InputError if it is no
+    config."""
+    config = read_sizes(path)
     layers, d_model = _first(config, LAYERS), _first(config, RESIDUAL)
     vocabulary = _first(config, VOCABULARY)
     if not (layers and d_model and vocabulary):
@@ -71,11 +66,8 @@ def known_outline(name: str, model: ModelSection) -> Outline | None:
 
 def _converted_outline(path: Path) -> Outline | None:
     """The sites of a model whose config has TransformerLens's own fields."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        sizes = [config[key] for key in ("n_layers", "d_model", "d_mlp", "n_heads", "d_head")]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    config = read_config(path)
+    sizes = [config.get(key) for key in ("n_layers", "d_model", "d_mlp", "n_heads", "d_head")]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         return None
     layers, d_model, d_mlp, heads, d_head = sizes

@@ -4,60 +4,100 @@ They hold a `config.json` of TransformerLens fields and a state dict `*final.pth
 else, and written in the form of the models that are trained in the DAG.
 """
 
-import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
 from polysem.io.atomic import written
+from polysem.io.config_files import whole_number
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import read_state
-from polysem.models.hub import Repository, snapshot
+from polysem.models.hub import Repository, Snapshot, snapshot
+from polysem.models.model_config import read_sizes
 from polysem.models.native import save_native
 from polysem.models.record import CONFIG, TOKENIZER
+from polysem.models.tokenizer import check_vocabulary, load_tokenizer
 from polysem.models.tokenizer_file import tokenizer_file
+from polysem.models.trial import try_out
 
-NEEDED = ("d_model", "n_layers", "d_mlp", "d_head", "n_heads", "n_ctx", "d_vocab", "act_fn")
+SIZES = ("d_model", "n_layers", "d_mlp", "d_head", "n_heads", "n_ctx", "d_vocab")
+NEEDED = (*SIZES, "act_fn")
+BUFFERS = (".mask", ".IGNORE")
+"""Causal masks, which the model computes itself."""
 
 
-def fetch(params: dict[str, Any], folder: Path) -> str | None:
-    """Convert the repository into the model folder; the commit that it comes from.
+@dataclass(frozen=True)
+class Checked:
+    """A repository whose files fit each other."""
+
+    original: dict[str, Any]
+    """As it is written in `config.json`."""
+    config: dict[str, Any]
+    """Arguments of TransformerBridgeConfig."""
+    bridge: TransformerBridge
+    """The model, with its weights."""
+    ignored: list[str]
+    """Stored tensors that are left aside."""
+
+
+def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Convert the repository into the model folder; what is to be said of its origin.
 
     InputError if config or weights are missing or are no TransformerLens ones.
     """
     keys = Repository.model_validate(params)
-    where = keys.where
     source = snapshot(keys, [CONFIG, "*final.pth", TOKENIZER])
+    checked = check_weights(source, keys.where)
+    name = keys.tokenizer or (None if TOKENIZER in source.names() else checked.original.get("tokenizer_name"))
+    tokenizer = tokenizer_file(source, name, keys.where)
+    check_tokenizer(tokenizer, checked)
+    try_out(checked.bridge, keys.where)
+    save_native(checked.bridge, checked.config, folder)
+    with written(folder / TOKENIZER) as partial:
+        shutil.copyfile(tokenizer, partial)
+    return {"commit": source.commit, "ignored_tensors": checked.ignored, "tied_tensors": {}}
+
+
+def check_weights(source: Snapshot, where: str) -> Checked:
+    """The model of a repository; InputError if its files do not fit each other."""
     names = source.names()
     weights = [name for name in names if name.endswith("final.pth")]
     if CONFIG not in names or len(weights) != 1:
         raise InputError(f"{where} must hold {CONFIG} and one *final.pth; found {', '.join(names[:8]) or 'nothing'}")
-    original = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))
+    original = read_sizes(source.file(CONFIG))
     config = native_config(original, where)
-    state = {name: tensor.float() for name, tensor in read_state(source.folder / weights[0]).items()}
+    state = {name: _finite(name, tensor.float(), where) for name, tensor in read_state(source.file(weights[0])).items()}
+    _check_sizes(config, state, f"{weights[0]} of {where}")
     try:
         bridge = TransformerBridge.boot_native(TransformerBridgeConfig(**config))
         converted = convert_tl_checkpoint(state, bridge.cfg)
         converted.setdefault("unembed.bias", torch.zeros(config["d_vocab"]))
         bridge.load_state_dict(converted, strict=True)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{weights[0]} of {where} does not fit its {CONFIG}: {error}") from error
-    save_native(bridge, config, folder)
-    name = keys.tokenizer or (None if TOKENIZER in names else original.get("tokenizer_name"))
-    with written(folder / TOKENIZER) as partial:
-        shutil.copyfile(tokenizer_file(source, name, where), partial)
-    return source.commit
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        said = " ".join(str(error).split())[:500]
+        raise InputError(f"{weights[0]} of {where} does not fit its {CONFIG}: {said}") from error
+    return Checked(original, config, bridge.eval(), sorted(name for name in state if name.endswith(BUFFERS)))
+
+
+def check_tokenizer(tokenizer: Path, checked: Checked) -> None:
+    """InputError if the tokenizer has a token that the model does not know."""
+    check_vocabulary(load_tokenizer(tokenizer), checked.config["d_vocab"], tokenizer)
 
 
 def native_config(original: dict[str, Any], where: str) -> dict[str, Any]:
     """Arguments of TransformerBridgeConfig from the fields of an older TransformerLens config."""
     if missing := [name for name in NEEDED if name not in original]:
         raise InputError(f"{CONFIG} of {where} lacks {', '.join(missing)}; it is no TransformerLens config")
+    for name in SIZES:
+        whole_number(original[name], name, f"{CONFIG} of {where}")
     if original.get("shortformer_pos") or original.get("attn_only"):
         raise InputError(f"{where} is a shortformer or attention-only model; only models with MLPs are studied")
     return {name: original[name] for name in NEEDED} | {
@@ -65,3 +105,25 @@ def native_config(original: dict[str, Any], where: str) -> dict[str, Any]:
         "normalization_type": original.get("normalization", original.get("normalization_type")),
         "positional_embedding_type": "standard",
     }
+
+
+def _check_sizes(config: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:
+    """InputError if the weights have other sizes than the config says, before a model of these sizes is made."""
+    width, last = config["d_model"], f"blocks.{config['n_layers'] - 1}"
+    wanted = {
+        "embed.W_E": (config["d_vocab"], width),
+        "pos_embed.W_pos": (config["n_ctx"], width),
+        f"{last}.mlp.W_in": (width, config["d_mlp"]),
+        f"{last}.attn.W_Q": (config["n_heads"], width, config["d_head"]),
+    }
+    for name, shape in wanted.items():
+        found = tuple(state[name].shape) if name in state else None
+        if found != shape:
+            said = "is missing" if found is None else f"has shape {list(found)}"
+            raise InputError(f"{where} does not fit its {CONFIG}: {name} {said}, expected {list(shape)}")
+
+
+def _finite(name: str, tensor: Tensor, where: str) -> Tensor:
+    if not name.endswith(BUFFERS) and not bool(tensor.isfinite().all()):
+        raise InputError(f"{where}: {name} holds NaN or infinite values")
+    return tensor

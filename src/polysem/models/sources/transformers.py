@@ -4,43 +4,99 @@ Weights are safetensors, or, where a repository has no others (TinyStories-2Laye
 are read as tensors and nothing else, and written as safetensors.
 """
 
-import json
 import shutil
-from pathlib import Path, PurePath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import read_config, read_state
-from polysem.models.hub import PICKLED, PICKLED_WEIGHTS, SAFE_WEIGHTS, Repository, Snapshot, snapshot
+from polysem.models.filling import Filling, causal_class, fill
+from polysem.models.hub import PICKLED_WEIGHTS, SAFE_WEIGHTS, Repository, Snapshot, snapshot
+from polysem.models.model_config import read_model_config
 from polysem.models.record import CONFIG, TOKENIZER, WEIGHTS
+from polysem.models.stored_weights import StoredWeights, find_weights, read_checked
+from polysem.models.tokenizer import check_vocabulary, load_tokenizer
 from polysem.models.tokenizer_file import tokenizer_file
 
 
-def fetch(params: dict[str, Any], folder: Path) -> str | None:
-    """Copy config, weights and tokenizer into the model folder; the commit that they come from.
+@dataclass(frozen=True)
+class Checked:
+    """A repository whose files fit each other."""
 
-    InputError if the repository has no config, no tokenizer, no weights, or pickled ones with more than tensors in
-    them, which could run code and are not run.
+    config: dict[str, Any]
+    """As it is written in `config.json`."""
+    weights: StoredWeights
+    filling: Filling
+
+
+def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Copy config, weights and tokenizer into the model folder; what is to be said of their origin.
+
+    InputError if the repository has no config, no tokenizer, no weights, or such that do not fit each other; if it is
+    no causal language model, or one that cannot be studied; or if pickled weights have more than tensors in them,
+    which could run code and are not run.
     """
     keys = Repository.model_validate(params)
     source = snapshot(keys, _patterns)
     if CONFIG not in source.names():
         raise InputError(f"{keys.where} has no {CONFIG}; a transformers model has one")
-    config = json.loads((source.folder / CONFIG).read_text(encoding="utf-8"))
-    if "auto_map" in config:
-        raise InputError(f"{keys.where} needs its own code to load (auto_map in {CONFIG}), which is never run")
-    with written(folder / WEIGHTS) as partial:
-        _write_weights(source, partial, keys.where)
-    with written(folder / TOKENIZER) as partial:
-        shutil.copyfile(tokenizer_file(source, keys.tokenizer, keys.where), partial)
-    write_json(folder / CONFIG, config)
-    return source.commit
+    checked = check_weights(source, keys.where)
+    tokenizer = tokenizer_file(source, keys.tokenizer, keys.where)
+    check_tokenizer(tokenizer, checked)
+    from polysem.models.boot import boot_transformers  # seconds of imports, which no error waits for
+    from polysem.models.certify import certify
+    from polysem.models.trial import try_out
+
+    try:
+        with written(folder / WEIGHTS) as partial:
+            _write_weights(checked, partial, keys.where)
+        with written(folder / TOKENIZER) as partial:
+            shutil.copyfile(tokenizer, partial)
+        write_json(folder / CONFIG, checked.config)
+        bridge = boot_transformers(folder, keys.where)
+        try_out(bridge, keys.where)
+        certify(bridge, folder, keys.where)
+    except InputError:
+        for name in (WEIGHTS, TOKENIZER, CONFIG):
+            (folder / name).unlink(missing_ok=True)
+        raise
+    aside = sorted([*checked.filling.ignored, *checked.filling.masks])
+    return {"commit": source.commit, "ignored_tensors": aside, "tied_tensors": checked.filling.tied}
+
+
+def check_weights(source: Snapshot, where: str) -> Checked:
+    """Config and weights of a repository, as far as they are known without reading a weight; InputError if they do not
+    fit each other or are no causal language model."""
+    config, written_config = read_model_config(source.file(CONFIG))
+    model_class = causal_class(config, written_config, source.folder / CONFIG)
+    weights = find_weights(source, where)
+    checked = Checked(written_config, weights, fill(model_class, config, weights.shapes, where))
+    _check_embeddings(checked, where)
+    return checked
+
+
+def check_tokenizer(tokenizer: Path, checked: Checked) -> None:
+    """InputError if the tokenizer has a token that the model does not know."""
+    embeddings = (checked.filling.model.get_input_embeddings(), checked.filling.model.get_output_embeddings())
+    check_vocabulary(load_tokenizer(tokenizer), min(each.weight.shape[0] for each in embeddings), tokenizer)
+
+
+def _check_embeddings(checked: Checked, where: str) -> None:
+    """InputError if anything but norms stands between the residual stream and the logits: what a neuron adds to them
+    would not be known from W_U."""
+    model = checked.filling.model
+    unembedding, residual = model.get_output_embeddings(), model.config.get_text_config().hidden_size
+    if unembedding is None or unembedding.weight.shape[1] != residual:
+        found = "none" if unembedding is None else f"one that reads {unembedding.weight.shape[1]} numbers"
+        raise InputError(
+            f"{where}: its residual stream has {residual} numbers and its unembedding is {found}, with a projection "
+            "between them (as in OPT 350m); such models are not studied"
+        )
 
 
 def _patterns(names: list[str]) -> list[str]:
@@ -50,45 +106,28 @@ def _patterns(names: list[str]) -> list[str]:
     return [CONFIG, TOKENIZER, *SAFE_WEIGHTS, "model-*.safetensors"]
 
 
-def _write_weights(source: Snapshot, target: Path, where: str) -> None:
-    names = source.names()
-    if WEIGHTS in names:
-        shutil.copyfile(source.folder / WEIGHTS, target)
-        return
+def _write_weights(checked: Checked, target: Path, where: str) -> None:
+    """All weights in one file. What the model's class leaves aside stays in a file that is copied as it is."""
+    weights, masks = checked.weights, set(checked.filling.masks)
+    aside = masks | set(checked.filling.ignored)
     tensors: dict[str, Tensor] = {}
-    for (whole, index), read in ((SAFE_WEIGHTS, _read_safetensors), (PICKLED_WEIGHTS, read_state)):
-        if whole in names or index in names:
-            for file in [whole] if whole in names else _shards(source.folder / index):
-                tensors |= read(source.folder / file)
-            save_file(_apart(tensors), target, metadata={"format": "pt"})
-            return
-    other = ", ".join(name for name in names if name.endswith(PICKLED))
-    raise InputError(
-        f"{where} holds no weights{f' but {other}' if other else ''}; {SAFE_WEIGHTS[0]} or {PICKLED_WEIGHTS[0]} is "
-        "needed: save the model with save_pretrained"
-    )
+    for name in weights.shapes:
+        tensor = weights.tensor(name) if name in aside else read_checked(weights, name)
+        if name in masks and not _masks(tensor):
+            raise InputError(f"{where}: {name} is left over, and is no causal mask")
+        if weights.whole is None:
+            tensors[name] = tensor
+    if weights.whole is not None:
+        shutil.copyfile(weights.whole, target)
+    else:
+        save_file(_apart(tensors), target, metadata={"format": "pt"})
 
 
-def _shards(index: Path) -> list[str]:
-    """Names of the files that an index names, each beside it; InputError if it is no index or names any others."""
-    found = read_config(index).get("weight_map")
-    names = sorted(set(found.values())) if isinstance(found, dict) and all(map(_is_name, found.values())) else []
-    if not names:
-        raise InputError(f"{index} names no files of weights beside it (weight_map); it is damaged")
-    return names
-
-
-def _is_name(value: object) -> bool:
-    """Whether it is the name of a file, and no path to another folder."""
-    return isinstance(value, str) and PurePath(value).name == value and value not in ("", "..")
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path} cannot be read ({error}); it is missing, truncated or damaged") from None
+def _masks(tensor: Tensor) -> bool:
+    """Whether it is a causal mask, or the number that masked scores got."""
+    if tensor.dim() == 0:
+        return float(tensor) < 0
+    return torch.equal(tensor.bool(), torch.ones(tensor.shape, dtype=torch.bool).tril())
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.io.atomic import write_json, written
+from polysem.io.config_files import read_config, whole_number
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import TensorFile, open_tensors, read_config, tensors_of, whole_number
+from polysem.io.tensor_files import TensorFile, open_tensors, tensors_of
 from polysem.saes.activation_functions import gated, jumprelu, standard, topk
 from polysem.saes.exported import Exported, require_plain_inputs
 from polysem.saes.published import Published, Settings, Weights, without_input_bias

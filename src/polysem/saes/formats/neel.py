@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from polysem.io.config_files import read_config, whole_number
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import TensorFile, open_tensors, read_config, whole_number
+from polysem.io.tensor_files import TensorFile, open_tensors
 from polysem.saes.activation_functions import standard
 from polysem.saes.published import Published, Settings, Weights, per_token
 from polysem.saes.sae import SAE

@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.io.atomic import written
+from polysem.io.config_files import whole_number
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import TensorFile, open_tensors, whole_number
+from polysem.io.tensor_files import TensorFile, open_tensors
 from polysem.saes.activation_functions import standard, topk
 from polysem.saes.exported import Exported
 from polysem.saes.published import Published, Settings, Weights

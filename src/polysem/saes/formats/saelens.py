@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polysem.io.config_files import read_config, whole_number
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import TensorFile, open_tensors, read_config, whole_number
+from polysem.io.tensor_files import TensorFile, open_tensors
 from polysem.saes.exported import Exported
 from polysem.saes.published import (
     Published,

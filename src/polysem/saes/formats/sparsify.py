@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from polysem.io.config_files import read_config, whole_number
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import TensorFile, open_tensors, read_config, whole_number
+from polysem.io.tensor_files import TensorFile, open_tensors
 from polysem.models.modules import module_place
 from polysem.saes.activation_functions import topk
 from polysem.saes.published import Published, Settings, Weights

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from polysem.io.config_files import read_config, whole_number
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import open_tensors, read_config, whole_number
+from polysem.io.tensor_files import open_tensors
 from polysem.saes.formats.neel import read_relu, read_shapes
 from polysem.saes.published import Published, Settings, Weights, per_token
 

@@ -1,0 +1,69 @@
+"""Checks of local copies of models before any job starts. The step that imports them checks them again.
+
+They take seconds, most of them to import transformers, so what was found to be good is remembered by the sizes and
+times of its files.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from polysem.io.code import code_digest
+from polysem.io.errors import InputError
+from polysem.models.hub import Repository, snapshot
+from polysem.models.processing import native_obstacles, obstacles, refuse
+from polysem.models.record import TOKENIZER
+from polysem.params.models.transformer_lens import TransformerLensModel
+from polysem.params.models.transformers import TransformersModel
+
+MEMORY = Path(".cache/checked_models.json")
+KEPT = 100
+"""Models that are remembered, the latest ones."""
+
+
+def check_local_model(where: str, model: TransformersModel | TransformerLensModel, files: Iterable[Path]) -> None:
+    """InputError if a local copy, whose files are given, cannot be imported or processed as the entry says."""
+    stamp = _stamp(model, files)
+    if stamp in _remembered():
+        return
+    keys = Repository.model_validate(model.model_dump(include=set(Repository.model_fields)))
+    source = snapshot(keys, [])
+    module = import_module(f"polysem.models.sources.{model.source}")
+    try:
+        checked = module.check_weights(source, keys.where)
+        if keys.tokenizer is not None and Path(keys.tokenizer).expanduser().is_file():
+            module.check_tokenizer(Path(keys.tokenizer).expanduser(), checked)
+        elif keys.tokenizer is None and TOKENIZER in source.names():
+            module.check_tokenizer(source.file(TOKENIZER), checked)
+    except InputError as error:
+        raise InputError(f"{where}.local_copy: {error}") from None
+    native = isinstance(model, TransformerLensModel)
+    refuse(model.processing, native_obstacles(checked.config) if native else obstacles(checked.filling.model), where)
+    _remember(stamp)
+
+
+def _stamp(model: TransformersModel | TransformerLensModel, files: Iterable[Path]) -> str:
+    status = {str(file): file.stat() for file in sorted(files)}
+    seen = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in status.items()]
+    code = code_digest(f"polysem.models.sources.{model.source}", __name__)
+    return hashlib.sha256(repr((code, model.model_dump_json(), seen)).encode()).hexdigest()[:16]
+
+
+def _remembered() -> list[str]:
+    try:
+        found = json.loads(MEMORY.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # absent, or torn: the models are checked again
+        return []
+    return [stamp for stamp in found if isinstance(stamp, str)] if isinstance(found, list) else []
+
+
+def _remember(stamp: str) -> None:
+    with contextlib.suppress(OSError):  # where nothing can be written, the models are checked at every call
+        MEMORY.parent.mkdir(exist_ok=True)
+        with NamedTemporaryFile("w", dir=MEMORY.parent, delete=False) as fresh:  # another dry run may do the same now
+            fresh.write(json.dumps([*_remembered(), stamp][-KEPT:]))
+        Path(fresh.name).replace(MEMORY)
