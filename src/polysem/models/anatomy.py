@@ -35,14 +35,24 @@ class Place:
     """Name of the hook of what the input weights multiply."""
     input_weights: Float[Tensor, "neuron input"] | None = None
     reads_gate: bool = False
-    output_weights: Float[Tensor, "neuron residual"] | None = None
-    """Weights out of the neurons into the residual stream, with the gain of a norm and the factor in between."""
+    leaving: Float[Tensor, "neuron residual"] | None = None
+    """Weights out of the neurons, where it is known what stands between them and the residual stream."""
+    behind: Scaling | None = None
+    """What stands there."""
     in_stream: bool = False
     """Whether the activations are a vector of the residual stream, or added to it as they are."""
     branch_alone: bool = False
     """Whether what is put in the place of the activations goes to the MLP alone, and not along the residual stream."""
-    norm_behind: bool = False
-    """Whether a norm stands between the output weights and the residual stream."""
+
+    @property
+    def output_weights(self) -> Float[Tensor, "neuron residual"] | None:
+        """Weights out of the neurons into the residual stream, with the gain of a norm and the factor in between."""
+        return None if self.leaving is None or self.behind is None else self.behind(self.leaving)
+
+    @property
+    def norm_behind(self) -> bool:
+        """Whether a norm stands between the output weights and the residual stream."""
+        return self.behind is not None and self.behind.norm
 
 
 @dataclass(frozen=True)
@@ -221,4 +231,4 @@ def _way_out(layer: _Layer, site: str, leaving: str, weights: Iterable[Tensor]) 
 def _leaving(weights: Tensor | None, behind: Scaling | None) -> dict[str, Any]:
     if weights is None or behind is None:
         return {}
-    return {"output_weights": behind(weights), "norm_behind": behind.norm}
+    return {"leaving": weights, "behind": behind}

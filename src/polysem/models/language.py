@@ -143,7 +143,7 @@ class LanguageSubject(Subject):
         """W_U behind the final norm: scaled by its gain and, where the norm centres, centred over the residual stream;
         times the factor that the model multiplies its logits by. Folding the norm into the weights first changes
         nothing. None where the residual stream is no plain sum, as norms stand on it."""
-        return None if self._anatomy.outlet is None else self._anatomy.outlet.unembedding
+        return None if self._anatomy.outlet is None else self._anatomy.outlet.unembedding()
 
     def modules(self, site: str) -> dict[str, list[str]]:
         """See `Subject.modules`; as it was found when the model was asked."""
@@ -157,7 +157,7 @@ class LanguageSubject(Subject):
         outlet = self._anatomy.outlet
         if outlet is None:
             return {}
-        notes = {"final_norm": NORM if outlet.norm else NO_NORM}
+        notes = {"final_norm": NORM if outlet.scaling.norm else NO_NORM}
         if outlet.factor != 1:
             notes["logit_factor"] = (
                 f"the model multiplies its logits by {outlet.factor:.6g}, and so do the logit weights"

@@ -25,6 +25,8 @@ class Scaling:
 
     def __call__(self, rows: Float[Tensor, "row output"]) -> Float[Tensor, "row output"]:
         """Rows, centred if the norm centres, times the gain."""
+        if not self.centred and bool((self.gain == 1).all()):
+            return rows
         return (rows - rows.mean(-1, keepdim=True) if self.centred else rows) * self.gain
 
 

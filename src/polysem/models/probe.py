@@ -7,15 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel
 
 SEQUENCES, POSITIONS = 2, 8
 STRIDE = 7919
 """Between the ids of tokens that follow each other; a prime, so that they differ."""
-OF_BRIDGES = {"q", "k", "v", "o", "qkv", "in", "out", "gate"}
-"""Names that bridges give to modules of their own, among those of transformers."""
 TOLERANCE = 1e-3
 """Of the largest value; what a name promises and is not there differs by far more, what is rounded by far less."""
 
@@ -95,10 +92,15 @@ def probed(bridge: TransformerBridge, names: Iterable[str]) -> Probe:
 
 def named_modules(bridge: TransformerBridge) -> Iterator[tuple[str, torch.nn.Module]]:
     """The modules of a model of transformers, under the names that they have without the bridge; none of others."""
-    if isinstance(bridge.original_model, PreTrainedModel):
-        for name, module in bridge.original_model.named_modules(remove_duplicate=False):
-            if name and not isinstance(module, HookPoint) and name.rpartition(".")[2] not in OF_BRIDGES:
-                yield name.replace("._original_component", ""), module
+    model = bridge.original_model
+    if not isinstance(model, PreTrainedModel):
+        return
+    with torch.device("meta"):
+        plain = {name for name, _ in type(model)(model.config).named_modules()}
+    for name, module in model.named_modules(remove_duplicate=False):
+        known = name.replace("._original_component", "")
+        if known and known in plain:
+            yield known, module
 
 
 def probe_tokens(bridge: TransformerBridge) -> Tensor:
