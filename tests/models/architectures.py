@@ -103,8 +103,14 @@ OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
         PLAIN_HEADS | {"ffn_hidden_size": 72, "new_decoder_architecture": True, "num_kv_heads": 2},
     ),
     "helium": ("helium", LLAMA | {"head_dim": 8}),
+    "gpt2-unscaled": ("gpt2", GPT | {"scale_attn_weights": False}),
+    "starcoder2-small-number": ("starcoder2", LLAMA | {"norm_epsilon": 0.3}),
+    "bloom-exact": (
+        "bloom",
+        ARCHITECTURES["bloom"][1] | {"pretraining_tp": 2, "slow_but_exact": True},
+    ),
 }
-"""Models of which a part is no site, or that TransformerLens cannot load."""
+"""Models of which a part is no site, or that TransformerLens cannot load or gets wrong."""
 
 
 ATTENTION_OUT = (

@@ -1,7 +1,9 @@
 """The contract of language models as subjects: what they give is what transformers' own forward pass does."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from polysem.io.errors import InputError
+from polysem.models.import_model import import_model
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Subject
+from polysem.params.models.language import BLOCK_HOOKS
 from polysem.tables.directions import directions_of
+from polysem.workflow.outlines import config_outline
 
-from .architectures import ARCHITECTURES, PARALLEL, VOCABULARY, Plain, plain_model, save
+from .architectures import ARCHITECTURES, PLAIN_HEADS, VOCABULARY, Plain, plain_model, save
 
 POSITION = 6
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
@@ -247,3 +251,114 @@ def test_logit_weights_are_the_derivative_of_the_plain_models_logits_with_sizes_
         torch.testing.assert_close(
             found.T * slope[:, None] / size, expected, **CLOSE, msg=lambda text, site=site: f"{site}: {text}"
         )
+
+
+def loaded(name: str, folder) -> Subject:
+    return load_subject(save(plain_model(name), folder / name))
+
+
+def test_a_site_that_the_architecture_lacks_is_refused_with_the_reason_and_those_that_there_are(both, batch):
+    plain, subject = both
+    for site in {f"blocks.1.{hook}" for hook in BLOCK_HOOKS} - set(plain.sites()):
+        with pytest.raises(
+            InputError, match=rf"no site '{site}' \(the architecture has none\); it has blocks\.0\.hook_r"
+        ):
+            subject.activations(batch, [site])
+
+
+def test_the_neurons_of_experts_are_no_site(tmp_path, batch):
+    subject = loaded("mixtral", tmp_path)
+    hooks = {site.split(".", 2)[2] for site in subject.sites}
+    assert hooks == {*(hook for hook in BLOCK_HOOKS if hook.startswith("hook_")), "attn.hook_z"}
+    with pytest.raises(InputError, match=r"'blocks\.0\.mlp\.hook_post' \(what leaves the MLP is not W_out times what"):
+        subject.activations(batch, ["blocks.0.mlp.hook_post"])
+
+
+def test_where_norms_stand_on_the_residual_stream_there_is_no_direct_path(tmp_path, batch):
+    subject = loaded("openai-gpt", tmp_path)
+    assert {"blocks.0.mlp.hook_post", "blocks.1.attn.hook_z"} <= set(subject.sites)
+    directions = directions_of(subject, subject.sites, {})
+    for site in subject.sites:
+        assert directions.logit_weights(site, torch.eye(subject.width(site))) is None
+        assert subject.logit_directions(site) is None
+        assert "final_norm" in directions.attributes
+
+
+@pytest.mark.parametrize("name", ["falcon-new-decoder", "helium"])
+def test_an_architecture_that_transformer_lens_cannot_load_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match=f"{name}: TransformerLens cannot load the model of its config.json"):
+        loaded(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["gpt2-unscaled", "starcoder2-small-number", "bloom-exact"])
+def test_an_architecture_whose_predictions_transformer_lens_gets_wrong_is_refused_at_import(tmp_path, name):
+    copy = save(plain_model(name), tmp_path / "copy")
+    keys = {"repository": "some/model", "revision": "main", "local_copy": str(copy), "tokenizer": None}
+    (tmp_path / "m").mkdir()
+    with pytest.raises(InputError, match="TransformerLens gives this architecture other predictions than transformers"):
+        import_model(tmp_path / "m", "transformers", keys)
+    assert not list((tmp_path / "m").iterdir())
+
+
+def test_what_is_done_to_the_logits_and_to_what_is_written_is_said(tmp_path):
+    notes = {
+        name: loaded(name, tmp_path).path_notes(["blocks.1.mlp.hook_post"]) for name in ("cohere", "gemma-2", "llama")
+    }
+    assert "multiplies its logits by 0.25" in notes["cohere"]["logit_factor"]
+    assert "c tanh(l / c) with c = 3" in notes["gemma-2"]["logit_soft_cap"]
+    assert "blocks.1.mlp.hook_post: gain and centring of the norm behind" in notes["gemma-2"]["norm_behind"]
+    assert set(notes["llama"]) == {"final_norm"}
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [
+        ("llama", {"hook_resid_post": ["model.layers.*"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
+            "hook_mlp_out": ["model.layers.*.mlp", "model.layers.*.mlp.down_proj"],
+            "hook_attn_out": ["model.layers.*.self_attn", "model.layers.*.self_attn.o_proj"]}),
+        ("gemma-2", {"hook_resid_post": ["model.layers.*"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
+            "hook_mlp_out": ["model.layers.*.post_feedforward_layernorm"],
+            "hook_attn_out": ["model.layers.*.post_attention_layernorm"]}),
+        ("granite", {"hook_resid_post": ["model.layers.*"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"]}),
+    ],
+)  # fmt: skip
+def test_the_modules_of_transformers_that_stand_at_a_site_are_known(tmp_path, name, modules):
+    assert loaded(name, tmp_path).modules("blocks.1.hook_mlp_out") == modules
+
+
+@pytest.mark.parametrize("name", ["pythia", "gemma-2", "gpt-neo", "mixtral", "llama-wide-heads", "opt"])
+def test_a_config_tells_the_sites_that_its_model_has(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    subject = loaded(name, tmp_path)
+    found = config_outline(tmp_path / name / "config.json")
+    assert found.widths == {site: subject.width(site) for site in subject.sites}
+    assert found.modules == subject.modules("blocks.1.hook_resid_post")
+
+
+def test_layers_behind_the_second_have_the_sites_of_the_first_two(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = AutoConfig.for_model("gpt_neox", **PLAIN_HEADS | {"num_hidden_layers": 5})
+    config.save_pretrained(tmp_path)
+    widths = config_outline(tmp_path / "config.json").widths
+    assert len(widths) == 5 * 7
+    assert widths["blocks.4.mlp.hook_post"] == 48
+    assert "blocks.4.hook_resid_mid" not in widths
+
+
+def test_a_config_is_asked_once_and_a_torn_answer_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    AutoConfig.for_model("gpt_neox", **PLAIN_HEADS).save_pretrained(tmp_path)
+    first = config_outline(tmp_path / "config.json")
+    (kept,) = Path(".cache/outlines").iterdir()
+    answer = json.loads(kept.read_text())
+    kept.write_text(json.dumps(answer | {"sites": {"blocks.0.hook_resid_pre": 7}}))
+    assert config_outline(tmp_path / "config.json").widths == {"blocks.0.hook_resid_pre": 7}
+    kept.write_text(kept.read_text()[:20])
+    assert config_outline(tmp_path / "config.json") == first
+
+
+def test_a_config_that_the_libraries_cannot_build_tells_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for values in ({"model_type": "nothing-known"}, {}, {"model_type": "llama", "hidden_size": "wide"}):
+        (tmp_path / "config.json").write_text(json.dumps(values))
+        assert config_outline(tmp_path / "config.json") is None

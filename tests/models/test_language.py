@@ -41,13 +41,12 @@ def test_the_bridge_gives_the_logits_of_the_plain_model(plain, subject, batch):
 def test_activations_are_those_of_run_with_cache_at_every_site(subject, batch):
     _, cache = subject.bridge.run_with_cache(batch.inputs)
     together = subject.activations(batch, subject.sites)
-    assert len(subject.sites) == 14
+    assert len(subject.sites) == 16
     for site in subject.sites:
         alone = subject.activations(batch, [site])[site]
         assert alone.shape == (3, 12, subject.width(site))
-        torch.testing.assert_close(alone, cache[site], rtol=0, atol=0)
-        torch.testing.assert_close(together[site], cache[site], rtol=0, atol=0)
-        torch.testing.assert_close(cache[site], cache[site].clone(), rtol=0, atol=0)
+        torch.testing.assert_close(alone, cache[site].flatten(2), rtol=0, atol=0)
+        torch.testing.assert_close(together[site], alone, rtol=0, atol=0)
 
 
 @torch.inference_mode()
@@ -105,7 +104,17 @@ def test_padding_does_not_change_the_loss_in_front_of_it(subject, batch):
     torch.testing.assert_close(subject.evaluate(batch).losses[1, :5], subject.evaluate(other).losses[1, :5])
 
 
-@pytest.mark.parametrize("site", ["blocks.0.hook_resid_pre", "blocks.0.hook_attn_out", "blocks.1.mlp.hook_pre", SITE])
+@pytest.mark.parametrize(
+    "site",
+    [
+        "blocks.0.hook_resid_pre",
+        "blocks.0.hook_attn_out",
+        "blocks.1.mlp.hook_pre",
+        SITE,
+        "blocks.0.hook_resid_mid",
+        "blocks.1.attn.hook_z",
+    ],
+)
 def test_the_identity_changes_nothing_and_zero_does(subject, batch, site):
     clean = subject.evaluate(batch).losses
     assert torch.equal(subject.evaluate(batch, {site: lambda x: x.clone()}).losses, clean)
@@ -124,6 +133,24 @@ def test_replaced_activations_go_through_the_rest_of_the_model(plain, subject, b
     torch.testing.assert_close(found[batch.scored], losses.view(3, 12)[batch.scored])
 
 
+@torch.inference_mode()
+def test_what_replaces_the_residual_stream_between_attention_and_mlp_goes_past_the_mlp_too(plain, subject, batch):
+    other = torch.randn(3, 12, CONFIG["d_model"], generator=torch.Generator().manual_seed(2))
+    last = plain.layers[1]
+    x = other + last.mlp(last.ln2(other))
+    losses = F.cross_entropy(plain.head(plain.ln_out(x)).flatten(0, 1), batch.targets.flatten(), reduction="none")
+    found = subject.evaluate(batch, {"blocks.1.hook_resid_mid": lambda x: other}).losses
+    torch.testing.assert_close(found[batch.scored], losses.view(3, 12)[batch.scored])
+
+
+@torch.inference_mode()
+def test_heads_stand_one_after_the_other(plain, subject, batch):
+    heads = subject.activations(batch, ["blocks.0.attn.hook_z"])["blocks.0.attn.hook_z"]
+    added = subject.activations(batch, ["blocks.0.hook_attn_out"])["blocks.0.hook_attn_out"]
+    rest = added - heads @ subject.output_weights("blocks.0.attn.hook_z")
+    torch.testing.assert_close(rest, rest[:1, :1].expand_as(rest), rtol=1e-4, atol=1e-5)
+
+
 def test_two_sites_can_be_replaced_at_once(subject, batch):
     sites = ["blocks.0.mlp.hook_post", SITE]
     one = [subject.evaluate(batch, {site: torch.zeros_like}).losses for site in sites]
@@ -136,8 +163,10 @@ def test_weights_of_neurons_are_those_of_the_plain_model(plain, subject):
     mlp = plain.layers[1].mlp
     assert torch.equal(subject.input_weights(SITE), mlp.fc_in.weight)
     assert torch.equal(subject.output_weights(SITE), mlp.fc_out.weight.T)
-    torch.testing.assert_close(subject.logit_directions(SITE), mlp.fc_out.weight.T @ plain.head.weight.T)
-    torch.testing.assert_close(subject.logit_directions("blocks.0.hook_mlp_out"), plain.head.weight.T)
+    unembedding = plain.ln_out.weight[:, None] * plain.head.weight.T
+    unembedding = unembedding - unembedding.mean(0)
+    torch.testing.assert_close(subject.logit_directions(SITE), mlp.fc_out.weight.T @ unembedding)
+    torch.testing.assert_close(subject.logit_directions("blocks.0.hook_mlp_out"), unembedding)
     assert subject.output_weights("blocks.0.hook_mlp_out") is None
     assert subject.logit_directions("blocks.0.mlp.hook_pre") is None
 

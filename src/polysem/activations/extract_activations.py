@@ -68,6 +68,8 @@ def extract_activations(
         "tokens": file_digest(receipt_path(tokens)),
         "inputs": bool(input_width),
     }
+    if modules := subject.modules(site):
+        params["modules"] = modules
     begun = time.monotonic()
     with written_store(
         output,

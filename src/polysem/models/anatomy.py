@@ -16,6 +16,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
 from polysem.models.linear import Scaling, matrix, scaling_between
+from polysem.models.modules import module_place
 from polysem.models.outlet import Outlet, outlet_of
 from polysem.models.probe import Probe, probed, same, total
 from polysem.params.models.language import BLOCK_HOOKS
@@ -34,14 +35,24 @@ class Place:
     """Name of the hook of what the input weights multiply."""
     input_weights: Float[Tensor, "neuron input"] | None = None
     reads_gate: bool = False
-    output_weights: Float[Tensor, "neuron residual"] | None = None
-    """Weights out of the neurons into the residual stream, with the gain of a norm and the factor in between."""
+    leaving: Float[Tensor, "neuron residual"] | None = None
+    """Weights out of the neurons, where it is known what stands between them and the residual stream."""
+    behind: Scaling | None = None
+    """What stands there."""
     in_stream: bool = False
     """Whether the activations are a vector of the residual stream, or added to it as they are."""
     branch_alone: bool = False
     """Whether what is put in the place of the activations goes to the MLP alone, and not along the residual stream."""
-    norm_behind: bool = False
-    """Whether a norm stands between the output weights and the residual stream."""
+
+    @property
+    def output_weights(self) -> Float[Tensor, "neuron residual"] | None:
+        """Weights out of the neurons into the residual stream, with the gain of a norm and the factor in between."""
+        return None if self.leaving is None or self.behind is None else self.behind(self.leaving)
+
+    @property
+    def norm_behind(self) -> bool:
+        """Whether a norm stands between the output weights and the residual stream."""
+        return self.behind is not None and self.behind.norm
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,8 @@ class Anatomy:
     lacking: dict[str, str]
     outlet: Outlet | None
     """None where the residual stream is no plain sum or what is behind it is not known: nothing has a direct path."""
+    modules: dict[str, list[str]]
+    """The modules of transformers whose output stands at a site, with `*` for the number of the layer, by site."""
 
 
 @dataclass
@@ -108,9 +121,23 @@ def anatomy_of(bridge: TransformerBridge) -> Anatomy:
         _heads(layer)
         places |= layer.places
         lacking |= layer.lacking
-    outlet = outlet_of(bridge, probe, f"blocks.{len(layers) - 1}.hook_resid_post") if sums else None
     order = [f"blocks.{layer}.{hook}" for layer in layers for hook in BLOCK_HOOKS]
-    return Anatomy({name: places[name] for name in order if name in places}, lacking, outlet)
+    places = {name: places[name] for name in order if name in places}
+    outlet = outlet_of(bridge, probe, f"blocks.{len(layers) - 1}.hook_resid_post") if sums else None
+    return Anatomy(places, lacking, outlet, _modules(probe, places))
+
+
+def _modules(probe: Probe, sites: Iterable[str]) -> dict[str, list[str]]:
+    """Names of modules whose output is what stood at a site of their layer."""
+    templates: dict[int, dict[str, Tensor]] = {}
+    for name, output in probe.modules.items():
+        if place := module_place(name):
+            templates.setdefault(place[0], {})[place[1]] = output
+    found = {}
+    for site in sites:
+        there = templates.get(int(site.split(".")[1]), {})
+        found[site] = sorted(name for name, output in there.items() if same(output, probe.value(site)))
+    return found
 
 
 def _stream(layer: _Layer, before: Tensor | None) -> bool:
@@ -204,4 +231,4 @@ def _way_out(layer: _Layer, site: str, leaving: str, weights: Iterable[Tensor]) 
 def _leaving(weights: Tensor | None, behind: Scaling | None) -> dict[str, Any]:
     if weights is None or behind is None:
         return {}
-    return {"output_weights": behind(weights), "norm_behind": behind.norm}
+    return {"leaving": weights, "behind": behind}

@@ -125,8 +125,8 @@ class LanguageSubject(Subject):
         return self._place(site).reads_gate
 
     def output_weights(self, site: str) -> Float[Tensor, "neuron output"] | None:
-        """Rows of W_out for neurons of an MLP, of W_O for heads of attention, with the gain of a norm that stands behind
-        them and the factor that the model multiplies them by."""
+        """Rows of W_out for neurons of an MLP, of W_O for heads of attention, with the gain of a norm behind them and
+        the factor that the model multiplies them by."""
         return self._place(site).output_weights
 
     def logit_directions(self, site: str) -> Float[Tensor, "neuron token"] | None:
@@ -143,14 +143,21 @@ class LanguageSubject(Subject):
         """W_U behind the final norm: scaled by its gain and, where the norm centres, centred over the residual stream;
         times the factor that the model multiplies its logits by. Folding the norm into the weights first changes
         nothing. None where the residual stream is no plain sum, as norms stand on it."""
-        return None if self._anatomy.outlet is None else self._anatomy.outlet.unembedding
+        return None if self._anatomy.outlet is None else self._anatomy.outlet.unembedding()
+
+    def modules(self, site: str) -> dict[str, list[str]]:
+        """See `Subject.modules`; as it was found when the model was asked."""
+        self._place(site)
+        block = ".".join([*site.split(".")[:2], ""])
+        found = self._anatomy.modules
+        return {name.removeprefix(block): found[name] for name in found if name.startswith(block) and found[name]}
 
     def path_notes(self, sites: Sequence[str]) -> dict[str, str]:
         """What the weights on the way from some sites to the logits hold and leave out."""
         outlet = self._anatomy.outlet
         if outlet is None:
             return {}
-        notes = {"final_norm": NORM if outlet.norm else NO_NORM}
+        notes = {"final_norm": NORM if outlet.scaling.norm else NO_NORM}
         if outlet.factor != 1:
             notes["logit_factor"] = (
                 f"the model multiplies its logits by {outlet.factor:.6g}, and so do the logit weights"

@@ -25,12 +25,14 @@ class Scaling:
 
     def __call__(self, rows: Float[Tensor, "row output"]) -> Float[Tensor, "row output"]:
         """Rows, centred if the norm centres, times the gain."""
+        if not self.centred and bool((self.gain == 1).all()):
+            return rows
         return (rows - rows.mean(-1, keepdim=True) if self.centred else rows) * self.gain
 
 
 def matrix(entering: Tensor | None, leaving: Tensor | None, weights: Iterable[Tensor | None]) -> Tensor | None:
-    """The one among some weights, or its transpose, that makes what leaves a linear map of what enters it, up to a bias;
-    None where no one does."""
+    """The one among some weights, or its transpose, that makes what leaves of what enters, up to a bias; None where no
+    one does."""
     if entering is None or leaving is None:
         return None
     for weight in weights:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LAYERS = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
 RESIDUAL = ("hidden_size", "n_embd", "d_model")
-NEURONS = ("intermediate_size", "n_inner", "d_mlp", "ffn_dim")
+NEURONS = ("intermediate_size", "n_inner", "d_mlp", "ffn_dim", "ffn_hidden_size")
 VOCABULARY = ("vocab_size", "d_vocab")
 HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx")

@@ -1,4 +1,4 @@
-"""From the residual stream behind the last block to the logits: the final norm, the unembedding, and what follows it."""
+"""From the residual stream behind the last block to the logits: final norm, unembedding, and what follows it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +19,19 @@ UNSATURATED = 0.9
 class Outlet:
     """What a direction of the residual stream adds to the logits."""
 
-    unembedding: Float[Tensor, "residual token"]
-    """W_U with the final norm's gain and centring, and with the factor."""
-    norm: bool
-    """Whether there is a final norm."""
+    weights: Float[Tensor, "residual token"]
+    """W_U as the model has it."""
+    scaling: Scaling
+    """The final norm's, or none where there is no norm."""
     factor: float
     """What the model multiplies the logits by."""
     soft_cap: float | None
     """c where the logits that the model gives are c · tanh(logits / c)."""
+
+    def unembedding(self) -> Float[Tensor, "residual token"]:
+        """W_U with the final norm's gain and centring, and with the factor."""
+        scaled = self.scaling.gain[:, None] * self.factor * self.weights
+        return scaled - scaled.mean(dim=0, keepdim=True) if self.scaling.centred else scaled
 
 
 def outlet_of(bridge: TransformerBridge, probe: Probe, last: str) -> Outlet | None:
@@ -41,13 +46,7 @@ def outlet_of(bridge: TransformerBridge, probe: Probe, last: str) -> Outlet | No
     if end is None:
         return None
     factor, soft_cap = end
-    return Outlet(_before(scaling, weights) * factor, scaling.norm, factor, soft_cap)
-
-
-def _before(scaling: Scaling, weights: Float[Tensor, "residual token"]) -> Float[Tensor, "residual token"]:
-    """A scaling and the weights behind it, as one matrix."""
-    scaled = scaling.gain[:, None] * weights
-    return scaled - scaled.mean(dim=0, keepdim=True) if scaling.centred else scaled
+    return Outlet(weights, scaling, factor, soft_cap)
 
 
 def _end(before: Tensor, logits: Tensor, soft_cap: float | None) -> tuple[float, float | None] | None:

@@ -1,13 +1,14 @@
 """One short pass through a booted language model, forward and backward, with all hooks of interest read."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
+from transformers import PreTrainedModel
 
 SEQUENCES, POSITIONS = 2, 8
 STRIDE = 7919
@@ -23,6 +24,8 @@ class Probe:
     values: dict[str, Tensor]
     gradients: dict[str, Tensor]
     logits: Tensor
+    modules: dict[str, Tensor]
+    """What modules of the model gave, by the names that transformers has for them."""
 
     def value(self, name: str) -> Tensor | None:
         """What stood at a hook [sequence, position, neuron]; None where it did not fire, or more than once."""
@@ -52,8 +55,19 @@ def probed(bridge: TransformerBridge, names: Iterable[str]) -> Probe:
         changes[name] = torch.zeros_like(values[name], requires_grad=True)
         return value + changes[name]
 
+    modules: dict[str, Tensor] = {}
+
+    def leave(output: Any, name: str) -> None:
+        first = output[0] if isinstance(output, tuple) and output else output
+        if isinstance(first, Tensor):
+            modules[name] = flat(first.detach().clone())
+
     points = {name: point for name in names if (point := bridge.hook_dict.get(name)) is not None}
     tokens = probe_tokens(bridge)
+    handles = [
+        module.register_forward_hook(lambda _, __, output, name=name: leave(output, name))
+        for name, module in named_modules(bridge)
+    ]
     try:
         for name, point in points.items():
             point.add_hook(lambda value, hook, name=name: read(value, name), dir="fwd")
@@ -67,11 +81,26 @@ def probed(bridge: TransformerBridge, names: Iterable[str]) -> Probe:
     finally:
         for point in points.values():
             point.remove_hooks("fwd")
+        for handle in handles:
+            handle.remove()
     gradients = {
         name: flat(torch.zeros_like(values[name]) if slope is None else slope)
         for name, slope in zip(read_once, slopes, strict=True)
     }
-    return Probe({name: flat(values[name]) for name in read_once}, gradients, logits.detach())
+    return Probe({name: flat(values[name]) for name in read_once}, gradients, logits.detach(), modules)
+
+
+def named_modules(bridge: TransformerBridge) -> Iterator[tuple[str, torch.nn.Module]]:
+    """The modules of a model of transformers, under the names that they have without the bridge; none of others."""
+    model = bridge.original_model
+    if not isinstance(model, PreTrainedModel):
+        return
+    with torch.device("meta"):
+        plain = {name for name, _ in type(model)(model.config).named_modules()}
+    for name, module in model.named_modules(remove_duplicate=False):
+        known = name.replace("._original_component", "")
+        if known and known in plain:
+            yield known, module
 
 
 def probe_tokens(bridge: TransformerBridge) -> Tensor:

@@ -111,6 +111,11 @@ class Subject(ABC):
         """
         return None
 
+    def modules(self, site: str) -> dict[str, list[str]]:
+        """By hook of the site's block: names that transformers has for modules whose output stands there, with `*` for
+        the number of the block."""
+        return {}
+
     def path_notes(self, sites: Sequence[str]) -> dict[str, str]:
         """What the weights on the way from some sites to the logits hold and leave out, as sentences by key."""
         return {"final_norm": "no norm between the site and the logits"}

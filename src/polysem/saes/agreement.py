@@ -1,29 +1,71 @@
 """Whether a published SAE was trained on the activations that it is to be studied on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from polysem.models.modules import module_place, sites_of
+from polysem.params.models.language import BLOCK_HOOKS, SITE, known_hook
 from polysem.saes.published import Published
 
 PROCESSING = ("fold_ln", "center_writing_weights")
+_HOOKS = ", ".join(f"blocks.<layer>.{hook}" for hook in BLOCK_HOOKS)
 
 
-def disagreement(published: Published, site: str, width: int | None, settings: Mapping[str, Any]) -> str | None:
+def disagreement(
+    published: Published,
+    site: str,
+    width: int | None,
+    settings: Mapping[str, Any],
+    modules: Mapping[str, Sequence[str]] | None = None,
+) -> str | None:
     """The first difference between what an SAE says of its activations and the model entry, as a clause that names both
     values and the remedy; None if there is none.
 
-    `settings` are those of the model's record, `width` the neurons of the site if they are known. What the files do not
-    say cannot be checked; `unknown` lists it.
+    `settings` are those of the model's record, `width` the neurons of the site if they are known, `modules` the names
+    in transformers of what stands at the hooks of a block, if they are. What the files do not say cannot be checked;
+    `unknown` lists it.
     """
     found = published.settings
     if found.hook_name is not None and found.hook_name != site:
-        return f"it was trained at hook {found.hook_name}, and site is {site}; set site to {found.hook_name}"
+        return f"it was trained at hook {found.hook_name}, and site is {site}; {_remedy(found.hook_name)}"
+    if problem := _of_module(found.module, site, modules):
+        return problem
     if width and published.inputs != width:
         return (
             f"it reads {published.inputs} neurons, and {site} of the model has {width}; "
             "take the model that it was trained on"
         )
     return _of_images(published, settings) if "bos_token" not in settings else _of_text(published, settings)
+
+
+def _remedy(hook: str) -> str:
+    try:
+        return f"set site to {known_hook(hook)}"
+    except ValueError:
+        return f"polysem has no such site; it has {_HOOKS}"
+
+
+def _of_module(module: str | None, site: str, modules: Mapping[str, Sequence[str]] | None) -> str | None:
+    """What is wrong where an SAE names a module of transformers whose output it read."""
+    if module is None:
+        return None
+    place, here = module_place(module), SITE.fullmatch(site)
+    if place is None or here is None:
+        return f"it was trained on the output of {module}, which is no site here; sites are {_HOOKS}"
+    if modules:
+        meant = sites_of(module, modules)
+        if site in meant:
+            return None
+        if meant:
+            return f"it was trained on the output of {module}, and site is {site}; set site to {' or '.join(meant)}"
+        known = ", ".join(f"{name} ({hook})" for hook, names in modules.items() for name in names)
+        return f"it was trained on the output of {module}, which stands at no site of the model; these do: {known}"
+    if place[0] != int(here[1]):
+        return (
+            f"it was trained on the output of {module}, in layer {place[0]}, and site is {site}; "
+            f"set site to a hook of blocks.{place[0]}"
+        )
+    return None
 
 
 def _of_text(published: Published, settings: Mapping[str, Any]) -> str | None:
@@ -64,9 +106,12 @@ def _of_images(published: Published, settings: Mapping[str, Any]) -> str | None:
     return None
 
 
-def unknown(published: Published, settings: Mapping[str, Any]) -> list[str]:
+def unknown(
+    published: Published, settings: Mapping[str, Any], modules: Mapping[str, Sequence[str]] | None = None
+) -> list[str]:
     """Settings that the files of an SAE do not tell, so that nobody can say whether they agree. The name of the model
     is always one of them: names differ between collections."""
     images = "bos_token" not in settings
     asked = ("hook_name", *(("input_mean", "input_std") if images else ("prepend_bos", "context_size", *PROCESSING)))
-    return ["model_name", *(key for key in asked if getattr(published.settings, key) is None)]
+    known = published.settings.known() | ({"hook_name": ""} if published.settings.module and modules else {})
+    return ["model_name", *(key for key in asked if key not in known)]

@@ -26,18 +26,24 @@ def import_sae(receipt: Path, output: Path, params: PretrainedSae) -> None:
     torch.set_num_threads(1)
     activations = json.loads(receipt.read_text(encoding="utf-8"))
     width, settings = activations["arrays"]["activations"]["shape"][1], activations["params"]["settings"]
+    modules = activations["params"].get("modules")
     with fetched(params, output.parent) as files:
         published = format_module(params.format).read(files.weights)
         if params.features not in (None, published.features):
             raise InputError(
                 f"{files.weights} has {published.features} features, the params file says {params.features}"
             )
-        if problem := disagreement(published, params.site, width, settings):
+        if problem := disagreement(published, params.site, width, settings, modules):
             raise InputError(f"{files.weights}: {problem}")
         weights = published.load()
         sae = weights.sae
         notes = [note for note in (*published.notes, norms_in_words(sae)) if note]
-        about = {"format": params.format, **files.origin, "notes": notes, "not_known": unknown(published, settings)}
+        about = {
+            "format": params.format,
+            **files.origin,
+            "notes": notes,
+            "not_known": unknown(published, settings, modules),
+        }
         (output / SPARSITY).unlink(missing_ok=True)
         save_sae(sae, output, metadata(published, params.site) | {"imported": about}, weights.frequency)
     print("\n".join(notes), file=sys.stderr)

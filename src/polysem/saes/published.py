@@ -18,6 +18,8 @@ class Settings:
 
     model_name: str | None = None
     hook_name: str | None = None
+    module: str | None = None
+    """Name that transformers has for the module whose output it read, where the file names one and no hook."""
     prepend_bos: bool | None = None
     context_size: int | None = None
     fold_ln: bool | None = None

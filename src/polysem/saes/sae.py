@@ -151,7 +151,7 @@ def save_sae(sae: SAE, folder: Path, metadata: Mapping[str, Any], frequency: Flo
             "device": "cpu",
             "apply_b_dec_to_input": True,
             "normalize_activations": sae.normalization,
-            "reshape_activations": "none",
+            "reshape_activations": "hook_z" if str(metadata.get("hook_name")).endswith("attn.hook_z") else "none",
             "metadata": {**metadata, "sae_lens_version": LAYOUT},
         },
     )

@@ -22,7 +22,7 @@ from polysem.workflow import artifacts
 from polysem.workflow.local_models import check_local_model
 from polysem.workflow.needs import store_bytes
 from polysem.workflow.records import read_record
-from polysem.workflow.shapes import config_shape, width
+from polysem.workflow.shapes import config_shape, known_outline, width
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
 PIXELS = {"digits": 64, "mnist": 784}
@@ -159,8 +159,22 @@ def _check_model(where: str, model: ModelSection) -> None:
             folder = _local_folder(where, model.local_copy)
             check_local_model(where, model, outside_files(model))
             _check_config(where, folder, model)
+            _check_sites(where, model)
+        case TransformersModel() | TransformerLensModel():
+            _check_sites(where, model)
         case _:
             return
+
+
+def _check_sites(where: str, model: TransformersModel | TransformerLensModel) -> None:
+    """Sites that the architecture has not are refused, with those that it has."""
+    outline = known_outline(where.removeprefix("models."), model)
+    if outline is None:
+        return
+    try:
+        check_sites(list(model.sites), list(outline.widths))
+    except ValueError as error:
+        raise InputError(f"{where}.sites: {error}") from None
 
 
 def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection) -> None:
@@ -219,8 +233,10 @@ def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
     if section.features not in (None, published.features):
         raise InputError(f"saes.{name}.features is {section.features}, but {weights} has {published.features}; mend it")
     for model in section.models:
-        known = width(model, study.models[model], section.site)
-        if problem := disagreement(published, section.site, known, study.models[model].settings()):
+        entry = study.models[model]
+        known, outline = width(model, entry, section.site), known_outline(model, entry)
+        modules = None if outline is None else outline.modules
+        if problem := disagreement(published, section.site, known, entry.settings(), modules):
             raise InputError(f"saes.{name} does not fit models.{model}: {problem} ({weights})")
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from polysem.io.config_files import read_config
 from polysem.models.model_config import LAYERS, NEURONS, RESIDUAL, VOCABULARY, read_sizes
 from polysem.params.base import ModelSection
 from polysem.params.models.classifier import ClassifierModel
@@ -12,6 +13,7 @@ from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
 from polysem.workflow import artifacts
+from polysem.workflow.outlines import Outline, config_outline, native_outline
 
 GATED = ("silu", "swish", "swiglu", "gelu_pytorch_tanh")
 """Activation functions of the families whose MLPs have a gate; an estimate, as configs do not say it."""
@@ -46,12 +48,41 @@ def config_shape(path: Path) -> Shape | None:
     return Shape(layers=layers, d_model=d_model, d_mlp=d_mlp, vocabulary=vocabulary, gated=gated)
 
 
+def known_outline(name: str, model: ModelSection) -> Outline | None:
+    """The sites of a language model and their widths, as far as they are known: of models in our own form from their
+    shapes, of transformers' ones from the config of a local copy or of the model that was imported."""
+    if isinstance(model, TrainedModel):
+        ours = model.architecture
+        return native_outline(ours.layers, ours.d_model, ours.d_mlp, ours.d_model // ours.heads * ours.heads)
+    if not isinstance(model, TransformersModel | TransformerLensModel):
+        return None
+    copy = [] if model.local_copy is None else [Path(model.local_copy).expanduser()]
+    folders = [*copy, Path(artifacts.MODEL.format(model=name))]
+    config = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
+    if config is None:
+        return None
+    return config_outline(config) if isinstance(model, TransformersModel) else _converted_outline(config)
+
+
+def _converted_outline(path: Path) -> Outline | None:
+    """The sites of a model whose config has TransformerLens's own fields."""
+    config = read_config(path)
+    sizes = [config.get(key) for key in ("n_layers", "d_model", "d_mlp", "n_heads", "d_head")]
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        return None
+    layers, d_model, d_mlp, heads, d_head = sizes
+    return native_outline(layers, d_model, d_mlp, heads * d_head)
+
+
 def width(name: str, model: ModelSection, site: str) -> int | None:
     """Neurons of a site; None if they are not known yet."""
     if isinstance(model, ClassifierModel):
         return model.hidden[model.available_sites().index(site)]
+    outline = known_outline(name, model)
+    if outline is not None and site in outline.widths:
+        return outline.widths[site]
     shape, match = known_shape(name, model), SITE.fullmatch(site)
-    if shape is None or match is None:
+    if shape is None or match is None or match[2] == "attn.hook_z":
         return None
     return shape.d_mlp if match[2].startswith("mlp.") else shape.d_model
 

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from polysem.io.errors import InputError
 from polysem.saes.formats.saelens import read
 from polysem.saes.published import norms_in_words
+from polysem.saes.sae import save_sae
 
 from .conftest import FEATURES, INPUTS, loaded, output
 
@@ -148,14 +149,14 @@ def test_the_frequencies_of_a_folder_come_with_it(tmp_path, parts):
     ("change", "said"),
     [
         ({"architecture": "transcoder"}, "architecture is 'transcoder'; polysem reads standard, topk, jumprelu, gated"),
-        ({"reshape_activations": "hook_z"}, "the SAE reads attention heads"),
+        ({"reshape_activations": "turned"}, "reshape_activations is 'turned'; polysem reads none, hook_z"),
         ({"normalize_activations": "covariance_whitening"}, "normalize_activations is 'covariance_whitening'"),
         ({"d_in": 13}, "d_in is 13, but W_enc of .* has 12"),
         ({"architecture": "topk", "k": 0}, "k is 0; a topk SAE needs a whole number above 0"),
         ({"architecture": "jumprelu"}, "holds no tensor 'threshold'"),
         ({"metadata": {"prepend_bos": "yes"}}, "prepend_bos is 'yes', expected a bool"),
         ({"metadata": {"context_size": -1}}, "context_size is -1, expected a whole number"),
-        ({"metadata": {"hook_head_index": 3}}, "the SAE reads attention heads"),
+        ({"metadata": {"hook_head_index": 3}}, "the SAE reads one attention head"),
         ({"metadata": []}, "metadata is no object with keys"),
     ],
 )
@@ -167,5 +168,20 @@ def test_what_polysem_cannot_represent_is_refused(tmp_path, parts, change, said)
 
 def test_an_old_sae_of_attention_heads_is_known_by_its_hook(tmp_path, parts):
     path = write(tmp_path, OLD | {"hook_point": "blocks.1.attn.hook_z"}, parts)
-    with pytest.raises(InputError, match="the SAE reads attention heads"):
-        read(path)
+    assert read(path).settings.hook_name == "blocks.1.attn.hook_z"
+
+
+def test_an_sae_of_attention_heads_is_read_and_written_as_one(tmp_path, parts, x):
+    config = MODERN | {"reshape_activations": "hook_z"}
+    config["metadata"] = MODERN["metadata"] | {"hook_name": "blocks.1.attn.hook_z"}
+    published = read(write(tmp_path, config, parts))
+    torch.testing.assert_close(output(loaded(published), x), reference(x, parts))
+    save_sae(loaded(published), tmp_path / "again", {"hook_name": published.settings.hook_name}, None)
+    assert json.loads((tmp_path / "again/cfg.json").read_text())["reshape_activations"] == "hook_z"
+    assert read(tmp_path / "again/sae_weights.safetensors").settings.hook_name == "blocks.1.attn.hook_z"
+
+
+def test_a_module_of_transformers_in_place_of_a_hook_is_known_as_one(tmp_path, parts):
+    config = MODERN | {"metadata": MODERN["metadata"] | {"hook_name": "model.layers.0.mlp.down_proj"}}
+    settings = read(write(tmp_path, config, parts)).settings
+    assert (settings.hook_name, settings.module) == (None, "model.layers.0.mlp.down_proj")

@@ -22,18 +22,17 @@ def write(folder, parts, config=None, **more):
     return folder / "sae.safetensors"
 
 
-@pytest.mark.parametrize(
-    ("folder", "hook"),
-    [
-        ("layers.5", "blocks.5.hook_resid_post"),
-        ("h.0.mlp", "blocks.0.hook_mlp_out"),
-        ("gpt_neox.layers.11.attention", "blocks.11.hook_attn_out"),
-        ("embed_tokens", None),
-        ("layers.3.mlp.experts", None),
-    ],
-)
-def test_the_folder_is_called_as_the_module(tmp_path, parts, folder, hook):
-    assert read(write(tmp_path / folder, parts)).settings.hook_name == hook
+@pytest.mark.parametrize("folder", ["layers.5", "h.0.mlp", "gpt_neox.layers.11.attention", "layers.3.mlp.experts"])
+def test_the_folder_is_called_as_the_module(tmp_path, parts, folder):
+    published = read(write(tmp_path / folder, parts))
+    assert (published.settings.module, published.settings.hook_name) == (folder, None)
+    assert not published.notes
+
+
+def test_a_folder_that_is_called_otherwise_tells_no_module(tmp_path, parts):
+    published = read(write(tmp_path / "embed_tokens", parts))
+    assert published.settings.module is None
+    assert "hook not known" in published.notes[0]
 
 
 def test_the_features_are_the_k_largest(tmp_path, parts, x):

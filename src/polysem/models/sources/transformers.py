@@ -15,7 +15,6 @@ from torch import Tensor
 
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
-from polysem.models.boot import boot_transformers
 from polysem.models.filling import Filling, causal_class, fill
 from polysem.models.hub import PICKLED_WEIGHTS, SAFE_WEIGHTS, Repository, Snapshot, snapshot
 from polysem.models.model_config import read_model_config
@@ -23,7 +22,6 @@ from polysem.models.record import CONFIG, TOKENIZER, WEIGHTS
 from polysem.models.stored_weights import StoredWeights, find_weights, read_checked
 from polysem.models.tokenizer import check_vocabulary, load_tokenizer
 from polysem.models.tokenizer_file import tokenizer_file
-from polysem.models.trial import try_out
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,19 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
     checked = check_weights(source, keys.where)
     tokenizer = tokenizer_file(source, keys.tokenizer, keys.where)
     check_tokenizer(tokenizer, checked)
+    from polysem.models.boot import boot_transformers  # seconds of imports, which no error waits for
+    from polysem.models.certify import certify
+    from polysem.models.trial import try_out
+
     try:
         with written(folder / WEIGHTS) as partial:
             _write_weights(checked, partial, keys.where)
         with written(folder / TOKENIZER) as partial:
             shutil.copyfile(tokenizer, partial)
         write_json(folder / CONFIG, checked.config)
-        try_out(boot_transformers(folder, keys.where), keys.where)
+        bridge = boot_transformers(folder, keys.where)
+        try_out(bridge, keys.where)
+        certify(bridge, folder, keys.where)
     except InputError:
         for name in (WEIGHTS, TOKENIZER, CONFIG):
             (folder / name).unlink(missing_ok=True)

@@ -29,6 +29,9 @@ SCALER = "activation_scaler.json"
 EXPECTED_AVERAGE = "expected_average_only_in"
 ARCHITECTURES = ("standard", "topk", "jumprelu", "gated")
 RENAMED = {"hook_point": "hook_name", "hook_point_head_index": "hook_head_index", "activation_fn_str": "activation_fn"}
+RESHAPED = ("none", "hook_z")
+"""What may be done to activations first: nothing, or the heads of `attn.hook_z` one after the other, as polysem has
+them."""
 T = TypeVar("T")
 
 
@@ -39,15 +42,20 @@ def companions(weights: str) -> tuple[list[str], list[str]]:
 
 def read(weights: Path) -> Published:
     """The SAE of a folder. InputError for architectures that polysem has not, normalisations that cannot be undone from
-    what is stored, reshaped attention heads, and whatever does not fit together."""
+    what is stored, single attention heads, and whatever does not fit together."""
     file = weights.parent / CONFIG
     config, metadata, notes = _modern(read_config(file), file)
     tensors = open_tensors(weights)
     architecture = config.get("architecture")
     if architecture not in ARCHITECTURES:
         raise InputError(f"{file}: architecture is {architecture!r}; polysem reads {', '.join(ARCHITECTURES)}")
-    if config.get("reshape_activations", "none") != "none" or metadata.get("hook_head_index") is not None:
-        raise InputError(f"{file}: the SAE reads attention heads (reshaped or one of them), which are no site here")
+    reshaped = config.get("reshape_activations", "none")
+    if reshaped not in RESHAPED:
+        raise InputError(f"{file}: reshape_activations is {reshaped!r}; polysem reads {', '.join(RESHAPED)}")
+    if metadata.get("hook_head_index") is not None:
+        raise InputError(
+            f"{file}: the SAE reads one attention head (hook_head_index), which is no site here; attn.hook_z has all"
+        )
     normalization = _normalization(config.get("normalize_activations") or "none", file)
     inputs, features = tensors.matrix("W_enc")
     for key, found in (("d_in", inputs), ("d_sae", features)):
@@ -58,9 +66,12 @@ def read(weights: Path) -> Published:
     processing = metadata.get("model_from_pretrained_kwargs") or {}
     if not isinstance(processing, dict):
         raise InputError(f"{file}: model_from_pretrained_kwargs is {processing!r}, expected an object with keys")
+    hook = _typed(metadata, "hook_name", str, file)
+    is_module = hook is not None and "hook_" not in hook
     settings = Settings(
         model_name=_typed(metadata, "model_name", str, file),
-        hook_name=_typed(metadata, "hook_name", str, file),
+        hook_name=None if is_module else hook,
+        module=hook if is_module else None,
         prepend_bos=_typed(metadata, "prepend_bos", bool, file),
         context_size=None if context is None else whole_number(context, "context_size", file),
         fold_ln=_typed(processing, "fold_ln", bool, file),

@@ -1,21 +1,17 @@
 """sparsify: `cfg.json` and `sae.safetensors`."""
 
-import re
 from pathlib import Path
 
 from polysem.io.config_files import read_config, whole_number
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors
+from polysem.models.modules import module_place
 from polysem.saes.activation_functions import topk
 from polysem.saes.published import Published, Settings, Weights
 from polysem.saes.sae import CONFIG, SAE
 
 WEIGHTS = "sae.safetensors"
 RUN = "../config.json"
-HOOK = re.compile(r"(?:.*\.)?(?:layers|h|blocks)\.(\d+)(?:\.(\w+))?")
-PARTS = {None: "hook_resid_post", "mlp": "hook_mlp_out", "attn": "hook_attn_out", "self_attn": "hook_attn_out",
-    "attention": "hook_attn_out"}  # fmt: skip
-"""Outputs of a block and of its parts, as modules of transformers are called."""
 
 
 def companions(weights: str) -> tuple[list[str], list[str]]:
@@ -47,18 +43,13 @@ def read(weights: Path) -> Published:
     length, model = run.get("ctx_len"), run.get("model")
     settings = Settings(
         model_name=model if isinstance(model, str) else None,
-        hook_name=_hook(weights.parent.name),
+        module=weights.parent.name if module_place(weights.parent.name) else None,
         context_size=None if length is None else whole_number(length, "ctx_len", weights.parent / RUN),
         fold_ln=False,
         center_writing_weights=False,
     )
-    notes = () if settings.hook_name else ("the folder is not called as a module of a known kind: hook not known",)
+    notes = () if settings.module else ("the folder is not called as a module of a layer: hook not known",)
     return Published(inputs, features, settings, lambda: Weights(_sae(tensors, inputs, features, k)), notes=notes)
-
-
-def _hook(folder: str) -> str | None:
-    match = HOOK.fullmatch(folder)
-    return f"blocks.{int(match[1])}.{PARTS[match[2]]}" if match and match[2] in PARTS else None
 
 
 def _sae(tensors: TensorFile, inputs: int, features: int, k: int) -> SAE:
