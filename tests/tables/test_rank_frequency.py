@@ -130,7 +130,8 @@ def test_no_law_that_decays_by_both_is_reported_where_a_pure_one_is_likelier():
     ("share", "error", "law"),
     [
         (0.0, 0.05, "power_law"),
-        (-0.4, 0.1, "power_law"),
+        (-0.2, 0.1, "power_law"),
+        (-0.4, 0.1, "undecided"),
         (0.04, 0.001, "power_law"),
         (0.1, 0.001, "truncated_power_law"),
         (0.1, 0.05, "undecided"),
@@ -138,7 +139,8 @@ def test_no_law_that_decays_by_both_is_reported_where_a_pure_one_is_likelier():
         (0.5, 0.1, "truncated_power_law"),
         (0.5, 0.2, "undecided"),
         (0.98, 0.05, "exponential"),
-        (1.3, 0.1, "exponential"),
+        (1.2, 0.1, "exponential"),
+        (2.3, 0.5, "undecided"),
         (float("nan"), 0.1, "undecided"),
     ],
 )

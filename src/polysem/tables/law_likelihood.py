@@ -30,7 +30,7 @@ INNER = 0.1
 """Share of a range, at its upper end, that tells little of the law: a few features with many firings each."""
 FLATTEST = 1e-3
 """Least slope d ln p / d ln r: a law that rises with rank has no rank of a frequency."""
-STEPS, TOLERANCE = 60, 1e-7
+STEPS, TOLERANCE = 60, 1e-5
 """Steps of Newton's method at most, and the gain in nats that ends them."""
 ROUNDS, SAME = 12, 0.002
 """Rounds, at most, in which law and number of ranks follow each other, and the share by which that number may move."""
@@ -132,8 +132,8 @@ class Likelihood:
         falling = np.minimum.accumulate(self.log_mean(law, self._ranks) - 1e-9 * np.arange(len(self._ranks)))
         rank = np.interp(-self._borders, -falling, self._ranks)
         rank[-1] = 0.5  # whatever is still more frequent counts as the highest cell
-        last = self.hidden + 0.5 if self._whole else np.inf
-        free = (rank > 0.5) & (rank < min(last, self._ranks[-1]))
+        last = self.hidden + 0.5
+        free = (rank > 0.5) & (rank < last)
         rank = np.clip(rank, 0.5, last)
         inside = np.clip(rank, max(self.first, 0.5), self.last)
         beyond, scaled = np.log(rank / inside), inside / self.reference
@@ -195,10 +195,11 @@ class Likelihood:
         """`fitted` with as many ranks (`hidden`) as let half A show the features that it does, the likeliest first.
 
         More ranks of a law that falls late can do so as well as fewer of one that falls early. Law and number of ranks
-        follow each other from both ends, as many as are shown and as many as the dictionary has features.
+        follow each other from both ends, as many as are shown and as many as the dictionary has features. Where the
+        range ends before the last rank that half A shows, both ends are taken as they are.
         """
         found: list[Solution] = []
-        for hidden in (len(self.ranked.a), max(self.ranked.features, len(self.ranked.a))) if self._whole else (0,):
+        for hidden in sorted({len(self.ranked.a), self.ranked.features}):
             self.hidden = float(hidden)
             fitted = law
             for _ in range(ROUNDS if self._whole else 1):

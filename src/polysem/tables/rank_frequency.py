@@ -60,9 +60,10 @@ def rank_frequency(
     The law is chosen by `exponential_share`, over `range`: of the fall of ln p from behind the first tenth of the ranks
     of the range to its end, the share that the truncated law, with any α and L, gives to exp(−r/L). It is 0 for a power
     law and 1 for an exponential; `exponential_share_error` is its standard error, from 200 resamples of the features. A
-    truncated law is more than 3.5 of them from both. A pure law is at most one of them from its own value on the side
-    of the other, and with two more still nearer to it than 0.25. All else is undecided. The winner is the best of
-    three, which need not describe the curve well; the figure shows both.
+    truncated law is more than 3.5 of them, and 0.05, from both. A pure law is at most 1.3 of them, or 0.05, from its
+    own value towards the other's, and with two more still nearer to it than 0.25; away from the other's, it is nearer
+    than 0.25, too. All else is undecided. The winner is the best of three, which need not describe the curve well; the
+    figure shows both.
     Source: document S0 (section "Feature frequency"), which chose by eye.
     """
     generator = np.random.default_rng(seed)
@@ -149,7 +150,7 @@ def decide(share: float, error: float) -> str:
     if min(not_power, not_exponential) > max(EXCLUDED * error, NOTHING):
         return "truncated_power_law"
     for law, other in (("power_law", not_power), ("exponential", not_exponential)):
-        if other <= max(ACCEPTED * error, NOTHING) and other + 2 * error < NEGLIGIBLE:
+        if -NEGLIGIBLE < other <= max(ACCEPTED * error, NOTHING) and other + 2 * error < NEGLIGIBLE:
             return law
     return UNDECIDED
 
