@@ -62,7 +62,7 @@ def test_no_text_covers_another(analysis, tmp_path, monkeypatch):
         texts = " ".join(legible_texts(figure, tmp_path / "figure.svg", monkeypatch))
         published = {"0.33": "0.55", "20.3": "25.8", "2.4": "9.1", "1.5": "4.6", "0.45": "0.28", "0.21": "0.08"}
         for without, with_loss in (published | {"23.8": "3.7", "7": "32"}).items():
-            assert f"S3: {without} without, {with_loss} with" in texts
+            assert f"{without}; with loss {with_loss}" in texts
 
 
 def test_families_differ_in_the_weight_and_the_seed_alone():

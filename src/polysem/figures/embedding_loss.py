@@ -148,7 +148,7 @@ def dead(on_training: NDArray[np.float64], never_active: NDArray[np.float64]) ->
 
 
 def _draw(axes: Axes, quantity: Quantity, found: list[Family], weights: list[float]) -> None:
-    document = "S3: {} without, {} with".format(*quantity.document) if quantity.document else "S3: –"
+    document = "{}; with loss {}".format(*quantity.document) if quantity.document else "–"
     axes.set_title(quantity.title, size=9, loc="left", pad=17)
     axes.text(0, 1.03, document, transform=axes.transAxes, size=7.5, color=theme.FAINT, va="bottom")
     axes.set_xticks(range(len(weights)), [f"{weight:g}" for weight in weights])

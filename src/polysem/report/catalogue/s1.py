@@ -22,7 +22,7 @@ ENTRIES = (
         shown="The histogram of S2.F3, in which the ultra-low mode and never active features are told apart.",
         absent="No dictionary of this run has been drawn; every model in params.yaml has at least its neurons.",
         figures=("ultra_low_frequency",),
-        metrics=("ultra_low_share", "never_active_share"),
+        metrics=("ultra_low_share", "ultra_low_threshold_firings", "never_active_share"),
         tables=("frequency",),
     ),
     Entry(

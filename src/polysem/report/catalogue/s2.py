@@ -37,7 +37,7 @@ ENTRIES = (
         "their own; never active ones stand apart.",
         shown="Frequency histogram with the cluster and the never active coloured.",
         absent="No dictionary of this run has been drawn; every model in params.yaml has at least its neurons.",
-        metrics=("ultra_low_share", "never_active_share"),
+        metrics=("ultra_low_share", "ultra_low_threshold_firings", "never_active_share"),
         tables=("frequency",),
     ),
     Entry(
