@@ -56,7 +56,8 @@ def digest(package):
 
 
 def call(package, *arguments):
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment = ours | {"PYTHONPATH": str(package.parent)}
     return subprocess.run([sys.executable, *arguments], cwd=package.parents[1], env=environment,
                           capture_output=True, text=True)  # fmt: skip
 

@@ -1,11 +1,16 @@
 """`polysem verify` and `polysem doctor`; `polysem adopt` has its tests where records are lost."""
 
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import chdir
+from pathlib import Path
 
 import pytest
 from repository import ROOT, environment
+
+from polysem.workflow import verify
 
 STORE = "results/activations/digits/layers.0.hook_post/train"
 
@@ -17,8 +22,38 @@ def test_the_console_command_starts_without_torch(tmp_path):
 
 
 @pytest.mark.workflow
-def test_what_a_run_made_is_verified(repository):
-    assert repository.polysem("verify") == "22 stores, models and folders of tables and figures checked, 0 bad\n"
+def test_everything_that_a_run_made_is_verified(repository):
+    made = {
+        str(path.relative_to(repository.folder))
+        for path in (repository / "results").rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+    found = repository.polysem("verify")
+    assert re.fullmatch(r"\d+ artifacts checked, 0 bad\n", found)
+    checked = {path for path in made if flipped(repository, path)}
+    assert checked == made
+
+
+def flipped(repository, path):
+    """Whether verify names a file, or the folder or store that it is in, when one of its bits is another."""
+    content = bytearray((repository / path).read_bytes())
+    content[len(content) // 2] ^= 1
+    problems = dict(verified(repository.folder, path, bytes(content)))
+    return any(path == name or path.startswith(f"{name}/") for name, problem in problems.items() if problem)
+
+
+def verified(folder, path, content):
+    """What verify says of the artifacts that a file is of, with other content."""
+    original = (folder / path).read_bytes()
+    (folder / path).write_bytes(content)
+    try:
+        with chdir(folder):
+            seals, damaged = verify.sealed_outputs()
+            assert not damaged
+            mine = {name: output for name, output in seals.items() if path == name or path.startswith(f"{name}/")}
+            return [(name, verify.output_problem(Path(name), output)) for name, output in mine.items()]
+    finally:
+        (folder / path).write_bytes(original)
 
 
 @pytest.mark.workflow
@@ -28,36 +63,53 @@ def test_a_flipped_byte_in_a_store_is_named(repository):
     content[len(content) // 2] ^= 1
     chunk.write_bytes(content)
     found = repository.polysem("verify", fails=True)
-    assert f"bad: {STORE}.zarr: its sha256 is" in found
-    assert "22 stores, models and folders of tables and figures checked, 1 bad" in found
+    assert f"bad: {STORE}.zarr: it is not what was written: its sha256 is" in found
+    assert " artifacts checked, 1 bad" in found
 
 
 @pytest.mark.workflow
-def test_damaged_stores_receipts_weights_tables_and_figures_are_named(repository):
+def test_damaged_and_missing_artifacts_are_named(repository):
     (repository / f"{STORE}.json").unlink()
     shutil.rmtree(repository / "results/tokens/digits/eval.zarr")
-    with (repository / "results/models/digits/model.safetensors").open("ab") as file:
-        file.write(b"x")
     shutil.copytree(repository / f"{STORE}.zarr", repository / "results/activations/other/site/train.zarr")
-    drawn = "results/figures/digits/layers.0.hook_post/neurons"
-    with (repository / drawn / "decoder_power.svg").open("a") as file:
-        file.write(" ")
-    tables = "results/tables/digits/layers.0.hook_post/neurons"
-    with (repository / tables / "alignment.nc").open("ab") as file:
-        file.write(b"x")
+    site = "digits/layers.0.hook_post"
+    damaged = {
+        "results/models/digits/model.safetensors": "results/models/digits",
+        f"results/figures/{site}/neurons/decoder_power.svg": f"results/figures/{site}/neurons",
+        f"results/tables/{site}/neurons/alignment.nc": f"results/tables/{site}/neurons",
+        f"results/saes/{site}/topk-x4/training.nc": "",
+        f"results/tables/{site}/fidelity.nc": "",
+        "results/tables/digits/directions.safetensors": "",
+        "results/corpora/digits/documents.parquet": "",
+        "results/metrics.json": "",
+        f"results/plots/{site}/neurons/rank_frequency.csv": "",
+        "results/report/index.html": "",
+    }
+    for path in damaged:
+        with (repository / path).open("ab") as file:
+            file.write(b" ")
+    (repository / ".snakemake/metadata/seals/check_claims.json").write_text("{")
     found = repository.polysem("verify", fails=True)
-    assert f"bad: {drawn}: decoder_power.svg is not what was written" in found
-    assert f"bad: {tables}: alignment.nc is not what was written" in found
-    assert f"bad: {STORE}.zarr: its receipt train.json is missing" in found
-    assert "bad: results/tokens/digits/eval.zarr: the store is missing but its receipt is there" in found
-    assert "bad: results/models/digits: results/models/digits/model.safetensors is not the file" in found
+    for path, with_receipt in damaged.items():
+        sealed = path if Path(path).suffix != ".svg" else str(Path(path).parent)
+        assert f"bad: {sealed}: it is not what was written" in found
+        assert not with_receipt or f"bad: {with_receipt}" in found
+    assert f"bad: {STORE}.json: it is missing" in found
+    assert "bad: results/tokens/digits/eval.zarr: it is missing" in found
     assert "bad: results/activations/other/site/train.zarr: its receipt" in found
-    assert "23 stores, models and folders of tables and figures checked, 6 bad" in found
+    assert "bad: .snakemake/metadata/seals/check_claims.json: " in found
+    assert "Traceback" not in found
 
 
 @pytest.mark.workflow
-def test_stores_that_were_never_made_are_named(blank):
-    assert "bad: results/tokens/digits/eval.zarr: the store is missing\n" in blank.polysem("verify", fails=True)
+def test_before_the_first_run_nothing_is_made_and_nothing_bad(blank):
+    assert blank.polysem("verify") == "nothing made yet\n"
+
+
+@pytest.mark.workflow
+def test_what_is_not_made_yet_is_counted_and_not_bad(blank):
+    blank.snakemake("results/corpora/digits/documents.parquet")
+    assert re.fullmatch(r"1 artifacts checked, 0 bad, \d{3} not made yet\n", blank.polysem("verify"))
 
 
 @pytest.mark.workflow

@@ -20,6 +20,26 @@ def test_an_old_result_is_not_taken_as_fresh(repository, sequence):
     sequence(repository)
 
 
+def test_touching_is_refused_with_the_remedy(repository):
+    repository.edit("params.yaml", *stale.THRESHOLD)
+    said = repository.snakemake("--touch", fails=True)
+    assert "--touch would write records that nobody can trust" in said and "`polysem adopt`" in said
+    assert "collect_metrics" in repository.plan().pending
+
+
+def test_a_cache_that_cannot_be_written_is_a_sentence(blank):
+    (blank / ".cache").write_text("a file")
+    said = blank.snakemake("--dry-run", fails=True)
+    assert "error: .cache cannot be written (File exists)" in said or "error: .cache cannot be written (Not a" in said
+    assert "Traceback" not in said
+
+
+def test_the_doctor_names_what_the_next_run_makes_again(repository):
+    (repository / "results/metrics.json").write_text("{}")
+    said = " ".join(repository.polysem("doctor").split())
+    assert "1 artifacts are not what was made" in said
+
+
 def test_random_kills_leave_no_trace(finished, tmp_path):
     found = list(kills.disturbed(finished, tmp_path / "disturbed", kills.SMOKE, everything=False))
     assert len(found) == kills.SMOKE

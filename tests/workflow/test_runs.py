@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from repository import ROOT, plant
 from test_reruns import COLLECTING
 
 from polysem.io.tables import read_table
@@ -12,6 +13,7 @@ from polysem.saes.sae import load_sae
 
 pytestmark = pytest.mark.workflow
 
+QUICK = (ROOT / "presets/quick.yaml").read_text()
 SITE = "digits/layers.0.hook_post"
 TOGETHER = [f"measure_fidelity/{SITE}", f"compare_dictionaries/{SITE}", f"draw_site_figures/{SITE}"]
 """What takes all dictionaries of the site together."""
@@ -137,3 +139,9 @@ def test_plotting_jobs_import_no_torch(repository):
     with repository.executed() as ran:
         repository.snakemake()
     assert ran == {f"draw_figures/{SITE}/neurons", *COLLECTING}
+
+
+def test_a_checkout_may_be_called_anything(tmp_path):
+    repository = plant(tmp_path / 'it\'s $(here) "now" ä', QUICK)
+    repository.snakemake("results/corpora/digits/documents.parquet")
+    assert "Nothing to be done" in repository.snakemake("results/corpora/digits/documents.parquet")

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ sys.path.insert(0, str(SOURCES))
 from polysem.io.caches import require_folder
 from polysem.io.code import named_digest
 from polysem.io.errors import InputError
+from polysem.io.stated import OutsideFiles
 from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
@@ -121,11 +123,7 @@ def code_digest(*modules):
 def outside(paths):
     """Paths and patterns of files that the workflow does not make, with the digest of their contents: they may change
     at any time, with any date, so it is a param, and the step compares it with what it read."""
-    from polysem.io.content import content_digest
-    from polysem.io.files import matching_files
-
-    found = sorted({file for path in paths for file in matching_files(path)})
-    return json.dumps({"digest": content_digest(found), "paths": list(paths)})
+    return json.dumps(asdict(OutsideFiles.of(paths)))
 
 
 def outside_content(section):

@@ -20,7 +20,7 @@ from polysem.io.caches import FOLDER
 from polysem.io.content import text_digest
 from polysem.io.errors import InputError
 from polysem.io.seals import write_seal
-from polysem.io.sources import OutsideFiles, require_code
+from polysem.io.stated import OutsideFiles, require_code
 
 RUNNERS = {"code": "digest:modules", "outside": "json", "log": "path"}
 """Options of the runner itself."""

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +21,11 @@ def matching_files(pattern: str) -> list[Path]:
         return sorted(_below(path))
     found = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 (Path.glob does not follow links)
     return sorted(file for file in found if file.is_file() and not _in_a_circle(file.parent))
+
+
+def files_of(paths: Iterable[str]) -> list[Path]:
+    """The files of several paths and patterns, each once, sorted."""
+    return sorted({file for path in paths for file in matching_files(path)})
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from polysem.io.errors import InputError
-from polysem.io.files import matching_files
+from polysem.io.files import files_of, matching_files
 from polysem.models.processing import native_obstacles, refuse
 from polysem.params.base import CorpusSection, ModelSection
 from polysem.params.corpora.files import FilesCorpus
@@ -72,7 +72,7 @@ def outside_paths(section: CorpusSection | ModelSection | PretrainedSae) -> list
 
 def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list[Path]:
     """The files of these paths, sorted."""
-    return sorted({file for path in outside_paths(section) for file in matching_files(path)})
+    return files_of(outside_paths(section))
 
 
 def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:

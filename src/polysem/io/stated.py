@@ -1,5 +1,6 @@
-"""Whether a step works with what its rule saw: its code, and the files from outside of the workflow that it reads."""
+"""Whether a step works with what its rule stated: its code, and the files from outside of the workflow."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from polysem.io import loaded
 from polysem.io.code import code_digest, syntax_digests, text_syntax
 from polysem.io.content import content_digest
 from polysem.io.errors import InputError
-from polysem.io.files import matching_files
+from polysem.io.files import files_of
 
 AGAIN = "run again, and the job starts from what is there then"
 
@@ -43,9 +44,15 @@ class OutsideFiles:
     digest: str
     paths: list[str]
 
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> "OutsideFiles":
+        """Those files as they are now."""
+        named = list(paths)
+        return cls(content_digest(files_of(named)), named)
+
     def require(self) -> dict[Path, tuple[int, ...]]:
         """The files, each with what no change leaves as it was. InputError if they have another digest."""
-        found = sorted({file for path in self.paths for file in matching_files(path)})
+        found = files_of(self.paths)
         stamps = {file: _stamp(file) for file in found}
         if content_digest(found) != self.digest:
             raise InputError(f"{self._named()} changed since the run began; {AGAIN}")
