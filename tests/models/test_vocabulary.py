@@ -56,5 +56,20 @@ def test_marks_are_told_from_words_that_were_added():
     assert (vocabulary.text(mark), vocabulary.text(blanks)) == ("<|bos|>", "    ")
 
 
+@pytest.mark.parametrize("replaces", [True, False])
+def test_added_runs_of_blanks_are_read_as_the_library_decodes_them(replaces):
+    tokenizer = sentence_piece()
+    if not replaces:
+        tokenizer.decoder = decoders.Metaspace()
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in ("▁▁", "▁▁▁▁", "</tag▁▁>")])
+    tokenizer.add_special_tokens(["<mark▁>"])
+    vocabulary, letter = Vocabulary(tokenizer), tokenizer.token_to_id("y")
+    for text, shown in (("▁▁", "  "), ("▁▁▁▁", "    "), ("</tag▁▁>", "</tag  >")):
+        token = tokenizer.token_to_id(text)
+        assert vocabulary.text(token) == shown
+        assert tokenizer.decode([letter, token, letter]) == f"y{shown}y"
+    assert vocabulary.text(tokenizer.token_to_id("<mark▁>")) == "<mark▁>"
+
+
 def test_an_id_that_the_tokenizer_lacks_is_shown_as_such():
     assert Vocabulary(byte_level()).text(50_300) == "[50300]"

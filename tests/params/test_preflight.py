@@ -5,6 +5,9 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
@@ -79,40 +82,47 @@ def test_the_corpus_of_an_earlier_run_is_not_read_again_but_must_be_there():
 
 
 def copy_of_model(**config: int) -> None:
+    """A model of the hub's form in `copy/`: one layer, 8 numbers in the residual stream, 40 tokens."""
     usual = {"num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 16, "vocab_size": 40}
-    write(json.dumps(usual | config).encode(), "copy/config.json")
+    model = LlamaForCausalLM(LlamaConfig(**(usual | config), num_attention_heads=2))
+    model.save_pretrained("copy")
 
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"])
 def test_a_local_copy_with_weights_passes(weights):
     copy_of_model()
-    write(b"weights", f"copy/{weights}")
+    whole = Path("copy/model.safetensors")
+    if weights == "model.safetensors.index.json":
+        shard = whole.rename("copy/model-00001-of-00001.safetensors")
+        Path("copy", weights).write_text(json.dumps({"weight_map": dict.fromkeys(load_file(shard), shard.name)}))
+    if weights == "pytorch_model.bin":
+        torch.save(load_file(whole), Path("copy", weights))
+        whole.unlink()
     check(model=IMPORTED)
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("kept", "said"),
     [
-        ([], "local_copy: 'copy' is no folder"),
-        (["config.json"], "holds no weights; it needs model.safetensors"),
-        (["config.json", "weights.pth"], "holds no weights; it needs model.safetensors or pytorch_model.bin"),
-        (["model.safetensors"], "config.json cannot be read"),
+        (None, "local_copy: 'copy' is no folder"),
+        ("config.json", "holds no weights; model.safetensors or pytorch_model.bin is needed"),
+        ("config.json, weights.pth", "holds no weights but weights.pth; model.safetensors or pytorch_model.bin is"),
+        ("model.safetensors", "copy/config.json is no file"),
     ],
 )
-def test_a_local_copy_that_cannot_be_loaded_is_refused(files, said):
-    for name in files:
-        write(b"{}", f"copy/{name}")
+def test_a_local_copy_that_cannot_be_loaded_is_refused(kept, said):
+    if kept is not None:
+        copy_of_model()
+        write(b"weights", "copy/weights.pth")
+        for file in [file for file in Path("copy").iterdir() if file.name not in kept]:
+            file.unlink()
     assert said in refused(model=IMPORTED)
 
 
 def test_sites_of_a_local_copy_are_checked_against_its_config():
     copy_of_model()
-    write(b"weights", "copy/model.safetensors")
     said = refused(model=IMPORTED.replace("SITE", "blocks.1.mlp.hook_post"))
     assert said.startswith("models.m.sites: the model has no site 'blocks.1.mlp.hook_post'; it has blocks.0.hook_res")
-    write(b'{"n_layers": 1, "d_model": 8, "d_vocab": 40}', "copy/config.json")
-    said = refused(model=IMPORTED.replace("transformers", "transformer_lens").replace("SITE", "blocks.4.hook_attn_out"))
-    assert "the model has no site 'blocks.4.hook_attn_out'" in said
 
 
 def test_stores_that_do_not_fit_on_the_disk_are_refused_and_stores_that_are_there_need_no_space():
@@ -127,7 +137,6 @@ def test_stores_that_do_not_fit_on_the_disk_are_refused_and_stores_that_are_ther
 
 def test_the_width_of_a_local_copy_counts_for_the_space():
     copy_of_model(hidden_size=1000)
-    write(b"weights", "copy/model.safetensors")
     activations = "activations: {train_tokens: 1000000000000, eval_tokens: 1, dtype: float32}"
     for site, size in [("blocks.0.hook_mlp_out", "4,000,000.0"), ("blocks.0.mlp.hook_post", "64,000.0")]:
         assert f"need up to {size} GB" in refused(model=IMPORTED.replace("[SITE]", f"[{site}], {activations}"))
@@ -179,7 +188,6 @@ SHAPE = "shape: {layers: 1, d_model: 8, d_mlp: 16, vocabulary: 40}"
 
 def test_a_shape_that_the_config_contradicts_is_refused():
     copy_of_model()
-    write(b"weights", "copy/model.safetensors")
     check(model=IMPORTED.replace("[SITE]", f"[SITE], {SHAPE}"))
     said = refused(model=IMPORTED.replace("[SITE]", f"[SITE], {SHAPE.replace('d_mlp: 16', 'd_mlp: 32')}"))
     assert said == "models.m.shape.d_mlp is 32, but copy/config.json says 16; mend it or remove shape"

@@ -42,7 +42,9 @@ class Vocabulary:
 
     def _looked_up(self, token: int) -> bytes:
         if token in self._added:
-            return self._added[token].content.encode()
+            added = self._added[token]
+            whole = added.special or self._bytes is not _sentence_piece
+            return added.content.encode() if whole else _sentence_piece(added.content)
         piece = self._tokenizer.id_to_token(token)
         return f"[{token}]".encode() if piece is None else self._bytes(piece)
 

@@ -72,9 +72,9 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
 def check_weights(source: Snapshot, where: str) -> Checked:
     """Config and weights of a repository, as far as they are known without reading a weight; InputError if they do not
     fit each other or are no causal language model."""
+    weights = find_weights(source, where)
     config, written_config = read_model_config(source.file(CONFIG))
     model_class = causal_class(config, written_config, source.folder / CONFIG)
-    weights = find_weights(source, where)
     checked = Checked(written_config, weights, fill(model_class, config, weights.shapes, where))
     _check_embeddings(checked, where)
     return checked
