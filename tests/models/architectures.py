@@ -88,11 +88,8 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "codegen": ("codegen", GPT | {"rotary_dim": 4}),
     "xglm": ("xglm", SIZES | {"d_model": 32, "num_layers": 2, "attention_heads": 4, "ffn_dim": 72}),
     "arcee": ("arcee", LLAMA),
-    "seed-oss": ("seed_oss", LLAMA | {"head_dim": 8}),
-    "ernie": ("ernie4_5", LLAMA | {"head_dim": 8}),
     "exaone-4": ("exaone4", LLAMA | {"sliding_window": 4}),
     "apertus": ("apertus", LLAMA),
-    "hunyuan": ("hunyuan_v1_dense", LLAMA | {"head_dim": 8}),
 }
 """Models whose sites are all studied."""
 OTHERS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -10,7 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from transformers import AutoConfig
 
+from polysem.io.errors import InputError
 from polysem.models.import_model import import_model
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Subject
@@ -187,8 +189,7 @@ def held(norm: torch.nn.Module, value: Tensor, sizes: list[Tensor]) -> Tensor:
     kind = type(norm).__name__
     centred = "LayerNorm" in kind and "RMSNorm" not in kind
     value = value - value.mean(-1, keepdim=True) if centred else value
-    small = next(getattr(norm, name) for name in ("eps", "variance_epsilon") if hasattr(norm, name))
-    small = small if isinstance(small, float) else 1e-5
+    small = next((getattr(norm, name) for name in ("eps", "variance_epsilon") if hasattr(norm, name)), 1e-5)
     size = (value.square().mean(-1, keepdim=True) + small).sqrt().detach()
     sizes.append(size)
     gain = getattr(norm, "weight", None)
@@ -229,8 +230,8 @@ def derivative(plain: Plain, site: str, batch: Batch) -> tuple[Tensor, Tensor]:
     handles += at(plain, site.replace("hook_resid_mid", "hook_attn_out"), cut)
     with torch.enable_grad(), hooked(*handles, *(fixed(part) for part in [*norms, plain.final_norm()])):
         logits = plain.model(batch.inputs).logits[0, POSITION]
-        rows = [torch.autograd.grad(logit, leaf[0], retain_graph=True)[0] for logit in logits]
-    slopes = torch.stack([row.reshape(*batch.inputs.shape, -1)[0, POSITION] for row in rows])
+        (rows,) = torch.autograd.grad(logits, leaf[0], torch.eye(VOCABULARY), is_grads_batched=True)
+    slopes = rows.reshape(VOCABULARY, *batch.inputs.shape, -1)[:, 0, POSITION]
     product = torch.stack([size.reshape(*batch.inputs.shape)[0, POSITION] for size in sizes]).prod()
     return slopes, product
 

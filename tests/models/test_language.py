@@ -281,4 +281,6 @@ def test_a_bridge_takes_the_model_with_all_its_weights(batch):
     model = perturbed(new_model(CONFIG)).eval()
     with torch.inference_mode():
         logits = model(batch.inputs)
-        torch.testing.assert_close(LanguageSubject(bridge_of(model), "cpu").bridge(batch.inputs), logits)
+    subject = LanguageSubject(bridge_of(model), "cpu")
+    with torch.inference_mode():
+        torch.testing.assert_close(subject.bridge(batch.inputs), logits)

@@ -16,7 +16,7 @@ SAME = 1e-3
 """Log probabilities before and after processing differ by no more."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def process(bridge: TransformerBridge, processing: Processing, where: str) -> None:
     """Process the weights of a booted model, and look whether that was done: the predictions are the same, and what was
     to be centred or folded is. InputError otherwise, as TransformerLens leaves out what it cannot do with a warning."""

@@ -34,7 +34,8 @@ NEURONS_HAVE_NO_ENCODER = (
     "the neurons have neither an encoder nor a decoder that was learned: their directions are the axes themselves"
 )
 NO_OUTPUT_WEIGHTS = (
-    "the site has no weights W_out of its own behind it, and so no null space; a site at mlp.hook_post has one"
+    "the site has no weights of its own behind it, and so no null space; mlp.hook_post has one, in front of W_out, and "
+    "attn.hook_z, in front of W_O"
 )
 
 

@@ -158,8 +158,8 @@ def _check_model(where: str, model: ModelSection) -> None:
         case TransformersModel() | TransformerLensModel() if model.local_copy is not None:
             folder = _local_folder(where, model.local_copy)
             check_local_model(where, model, outside_files(model))
-            _check_config(where, folder, model)
             _check_sites(where, model)
+            _check_config(where, folder, model)
         case TransformersModel() | TransformerLensModel():
             _check_sites(where, model)
         case _:

@@ -51,7 +51,9 @@ class LanguageModel(ModelSection):
     corpus: Name
     """Key under `corpora:` that the model reads."""
     sites: Annotated[list[Site], Field(min_length=1)]
-    """TransformerLens hook names whose activations are studied."""
+    """TransformerLens hook names whose activations are studied: `blocks.<layer>.` and one of hook_resid_pre,
+    hook_resid_mid, hook_resid_post, hook_attn_out, hook_mlp_out, mlp.hook_pre, mlp.hook_post, attn.hook_z, as far as
+    the architecture has them."""
     context_length: Annotated[int, Field(ge=2, le=1_048_576)] = 128
     """Tokens of a sequence, the BOS token included."""
     packing: Literal["documents", "concatenated"] = "concatenated"
