@@ -10,7 +10,6 @@ import pytest
 from polysem.figures import theme
 from polysem.figures.draw_figures import draw_figures
 from polysem.figures.feature_names import name_of
-from polysem.figures.registry import find_figure
 from polysem.io.code import SOURCE, import_closure
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
@@ -46,20 +45,20 @@ def test_the_command_line_draws_what_is_asked_for_and_nothing_else(folder):
     ]
 
 
-def test_a_note_names_the_threshold_that_the_params_file_sets(folder):
-    table = mixture(200, 16).rank_frequency.assign_attrs(model="toy", site="site", dictionary="sae")
-    figure = find_figure("rank_frequency").draw(rank_frequency=table, analysis=GivenAnalysis(head_ranks=73))
-    assert "ranks below 73" in " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
+def test_a_figure_shows_the_threshold_that_the_params_file_sets(folder):
     one, other = (
-        drawn(folder, f"of{ranks}", "rank_frequency", given=GIVEN | {"head_ranks": ranks}) for ranks in (73, 90)
+        drawn(folder, f"of{share}", "decoder_power", given=GIVEN | {"rare_frequency": share}) for share in (0.01, 0.02)
     )
     assert one != other
 
 
 def test_a_key_that_the_rule_does_not_pass_cannot_be_read_as_its_default(folder):
+    without = {key: GIVEN[key] for key in GIVEN if key != "rare_frequency"}
     with pytest.raises(subprocess.CalledProcessError):
-        drawn(folder, "out", "rank_frequency", given={key: GIVEN[key] for key in GIVEN if key != "head_ranks"})
+        drawn(folder, "out", "decoder_power", given=without)
     assert not (folder / "out").exists()
+    with pytest.raises(KeyError, match=r"the step reads analysis\.rare_frequency, which its rule does not pass"):
+        GivenAnalysis.model_validate(without).rare_frequency  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import xarray as xr
 from weight_cases import alignment_of, clustered_sae, frequencies
 
 from polysem.activations.rows import ActivationRows
@@ -18,6 +19,7 @@ from polysem.tables.collect_metrics import (
     frequency_metrics,
     law_metrics,
 )
+from polysem.tables.dead import dead_features
 from polysem.tables.directions import Directions
 from polysem.tables.embeddings.measures import MEASURES
 from polysem.tables.geometry import geometry
@@ -45,6 +47,7 @@ def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store
         co_firing(np.arange(40) < 8, rows, lambda: iter(())),
         dictionary_fidelity(subject, batches, Neurons(6), "mlp", torch.zeros(6, dtype=torch.bool), ablated),
     ]
+    tables.append(xr.Dataset(dead_features(rows, sae)))
     made = {str(name) for table in tables for name, value in table.data_vars.items() if not value.ndim}
     made |= set(frequency_metrics(frequency, analysis)) | set(alignment_metrics(alignment, frequency, analysis))
     made |= set(law_metrics(rank_frequency(np.ones((40, 2), int), np.array([50, 50]), 10)))

@@ -15,8 +15,8 @@ class Analysis(Section):
     rare_frequency: Frequency = 1e-3
     """Features active on a smaller share of tokens are drawn as rare (S0.F3a)."""
     ultra_low_frequency: Frequency = 1e-4
-    """Features active on a smaller share of tokens, but on one at least, form the ultra-low cluster (S2.F3); it takes as
-    many eval tokens that this is several of them."""
+    """Features active on a smaller share of tokens, but on one at least, form the ultra-low cluster (S2.F3); it takes
+    so many eval tokens that this is several of them."""
     one_sparse: Frequency = 0.35
     """Share of squared weight in the top neuron, or in the top ten, above which a feature is neuron-sparse (S2.F1)."""
     next_nine: Frequency = 0.1

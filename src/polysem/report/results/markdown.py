@@ -138,6 +138,7 @@ ULTRA_LOW = [
 ]  # fmt: skip
 OTHERS = [
     together("law of the head / tail", ("head_law", "tail_law")),
+    together("share of the exponential, head / tail", ("head_exponential_share", "tail_exponential_share"), ".2f"),
     together("coherent at home / elsewhere, %", ("own_site_coherent_share", "other_site_coherent_share"), ".0f", 100),
     of("elsewhere, neurons permuted, %", "other_site_coherent_share_permuted", ".0f", 100),
 ]

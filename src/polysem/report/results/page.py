@@ -21,6 +21,8 @@ from polysem.report.results.record import recorded
 
 PAGE, RECORD = Path("docs/results.md"), Path("docs/results.json")
 DEFAULT = "default"
+NOT_REMADE = "*Not remade by this version:*"
+"""How tables begin that no record is of."""
 
 
 def marks(name: str) -> tuple[str, str]:

@@ -23,8 +23,8 @@ LIBRARIES = ("torch", "numpy", "transformer_lens")
 OWN = ("features", "tokens", "accuracy_clean", "accuracy_spliced", "accuracy_loss", "mse", "l1", "L0")
 BEGINNINGS = (
     "agreement_", "clusters_", "clustered_", "co_firing_largest", "cross_entropy", "dead_", "dense_share",
-    "explained_variance", "head_law", "loss_recovered", "median_monosemanticity", "monosemantic", "most_polysemantic",
-    "never_active", "one_sparse", "other_site_", "own_site_", "recipe_", "seed_", "tag_", "tags", "tail_law",
+    "explained_variance", "head_", "loss_recovered", "median_monosemanticity", "monosemantic", "most_polysemantic",
+    "never_active", "one_sparse", "other_site_", "own_site_", "recipe_", "seed_", "tag_", "tags", "tail_",
     "ten_sparse", "ultra_low", "training_images",
 )  # fmt: skip
 """Metrics that tables of the page may show begin so, or are in `OWN`."""
