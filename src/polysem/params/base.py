@@ -27,6 +27,8 @@ LONGEST_NAME = 200
 
 ALL_DICTIONARIES = "all dictionaries"
 """The same in words."""
+UNDECIDED = "undecided"
+"""Stands in place of a word where what was measured does not decide it."""
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 """The name of another entry of `params.yaml`."""

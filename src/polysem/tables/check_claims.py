@@ -8,9 +8,8 @@ from typing import Any
 from polysem.io.atomic import write_json
 from polysem.io.command import run
 from polysem.io.errors import InputError
-from polysem.params.base import NEURONS
+from polysem.params.base import NEURONS, UNDECIDED
 from polysem.tables.claims import Claim, Document, Place, read_ledger
-from polysem.tables.labels import UNDECIDED
 
 ANALOGOUS = 6
 """Numbers of other dictionaries that are shown beside a claim, at most."""

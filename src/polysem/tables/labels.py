@@ -13,9 +13,6 @@ from polysem.params.base import ALL_DICTIONARIES
 COMPRESSED: Final = {"zlib": True, "complevel": 1, "shuffle": True}
 """Encoding of large variables that repeat themselves; give each a copy."""
 
-UNDECIDED: Final = "undecided"
-"""Stands in place of a word where what was measured does not decide it."""
-
 
 def variable(dimensions: str | tuple[str, ...], values: ArrayLike, long_name: str, units: str) -> xr.Variable:
     """A variable with its name in words and its unit; a share or a count of nothing has the unit "1"."""

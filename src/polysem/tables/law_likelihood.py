@@ -30,9 +30,9 @@ INNER = 0.1
 """Share of a range, at its upper end, that tells little of the law: a few features with many firings each."""
 FLATTEST = 1e-3
 """Least slope d ln p / d ln r: a law that rises with rank has no rank of a frequency."""
-STEPS, TOLERANCE = 60, 1e-5
+STEPS, TOLERANCE = 25, 1e-5
 """Steps of Newton's method at most, and the gain in nats that ends them."""
-ROUNDS, SAME = 12, 0.002
+ROUNDS, SAME = 8, 0.002
 """Rounds, at most, in which law and number of ranks follow each other, and the share by which that number may move."""
 LEAST = 1e-12
 Values = NDArray[np.float64]

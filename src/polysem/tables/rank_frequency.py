@@ -8,8 +8,9 @@ import xarray as xr
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from polysem.params.base import UNDECIDED
 from polysem.tables.firing_noise import dispersion
-from polysem.tables.labels import UNDECIDED, index, labelled, scalar, variable
+from polysem.tables.labels import index, labelled, scalar, variable
 from polysem.tables.law_likelihood import Likelihood, Ranked, Solution
 
 LAWS = ("power_law", "exponential", "truncated_power_law")
