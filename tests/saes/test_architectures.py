@@ -13,6 +13,7 @@ from polysem.saes import search as search_module
 from polysem.saes.entries import SparseEntries
 from polysem.saes.gradients import auxiliary_gradients
 from polysem.saes.gradients import search as find
+from polysem.saes.products import BFLOAT16, PRODUCTS
 from polysem.saes.sae import SAE, load_sae, save_sae
 from polysem.saes.search import Above, Largest, LargestOfBatch, active_entries
 
@@ -62,8 +63,15 @@ def test_every_architecture_is_tested():
 
 FORMS = {
     "dense": {"DENSE_ABOVE": -1.0},
-    "sparse": {"DENSE_ABOVE": 1.1, "BFLOAT16_BELOW": -1.0},
-    "sparse, searched in bfloat16": {"DENSE_ABOVE": 1.1, "BFLOAT16_BELOW": 1.1},
+    "sparse": {"DENSE_ABOVE": 1.1, "SCORED_AGAIN_BELOW": -1.0},
+    **{
+        f"sparse, searched in {product.name}": {
+            "DENSE_ABOVE": 1.1,
+            "SCORED_AGAIN_BELOW": 1.1,
+            "fastest": lambda product=product: product,
+        }
+        for product in PRODUCTS.values()
+    },
 }
 
 
@@ -125,18 +133,40 @@ def test_the_gradients_of_the_auxiliary_loss_equal_those_of_autograd():
 RULES = [Above(), Above(torch.linspace(0, 1, 640)), Largest(5), Largest(39), LargestOfBatch(5), LargestOfBatch(60)]
 
 
-@pytest.mark.parametrize("coarse", [False, True])
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
-@pytest.mark.parametrize("heavy", [False, True])
-def test_a_search_finds_what_a_sort_of_all_pre_activations_finds(rule, coarse, heavy, monkeypatch):
-    monkeypatch.setattr(search_module, "DENSE_ABOVE", 1.1)
-    monkeypatch.setattr(search_module, "BFLOAT16_BELOW", 1.1 if coarse else -1.0)
+def searched(heavy):
+    """Tokens, encoder rows and biases."""
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(700, 64, generator=generator)
     if heavy:  # a few neurons carry most of the norm, as behind a ReLU; some tokens are far larger than others
         x = x.abs() ** 3 * (1 + 10 * (torch.rand(700, 1, generator=generator) > 0.98))
     W_enc = F.normalize(torch.randn(640, 64, generator=generator), dim=1)
-    bias = -1.5 - 0.2 * torch.rand(640, generator=generator)
+    return x, W_enc, -1.5 - 0.2 * torch.rand(640, generator=generator)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("heavy", [False, True])
+def test_which_product_is_fastest_moves_no_bit_of_what_is_found(rule, heavy, monkeypatch):
+    x, W_enc, bias = searched(heavy)
+    for same in (5, 300):  # equal entries, of which a product may find any first
+        W_enc[same], bias[same] = W_enc[77].clone(), bias[77].clone()
+    found = []
+    for product in PRODUCTS.values():
+        for name, value in FORMS[f"sparse, searched in {product.name}"].items():
+            monkeypatch.setattr(search_module, name, value)
+        entries = active_entries(x, W_enc, bias, rule)
+        found.append((entries.row, entries.feature, entries.value))
+    for other in found[1:]:
+        for one, same in zip(found[0], other, strict=True):
+            assert torch.equal(one, same)
+
+
+@pytest.mark.parametrize("form", [name for name in FORMS if name != "dense"])
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize("heavy", [False, True])
+def test_a_search_finds_what_a_sort_of_all_pre_activations_finds(rule, form, heavy, monkeypatch):
+    for name, value in FORMS[form].items():
+        monkeypatch.setattr(search_module, name, value)
+    x, W_enc, bias = searched(heavy)
     found = active_entries(x, W_enc, bias, rule)
     assert isinstance(found, SparseEntries)
     pre = torch.addmm(bias, x, W_enc.T)
@@ -226,6 +256,22 @@ def test_two_trainings_of_the_same_recipe_are_equal_and_another_seed_is_not(arch
     assert not torch.equal(train(0), train(1))
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_training_has_the_same_bytes_whichever_product_is_fastest(architecture, store, monkeypatch):
+    path = store(sparse_sums(1000, random_directions(24, 16), 3))
+    ends = []
+    for product in PRODUCTS.values():
+        for name, value in FORMS[f"sparse, searched in {product.name}"].items():
+            monkeypatch.setattr(search_module, name, value)
+        trainer = trainer_of(path, recipe_of(architecture))
+        for _ in range(20):
+            trainer.advance()
+        ends.append(trainer.finished())
+    for other in ends[1:]:
+        for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
+            assert torch.equal(getattr(ends[0], name), getattr(other, name)), name
+
+
 OPTIONS = [
     {"tied": True},
     {"decoder_norm": "project_only"},
@@ -296,11 +342,17 @@ def test_batchtopk_takes_the_largest_of_the_batch_not_of_each_token():
 
 
 def test_tokens_whose_largest_entries_are_in_doubt_are_searched_again_in_float32(monkeypatch):
-    monkeypatch.setattr(search_module, "DENSE_ABOVE", 1.1)
-    monkeypatch.setattr(search_module, "BFLOAT16_BELOW", 1.1)
+    for name, value in FORMS["sparse, searched in bfloat16"].items():
+        monkeypatch.setattr(search_module, name, value)
     again = []
-    exact = search_module._scored_once
-    monkeypatch.setattr(search_module, "_scored_once", lambda x, *rest: again.append(len(x)) or exact(x, *rest))
+    exact = search_module._scored_again
+
+    def counted(x, W_enc, bias, rule, product, sure=False):
+        if product != BFLOAT16:
+            again.append(len(x))
+        return exact(x, W_enc, bias, rule, product, sure)
+
+    monkeypatch.setattr(search_module, "_scored_again", counted)
     generator = torch.Generator().manual_seed(4)
     W_enc = 1e-3 * F.normalize(torch.randn(640, 64, generator=generator), dim=1)
     W_enc[:40] = F.normalize(torch.randn(40, 64, generator=generator), dim=1)

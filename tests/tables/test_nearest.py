@@ -4,6 +4,8 @@ import torch
 from weight_cases import random_sae, sae_of
 
 from polysem.saes.dictionary import Neurons
+from polysem.saes.products import BFLOAT16, FLOAT32
+from polysem.tables import nearest as nearest_module
 from polysem.tables.nearest import nearest, nearest_rows
 
 
@@ -26,9 +28,7 @@ def test_a_case_worked_by_hand():
     )
 
 
-@pytest.mark.parametrize("bfloat16", [False, True])
-@pytest.mark.parametrize("case", ["random", "sparse", "clustered", "low-dimensional"])
-def test_the_nearest_rows_are_those_of_all_cosines_in_float64(bfloat16, case):
+def rows_of(case):
     generator = torch.Generator().manual_seed(2)
     rows = torch.randn(1300, 3 if case == "low-dimensional" else 40, generator=generator)
     if case == "sparse":
@@ -36,7 +36,28 @@ def test_the_nearest_rows_are_those_of_all_cosines_in_float64(bfloat16, case):
         rows[rows.abs().sum(1) == 0, 0] = 1
     if case == "clustered":
         rows[:700] = torch.randn(40, generator=generator) + 0.05 * rows[:700]
-    features, cosines = nearest_rows(rows, 5, bfloat16=bfloat16)
+    return rows
+
+
+CASES = ["random", "sparse", "clustered", "low-dimensional"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_which_product_is_fastest_moves_no_bit(case, monkeypatch):
+    found = []
+    for product in (BFLOAT16, FLOAT32):
+        monkeypatch.setattr(nearest_module, "fastest", lambda product=product: product)
+        found.append(nearest_rows(rows_of(case), 5))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("product", [FLOAT32, BFLOAT16], ids=lambda product: product.name)
+@pytest.mark.parametrize("case", CASES)
+def test_the_nearest_rows_are_those_of_all_cosines_in_float64(product, case, monkeypatch):
+    monkeypatch.setattr(nearest_module, "fastest", lambda: product)
+    rows = rows_of(case)
+    features, cosines = nearest_rows(rows, 5)
     order, expected = slow(rows, 5)
     np.testing.assert_allclose(cosines, expected, atol=2e-6)
     _, itself = slow(rows, len(rows) - 1)

@@ -8,6 +8,7 @@ places for the other.
 """
 
 import math
+import warnings
 from functools import cached_property
 from typing import Protocol
 
@@ -19,7 +20,9 @@ from torch import Tensor
 PerEntry = Float[Tensor, "*entry"]
 """A number for each active entry: [entry], or [token, feature] with 0 at inactive places."""
 
-_dots_with_rows = torch.ops.aten._embedding_bag_per_sample_weights_backward
+with warnings.catch_warnings():  # torch says once in a process that these are in beta
+    warnings.simplefilter("ignore")
+    torch.zeros(1, 1).to_sparse_csr()
 
 
 class Entries(Protocol):
@@ -99,8 +102,11 @@ class SparseEntries:
 
     def dots(self, left: Float[Tensor, "token column"], table: Float[Tensor, "feature column"]) -> PerEntry:
         """See `Entries.dots`."""
-        found: Tensor = _dots_with_rows(left, table, self.feature, self.row_starts, self.row, 0)
-        return found
+        ends = torch.cat([self.row_starts, torch.tensor([len(self.feature)])])
+        places = torch.sparse_csr_tensor(
+            ends, self.feature, left.new_zeros(len(self.feature)), (self.tokens, self.features), check_invariants=False
+        )
+        return torch.sparse.sampled_addmm(places, left, table.T, beta=0.0).values()
 
     def outer(self, weight: PerEntry, right: Float[Tensor, "token column"]) -> Float[Tensor, "feature column"]:
         """See `Entries.outer`."""

@@ -53,7 +53,7 @@ def decoder_gradients(
     residual, slope = reconstruction(x, weights, active, f)
     by_weight = {"W_dec": active.outer(f, residual).mul_(2 / tokens), "b_dec": residual.sum(0).mul_(2 / tokens)}
     paid = add_penalty(by_weight, slope, weights, active, f, penalty, tokens)
-    squared_error = float(residual.square().sum()) / tokens
+    squared_error = float(residual.norm(dim=1).square().sum()) / tokens
     return by_weight, residual, slope, {"squared_error": squared_error, "penalty": paid}
 
 

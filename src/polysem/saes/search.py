@@ -1,12 +1,14 @@
 """Which entries of a batch are active, found without keeping its pre-activations.
 
-The search needs the dense product x W_encᵀ, block by block. Where few features are active it runs in bfloat16: entries
-that come within a margin of being active are scored again in float32, so the result is that of a float32 search
+The search needs the dense product x W_encᵀ, block by block. Where few features are active it takes the product that is
+fastest on this machine (`polysem.saes.products`): entries that come within its margin of being active are scored again
+by inner products in float32, which decide, so the result has the same bytes whichever product was taken
 (`docs/performance.md` has the measurements). Where many are active, the whole batch is kept as a matrix.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -14,19 +16,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from polysem.saes.entries import DenseEntries, Entries, SparseEntries
+from polysem.saes.products import FLOAT32, Product, fastest
 
+BLOCK = 1 << 22
+"""Pre-activations of a block that is scored again: 16 MiB, and a product of so many tokens has what it costs to lay out
+W_enc for it many times over."""
 ROWS_PER_BLOCK = 256
-"""Tokens per block of pre-activations: these then stay in the cache."""
-ROWS_SEEN = 64
-"""Tokens from which the share of active entries is estimated, where none of them need more than a list."""
+"""Tokens of a block that is not scored again."""
 DENSE_ABOVE = 0.14
 """Share of active entries above which matrices are faster than lists, measured on a CPU."""
-BFLOAT16_BELOW = 0.08
-"""Share of active entries below which searching in bfloat16 and scoring again is faster, measured on a CPU."""
-BOUND = 2**-7 * 1.01
-"""Largest error of a product x·w in bfloat16, in units of ‖x‖ · ‖w‖: each factor is off by up to 2⁻⁸ of itself."""
-SPREAD = 6 * 0.0023
-"""Six standard deviations of that error, in units of ‖x‖ · max|w|: errors of neurons cancel like random signs."""
+SCORED_AGAIN_BELOW = 0.05
+"""Share of active entries below which it pays to search with the fastest product and to score again: above it, scoring
+takes a third of the time of the float32 product or more."""
 GROUP = 16
 """Features per group in the search for the largest: the k-th largest maximum of the groups bounds the k-th largest
 entry from below."""
@@ -46,6 +47,9 @@ class Rule(Protocol):
     @property
     def floor(self) -> Float[Tensor, " feature"] | None:
         """Pre-activations at or below it are not active; None for 0."""
+
+    rows_seen: ClassVar[int]
+    """Number of rows that `share` and `guessed` need to see."""
 
     def share(self, above: Float[Tensor, "row feature"]) -> float:
         """Share of active entries, from some rows of pre-activations less the floor."""
@@ -76,7 +80,7 @@ def active_entries(
     """The active entries of x W_encᵀ + bias with their pre-activations as values."""
     if x.is_cuda:
         return masked_matrix(x, W_enc, bias, rule, torch.bfloat16)
-    above = _above_floor(x[:ROWS_PER_BLOCK], W_enc, bias, rule)
+    above = _above_floor(x, W_enc, bias, rule)
     share = rule.share(above)
     if share > DENSE_ABOVE:
         return masked_matrix(x, W_enc, bias, rule, torch.float32)
@@ -90,24 +94,27 @@ def listed_entries(
     rule: Rule,
 ) -> SparseEntries:
     """`active_entries` as a list, however many there are; on a CPU. No matrix grows with the tokens."""
-    above = _above_floor(x[:ROWS_SEEN], W_enc, bias, rule)
+    above = _above_floor(x, W_enc, bias, rule)
     return _listed(x, W_enc, bias, rule.guessed(above), rule.share(above))
 
 
 def _above_floor(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> Tensor:
-    pre = torch.addmm(bias, x, W_enc.T)
+    pre = torch.addmm(bias, x[: rule.rows_seen], W_enc.T)
     return pre if rule.floor is None else pre - rule.floor
 
 
 def _listed(x: Tensor, W_enc: Tensor, bias: Tensor, guessed: Rule, share: float) -> SparseEntries:
-    find = _scored_again if share < BFLOAT16_BELOW and has_fast_bfloat16() else _scored_once
-    candidates, bound = find(x, W_enc, bias, guessed)
+    few = share < SCORED_AGAIN_BELOW
+    candidates, bound = (
+        _scored_again(x, W_enc, bias, guessed, fastest()) if few else _scored_once(x, W_enc, bias, guessed)
+    )
     try:
         return guessed.trimmed(candidates, bound)
     except InsufficientError as error:
         again = error.tokens
     exact = guessed.exhaustive()
-    entries = exact.trimmed(*_scored_once(x[again], W_enc, bias, exact))
+    find = partial(_scored_again, product=FLOAT32, sure=True) if few else _scored_once
+    entries = exact.trimmed(*find(x[again], W_enc, bias, exact))
     if len(again) == len(x):
         return entries
     known = torch.ones(len(x), dtype=torch.bool)
@@ -120,11 +127,6 @@ def masked_matrix(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule, precision:
     """The active entries as a matrix; products in `precision`, which is bfloat16 on a GPU."""
     pre = (x.to(precision) @ W_enc.to(precision).T).float().add_(bias)
     return DenseEntries(rule.mask(pre), pre, precision)
-
-
-def has_fast_bfloat16() -> bool:
-    """Whether the CPU multiplies in bfloat16 faster than in float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _scored_once(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> tuple[SparseEntries, Tensor]:
@@ -146,31 +148,39 @@ def _scored_once(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> tuple[Sp
     return SparseEntries(row, feature, value, (len(x), len(W_enc))), torch.cat(bounds)
 
 
-def _scored_again(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> tuple[SparseEntries, Tensor]:
-    """All entries above the rule's floor and bound, by a search in bfloat16; and the bound of each token.
+def _scored_again(
+    x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule, product: Product, sure: bool = False
+) -> tuple[SparseEntries, Tensor]:
+    """All entries above the rule's floor and bound, by a search with a product; and the bound of each token.
 
-    Pre-activations are raised by a margin of each feature, so that what is found is never below what it is. bfloat16
-    numbers above 0 are ordered like their bits, and integers are compared faster.
+    Pre-activations are raised by a margin of each feature, so that what is found is never below what it is; the bound
+    of a token is lowered by twice the typical margin, or by twice the largest one to be `sure` that it is not too high.
+    Numbers above 0 are ordered like their bits, and integers are compared faster.
     """
     shifted = bias if rule.floor is None else bias - rule.floor
-    coarse = W_enc.bfloat16()
-    unit = torch.minimum(BOUND * W_enc.norm(dim=1), SPREAD * W_enc.abs().amax(1))
-    typical = unit.median()
+    operand = W_enc.to(product.dtype)
+    unit = product.error(W_enc)
+    typical = unit.max() if sure else unit.median()
+    rounding = product.rounding
+    rows = max(64, BLOCK // len(W_enc))
+    pre = torch.empty(min(rows, len(x)), len(W_enc), dtype=product.dtype)
     found, bounds = [], []
-    for start in range(0, len(x), ROWS_PER_BLOCK):
-        block = x[start : start + ROWS_PER_BLOCK]
+    for start in range(0, len(x), rows):
+        block = x[start : start + rows]
+        pre = pre[: len(block)]
         size = block.norm(dim=1).max()
-        raised = (shifted + size * unit + 2**-8 * shifted.abs()) * (1 + 2**-8 * shifted.sign())
-        pre = torch.addmm(raised.bfloat16(), block.bfloat16(), coarse.T)
-        bound = ((rule.bound(pre) - 2 * size * typical) * (1 - 2**-6)).clamp(min=0).bfloat16()
-        below = (bound.view(torch.int16) - 1).clamp(min=0).numpy()
-        hit = torch.from_numpy(np.flatnonzero(pre.view(torch.int16).numpy() > below))
+        raised = (shifted + size * unit + rounding * shifted.abs()) * (1 + rounding * shifted.sign())
+        product.into(block.to(product.dtype), operand, raised.to(product.dtype), pre)
+        bound = (rule.bound(pre) - 2 * size * typical).mul_(1 - 4 * rounding).clamp_(min=0).to(product.dtype)
+        below = (bound.view(product.bits) - 1).clamp_(min=0).numpy()
+        hit = torch.from_numpy(np.flatnonzero(pre.view(product.bits).numpy() > below))
         found.append(hit.add_(start * len(W_enc)))
-        bounds.append((bound.float() * (1 + 2**-7)).expand(len(pre), 1).reshape(-1))
+        bounds.append((bound.float() * (1 + 2 * rounding)).expand(len(pre), 1).reshape(-1))
     row, feature = _places(torch.cat(found), len(W_enc))
     entries = SparseEntries(row, feature, torch.empty(0), (len(x), len(W_enc)))
     entries.value = entries.dots(x, W_enc).add_(bias[feature])
-    return entries.keep(entries.value > (0 if rule.floor is None else rule.floor[feature])), torch.cat(bounds)
+    active = entries.value > (0 if rule.floor is None else rule.floor[feature])
+    return entries if bool(active.all()) else entries.keep(active), torch.cat(bounds)
 
 
 def _places(flat: Tensor, features: int) -> tuple[Tensor, Tensor]:
@@ -183,6 +193,7 @@ class Above:
     """All entries above a floor of each feature, which is at least 0."""
 
     floor: Float[Tensor, " feature"] | None = None
+    rows_seen = 32
 
     def share(self, above: Float[Tensor, "row feature"]) -> float:
         """See `Rule.share`."""
@@ -215,6 +226,7 @@ class Largest:
 
     k: int
     floor: None = None
+    rows_seen = 0
 
     def share(self, above: Float[Tensor, "row feature"]) -> float:
         """k of all features."""
@@ -240,18 +252,21 @@ class Largest:
         return kth.view(pre.dtype).float().clamp(min=0)
 
     def trimmed(self, entries: SparseEntries, bound: Float[Tensor, " token"]) -> SparseEntries:
-        """The k largest candidates of each token, if all of them are above its bound."""
+        """The k largest candidates of each token, if all of them are above its bound; of equal ones the first."""
         place = torch.arange(len(entries.row)) - entries.row_starts[entries.row]
         width = int(place.max()) + 1 if len(place) else 0
         values = torch.full((entries.tokens, max(width, self.k)), -torch.inf)
         values[entries.row, place] = entries.value
-        kept = values.topk(self.k, dim=1, sorted=False)
-        doubtful = torch.nonzero((bound > 0) & (kept.values.amin(1) < bound)).view(-1)
+        least = values.topk(self.k, dim=1, sorted=False).values.amin(1)
+        doubtful = torch.nonzero((bound > 0) & (least <= bound)).view(-1)
         if len(doubtful):
             raise InsufficientError(doubtful)
         if width <= self.k:
             return entries
-        chosen = torch.zeros_like(values, dtype=torch.bool).scatter_(1, kept.indices, True)
+        chosen = values >= least[:, None]
+        crowded = torch.nonzero(chosen.sum(1) > self.k).view(-1)
+        first = values[crowded].argsort(dim=1, descending=True, stable=True)[:, : self.k]
+        chosen[crowded] = torch.zeros_like(chosen[crowded]).scatter_(1, first, True)
         return entries.keep(chosen[entries.row, place])
 
     def mask(self, pre: Float[Tensor, "token feature"]) -> Bool[Tensor, "token feature"]:
@@ -268,6 +283,7 @@ class LargestOfBatch:
     assumed: float = 0.0
     """A value that all of them are assumed to reach."""
     floor: None = None
+    rows_seen = 256
 
     def share(self, above: Float[Tensor, "row feature"]) -> float:
         """k of all features."""

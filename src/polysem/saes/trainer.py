@@ -99,7 +99,7 @@ class Trainer:
         self._constraints.after_step(self.weights)
         self.step += 1
         self._count(found, len(x))
-        variance = (x - x.mean(0)).square().sum(-1).mean().item()
+        variance = (x - x.mean(0)).norm(dim=1).square().mean().item()
         terms["explained_variance"] = 1 - terms["squared_error"] / variance if variance else math.nan
         return terms, found
 

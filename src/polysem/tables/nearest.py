@@ -9,24 +9,25 @@ from torch.nn.functional import normalize
 
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.entries import SparseEntries
+from polysem.saes.products import BFLOAT16, FLOAT32, SPREAD, Product, fastest
 from polysem.saes.sae import SAE
-from polysem.saes.search import SPREAD, has_fast_bfloat16
 from polysem.tables.labels import index, labelled, variable
 
 RANKS = 5
 CANDIDATES = 16
 TILE = 1024
-ROUNDED = 2**-8
-"""Largest error of a cosine in bfloat16 by its own rounding, in units of itself."""
+UNSURE = 64
+"""Rows that are searched among all rows at once."""
 
 
 def nearest(dictionary: Dictionary, ranks: int = RANKS) -> xr.Dataset:
     """Over (`feature`, `rank`): `nearest_feature` and `nearest_cosine`, the decoder rows with the largest cosine with
     each feature's own, which is left out; -1 and NaN where a dictionary has fewer features.
 
-    Candidates are found in bfloat16 where the CPU has it and their cosines computed in float32; a row whose candidates
-    may not hold all of its nearest (by six standard deviations of the error) is searched again in float32. Neurons are
-    orthogonal to each other: all are -1, and the attribute `nearest_not_applicable` says so.
+    Candidates are found in bfloat16 where this is faster than float32 on the machine; their cosines are inner products
+    in float32 either way. A row whose candidates may not hold all of its nearest (by six standard deviations of the
+    error) is searched among all rows. Neurons are orthogonal to each other: all are -1, and the attribute
+    `nearest_not_applicable` says so.
     """
     features = dictionary.features
     feature = np.full((features, ranks), -1)
@@ -49,41 +50,48 @@ def nearest(dictionary: Dictionary, ranks: int = RANKS) -> xr.Dataset:
 
 
 def nearest_rows(
-    rows: Float[Tensor, "feature neuron"], ranks: int, *, bfloat16: bool | None = None
+    rows: Float[Tensor, "feature neuron"], ranks: int
 ) -> tuple[Int[Tensor, "feature rank"], Float[Tensor, "feature rank"]]:
-    """The `ranks` other rows with the largest cosine, and the cosines in descending order; of equal ones any."""
+    """The `ranks` other rows with the largest cosine, and the cosines in descending order; of equal ones the first."""
     unit = normalize(rows, dim=1)
-    fast = has_fast_bfloat16() if bfloat16 is None else bfloat16
-    tiles = torch.arange(len(unit)).split(TILE)
-    if not fast or len(unit) <= CANDIDATES + 1:
-        parts = [_exact(unit, tile, ranks) for tile in tiles]
-    else:
-        small = unit.bfloat16()
-        parts = [_searched(unit, small, tile, ranks) for tile in tiles]
+    product = BFLOAT16 if fastest() == BFLOAT16 else FLOAT32
+    operand = unit.to(product.dtype)
+    parts = [_nearest(unit, operand, tile, ranks, product) for tile in torch.arange(len(unit)).split(TILE)]
     features, cosines = zip(*parts, strict=True)
     return torch.cat(features), torch.cat(cosines)
 
 
-def _exact(unit: Tensor, tile: Int[Tensor, " row"], ranks: int) -> tuple[Tensor, Tensor]:
-    cosines = unit[tile] @ unit.T
-    cosines[torch.arange(len(tile)), tile] = -torch.inf
-    best = cosines.topk(ranks, dim=1)
-    return best.indices, best.values
-
-
-def _searched(unit: Tensor, small: Tensor, tile: Int[Tensor, " row"], ranks: int) -> tuple[Tensor, Tensor]:
-    rough = small[tile] @ small.T
+def _nearest(
+    unit: Tensor, operand: Tensor, tile: Int[Tensor, " row"], ranks: int, product: Product
+) -> tuple[Tensor, Tensor]:
+    rough = operand[tile] @ operand.T
     rough[torch.arange(len(tile)), tile] = -torch.inf
-    candidates = rough.topk(CANDIDATES, dim=1)
-    here = unit[tile]
-    row = torch.arange(len(tile)).repeat_interleave(CANDIDATES)
-    pairs = SparseEntries(row, candidates.indices.view(-1), candidates.values.view(-1), (len(tile), len(unit)))
-    exact = pairs.dots(here, unit).view(-1, CANDIDATES)
-    best = exact.topk(ranks, dim=1)
-    features, cosines = candidates.indices.gather(1, best.indices), best.values
+    candidates = rough.topk(min(CANDIDATES, len(unit)), dim=1)
+    among = candidates.indices.sort(dim=1).values
+    features, cosines = _best(unit, tile, among, ranks)
     last = candidates.values[:, -1].float()
-    margin = SPREAD * here.abs().amax(1) + ROUNDED * last.abs()
+    here = unit[tile]
+    margin = product.rounding * last.abs() + (
+        SPREAD * here.abs().amax(1) if product == BFLOAT16 else product.error(here)
+    )
     unsure = torch.nonzero(last + margin >= cosines[:, -1]).view(-1)
-    if len(unsure):
-        features[unsure], cosines[unsure] = _exact(unit, tile[unsure], ranks)
+    for place in unsure.split(UNSURE):
+        everyone = torch.arange(len(unit)).expand(len(place), -1)
+        features[place], cosines[place] = _best(unit, tile[place], everyone, ranks)
     return features, cosines
+
+
+def _best(
+    unit: Tensor, row: Int[Tensor, " row"], among: Int[Tensor, "row candidate"], ranks: int
+) -> tuple[Tensor, Tensor]:
+    """The nearest of some candidates of each row, whose numbers ascend; a row is not among its own."""
+    pairs = SparseEntries(
+        torch.arange(len(row)).repeat_interleave(among.shape[1]),
+        among.reshape(-1),
+        torch.empty(0),
+        (len(row), len(unit)),
+    )
+    cosines = pairs.dots(unit[row], unit).view(among.shape)
+    cosines[among == row[:, None]] = -torch.inf
+    order = cosines.argsort(dim=1, descending=True, stable=True)[:, :ranks]
+    return among.gather(1, order), cosines.gather(1, order)

@@ -7,6 +7,7 @@ from polysem.activations.rows import ActivationRows
 from polysem.saes import search as search_module
 from polysem.saes.activation_functions import gated, jumprelu, standard, topk
 from polysem.saes.dictionary import Neurons
+from polysem.saes.products import PRODUCTS
 from polysem.saes.sae import NORMALIZATIONS, SAE
 from polysem.tables.survey import blocks as blocks_module
 from polysem.tables.survey.blocks import block_rows, blocks, search
@@ -41,9 +42,10 @@ def assert_same_features(found, f):
 
 @pytest.mark.parametrize("architecture", FUNCTIONS)
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
-@pytest.mark.parametrize("coarse", [False, True], ids=["float32", "bfloat16"])
-def test_the_features_found_are_those_that_the_encoder_makes(architecture, normalization, coarse, monkeypatch):
-    monkeypatch.setattr(search_module, "BFLOAT16_BELOW", 1.1 if coarse else -1.0)
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=lambda product: product.name)
+def test_the_features_found_are_those_that_the_encoder_makes(architecture, normalization, product, monkeypatch):
+    monkeypatch.setattr(search_module, "SCORED_AGAIN_BELOW", 1.1)
+    monkeypatch.setattr(search_module, "fastest", lambda: product)
     sae = sae_of(FUNCTIONS[architecture], normalization)
     x = torch.randn(700, NEURONS, generator=torch.Generator().manual_seed(2)) * 2 + 0.3
     f = sae.encode(x)
