@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from polysem.io.disk import names_what_the_disk_refused
 
+
+@names_what_the_disk_refused
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; it becomes `path` when the block ends without an error."""

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from polysem import SUPERVISED
+from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
 
 
@@ -39,6 +40,10 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
         sys.exit(f"error: {problems}")
     except (InputError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
+    except Exception as error:
+        if said := disk_problem(error):
+            sys.exit(f"error: {said}")
+        raise
 
 
 def _options(step: Callable[..., None], arguments: list[str] | None) -> dict[str, Any]:

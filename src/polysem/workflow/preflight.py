@@ -25,6 +25,8 @@ from polysem.workflow.shapes import config_shape, width
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
 PIXELS = {"digits": 64, "mnist": 784}
 CLASSES = 10
+LEAST_FREE = 3e5
+"""Bytes that must be free on the disk before anything is begun."""
 DECODED_BYTES = 64 << 20
 """Text files are decoded up to here before the run; the step that reads them checks the rest."""
 
@@ -241,6 +243,11 @@ def _check_space(study: Study) -> None:
     needed = sum(store_bytes(study, store) or 0.0 for store in left)
     results = Path("results")
     free = shutil.disk_usage(results if results.exists() else Path()).free
+    if free < LEAST_FREE:
+        raise InputError(
+            f"the disk of results/ is full: {free / 1e6:,.1f} MB are free, and a run needs {LEAST_FREE / 1e6:g} for "
+            "its records and logs alone; free some space"
+        )
     if needed * 1.02 > free:
         raise InputError(
             f"the activation stores need up to {needed / 1e9:,.1f} GB, the disk of results/ has {free / 1e9:,.1f} GB "
