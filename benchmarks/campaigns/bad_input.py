@@ -183,8 +183,8 @@ VALUES = {
 }  # fmt: skip
 PLAIN = ', separator: "\\n"'
 TEXTS = {
-    "no paths": Bad(texts("", "").params.replace('"a.txt"', "[]"), "corpora.c.paths: found [], allowed is"),
-    "empty path": Bad(texts("", "").params.replace('"a.txt"', "['']"), "corpora.c.paths"),
+    "no paths": Bad(texts("", "").params.replace('"a.txt"', "[]"), "corpora.c.paths: it names no file; give at least one path or glob"),
+    "empty path": Bad(texts("", "").params.replace('"a.txt"', "['']"), "corpora.c.paths: it names no file; give"),
     "missing file": Bad(texts("", "").params, "corpora.c.paths: "),
     "folder": Bad(texts("", "", "folder").params, "corpora.c.paths: 'folder' is a folder; write a glob", {"folder/a.txt": LONG}),
     "one document allowed": texts(LONG, "corpora.c.limit: found 1", keys=PLAIN + ", limit: 1"),
@@ -199,7 +199,7 @@ TEXTS = {
     "only separators": texts("<|endoftext|>" * 5, "a.txt yields no document"),
     "Latin 1": texts("naïve".encode("latin-1"), "a.txt is not UTF-8"),
     "UTF-16": texts(LONG.encode("utf-16"), "a.txt is"),
-    "UTF-8 that breaks off": texts(LONG.encode() + b"\xc3", "is not UTF-8", keys=PLAIN, made=True),
+    "UTF-8 that breaks off": texts(LONG.encode() + b"\xc3", "is not UTF-8", keys=PLAIN),
     "ZIP archive": texts(b"PK\x03\x04" + bytes(40), "a.txt is a ZIP archive; unpack it"),
     "tar archive": texts(b"x" * 257 + b"ustar" + bytes(200), "a.txt is a tar archive; unpack it"),
     "PDF": texts(b"%PDF-1.7\n" + b"x" * 40, "a.txt is a PDF; take the text out of it"),
@@ -215,8 +215,9 @@ TEXTS = {
     "truncated xz": texts(lzma.compress(LONG.encode())[:60], "damaged or truncated .xz file", "a.txt.xz"),
     "archive in gzip": texts(gzip.compress(b"PK\x03\x04" + bytes(40)), "a.txt.gz holds a ZIP archive", "a.txt.gz"),
     "gzip that is a bomb": texts(
-        lambda: gzip.compress(bytes(300 << 20), 1), "set `separator` to what stands between its documents", "a.txt.gz", made=True),
+        lambda: gzip.compress(bytes(300 << 20), 1), "set `separator` to what stands between its documents", "a.txt.gz"),
     "JSON line that is none": texts('{"text": "a"}\n{"text": ', "a.jsonl, line 2: not valid JSON", "a.jsonl"),
+    "late JSON line that is none": texts(rows(*({"text": f"story {number}"} for number in range(300))) + "\n{", "a.jsonl, line 301: not valid JSON", "a.jsonl", made=True),
     "JSON line nested too deeply": texts("[" * 100_000, "a.jsonl, line 1: JSON that cannot be read", "a.jsonl"),
     "JSON line with a long number": texts("9" * 5000, "a.jsonl, line 1: JSON that cannot be read", "a.jsonl"),
     "JSON line without the key": texts(rows({"body": "a"}), "line 1: no key `text`; set `field` to one of: body", "a.jsonl"),
@@ -261,8 +262,7 @@ def cases(scratch: Path, smoke: bool) -> Iterator:
             yield tried(kind, name, refused, folder, bad)
     if not smoke:
         repository = plant(scratch / "calls", STUDY)
-        (repository / "code.yaml").write_text("__use_yte__: true\n__definitions__:\n  - open('ran', 'w')\n" + STUDY)
-        (repository / "bomb.yaml").write_text(LEVELS)
+        prepare_calls(repository)
         for name, (arguments, begins) in CALLS.items():
             yield tried("calls", name, call_is_refused, repository, arguments, begins)
 
@@ -314,6 +314,12 @@ def within(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
+
+
+def prepare_calls(repository) -> None:
+    """Write the params files that the calls name."""
+    (repository / "code.yaml").write_text("__use_yte__: true\n__definitions__:\n  - open('ran', 'w')\n" + STUDY)
+    (repository / "bomb.yaml").write_text(LEVELS)
 
 
 def call_is_refused(repository, arguments: list[str], begins: str) -> None:

@@ -31,7 +31,6 @@ ALL_DICTIONARIES = "all dictionaries"
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 """The name of another entry of `params.yaml`."""
 
-Text = Annotated[str, StringConstraints(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Documents = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Tokens = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
