@@ -136,22 +136,30 @@ def _check_documents(where: str, key: str, corpus: FilesCorpus | HuggingFaceCorp
 
 def _check_text(where: str, key: str, file: Path) -> None:
     seen = False
-    for start, piece in _pieces(file):
-        try:
-            seen = bool(piece.decode("utf-8").strip()) or seen
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{where}.{key}: {file} is not UTF-8 (byte {start + error.start}); convert it, for example with iconv"
-            ) from None
+    try:
+        for start, piece in _pieces(file):
+            try:
+                seen = bool(piece.decode("utf-8").strip()) or seen
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{file} is not UTF-8 (byte {start + error.start}); convert it, for example with iconv"
+                ) from None
+    except InputError as error:
+        raise InputError(f"{where}.{key}: {error}") from None
     if not seen and file.stat().st_size <= DECODED_BYTES:
         raise InputError(f"{where}.{key}: {file} holds nothing but white space, so it yields no document")
 
 
 def _pieces(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of the first `DECODED_BYTES` of a file, a megabyte at a time, with the offset of each piece."""
-    with file.open("rb") as stream:
-        while (start := stream.tell()) < DECODED_BYTES and (piece := stream.read(1 << 20)):
-            yield start, piece + stream.readline()
+    """Whole lines of the first `DECODED_BYTES` of a file, unpacked, a megabyte at a time, with the offset of each."""
+    from polysem.corpora.compressed import opened
+
+    start = 0
+    with opened(file) as stream:
+        while start < DECODED_BYTES and (piece := stream.read(1 << 20)):
+            piece += stream.readline(DECODED_BYTES)
+            yield start, piece
+            start += len(piece)
 
 
 def _check_model(where: str, model: ModelSection) -> None:
