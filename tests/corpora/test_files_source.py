@@ -1,4 +1,7 @@
+import bz2
+import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +19,13 @@ REAL = Path(__file__).parents[3] / "shared/data/tinystories/tinystories_sample_2
 
 def corpus(paths, **params) -> pa.Table:
     return make({"source": "files", "paths": paths, **params})
+
+
+def zstandard(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
 
 
 def many(count: int = 60, word: str = "story") -> list[str]:
@@ -132,10 +142,55 @@ def test_a_path_that_matches_nothing_is_named(paths):
 
 def test_an_empty_list_and_a_folder_are_refused_with_advice():
     write("folder/a.txt", "a")
-    with pytest.raises(ValidationError, match="at least 1 item"):
+    with pytest.raises(ValidationError, match="it names no file"):
         corpus([])
     with pytest.raises(InputError, match=r"is a folder; write a glob .*`folder/\*\.txt`"):
         corpus("folder/")
+
+
+def counted(table: pa.Table) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
+
+
+def test_null_and_blank_texts_are_left_out_and_counted_alike_in_all_formats():
+    rows = [*many(), None, " \n", None]
+    write("a.jsonl", "\n".join(json.dumps({"text": text}) for text in rows))
+    write("lines.jsonl", "\n".join(json.dumps(text) for text in rows))
+    write("a.json", json.dumps([{"text": text} for text in rows]))
+    write("texts.json", json.dumps(rows))
+    pq.write_table(pa.table({"text": rows}), "a.parquet")
+    for name in ("a.jsonl", "lines.jsonl", "a.json", "texts.json", "a.parquet"):
+        table = corpus(name)
+        assert table["text"].to_pylist() == many(), name
+        assert counted(table) == {"rows_without_text": "3"}, name
+
+
+def test_half_a_surrogate_pair_becomes_the_replacement_character_and_is_counted():
+    lines = [json.dumps({"text": text}) for text in many()]
+    write("a.jsonl", "\n".join([*lines, r'{"text": "half an emoji \ud83d in a story"}', r'{"text": "\ud83d\ude00"}']))
+    table = corpus("a.jsonl")
+    assert table["text"].to_pylist()[-2:] == ["half an emoji \ufffd in a story", "\U0001f600"]
+    assert counted(table) == {"texts_with_half_a_surrogate_pair": "1"}
+
+
+PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zstandard}
+
+
+@pytest.mark.parametrize("ending", PACKERS)
+def test_compressed_files_are_read_as_what_is_in_them(ending):
+    pack = PACKERS[ending]
+    write(f"a.jsonl.{ending}", pack("\n".join(json.dumps({"text": text}) for text in many()).encode()))
+    write(f"a.txt.{ending}", pack("\n".join(many()).encode()))
+    assert corpus(f"a.jsonl.{ending}")["text"].to_pylist() == many()
+    assert corpus(f"a.txt.{ending}", separator="\n")["text"].to_pylist() == many()
+    write("packed.txt", pack("\n".join(many()).encode()))
+    assert corpus("packed.txt", separator="\n")["text"].to_pylist() == many()
+
+
+def test_files_without_a_separator_are_a_document_each():
+    for number in range(60):
+        write(f"b/{number:02}.txt", f"story number {number}")
+    assert corpus("b/*.txt")["text"].to_pylist() == many()
 
 
 @pytest.mark.real

@@ -1,6 +1,7 @@
 """Regular expressions that stand in for the truth about real text."""
 
 import re
+import time
 from base64 import b64encode
 from pathlib import Path
 from random import Random
@@ -10,11 +11,13 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
+from polysem.corpora import proxies
 from polysem.corpora.make_corpus import make_corpus
 from polysem.corpora.proxies import proxy_spans
 from polysem.corpora.sources import files, huggingface
 from polysem.corpora.sources.generated import OTHER_KINDS
 from polysem.io.errors import InputError
+from polysem.io.time_limit import time_limit
 from polysem.models.batches import TokenStore
 from polysem.models.tokenize_corpus import Tokenization, tag_names, tokenize_corpus
 from polysem.models.tokenizer import load_tokenizer
@@ -154,3 +157,22 @@ def test_a_proxy_that_cannot_serve_is_one_clear_error_before_any_work(tmp_path, 
 def test_the_step_refuses_what_the_schema_refuses(written):
     with pytest.raises(ValidationError, match="matches the empty string"):
         corpus(written, proxies={"all": ".*"})
+
+
+def test_an_expression_that_does_not_end_is_named_with_its_document(written, monkeypatch):
+    monkeypatch.setattr(proxies, "SECONDS", 0.2)
+    text = written.read_text(encoding="utf-8") + "<|endoftext|>" + "a" * 60 + "!"
+    written.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        corpus(written, proxies={"fine": "story", "endless": "(?:a+)+b", "after": "x+"})
+    said = str(caught.value)
+    assert said.startswith("proxies: the expression of 'endless' does not come to an end in document 67 ('aaaaaaaaaa")
+    assert "for 61 characters" in said
+
+
+def test_the_limit_of_time_is_lifted_behind_its_block():
+    with pytest.raises(TimeoutError), time_limit(0.05):
+        re.compile("(?:a+)+b").search("a" * 60)
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass

@@ -335,6 +335,7 @@ def test_a_hub_out_of_reach_is_an_error_of_one_line_within_seconds(tmp_path, sou
             "PYTHONPATH": str(Path(polysem.__file__).parents[1]),
             "HF_ENDPOINT": f"http://127.0.0.1:{closed.getsockname()[1]}",
             "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_OFFLINE": "0",  # whoever has no network may have set it to 1
         }
         params = {"repository": "some/model", "revision": "main", "local_copy": None, "tokenizer": None}
         command = [sys.executable, "-m", "polysem.models.import_model", "--folder", str(tmp_path / "m")]
@@ -406,6 +407,7 @@ def test_pickles_are_downloaded_only_from_a_repository_without_safetensors(copy,
             "PYTHONPATH": str(Path(polysem.__file__).parents[1]),
             "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
             "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_OFFLINE": "0",  # whoever has no network may have set it to 1
             "HF_HUB_DISABLE_XET": "1",
         }
         params = {"repository": "some/model", "revision": "main", "local_copy": None, "tokenizer": None}

@@ -1,6 +1,14 @@
 """Mistakes that are found before any job starts: one clear sentence each, no traceback, nothing touched."""
 
+import fcntl
+import os
+import sys
+
 import pytest
+from repository import ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks"))
+from campaigns import bad_input
 
 pytestmark = pytest.mark.workflow
 
@@ -64,16 +72,39 @@ def test_a_mistake_in_the_params_file_is_explained(blank, mistake):
     refuse(blank, words)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--config", "seed=1"], ["--config is not supported", "params.yaml"]),
-        (["--configfile", "presets/quick.yaml", "params.yaml"], ["one --configfile"]),
-    ],
-    ids=["config", "two-files"],
-)
-def test_another_way_to_give_params_is_refused(blank, arguments, words):
-    refuse(blank, words, *arguments)
+@pytest.mark.parametrize("name", bad_input.CALLS)
+def test_a_call_that_gives_params_in_another_way_is_refused(blank, name):
+    bad_input.prepare_calls(blank)
+    bad_input.call_is_refused(blank, *bad_input.CALLS[name])
+
+
+def test_a_target_before_the_params_file_is_made(blank):
+    called = ("results/corpora/digits/documents.parquet", "--configfile", "presets/quick.yaml")
+    assert "make corpus" in blank.snakemake("--dry-run", *called).replace("_", " ")
+
+
+def test_a_second_run_names_the_process_of_the_first(blank):
+    assert "Nothing" not in blank.snakemake("results/corpora/digits/documents.parquet")
+    lock = blank / ".snakemake/polysem.lock"
+    with lock.open("a+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.truncate(0)
+        held.write(f"{os.getpid()}\n")
+        held.flush()
+        (blank / "results/corpora/digits/documents.parquet").unlink()
+        said = blank.snakemake("results/corpora/digits/documents.parquet", fails=True)
+        assert f"error: another run is active in this folder, process {os.getpid()}; wait until it ends" in said
+        assert "Traceback" not in said
+        assert not (blank / "results/corpora/digits/documents.parquet").exists()
+        assert "make_corpus" in blank.snakemake("--summary")
+        assert "dry-run" in blank.snakemake("--dry-run")
+    blank.snakemake("results/corpora/digits/documents.parquet")
+    assert lock.read_text().strip() != str(os.getpid())
+
+
+def test_a_dry_run_stands_in_nobodys_way(blank):
+    blank.snakemake("--dry-run")
+    assert not (blank / ".snakemake/polysem.lock").exists()
 
 
 def refuse(blank, words, *arguments):

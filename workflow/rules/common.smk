@@ -57,6 +57,13 @@ try:
 except InputError as error:
     sys.exit(f"error: {error}")
 
+
+onerror:
+    # A step on a full disk cannot even write to its log why it failed.
+    if shutil.disk_usage(Path()).free < preflight.LEAST_FREE:
+        print(f"error: {guard.disk_is_full()}", file=sys.stderr)
+
+
 GPU = 1 if shutil.which("nvidia-smi") else 0
 DEVICE = "--device cuda" if GPU else "--device cpu"
 

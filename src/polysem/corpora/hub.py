@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
 from polysem.io.network import network_errors
 
@@ -51,6 +52,8 @@ def stream(dataset: str, config: str | None, split: str, revision: str | None) -
     try:
         yield from rows
     except network_errors() as error:
+        if said := disk_problem(error):
+            raise InputError(f"data set `{dataset}`: {said}") from error
         raise InputError(
             f"data set `{dataset}`: the stream of `{split}` broke off ({type(error).__name__}: {error}); run again"
         ) from None

@@ -3,6 +3,7 @@
 import gzip
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from polysem.io.errors import InputError
 
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+LARGEST = 256 << 20
+"""Bytes that the images or labels may have, unpacked."""
 UNSIGNED_BYTES = 8
 """The element type's code in an idx header."""
 
@@ -18,6 +21,9 @@ UNSIGNED_BYTES = 8
 def read_npz(path: Path) -> list[np.ndarray]:
     """Train images and labels, test images and labels; raises InputError if one is missing."""
     try:
+        with zipfile.ZipFile(path) as parts:
+            if (size := sum(part.file_size for part in parts.infolist())) > LARGEST:
+                raise InputError(f"{path} would grow to {size:,} bytes; MNIST has 55 million: download it again")
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in NPZ_ARRAYS if name not in archive.files]
             if missing:
@@ -26,7 +32,7 @@ def read_npz(path: Path) -> list[np.ndarray]:
                     f" and must hold {', '.join(NPZ_ARRAYS)}"
                 )
             return [archive[name] for name in NPZ_ARRAYS]
-    except (zipfile.BadZipFile, EOFError, ValueError, AttributeError) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, AttributeError, MemoryError, zlib.error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is not a readable .npz file of plain arrays ({error}); download it again") from None
@@ -50,9 +56,12 @@ def read_idx(path: Path) -> np.ndarray:
     Raises InputError if the header or the length is wrong.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} is not a readable gzip file ({error}); download it again") from None
+    if len(content) > LARGEST:
+        raise InputError(f"{path} holds more than {LARGEST:,} bytes; MNIST has 47 million: download it again")
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTES:
         raise InputError(f"{path} does not begin like an idx file of unsigned bytes; download it again")
     dimensions = content[3]

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from polysem.io.disk import names_what_the_disk_refused
+
 PLACED: dict[Path, str] = {}
 """Files and folders that this process put in their place, with the digests that are known already, or ''."""
 
@@ -14,6 +16,7 @@ BEFORE_PLACING: list[Callable[[], None]] = []
 """Called before anything is put in its place; what they raise keeps it out."""
 
 
+@names_what_the_disk_refused
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; it becomes `path` when the block ends without an error."""

@@ -18,6 +18,7 @@ from polysem import SUPERVISED
 from polysem.io import atomic
 from polysem.io.caches import FOLDER
 from polysem.io.content import text_digest
+from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
 from polysem.io.seals import write_seal
 from polysem.io.stated import OutsideFiles, require_code
@@ -64,6 +65,10 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
         sys.exit(f"error: {problems}")
     except (InputError, FloatingPointError) as error:
         sys.exit(f"error: {error}")
+    except Exception as error:
+        if said := disk_problem(error):
+            sys.exit(f"error: {said}")
+        raise
 
 
 def _options(step: Callable[..., None], arguments: list[str] | None) -> dict[str, Any]:

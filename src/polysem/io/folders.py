@@ -12,12 +12,14 @@ from typing import Any
 
 from polysem.io.atomic import before_placing, placed, write_json
 from polysem.io.content import file_digest
+from polysem.io.disk import names_what_the_disk_refused
 from polysem.io.errors import InputError
 
 TABLES_RECEIPT = "survey.json"
 """The receipt of the tables of a dictionary, which lies among them: the digest of the file of each."""
 
 
+@names_what_the_disk_refused
 @contextmanager
 def written_folder(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """A folder to fill, and what its receipt shall hold; both are in place when the block ends without an error.

@@ -13,6 +13,7 @@ import zarr
 
 from polysem.io.atomic import before_placing, placed, write_json
 from polysem.io.content import folder_digest
+from polysem.io.disk import names_what_the_disk_refused
 from polysem.io.errors import InputError
 
 RECEIPT_FORMAT = 1
@@ -20,6 +21,7 @@ ROWS_PER_CHUNK = 1024
 """Chunks are this long along their first dimension: aligned writes and whole-chunk reads run at memory speed."""
 
 
+@names_what_the_disk_refused
 @contextmanager
 def written_store(
     path: Path,

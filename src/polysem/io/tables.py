@@ -24,8 +24,10 @@ def write_table(path: Path, table: xr.Dataset) -> None:
     for name, variable in table.data_vars.items():
         if missing := {"long_name", "units"} - variable.attrs.keys():
             raise ValueError(f"variable {name!r} of {path.name} lacks {', '.join(sorted(missing))}")
+    # HDF5 crashes the process when it closes a file that the disk had no room for, so it writes to memory.
+    content = table.to_netcdf(None, engine="h5netcdf")
     with written(path) as partial:
-        table.to_netcdf(partial, engine="h5netcdf")
+        partial.write_bytes(content)
 
 
 def read_table(path: Path, *, features: Sequence[int] | None = None, without: Collection[str] = ()) -> xr.Dataset:

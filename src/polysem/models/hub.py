@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
 from polysem.io.files import matching_files
 from polysem.io.network import network_errors
@@ -90,6 +91,8 @@ def snapshot(source: Repository, patterns: Patterns) -> Snapshot:
             "`hf auth login` if it is gated, or set local_copy to a folder that holds the files"
         ) from error
     except network_errors() as error:
+        if said := disk_problem(error):
+            raise InputError(f"{source.repository!r}: {said}") from error
         raise InputError(
             f"the hub cannot be reached for {source.repository!r} ({type(error).__name__}); download the repository "
             "elsewhere, copy it here, and set local_copy to its folder"

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
 from polysem.io.network import network_errors
 from polysem.params.recipes.pretrained import PretrainedSae
@@ -135,6 +136,8 @@ def _download(url: str, target: Path, needed: bool) -> None:
                         raise InputError(f"{url} is larger than {LARGEST >> 30} GB; no SAE is")
                     file.write(block)
     except network_errors() as error:
+        if said := disk_problem(error, target):
+            raise InputError(said) from error
         raise InputError(
             f"{url} cannot be loaded ({type(error).__name__}: {error}); load it elsewhere, copy it here, and give path "
             "in place of url"

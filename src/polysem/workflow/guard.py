@@ -1,6 +1,7 @@
 """Guards that run before the DAG is built (DESIGN §5)."""
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,6 +42,15 @@ def require_records(artifacts: Iterable[str], state: Path = STATE) -> None:
             "nothing can tell whether they fit params.yaml. Run `dvc checkout` (or `dvc pull`) to get artifacts and "
             "records together, or `polysem adopt` if git and DVC vouch for what is there, or delete results/"
         )
+
+
+def disk_is_full() -> str:
+    """What to do about a full disk."""
+    free = shutil.disk_usage(Path()).free
+    return (
+        f"the disk of {Path().absolute()} is full ({free / 1e6:,.1f} MB free), so that steps could not be finished; "
+        "free some space and run again: what is finished stays"
+    )
 
 
 def deleted(artifacts: Iterable[str], state: Path = STATE) -> list[str]:

@@ -27,6 +27,8 @@ from polysem.workflow.shapes import config_shape, known_outline, width
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
 PIXELS = {"digits": 64, "mnist": 784}
 CLASSES = 10
+LEAST_FREE = 3e5
+"""Bytes that must be free on the disk before anything is begun."""
 DECODED_BYTES = 64 << 20
 """Text files are decoded up to here before the run; the step that reads them checks the rest."""
 
@@ -133,22 +135,30 @@ def _check_documents(where: str, key: str, corpus: FilesCorpus | HuggingFaceCorp
 
 def _check_text(where: str, key: str, file: Path) -> None:
     seen = False
-    for start, piece in _pieces(file):
-        try:
-            seen = bool(piece.decode("utf-8").strip()) or seen
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{where}.{key}: {file} is not UTF-8 (byte {start + error.start}); convert it, for example with iconv"
-            ) from None
+    try:
+        for start, piece in _pieces(file):
+            try:
+                seen = bool(piece.decode("utf-8").strip()) or seen
+            except UnicodeDecodeError as error:
+                raise InputError(
+                    f"{file} is not UTF-8 (byte {start + error.start}); convert it, for example with iconv"
+                ) from None
+    except InputError as error:
+        raise InputError(f"{where}.{key}: {error}") from None
     if not seen and file.stat().st_size <= DECODED_BYTES:
         raise InputError(f"{where}.{key}: {file} holds nothing but white space, so it yields no document")
 
 
 def _pieces(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of the first `DECODED_BYTES` of a file, a megabyte at a time, with the offset of each piece."""
-    with file.open("rb") as stream:
-        while (start := stream.tell()) < DECODED_BYTES and (piece := stream.read(1 << 20)):
-            yield start, piece + stream.readline()
+    """Whole lines of the first `DECODED_BYTES` of a file, unpacked, a megabyte at a time, with the offset of each."""
+    from polysem.corpora.compressed import opened
+
+    start = 0
+    with opened(file) as stream:
+        while start < DECODED_BYTES and (piece := stream.read(1 << 20)):
+            piece += stream.readline(DECODED_BYTES)
+            yield start, piece
+            start += len(piece)
 
 
 def _check_model(where: str, model: ModelSection) -> None:
@@ -247,6 +257,11 @@ def _check_space(study: Study) -> None:
     needed = sum(store_bytes(study, store) or 0.0 for store in left)
     results = Path("results")
     free = shutil.disk_usage(results if results.exists() else Path()).free
+    if free < LEAST_FREE:
+        raise InputError(
+            f"the disk of results/ is full: {free / 1e6:,.1f} MB are free, and a run needs {LEAST_FREE / 1e6:g} for "
+            "its records and logs alone; free some space"
+        )
     if needed * 1.02 > free:
         raise InputError(
             f"the activation stores need up to {needed / 1e9:,.1f} GB, the disk of results/ has {free / 1e9:,.1f} GB "

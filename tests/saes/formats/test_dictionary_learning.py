@@ -106,3 +106,20 @@ def test_what_does_not_fit_is_refused(tmp_path, parts, kind, state, trainer, sai
     path = write(tmp_path, states(parts)[kind] | state, **{"dict_class": kind, **trainer})
     with pytest.raises(InputError, match=said):
         read(path).load()
+
+
+def test_the_old_top_k_class_has_its_k_in_the_config_alone(tmp_path, parts, x):
+    state = {
+        name: tensor for name, tensor in states(parts)["AutoEncoderTopK"].items() if name not in ("k", "threshold")
+    }
+    sae = loaded(read(write(tmp_path / "a", state, dict_class="AutoEncoderTopK", k=6)))
+    torch.testing.assert_close(sae.encode(x), features("AutoEncoderTopK", parts, x), atol=2e-5, rtol=1e-5)
+    with pytest.raises(InputError, match=r"holds no tensor 'k', and .*config.json names none under trainer; add k"):
+        read(write(tmp_path / "b", state, dict_class="AutoEncoderTopK"))
+    for k, said in [
+        (0, "k is 0, expected a whole number"),
+        ("6", "k is '6', expected"),
+        (41, "k is 41, but the SAE has 40"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            read(write(tmp_path / "c", state, dict_class="AutoEncoderTopK", k=k))

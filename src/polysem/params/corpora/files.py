@@ -2,17 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from polysem.params.base import CorpusSection, Text
+from polysem.params.base import CorpusSection
 from polysem.params.proxies import DEFAULT_PROXIES, Proxies
+
+
+def named_paths(paths: str | list[str]) -> str | list[str]:
+    """The same; ValueError where there is none, or an empty one."""
+    if not paths or ("" in paths and isinstance(paths, list)):
+        raise ValueError("it names no file; give at least one path or glob")
+    return paths
 
 
 class FilesCorpus(CorpusSection):
     """Text from local files."""
 
     source: Literal["files"]
-    paths: Text | Annotated[list[Text], Field(min_length=1)]
+    paths: Annotated[str | list[str], AfterValidator(named_paths)]
     """A path or glob, or a list of them; relative ones start at the folder of the Snakefile."""
     format: Literal["text", "jsonl", "json", "parquet"] | None = None
     """`text`: documents between separators; `jsonl`: a JSON object or text per line; `json`: an array of them;

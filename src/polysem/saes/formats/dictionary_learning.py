@@ -54,6 +54,7 @@ def read(weights: Path) -> Published:
     for key, found in (("activation_dim", inputs), ("dict_size", features)):
         if key in trainer and trainer[key] != found:
             raise InputError(f"{file}: {key} is {trainer[key]!r}, but the encoder of {weights} has {found}")
+    k = _k(tensors, trainer, file, features) if kind == "AutoEncoderTopK" else None
     length = buffer.get("ctx_len")
     name = trainer.get("lm_name")
     settings = Settings(
@@ -69,7 +70,7 @@ def read(weights: Path) -> Published:
     if kind == "JumpReluAutoEncoder":
         notes.append("the class subtracts no decoder bias from its input: b_dec W_enc was added to b_enc")
     return Published(
-        inputs, features, settings, lambda: Weights(_sae(kind, tensors, inputs, features)), facts, tuple(notes)
+        inputs, features, settings, lambda: Weights(_sae(kind, tensors, inputs, features, k)), facts, tuple(notes)
     )
 
 
@@ -88,7 +89,21 @@ def _class(trainer: Mapping[str, Any], tensors: TensorFile, file: Path) -> str:
     return found
 
 
-def _sae(kind: str, tensors: TensorFile, inputs: int, features: int) -> SAE:
+def _k(tensors: TensorFile, trainer: Mapping[str, Any], file: Path, features: int) -> int:
+    """Active features per token: a tensor of its own, which the class got in 2024; before that only the config says
+    it."""
+    if "k" in tensors.shapes:
+        k, where = whole_number(tensors.number("k"), "k", tensors.path), tensors.path
+    elif trainer.get("k") is not None:
+        k, where = whole_number(trainer["k"], "k", file), file
+    else:
+        raise InputError(f"{tensors.path} holds no tensor 'k', and {file} names none under trainer; add k there")
+    if k > features:
+        raise InputError(f"{where}: k is {k}, but the SAE has {features} features")
+    return k
+
+
+def _sae(kind: str, tensors: TensorFile, inputs: int, features: int, k: int | None) -> SAE:
     """The SAE of a class, in our shapes."""
     if kind in ("JumpReluAutoEncoder", "MatryoshkaBatchTopKSAE"):
         W_enc, W_dec = tensors.tensor("W_enc", inputs, features), tensors.tensor("W_dec", features, inputs)
@@ -111,7 +126,7 @@ def _sae(kind: str, tensors: TensorFile, inputs: int, features: int) -> SAE:
             gate, mag, r_mag = (tensors.tensor(name, features) for name in ("gate_bias", "mag_bias", "r_mag"))
             return SAE(W_enc, gate, W_dec, tensors.tensor("decoder_bias", inputs), gated.Function(gate, mag, r_mag))
         case "AutoEncoderTopK":
-            k = whole_number(tensors.number("k"), "k", tensors.path)
+            assert k is not None
             b_dec = tensors.tensor("b_dec", inputs)
             return SAE(W_enc, tensors.tensor("encoder.bias", features), W_dec, b_dec, topk.Function(k))
         case _:
