@@ -91,6 +91,21 @@ def test_a_torn_checkpoint_is_ignored_with_a_note(capsys, share):
 
 
 @pytest.mark.usefixtures("here")
+def test_a_checkpoint_with_a_flipped_bit_is_ignored_with_a_note(capsys):
+    checkpoint = Checkpoint("train")
+    checkpoint.save({"w": torch.zeros(5000), "step": 3})
+    content = bytearray(checkpoint.path.read_bytes())
+    for place in range(0, len(content), len(content) // 40):
+        content[place] ^= 1
+        checkpoint.path.write_bytes(content)
+        assert checkpoint.load() is None
+        assert "its checksum is another" in capsys.readouterr().err
+        content[place] ^= 1
+    checkpoint.path.write_bytes(content)
+    assert checkpoint.load()["step"] == 3
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("content", [b"no checkpoint", b"\x80\x02}q\x00X", bytes(1000), b"PK\x03\x04" + bytes(100)])
 def test_a_checkpoint_of_anything_else_is_ignored_with_a_note(capsys, content):
     checkpoint = Checkpoint("train")

@@ -48,6 +48,12 @@ def avoided_files(wildcards):
     )
 
 
+def avoided_modules(wildcards):
+    """The modules that a training finds by name to read it."""
+    other = recipe(wildcards.sae).orthogonal_to
+    return dictionary_modules(other) if other is not None else []
+
+
 def training(wildcards):
     """All values that a training reads."""
     values = {"architecture": recipe(wildcards.sae).architecture, "params": recipe(wildcards.sae).hyper_parameters()}
@@ -79,6 +85,7 @@ rule train_sae:
             "polysem.saes.train_sae",
             f"polysem.saes.architectures.{recipe(wildcards.sae).architecture}",
             *row_modules(wildcards),
+            *avoided_modules(wildcards),
         ),
         spec=lambda wildcards: spec(**training(wildcards)),
         folder=artifacts.SAE,
