@@ -55,7 +55,7 @@ def test_decay_is_added_to_the_gradient_as_adam_sees_it(path):
     _, found = plain.advance()
     decaying.advance()
     mean = decaying._optimiser.state[decaying.weights["W_enc"]]["exp_avg"]
-    torch.testing.assert_close(mean, 0.1 * (found.by_weight["W_enc"] + 0.5 * W_enc), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(mean, 0.5 * (found.by_weight["W_enc"] + 0.5 * W_enc), rtol=1e-4, atol=1e-7)
 
 
 def test_tied_weights_stay_equal_and_the_finished_encoder_is_the_decoders_transpose(path):

@@ -16,17 +16,18 @@ from polysem.saes.gradients import (
     reconstruction,
     search,
 )
-from polysem.saes.method import Plain, ramp
 from polysem.saes.search import Above
+from polysem.saes.sparsity_control import Penalised
 
 
-class Method(Plain):
+class Method(Penalised):
     """Loss per token: ‖x − x̂(f)‖² + l1 · Σ ReLU(gate) + ‖x − x̂(ReLU(gate))‖², the last with a frozen decoder.
 
     `b_enc` is the bias of the gate.
     """
 
     def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, recipe.l1, recipe.l1_warmup)
         self._recipe = recipe
 
     def extra_weights(self, features: int) -> dict[str, Tensor]:
@@ -47,12 +48,12 @@ class Method(Plain):
         by_weight["r_mag"], by_weight["b_mag"] = gate.per_feature(slope * projection), gate.per_feature(slope)
 
         missed, gate_slope = reconstruction(x, weights, gate, gate.value)
-        penalty = penalties.l1(recipe.l1 * ramp(recipe.l1_warmup, 0.0, progress))
+        penalty = penalties.l1(self.penalty_weight(progress))
         terms["penalty"] = add_penalty(by_weight, gate_slope, weights, gate, gate.value, penalty, tokens)
         terms["auxiliary"] = float(missed.square().sum()) / tokens
         add_encoder_gradients(by_weight, x, weights, gate, gate_slope + slope * scale)
         by_weight["b_enc"] = gate.per_feature(gate_slope)
-        return Gradients(by_weight, gate.keep(active), residual, terms)
+        return self.steered(Gradients(by_weight, gate.keep(active), residual, terms), progress)
 
     def function(self, weights: Weights) -> Function:
         """The gate and the magnitude."""
