@@ -2,32 +2,33 @@
 
     python benchmarks/quality.py run --study results --tinystories elsewhere/results --peers PYTHON --output FOLDER
 
-`--study` is the results folder of the repository's params.yaml, `--tinystories` that of presets/tinystories-656k.yaml
-(`snakemake --until extract_activations` is enough for both), `--peers` the Python of an environment made from
-benchmarks/peers.txt; what is not given is named and left out. It takes some ten hours on one core; `--setting`,
-`--length`, `--architecture` and `--library` choose a part, and what is in FOLDER is not made again. The last table is
-that of docs/results.md; `table` prints it anew.
+`--study` is the results folder of the repository's params.yaml, `--tinystories` that of
+presets/tinystories-656k.yaml (`snakemake --until extract_activations` is enough for both), `--peers` the Python of an
+environment made from benchmarks/peers.txt; what is not given is named and left out. The whole takes a day on one core;
+`--settings`, `--lengths`, `--architectures`, `--libraries`, `--rates`, `--seeds` and `--points` choose a part, and what
+is in FOLDER is not made again. The last table is that of docs/results.md; `table` prints it anew.
 
 Of each setting, length, library and architecture, `train` makes SAEs of seed 0 with every learning rate of `RATES` and
-every weight, L0 or k of `VALUES`; chooses the rate by explained variance at equal L0 on eval rows from `SCORED` on; and makes
-those of the other seeds at that rate. `judge` splices them into the model, with the package's own code, on the first `SCORED`
-eval tokens. `table` compares at equal L0, interpolated in log L0 between SAEs of one seed, never beyond them. *at least*
-is: the mean over seeds of ours less theirs is no lower than minus its standard error.
+every weight, L0 or k of `VALUES`; chooses the rate by explained variance at equal L0 on eval rows from `SCORED` on; and
+makes those of the other seeds at that rate. `judge` splices them into the model, with the package's own code, on the
+first `SCORED` eval tokens. `table` compares each SAE of another library with ours at its own L0, interpolated in log L0
+between those of the same seed and never beyond them. *At least* is: the mean over seeds of ours less theirs is no lower
+than minus its standard error; with one seed, no lower than 0.
 
-Equal are rows and their order, batch, steps, width, and that activations have a mean norm of √neurons; the peers' learning
-rates rise over 5 % and fall over the last 20 % of the steps, their penalties rise over 10 %. The rest is each library's own
-defaults.
+Equal are rows and their order, batch, steps, width, and that activations have a mean norm of √neurons; the peers'
+learning rates rise over 5 % and fall over the last 20 % of the steps, their penalties rise over 10 %. The rest is each
+library's own defaults.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,9 @@ LIBRARIES = {"ours": "polysem", "sae_lens": "sae-lens", "dictionary_learning": "
 LEVELS = (16.0, 32.0)
 """L0 at which learning rates are compared."""
 K = (32, 16)
+STEERED = (32, 12, 60, 160)
 VALUES = {
-    "ours": dict.fromkeys(ARCHITECTURES, K),
+    "ours": {"topk": K, "batchtopk": K, **dict.fromkeys(("relu", "jumprelu", "gated"), STEERED)},
     "sae_lens": {"relu": (1.2, 2.2), "topk": K, "batchtopk": K, "jumprelu": (0.5, 2.0), "gated": (2.0, 4.0)},
     "dictionary_learning": {"relu": (1.2, 2.2), "topk": K, "batchtopk": K, "jumprelu": K, "gated": (2.0, 4.0)},
 }
@@ -192,8 +194,8 @@ def train(arguments):
 
 def score(places):
     """Mean explained variance at `LEVELS`; a line through the two nearest SAEs where none has that L0."""
-    found = sorted(json.loads((place / "chosen_by.json").read_text()).items() for place in places)
-    points = sorted((dict(one)["L0"], dict(one)["explained_variance"]) for one in found)
+    found = [json.loads((place / "chosen_by.json").read_text()) for place in places]
+    points = sorted((one["L0"], one["explained_variance"]) for one in found)
     x, y = np.log([max(l0, 0.1) for l0, _ in points]), [value for _, value in points]
     total = 0.0
     for level in np.log(LEVELS):
@@ -237,25 +239,35 @@ def judge(arguments):
 
 
 def table(arguments):
-    print("| setting | steps | SAE | L0 | quantity | " + " | ".join(f"{name} (rate)" for name in LIBRARIES), end=" | ")
-    print("ours less the better of the others (standard error) | at least |\n|" + "---|" * (5 + len(LIBRARIES) + 2))
+    print("| setting | steps | SAE | against | L0 | quantity | ours (rate) | theirs (rate) | difference | at least |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for name in SETTINGS:
         folder = arguments.output / name
-        for steps in sorted({int(file.stem.split("_")[-1]) for file in folder.glob("*_*_*.json")}):
-            for architecture in ARCHITECTURES:
-                for line in lines(folder, name, steps, architecture):
+        for file in sorted(folder.glob("*_*_*.json"), key=in_order):
+            if not file.stem.startswith("ours_"):
+                for line in lines(file, name):
                     print(line)
-    print(
-        "\n| setting | steps | SAE | asked for | L0 of ours on eval tokens, over seeds | never active |\n|---|---|---|---|---|---|"
-    )
+    print("\n| setting | steps | SAE | asked for | L0 of ours on eval tokens, over seeds | never active |")
+    print("|---|---|---|---|---|---|")
     for name in SETTINGS:
-        for file in sorted((arguments.output / name).glob("ours_*.json")):
+        for file in sorted((arguments.output / name).glob("ours_*.json"), key=in_order):
+            _, architecture, steps = parts(file)
             for value, found in sorted(reached(file).items()):
                 l0, dead = ([one[key] for one in found] for key in ("L0", "dead"))
-                _, architecture, steps = file.stem.split("_")
-                print(
-                    f"| {name} | {steps} | {architecture} | {value:g} | {min(l0):.1f} to {max(l0):.1f} | {np.mean(dead):.1%} |"
-                )
+                span = f"{min(l0):.1f} to {max(l0):.1f}"
+                print(f"| {name} | {steps} | {architecture} | {value:g} | {span} | {np.mean(dead):.1%} |")
+
+
+def parts(choice):
+    """Library, architecture and steps of a file of choices."""
+    library, architecture, steps = choice.stem.rsplit("_", 2)
+    return library, architecture, int(steps)
+
+
+def in_order(choice):
+    """Short trainings before long ones, architectures in their order, then libraries."""
+    library, architecture, steps = parts(choice)
+    return steps, ARCHITECTURES.index(architecture), library
 
 
 def reached(choice):
@@ -267,32 +279,36 @@ def reached(choice):
     return found
 
 
-def lines(folder, name, steps, architecture):
-    """Rows of the table: every library at three values of L0 that all reach."""
-    curves, rates = {}, {}
-    for library in LIBRARIES:
-        file = folder / f"{library}_{architecture}_{steps}.json"
-        if file.exists():
-            choice = json.loads(file.read_text())
-            curves[library], rates[library] = by_seed(folder, choice["saes"]), choice["rate"]
-    if "ours" not in curves:
+def lines(choice, name):
+    """Rows of the table: ours at the L0 of each SAE of a library."""
+    library, architecture, steps = parts(choice)
+    mine = choice.with_name(f"ours_{architecture}_{steps}.json")
+    if not mine.exists():
         return
-    for level in common_levels(curves):
-        for quantity, words in QUANTITIES.items():
-            found = {library: at(curve, level, quantity) for library, curve in curves.items()}
-            cells = [
-                f"{np.mean(found[library]):.4f} ({rates[library]:g})" if library in found else "–"
-                for library in LIBRARIES
-            ]
-            others = {library: values for library, values in found.items() if library != "ours"}
-            verdict = "– | –"
-            if others:
-                best = max(others.values(), key=np.mean)
-                pairs = [mine - theirs for mine, theirs in zip(found["ours"], best, strict=False)]
-                error = float(np.std(pairs, ddof=1) / len(pairs) ** 0.5) if len(pairs) > 1 else 0.0
-                verdict = f"{np.mean(pairs):+.4f} ({error:.4f}) | {'yes' if np.mean(pairs) >= -error else 'no'}"
-            print_level = f"{level:.1f}"
-            yield f"| {name} | {steps} | {architecture} | {print_level} | {words} | {' | '.join(cells)} | {verdict} |"
+    theirs, ours = (json.loads(file.read_text()) for file in (choice, mine))
+    curves, other = by_seed(choice.parent, ours["saes"]), by_seed(choice.parent, theirs["saes"])
+    for place in range(min(map(len, other.values()), default=0)):
+        pairs = [(curves[seed], some[place]) for seed, some in other.items() if seed in curves]
+        pairs = [(curve, one) for curve, one in pairs if reaches(curve, one["L0"])]
+        shown = f"| {name} | {steps} | {architecture} | {library} {theirs['version']}"
+        level = np.mean([some[place]["L0"] for some in other.values()])
+        if not pairs:
+            print(f"{shown} | {level:.1f} | – | no SAE of ours has this L0 | | | – |")
+        for quantity, words in QUANTITIES.items() if pairs else ():
+            found = np.array([(at(curve, one["L0"], quantity), one[quantity]) for curve, one in pairs])
+            gaps = found[:, 0] - found[:, 1]
+            error = float(np.std(gaps, ddof=1) / len(gaps) ** 0.5) if len(gaps) > 1 else 0.0
+            values = " | ".join(
+                f"{mean:.4f} ({rate:g})"
+                for mean, rate in zip(found.mean(0), (ours["rate"], theirs["rate"]), strict=True)
+            )
+            verdict = "yes" if gaps.mean() >= -error else "no"
+            spread = (
+                f"{gaps.mean():+.4f} ± {error:.4f}, {len(gaps)} seeds"
+                if len(gaps) > 1
+                else f"{gaps.mean():+.4f}, 1 seed"
+            )
+            yield f"{shown} | {level:.1f} | {words} | {values} | {spread} | {verdict} |"
 
 
 def by_seed(folder, names):
@@ -305,23 +321,14 @@ def by_seed(folder, names):
     return {seed: sorted(some, key=lambda one: one["L0"]) for seed, some in sorted(curves.items())}
 
 
-def common_levels(curves):
-    """Up to three values of L0 that every library reaches with every seed."""
-    every = [curve for some in curves.values() for curve in some.values()]
-    if not every:
-        return []
-    low, high = max(curve[0]["L0"] for curve in every), min(curve[-1]["L0"] for curve in every)
-    if low > high * 1.1:
-        return []
-    return [float(np.sqrt(low * high))] if low * 1.25 > high else [float(level) for level in np.geomspace(low, high, 3)]
+def reaches(curve, level):
+    """Whether SAEs have this L0 between them, or within 3 %."""
+    return curve[0]["L0"] / 1.03 <= level <= curve[-1]["L0"] * 1.03
 
 
-def at(curve_by_seed, level, quantity):
-    """The value of each seed at an L0."""
-    return [
-        float(np.interp(np.log(level), np.log([one["L0"] for one in curve]), [one[quantity] for one in curve]))
-        for curve in curve_by_seed.values()
-    ]
+def at(curve, level, quantity):
+    """The value at an L0."""
+    return float(np.interp(np.log(level), np.log([one["L0"] for one in curve]), [one[quantity] for one in curve]))
 
 
 def run(arguments):
@@ -343,7 +350,8 @@ def run(arguments):
                 options = ["--library", library, "--steps", str(steps), "--architectures", *arguments.architectures]
                 options += ["--rates", *map(str, arguments.rates), "--seeds", *map(str, arguments.seeds)]
                 options += ["--points", str(arguments.points)]
-                subprocess.run([python, __file__, "train", *where, *options], check=True)
+                found = {"PYTHONPATH": str(Path(__file__).resolve().parents[1] / "src")}  # theirs has no polysem
+                subprocess.run([python, __file__, "train", *where, *options], check=True, env=os.environ | found)
         subprocess.run([sys.executable, __file__, "judge", *where, "--scored", str(arguments.scored)], check=True)
     table(arguments)
 
@@ -363,7 +371,7 @@ def main():
             step.add_argument("--architectures", nargs="+", choices=ARCHITECTURES, default=ARCHITECTURES)
             step.add_argument("--rates", nargs="+", type=float, default=RATES)
             step.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
-            step.add_argument("--points", type=int, default=2, help="how many of `VALUES` are trained")
+            step.add_argument("--points", type=int, default=4, help="how many of `VALUES` are trained")
             step.add_argument("--steps", type=int, required=name == "train")
     whole, one = steps.choices["run"], steps.choices["train"]
     one.add_argument("--library", choices=LIBRARIES, required=True)

@@ -159,8 +159,8 @@ class Trainer:
         return x, torch.cat(parts)
 
     def finished(self) -> SAE:
-        """The SAE for activations as they are: the scale is folded in. So are free norms of decoder rows, which are 1 then,
-        where each feature may have a scale of its own; others stay.
+        """The SAE for activations as they are: the scale is folded in. So are free norms of decoder rows, where each
+        feature may have a scale of its own: they are 1 then.
 
         With x' = s x, f' = activation((x' − b_dec) W_enc + b_enc) is s times the feature of the unscaled x, because the
         activation functions scale with their tensors; so only biases and thresholds are divided by s.

@@ -51,7 +51,7 @@ class Recipe(Section):
     """`aligned`: the first encoder rows point along the decoder's, and b_dec is the mean of the activations;
     `independent`: they point anywhere, and b_dec is 0, much as linear layers start (S3.M4)."""
     encoder_start: StartNorm = 0.1
-    """Norm of the first encoder rows. Where rows are long, features are large at first, and training has to undo that."""
+    """Norm of the first encoder rows. Long rows make large features at first, which training has to undo."""
     decoder_norm: DecoderNorm = "unit"
     """`unit`: decoder rows keep norm 1, their gradient has no part along them; `project_only`: the gradient loses that
     part but rows are not renormalised, as in document S2 (S2.M3); `free`: neither, penalties see f times the norm;

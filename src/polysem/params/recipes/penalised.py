@@ -23,7 +23,7 @@ class PenalisedRecipe(Recipe):
         if (weight is None) == (self.target_l0 is None):
             found = "neither" if weight is None else "both"
             raise ValueError(
-                f"give one of {self.weight_key}, the weight of the penalty, and target_l0, the number of active features "
-                f"to steer to; found {found}"
+                f"give one of {self.weight_key}, the weight of the penalty, and target_l0, the number of active "
+                f"features to steer to; found {found}"
             )
         return self

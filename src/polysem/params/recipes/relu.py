@@ -7,7 +7,6 @@ from pydantic import model_validator
 from polysem.params.recipes.base import DecoderNorm, Fraction, StartNorm, Weight
 from polysem.params.recipes.penalised import PenalisedRecipe
 
-
 NAMED = {
     "towards-monosemanticity": {
         "decoder_norm": "unit",

@@ -17,7 +17,8 @@ BLOCK = 1024
 
 class Method(Plain):
     """The finished SAE is a JumpReLU one. Its threshold is the value that k features per token exceed on average on a
-    sample of the training rows: means of each batch's least active value, taken while the weights still move, miss it."""
+    sample of the training rows. The paper's, a mean of each batch's least active value, is taken while the weights
+    still move, and misses it."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._k = recipe.k

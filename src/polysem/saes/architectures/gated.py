@@ -28,7 +28,6 @@ class Method(Penalised):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe, recipe.l1, recipe.l1_warmup)
-        self._recipe = recipe
 
     def extra_weights(self, features: int) -> dict[str, Tensor]:
         """`b_mag` and `r_mag`."""
@@ -36,7 +35,7 @@ class Method(Penalised):
 
     def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
         """See `Method.gradients`."""
-        recipe, tokens = self._recipe, len(x)
+        tokens = len(x)
         gate = search(x, weights, Above())
         scale = gate.of_feature(weights["r_mag"].exp())
         projection = (gate.value - gate.of_feature(weights["b_enc"])) * scale
