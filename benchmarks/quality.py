@@ -1,30 +1,34 @@
-"""SAEs of this package against those of its peers: the same stored activations, budget and evaluation.
+"""SAEs of this package against those of SAELens and dictionary_learning: the whole campaign is one command.
 
-    python benchmarks/quality.py train --activations STORE --output FOLDER [--only LIBRARY] [--seed 0]
-    python benchmarks/quality.py judge --activations STORE --model FOLDER --tokens STORE --output FOLDER
+    python benchmarks/quality.py run --study results --tinystories elsewhere/results --peers PYTHON --output FOLDER
 
-`train` trains every SAE of `PLAN` whose library is installed and writes each as a SAELens folder; a missing library is
-named and left out. `judge` splices them into the model with the package's own code and prints the table of
-docs/results.md, with each family's loss recovered and explained variance interpolated to equal L0. The two may
-run under two Pythons, since SAELens asks for another transformer_lens than this package does. Peers come with
-`benchmarks/peers.txt`.
+`--study` is the results folder of the repository's params.yaml, `--tinystories` that of
+presets/tinystories-656k.yaml (`snakemake --until extract_activations` is enough for both), `--peers` the Python of an
+environment made from benchmarks/peers.txt; what is not given is named and left out. The whole takes a day on one core;
+`--settings`, `--lengths`, `--architectures`, `--libraries`, `--rates`, `--seeds` and `--points` choose a part, and what
+is in FOLDER is not made again. The last table is that of docs/results.md; `table` prints it anew.
 
-What is equal: rows and their order, batch, steps, width, Adam with `beta1` 0.9 and `beta2` 0.999, a linear warm-up
-over 5 % and a linear decay over the last 20 % of the steps, for penalties a warm-up over 10 %, activations scaled to a
-mean norm of √neurons. The rest is each library's own: initial weights, first b_dec, clipping, treatment of dead
-features, and decoder norms; `ours_free` is this package with b_dec, clipping and norms as in SAELens, for ReLU. The
-same learning rates are tried for each, see `RATES`; all of them take hours on a laptop, `--rate`, `--architecture` and
-`--value` choose some. Several seeds are several calls of `train` with the same output.
+Of each setting, length, library and architecture, `train` makes SAEs of seed 0 with every learning rate of `RATES` and
+every weight, L0 or k of `VALUES`; chooses the rate by explained variance at equal L0 on eval rows from `SCORED` on; and
+makes those of the other seeds at that rate. `judge` splices them into the model, with the package's own code, on the
+first `SCORED` eval tokens. `table` compares each SAE of another library with ours at its own L0, interpolated in log L0
+between those of the same seed and never beyond them. *At least* is: the mean over seeds of ours less theirs is no lower
+than minus its standard error; with one seed, no lower than 0.
+
+Equal are rows and their order, batch, steps, width, and that activations have a mean norm of √neurons; the peers'
+learning rates rise over 5 % and fall over the last 20 % of the steps, their penalties rise over 10 %. The rest is each
+library's own defaults.
 """
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 import time
-from functools import cache
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,34 +36,72 @@ import torch
 
 from polysem.activations.rows import ActivationRows
 from polysem.params.study import section_class
-from polysem.saes.activation_functions import jumprelu, standard, topk
 from polysem.saes.sae import SAE, load_sae, save_sae
 from polysem.saes.sources.stored import StoredRows
 from polysem.saes.trainer import Trainer, activation_scale
 
-EXPANSION, BATCH, TOKENS = 4, 512, 500_000
-WARMUP, DECAY, PENALTY_WARMUP = 0.05, 0.2, 0.1
-RATES = (1e-3, 2e-3, 5e-3)
-"""All are tried; a family's line in the comparison takes the best one of each library."""
-L1 = (1.4, 2.5, 4.2, 7.0)
-K = (16, 32, 64)
-FREE = {"start": "independent", "decoder_norm": "free", "decoder_start": 0.1, "clip_norm": 1.0}
-"""What `ours_free` adds: the choices of SAELens for ReLU."""
-LIBRARIES = {
-    "ours": "polysem",
-    "ours_free": "polysem",
-    "sae_lens": "sae-lens",
-    "dictionary_learning": "dictionary-learning",
+BATCH = 512
+RATES = (5e-4, 1e-3, 2e-3, 5e-3)
+SEEDS = (0, 1, 2)
+SCORED = 16_384
+"""Eval tokens that score; rates are chosen on the rows behind them."""
+ARCHITECTURES = ("relu", "topk", "batchtopk", "jumprelu", "gated")
+LIBRARIES = {"ours": "polysem", "sae_lens": "sae-lens", "dictionary_learning": "dictionary-learning"}
+LEVELS = (16.0, 32.0)
+"""L0 at which learning rates are compared."""
+K = (32, 16)
+STEERED = (32, 12, 60, 160)
+VALUES = {
+    "ours": {"topk": K, "batchtopk": K, **dict.fromkeys(("relu", "jumprelu", "gated"), STEERED)},
+    "sae_lens": {"relu": (1.2, 2.2), "topk": K, "batchtopk": K, "jumprelu": (0.5, 2.0), "gated": (2.0, 4.0)},
+    "dictionary_learning": {"relu": (1.2, 2.2), "topk": K, "batchtopk": K, "jumprelu": K, "gated": (2.0, 4.0)},
 }
-ARCHITECTURES = ("relu", "topk", "batchtopk")
+"""What each library takes for its L0: k, a weight of the penalty, or an L0 that is steered to."""
+LENGTHS = {"short": 1, "long": 10}
+QUANTITIES = {"explained_variance": "explained variance", "loss_recovered_zero": "loss recovered"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Activations of a site, and how wide an SAE of it is and how long a short training."""
+
+    results: str
+    model: str
+    site: str
+    expansion: int
+    steps: int
+
+
+SETTINGS = {
+    "stories-2l-x2": Setting("study", "stories-2l", "blocks.1.mlp.hook_post", 2, 292),
+    "tinystories-x4": Setting("tinystories", "tinystories-656k", "blocks.1.mlp.hook_post", 4, 300),
+    "stories-1l-x8": Setting("study", "stories-1l", "blocks.0.mlp.hook_post", 8, 300),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One SAE."""
+
+    library: str
+    architecture: str
+    steps: int
+    rate: float
+    value: float
+    seed: int
+
+    @property
+    def name(self):
+        return f"{self.library}_{self.architecture}_{self.steps}_{self.rate:g}_{self.value:g}_{self.seed}"
 
 
 class Rows:
     """The rows of a store in the order of our trainer, scaled, as an endless iterator for the peers."""
 
     def __init__(self, store, seed):
-        self.source, self.step = StoredRows(store, BATCH, seed), 0
-        self.scale = activation_scale(self.source.sample(16_384, seed))
+        self.source, self.step, self.batch_size = StoredRows(store, BATCH, seed), 0, BATCH
+        self.width = self.source.width
+        self.scale = activation_scale(self.source.sample(SCORED, seed))
 
     def __iter__(self):
         return self
@@ -70,160 +112,103 @@ class Rows:
         return x
 
 
-def plan():
-    for architecture in ARCHITECTURES:
-        for rate in RATES:
-            for value in L1 if architecture == "relu" else K:
-                yield architecture, rate, value
-
-
-def ours(store, architecture, rate, value, seed, options=None):
-    recipe = section_class("saes", architecture).model_validate(
-        {
-            "architecture": architecture,
-            "l1" if architecture == "relu" else "k": value,
-            "expansion": EXPANSION,
-            "tokens": TOKENS,
-            "batch_size": BATCH,
-            "learning_rate": rate,
-            "seed": seed,
-        }
-        | (options or {})
-    )
-    method = import_module(f"polysem.saes.architectures.{architecture}").Method(recipe)
-    trainer = Trainer(method, recipe, StoredRows(store, BATCH, seed))
+def ours(store, expansion, job):
+    key = "k" if job.architecture in ("topk", "batchtopk") else "target_l0"
+    keys = {"architecture": job.architecture, key: int(job.value), "expansion": expansion, "batch_size": BATCH}
+    keys |= {"tokens": job.steps * BATCH, "learning_rate": job.rate, "seed": job.seed}
+    recipe = section_class("saes", job.architecture).model_validate(keys)
+    method = import_module(f"polysem.saes.architectures.{job.architecture}").Method(recipe)
+    trainer = Trainer(method, recipe, StoredRows(store, BATCH, job.seed))
     while trainer.step < trainer.steps:
         trainer.advance()
     return trainer.finished()
 
 
-def ours_free(store, architecture, rate, value, seed):
-    return ours(store, architecture, rate, value, seed, FREE)
+def of_peer(store, expansion, job):
+    import quality_peers
+
+    rows = Rows(store, job.seed)
+    train_one = getattr(quality_peers, job.library)
+    features = expansion * rows.width
+    sae = train_one(rows, job.steps, features, job.architecture, job.rate, job.value, job.seed)
+    factor = 1 / rows.scale  # the SAE for activations as they are, folded as our trainer does
+    tensors = (sae.W_enc.contiguous(), sae.b_enc * factor, sae.W_dec.contiguous(), sae.b_dec * factor)
+    return SAE(*tensors, activation=sae.activation.scaled(factor))
 
 
-def sae_lens(store, architecture, rate, value, seed):
-    import sae_lens as peer
-    from sae_lens.config import LoggingConfig, SAETrainerConfig
-    from sae_lens.training.sae_trainer import SAETrainer
-
-    rows, steps = Rows(store, seed), TOKENS // BATCH
-    width = rows.source.width
-    shape = {"d_in": width, "d_sae": EXPANSION * width}
-    torch.manual_seed(seed)
-    if architecture == "relu":
-        config = peer.StandardTrainingSAEConfig(
-            **shape, l1_coefficient=value, l1_warm_up_steps=int(PENALTY_WARMUP * steps)
-        )
-        sae = peer.StandardTrainingSAE(config)
-    elif architecture == "topk":
-        sae = peer.TopKTrainingSAE(peer.TopKTrainingSAEConfig(**shape, k=value))
-    else:
-        sae = peer.BatchTopKTrainingSAE(peer.BatchTopKTrainingSAEConfig(**shape, k=value))
-    settings = SAETrainerConfig(
-        total_training_samples=steps * BATCH,
-        train_batch_size_samples=BATCH,
-        lr=rate,
-        lr_end=rate,
-        lr_warm_up_steps=int(WARMUP * steps),
-        lr_decay_steps=int(DECAY * steps),
-        dead_feature_window=200,  # a fifth of the steps; the default, 1000, is all of them
-        logger=LoggingConfig(log_to_wandb=False),
-    )
-    SAETrainer(cfg=settings, sae=sae, data_provider=rows).fit()
-    if architecture == "batchtopk":
-        threshold = torch.full((shape["d_sae"],), float(sae.topk_threshold))
-        function = jumprelu.Function(threshold)
-    else:
-        function = topk.Function(value) if architecture == "topk" else standard.Function()
-    tensors = {name: tensor.detach().clone() for name, tensor in sae.named_parameters()}
-    # With rescaled activations k is chosen by f · ‖W_dec‖, so the norms are folded into the encoder in all three.
-    norm = tensors["W_dec"].norm(dim=1)
-    return unscaled(
-        SAE(
-            tensors["W_enc"] * norm,
-            tensors["b_enc"] * norm,
-            tensors["W_dec"] / norm[:, None],
-            tensors["b_dec"],
-            activation=function,
-        ),
-        rows.scale,
-    )
+def made(folder, stores, expansion, job):
+    """The folder of a job's SAE, trained if it is not there, with its numbers on the rows that do not score."""
+    place = folder / job.name
+    if not (place / "chosen_by.json").exists():
+        begun = time.monotonic()
+        sae = (ours if job.library == "ours" else of_peer)(stores / "train.zarr", expansion, job)
+        seconds = time.monotonic() - begun
+        save_sae(sae, place, vars(job), None)
+        numbers = reconstruction(sae, ActivationRows(stores / "eval.zarr"))
+        (place / "chosen_by.json").write_text(json.dumps(numbers))
+        shown = " ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+        print(f"{place.parent.name} {job.name}: {seconds:.0f} s, {shown}", flush=True)
+    return place
 
 
-def dictionary_learning(store, architecture, rate, value, seed):
-    from dictionary_learning.trainers.batch_top_k import BatchTopKTrainer
-    from dictionary_learning.trainers.standard import StandardTrainer
-    from dictionary_learning.trainers.top_k import TopKTrainer
-
-    rows, steps = Rows(store, seed), TOKENS // BATCH
-    width = rows.source.width
-    common = {
-        "steps": steps,
-        "activation_dim": width,
-        "dict_size": EXPANSION * width,
-        "layer": 1,
-        "lm_name": "model",
-        "lr": rate,
-        "warmup_steps": int(WARMUP * steps),
-        "decay_start": int((1 - DECAY) * steps),
-        "seed": seed,
-        "device": "cpu",
+@torch.inference_mode()
+def reconstruction(sae, rows):
+    """L0, explained variance and the share of features that never fire, on the eval rows that do not score."""
+    x = torch.from_numpy(rows.gather(np.arange(min(SCORED, rows.length // 2), rows.length)))
+    error, active, fired = 0.0, 0, torch.zeros(sae.features, dtype=torch.int64)
+    for block in x.split(2048):
+        f = sae.encode(block)
+        error += float((sae.decode(f) - block).square().sum())
+        active += int((f > 0).sum())
+        fired += (f > 0).sum(0)
+    variance = float((x - x.mean(0)).square().sum())
+    return {
+        "L0": active / len(x),
+        "explained_variance": 1 - error / variance,
+        "dead": float((fired == 0).double().mean()),
     }
-    if architecture == "relu":
-        trainer = StandardTrainer(**common, l1_penalty=value, sparsity_warmup_steps=int(PENALTY_WARMUP * steps))
-    else:
-        kind = TopKTrainer if architecture == "topk" else BatchTopKTrainer
-        trainer = kind(**common, k=value, threshold_start_step=steps // 10, threshold_beta=0.99)
-    for step in range(steps):
-        trainer.update(step, next(rows))
-    state = {name: tensor.detach().clone() for name, tensor in trainer.ae.state_dict().items()}
-    if architecture == "relu":
-        function = standard.Function()
-    elif architecture == "topk":
-        function = topk.Function(value)
-    else:
-        function = jumprelu.Function(torch.full((EXPANSION * width,), float(state["threshold"])))
-    bias = state["bias"] if architecture == "relu" else state["b_dec"]
-    weights = (state["encoder.weight"].T, state["encoder.bias"], state["decoder.weight"].T.contiguous(), bias)
-    return unscaled(SAE(*weights, activation=function), rows.scale)
-
-
-def unscaled(sae, scale):
-    """The SAE for activations as they are, with the same folding as that of our trainer."""
-    factor = 1 / scale
-    function = sae.activation.scaled(factor)
-    return SAE(sae.W_enc.contiguous(), sae.b_enc * factor, sae.W_dec, sae.b_dec * factor, activation=function)
 
 
 def train(arguments):
-    for library, package in LIBRARIES.items():
-        if arguments.only not in (None, library):
-            continue
-        if not find_spec(package.replace("-", "_")):
-            print(f"{library} is not installed; left out")
-            continue
-        for architecture, rate, value in plan():
-            wanted = (arguments.architecture, arguments.rate, arguments.value)
-            if any(want not in (None, here) for want, here in zip(wanted, (architecture, rate, value), strict=True)):
-                continue
-            if library == "ours_free" and architecture != "relu":
-                continue
-            folder = arguments.output / f"{library}_{architecture}_{rate:g}_{value:g}_{arguments.seed}"
-            if (folder / "cfg.json").exists():
-                continue
-            begun = time.monotonic()
-            sae = globals()[library](arguments.activations, architecture, rate, value, arguments.seed)
-            seconds = time.monotonic() - begun
-            metadata = {
-                "library": library,
-                "version": version(package) if package != "polysem" else "",
-                "architecture": architecture,
-                "rate": rate,
-                "value": value,
-                "seed": arguments.seed,
-            }
-            save_sae(sae, folder, metadata, None)
-            print(f"{folder.name}: {seconds:.0f} s", flush=True)
+    setting = SETTINGS[arguments.setting]
+    library, folder = arguments.library, arguments.output / arguments.setting
+    stores = arguments.results / "activations" / setting.model / setting.site
+    torch.set_num_threads(1)
+    for architecture in arguments.architectures:
+        values = VALUES[library][architecture][: arguments.points]
+
+        def jobs(rate, seed, values=values, architecture=architecture):
+            return [Job(library, architecture, arguments.steps, rate, value, seed) for value in values]
+
+        tried = {
+            rate: [made(folder, stores, setting.expansion, job) for job in jobs(rate, 0)] for rate in arguments.rates
+        }
+        rate = max(tried, key=lambda rate: score(tried[rate]))
+        for seed in arguments.seeds:
+            for job in jobs(rate, seed):
+                made(folder, stores, setting.expansion, job)
+        choice = folder / f"{library}_{architecture}_{arguments.steps}.json"
+        chosen = [job.name for seed in arguments.seeds for job in jobs(rate, seed)]
+        choice.write_text(json.dumps({"library": library, "version": installed(library), "rate": rate, "saes": chosen}))
+
+
+def score(places):
+    """Mean explained variance at `LEVELS`; a line through the two nearest SAEs where none has that L0."""
+    found = [json.loads((place / "chosen_by.json").read_text()) for place in places]
+    points = sorted((one["L0"], one["explained_variance"]) for one in found)
+    x, y = np.log([max(l0, 0.1) for l0, _ in points]), [value for _, value in points]
+    total = 0.0
+    for level in np.log(LEVELS):
+        place = int(np.clip(np.searchsorted(x, level), 1, len(x) - 1)) if len(x) > 1 else 0
+        run = x[place] - x[place - 1] if place else 0.0
+        slope = (y[place] - y[place - 1]) / run if run > 1e-3 else 0.0
+        reach = np.clip(level, x[0] - np.log(2), x[-1] + np.log(2))
+        total += y[place] + slope * (reach - x[place]) - 0.1 * abs(level - reach)
+    return total / len(LEVELS)
+
+
+def installed(library):
+    return version(LIBRARIES[library]) if library != "ours" else ""
 
 
 def judge(arguments):
@@ -232,107 +217,172 @@ def judge(arguments):
     from polysem.tables.evaluation import leading_batches
     from polysem.tables.measure_fidelity import ablations, dictionary_fidelity, mean_activation
 
-    rows = ActivationRows(arguments.activations)
-    site = rows.receipt["params"]["site"]
-    subject, mean = load_subject(arguments.model, "cpu"), mean_activation(rows)
-    batches = list(leading_batches(TokenStore(arguments.tokens), arguments.fidelity_tokens))
-    ablated = cache(lambda: ablations(subject, batches, site, mean))
-    measured = []
-    for file in sorted(arguments.output.glob("*/cfg.json")):
-        numbers = file.with_name("judged.json")
-        if not numbers.exists():
-            sae = load_sae(file.parent, rows.width)
-            none = torch.zeros(sae.features, dtype=torch.bool)
-            table = dictionary_fidelity(subject, batches, sae, site, none, ablated())
-            found = {key: float(table[key]) for key in ("L0", "explained_variance", "loss_recovered_zero")}
-            numbers.write_text(json.dumps(found))
-        metadata = json.loads(file.read_text())["metadata"]
-        measured.append(metadata | json.loads(numbers.read_text()))
-    report(measured, arguments.levels)
+    setting, folder = SETTINGS[arguments.setting], arguments.output / arguments.setting
+    names = dict.fromkeys(
+        name for choice in sorted(folder.glob("*.json")) for name in json.loads(choice.read_text())["saes"]
+    )
+    missing = [folder / name for name in names if not (folder / name / "judged.json").exists()]
+    if not missing:
+        return
+    rows = ActivationRows(arguments.results / "activations" / setting.model / setting.site / "eval.zarr")
+    subject = load_subject(arguments.results / "models" / setting.model, "cpu")
+    batches = list(
+        leading_batches(TokenStore(arguments.results / "tokens" / setting.model / "eval.zarr"), arguments.scored)
+    )
+    ablated = ablations(subject, batches, setting.site, mean_activation(rows))
+    for place in missing:
+        sae = load_sae(place, rows.width)
+        none = torch.zeros(sae.features, dtype=torch.bool)
+        table = dictionary_fidelity(subject, batches, sae, setting.site, none, ablated)
+        numbers = {key: float(table[key]) for key in ("L0", *QUANTITIES)}
+        (place / "judged.json").write_text(json.dumps(numbers))
 
 
-def report(measured, levels):
-    order = ("library", "rate", "seed", "L0")
-    measured.sort(key=lambda one: (ARCHITECTURES.index(one["architecture"]), *(one[key] for key in order)))
-    print("| architecture | library | learning rate | seed | weight or k | L0 | explained variance | loss recovered |")
-    print("|---|---|---|---|---|---|---|---|")
-    for one in measured:
-        print(
-            f"| {one['architecture']} | {one['library']} {one['version']} | {one['rate']:g} | {one['seed']} | "
-            f"{one['value']:g} | {one['L0']:.1f} | {one['explained_variance']:.3f} | "
-            f"{one['loss_recovered_zero']:.3f} |"
-        )
-    print("\nAt equal L0: interpolated in log L0 between SAEs of one learning rate and seed, never beyond them; the")
-    print("best of the learning rates that all libraries were given, by the mean over seeds, with the value of each.")
-    for architecture in ARCHITECTURES:
-        lines = lines_of([one for one in measured if one["architecture"] == architecture])
-        rates = set.intersection(*({rate for rate, _ in some} for some in lines.values())) if lines else set()
-        if "ours" not in lines or not rates:
-            continue
-        lines = {
-            library: {key: line for key, line in some.items() if key[0] in rates} for library, some in lines.items()
-        }
-        for level in levels or common_levels(lines):
-            for quantity in ("explained_variance", "loss_recovered_zero"):
-                found = {library: best(some, level, quantity) for library, some in lines.items()}
-                shown = ", ".join(
-                    f"{library} {np.mean(values):.4f} ({' '.join(f'{value:.4f}' for value in values)})"
-                    for library, values in found.items()
-                    if values
-                )
-                print(f"{architecture}, L0 {level:.0f}, {quantity}: {shown}")
+def table(arguments):
+    print("| setting | steps | SAE | against | L0 | quantity | ours (rate) | theirs (rate) | difference | at least |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for name in SETTINGS:
+        folder = arguments.output / name
+        for file in sorted(folder.glob("*_*_*.json"), key=in_order):
+            if not file.stem.startswith("ours_"):
+                for line in lines(file, name):
+                    print(line)
+    print("\n| setting | steps | SAE | asked for | L0 of ours on eval tokens, over seeds | never active |")
+    print("|---|---|---|---|---|---|")
+    for name in SETTINGS:
+        for file in sorted((arguments.output / name).glob("ours_*.json"), key=in_order):
+            _, architecture, steps = parts(file)
+            for value, found in sorted(reached(file).items()):
+                l0, dead = ([one[key] for one in found] for key in ("L0", "dead"))
+                span = f"{min(l0):.1f} to {max(l0):.1f}"
+                print(f"| {name} | {steps} | {architecture} | {value:g} | {span} | {np.mean(dead):.1%} |")
 
 
-def lines_of(measured):
-    """By library, then by learning rate and seed, the SAEs in the order of their L0; three at least."""
-    lines = {}
-    for one in measured:
-        lines.setdefault(one["library"], {}).setdefault((one["rate"], one["seed"]), []).append(one)
-    return {
-        library: {key: sorted(line, key=lambda one: one["L0"]) for key, line in some.items() if len(line) >= len(K)}
-        for library, some in lines.items()
-    }
+def parts(choice):
+    """Library, architecture and steps of a file of choices."""
+    library, architecture, steps = choice.stem.rsplit("_", 2)
+    return library, architecture, int(steps)
 
 
-def common_levels(lines):
-    """L0 values that all libraries reach with every seed, three of them."""
-    every = [line for some in lines.values() for line in some.values()]
-    low, high = max(line[0]["L0"] for line in every), min(line[-1]["L0"] for line in every)
-    return list(np.geomspace(low, high, 3)) if low < high else []
+def in_order(choice):
+    """Short trainings before long ones, architectures in their order, then libraries."""
+    library, architecture, steps = parts(choice)
+    return steps, ARCHITECTURES.index(architecture), library
 
 
-def best(lines, level, quantity):
-    """The values of all seeds at an L0, at the learning rate with the best mean; none where no rate reaches it."""
+def reached(choice):
+    """By what was asked for, what the chosen SAEs of all seeds reach on the eval rows that do not score."""
     found = {}
-    for (rate, _), line in sorted(lines.items()):
-        x = np.log([one["L0"] for one in line])
-        reached = x[0] - 1e-2 <= np.log(level) <= x[-1] + 1e-2
-        value = float(np.interp(np.log(level), x, [one[quantity] for one in line])) if reached else -np.inf
-        found.setdefault(rate, []).append(value)
-    return max((values for values in found.values() if np.isfinite(values).all()), key=np.mean, default=[])
+    for name in json.loads(choice.read_text())["saes"]:
+        numbers = json.loads((choice.parent / name / "chosen_by.json").read_text())
+        found.setdefault(float(name.split("_")[-2]), []).append(numbers)
+    return found
+
+
+def lines(choice, name):
+    """Rows of the table: ours at the L0 of each SAE of a library."""
+    library, architecture, steps = parts(choice)
+    mine = choice.with_name(f"ours_{architecture}_{steps}.json")
+    if not mine.exists():
+        return
+    theirs, ours = (json.loads(file.read_text()) for file in (choice, mine))
+    curves, other = by_seed(choice.parent, ours["saes"]), by_seed(choice.parent, theirs["saes"])
+    for place in range(min(map(len, other.values()), default=0)):
+        pairs = [(curves[seed], some[place]) for seed, some in other.items() if seed in curves]
+        pairs = [(curve, one) for curve, one in pairs if reaches(curve, one["L0"])]
+        shown = f"| {name} | {steps} | {architecture} | {library} {theirs['version']}"
+        level = np.mean([some[place]["L0"] for some in other.values()])
+        if not pairs:
+            print(f"{shown} | {level:.1f} | – | no SAE of ours has this L0 | | | – |")
+        for quantity, words in QUANTITIES.items() if pairs else ():
+            found = np.array([(at(curve, one["L0"], quantity), one[quantity]) for curve, one in pairs])
+            gaps = found[:, 0] - found[:, 1]
+            error = float(np.std(gaps, ddof=1) / len(gaps) ** 0.5) if len(gaps) > 1 else 0.0
+            values = " | ".join(
+                f"{mean:.4f} ({rate:g})"
+                for mean, rate in zip(found.mean(0), (ours["rate"], theirs["rate"]), strict=True)
+            )
+            verdict = "yes" if gaps.mean() >= -error else "no"
+            spread = (
+                f"{gaps.mean():+.4f} ± {error:.4f}, {len(gaps)} seeds"
+                if len(gaps) > 1
+                else f"{gaps.mean():+.4f}, 1 seed"
+            )
+            yield f"{shown} | {level:.1f} | {words} | {values} | {spread} | {verdict} |"
+
+
+def by_seed(folder, names):
+    """By seed, the numbers of its SAEs in the order of their L0."""
+    curves = {}
+    for name in names:
+        file = folder / name / "judged.json"
+        if file.exists():
+            curves.setdefault(int(name.split("_")[-1]), []).append(json.loads(file.read_text()))
+    return {seed: sorted(some, key=lambda one: one["L0"]) for seed, some in sorted(curves.items())}
+
+
+def reaches(curve, level):
+    """Whether SAEs have this L0 between them, or within 3 %."""
+    return curve[0]["L0"] / 1.03 <= level <= curve[-1]["L0"] * 1.03
+
+
+def at(curve, level, quantity):
+    """The value at an L0."""
+    return float(np.interp(np.log(level), np.log([one["L0"] for one in curve]), [one[quantity] for one in curve]))
+
+
+def run(arguments):
+    """All settings and lengths that are asked for, one process after another, then the table."""
+    for name in arguments.settings:
+        setting = SETTINGS[name]
+        results = {"study": arguments.study, "tinystories": arguments.tinystories}[setting.results]
+        if results is None:
+            print(f"{name} is left out; give --{setting.results}")
+            continue
+        where = ["--setting", name, "--results", str(results), "--output", str(arguments.output)]
+        for length in arguments.lengths:
+            steps = arguments.steps or setting.steps * LENGTHS[length]
+            for library in arguments.libraries:
+                if library != "ours" and arguments.peers is None:
+                    print(f"{library} is left out; give --peers")
+                    continue
+                python = sys.executable if library == "ours" else str(arguments.peers)
+                options = ["--library", library, "--steps", str(steps), "--architectures", *arguments.architectures]
+                options += ["--rates", *map(str, arguments.rates), "--seeds", *map(str, arguments.seeds)]
+                options += ["--points", str(arguments.points)]
+                found = {"PYTHONPATH": str(Path(__file__).resolve().parents[1] / "src")}  # theirs has no polysem
+                subprocess.run([python, __file__, "train", *where, *options], check=True, env=os.environ | found)
+        subprocess.run([sys.executable, __file__, "judge", *where, "--scored", str(arguments.scored)], check=True)
+    table(arguments)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     steps = parser.add_subparsers(dest="step", required=True)
-    for name in ("train", "judge"):
+    for name in ("run", "train", "judge", "table"):
         step = steps.add_parser(name)
-        step.add_argument("--activations", type=Path, required=True, help="a store of the train split, or of eval")
         step.add_argument("--output", type=Path, required=True)
-    steps.choices["train"].add_argument("--only", choices=LIBRARIES)
-    steps.choices["train"].add_argument("--architecture", choices=ARCHITECTURES)
-    steps.choices["train"].add_argument("--rate", type=float, choices=RATES)
-    steps.choices["train"].add_argument("--value", type=float, help="only this coefficient or k")
-    steps.choices["train"].add_argument("--seed", type=int, default=0, help="of first weights and order of rows")
-    steps.choices["judge"].add_argument("--model", type=Path, required=True)
-    steps.choices["judge"].add_argument("--tokens", type=Path, required=True)
-    steps.choices["judge"].add_argument("--fidelity-tokens", type=int, default=16_384)
-    steps.choices["judge"].add_argument("--levels", type=float, nargs="+", help="L0 values; without, what all reach")
-    for step in steps.choices.values():
-        step.add_argument("--threads", type=int, default=1)
+        if name in ("train", "judge"):
+            step.add_argument("--setting", choices=SETTINGS, required=True)
+            step.add_argument("--results", type=Path, required=True)
+        if name in ("run", "judge"):
+            step.add_argument("--scored", type=int, default=SCORED, help="eval tokens that score")
+        if name in ("run", "train"):
+            step.add_argument("--architectures", nargs="+", choices=ARCHITECTURES, default=ARCHITECTURES)
+            step.add_argument("--rates", nargs="+", type=float, default=RATES)
+            step.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+            step.add_argument("--points", type=int, default=4, help="how many of `VALUES` are trained")
+            step.add_argument("--steps", type=int, required=name == "train")
+    whole, one = steps.choices["run"], steps.choices["train"]
+    one.add_argument("--library", choices=LIBRARIES, required=True)
+    whole.add_argument("--study", type=Path)
+    whole.add_argument("--tinystories", type=Path)
+    whole.add_argument("--peers", type=Path, help="Python of an environment made from benchmarks/peers.txt")
+    whole.add_argument("--settings", nargs="+", choices=SETTINGS, default=tuple(SETTINGS))
+    whole.add_argument("--lengths", nargs="+", choices=LENGTHS, default=tuple(LENGTHS))
+    whole.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=tuple(LIBRARIES))
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    {"train": train, "judge": judge}[arguments.step](arguments)
+    {"run": run, "train": train, "judge": judge, "table": table}[arguments.step](arguments)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ def recipe_of(architecture, **keys):
     values = {"architecture": architecture, "expansion": 2, "tokens": 4096, "batch_size": 128, "learning_rate": 5e-3}
     if keys.get("penalty", "").startswith("hoyer_"):
         keys["hoyer"] = 0.2
-    return section_class("saes", architecture).model_validate(values | KEYS[architecture] | keys)
+    own = KEYS[architecture]
+    if "target_l0" in keys:  # in place of a weight
+        own = {key: value for key, value in own.items() if key not in ("l1", "l0")}
+    return section_class("saes", architecture).model_validate(values | own | keys)
 
 
 def method_of(recipe):

@@ -47,41 +47,44 @@ def batchtopk(x, weights, recipe):
 
 
 class Jump(torch.autograd.Function):
-    """z where z > θ, with the straight-through derivative by θ."""
+    """z where z > θ, with the straight-through derivative by θ, and its negative by z where both move."""
 
     @staticmethod
-    def forward(ctx, z, theta, bandwidth):
+    def forward(ctx, z, theta, bandwidth, both):
         ctx.save_for_backward(z, theta)
-        ctx.bandwidth = bandwidth
+        ctx.bandwidth, ctx.both = bandwidth, both
         return z * (z > theta)
 
     @staticmethod
     def backward(ctx, grad):
         z, theta = ctx.saved_tensors
         kernel = ((z - theta).abs() < ctx.bandwidth / 2) & (z > 0)
-        return grad * (z > theta), (-theta / ctx.bandwidth * kernel * grad).sum(0), None
+        moved = theta / ctx.bandwidth * kernel * grad
+        return grad * (z > theta) + ctx.both * moved, -moved.sum(0), None, None
 
 
 class Step(torch.autograd.Function):
-    """1 where z > θ, with the straight-through derivative by θ."""
+    """1 where z > θ, with the straight-through derivative by θ, and its negative by z where both move."""
 
     @staticmethod
-    def forward(ctx, z, theta, bandwidth):
+    def forward(ctx, z, theta, bandwidth, both):
         ctx.save_for_backward(z, theta)
-        ctx.bandwidth = bandwidth
+        ctx.bandwidth, ctx.both = bandwidth, both
         return (z > theta).to(z.dtype)
 
     @staticmethod
     def backward(ctx, grad):
         z, theta = ctx.saved_tensors
         kernel = ((z - theta).abs() < ctx.bandwidth / 2) & (z > 0)
-        return None, (-1 / ctx.bandwidth * kernel * grad).sum(0), None
+        moved = 1 / ctx.bandwidth * kernel * grad
+        return ctx.both * moved if ctx.both else None, -moved.sum(0), None, None
 
 
 def jumprelu(x, weights, recipe):
-    pre, theta = pre_activations(x, weights), weights["log_threshold"].exp()
-    f = Jump.apply(pre, theta, recipe.bandwidth)
-    active = Step.apply(pre, theta, recipe.bandwidth)
+    pre, theta = pre_activations(x, weights), weights["threshold"]
+    both = recipe.penalty_moves == "all"
+    f = Jump.apply(pre, theta, recipe.bandwidth, both)
+    active = Step.apply(pre, theta, recipe.bandwidth, both)
     return squared_error(x, f, weights) + recipe.l0 * active.sum(-1).mean()
 
 

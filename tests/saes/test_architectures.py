@@ -21,7 +21,9 @@ ARCHITECTURES = [name for name in kinds("saes") if name != "pretrained"]
 VARIANTS = [
     *((name, {}) for name in KEYS),
     *(("relu", {"penalty": penalty}) for penalty in ("sqrt", "hoyer_l1", "hoyer_sqrt")),
-    *((name, {"decoder_norm": "free"}) for name in KEYS),
+    *((name, {"decoder_norm": "free"}) for name in KEYS if name != "relu"),
+    ("relu", {"decoder_norm": "unit"}),
+    ("jumprelu", {"penalty_moves": "thresholds"}),
     ("relu", {"decoder_norm": "unpenalised"}),
     ("relu", {"penalty": "hoyer_sqrt", "decoder_norm": "free"}),
 ]
@@ -192,6 +194,7 @@ def test_a_finished_sae_has_the_features_that_the_method_saw(architecture, keys)
     x = torch.randn(300, 32, generator=torch.Generator().manual_seed(2))
     method = method_of(recipe)
     found = method.gradients(x, weights, 1.0)
+    method.calibrate(x, weights)
     function = method.function(weights)
     f = SAE(weights["W_enc"].T, weights["b_enc"], weights["W_dec"], weights["b_dec"], function).encode(x)
     if architecture == "batchtopk":  # the threshold stands for the batch's choice
@@ -237,7 +240,8 @@ def test_the_folded_scale_gives_the_reconstruction_of_the_training(architecture,
     function = finished.activation.scaled(scale)
     inner = SAE(weights["W_enc"].T, weights["b_enc"], weights["W_dec"], weights["b_dec"], function)
     f = finished.encode(x)
-    torch.testing.assert_close(f * scale, inner.encode(x * scale), rtol=1e-4, atol=1e-3)
+    norms = weights["W_dec"].norm(dim=1)  # free ones are folded into the encoder
+    torch.testing.assert_close(f * scale, inner.encode(x * scale) * norms, rtol=1e-4, atol=1e-3)
     trained = inner.decode(inner.encode(x * scale)) / scale
     torch.testing.assert_close(finished.decode(f), trained, rtol=1e-4, atol=1e-3)
 
@@ -270,6 +274,80 @@ def test_a_training_has_the_same_bytes_whichever_product_is_fastest(architecture
     for other in ends[1:]:
         for name in ("W_enc", "b_enc", "W_dec", "b_dec"):
             assert torch.equal(getattr(ends[0], name), getattr(other, name)), name
+
+
+STEERED = ("relu", "jumprelu", "gated")
+
+
+@pytest.mark.parametrize("architecture", STEERED)
+def test_a_training_with_a_target_reaches_that_l0_on_rows_that_it_has_not_seen(architecture, store):
+    directions = random_directions(48, 32)
+    path = store(sparse_sums(12_000, directions, 4))
+    for target in (3, 8):
+        trainer = trainer_of(path, recipe_of(architecture, target_l0=target, tokens=400 * 128))
+        weights = [trainer.advance()[0]["coefficient"] for _ in range(trainer.steps)]
+        unseen = torch.from_numpy(sparse_sums(4000, directions, 4, seed=9)).float()
+        l0 = float((trainer.finished().encode(unseen) > 0).sum(1).double().mean())
+        assert l0 == pytest.approx(target, rel=0.1)
+        assert len(set(weights[len(weights) // 2 :])) > 1, "nothing was steered"
+
+
+@pytest.mark.parametrize("architecture", STEERED)
+def test_a_steered_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bits(architecture, store):
+    path = store(sparse_sums(1000, random_directions(24, 16), 3))
+    keys = {"target_l0": 4}
+    whole, first, second = (trainer_of(path, recipe_of(architecture, **keys)) for _ in range(3))
+    for _ in range(20):
+        last, _ = whole.advance()
+    for _ in range(11):
+        first.advance()
+    second.load_state(torch.load(saved(first.state()), weights_only=True))
+    for _ in range(9):
+        resumed, _ = second.advance()
+    assert resumed == last
+    for name, tensor in whole.finished().tensors().items():
+        assert torch.equal(second.finished().tensors()[name], tensor), name
+
+
+@pytest.mark.parametrize("k", [2, 5])
+@pytest.mark.parametrize("architecture", ["topk", "batchtopk"])
+def test_as_many_features_are_active_on_unseen_rows_as_k_asks_for(architecture, k, store):
+    directions = random_directions(48, 32)
+    path = store(sparse_sums(12_000, directions, 4))
+    trainer = trainer_of(path, recipe_of(architecture, k=k, tokens=100 * 128))
+    for _ in range(trainer.steps):
+        trainer.advance()
+    unseen = torch.from_numpy(sparse_sums(4000, directions, 4, seed=9)).float()
+    l0 = float((trainer.finished().encode(unseen) > 0).sum(1).double().mean())
+    assert l0 == pytest.approx(k, rel=0.03)
+
+
+def test_the_threshold_of_a_finished_batchtopk_sae_is_exceeded_by_k_features_per_row_of_the_sample():
+    recipe = recipe_of("batchtopk")
+    weights = single(random_weights(recipe, 96, 32), recipe)
+    x = torch.randn(2500, 32, generator=torch.Generator().manual_seed(2))
+    method = method_of(recipe)
+    method.calibrate(x, weights)
+    pre = torch.addmm(weights["b_enc"] - weights["W_enc"] @ weights["b_dec"], x, weights["W_enc"].T)
+    assert int((pre > float(method.function(weights).threshold[0])).sum()) == pytest.approx(recipe.k * len(x), abs=2)
+
+
+def test_where_too_few_features_are_active_the_threshold_of_batchtopk_is_0():
+    recipe = recipe_of("batchtopk", k=3)
+    weights = {"W_enc": torch.eye(4), "b_enc": torch.zeros(4), "W_dec": torch.eye(4), "b_dec": torch.zeros(4)}
+    method = method_of(recipe)
+    method.calibrate(torch.tensor([[1.0, 2.0, -1.0, -1.0], [1.0, -2.0, -1.0, -1.0]]), weights)
+    assert method.function(weights).threshold.tolist() == [0.0] * 4
+
+
+def test_thresholds_of_jumprelu_can_move_far_in_a_few_hundred_steps_and_never_below_0(store):
+    path = store(sparse_sums(4000, random_directions(48, 32), 4))
+    trainer = trainer_of(path, recipe_of("jumprelu", target_l0=3, tokens=300 * 128))
+    for _ in range(trainer.steps):
+        trainer.advance()
+    threshold = trainer.finished().activation.threshold
+    assert float(threshold.min()) >= 0
+    assert float(threshold.max()) > 2 * 0.3 / trainer.scale
 
 
 OPTIONS = [

@@ -9,6 +9,7 @@ from recipes import recipe_of, trainer_of
 
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
+from polysem.params.study import section_class
 from polysem.saes.history import History
 from polysem.saes.sae import load_sae
 from polysem.saes.train_sae import train_sae
@@ -28,8 +29,42 @@ def steps(trainer, count):
 
 def test_encoder_rows_start_along_the_decoders_with_the_norm_of_the_recipe(path):
     for keys, norm in (({}, 0.1), ({"encoder_start": 0.5}, 0.5)):
-        weights = trainer_of(path, recipe_of("relu", **keys)).weights
+        weights = trainer_of(path, recipe_of("topk", **keys)).weights
         torch.testing.assert_close(weights["W_enc"], norm * weights["W_dec"])
+
+
+def test_free_decoder_norms_are_folded_into_the_encoder_of_the_finished_sae(path):
+    trainer = trainer_of(path, recipe_of("gated", decoder_norm="free", decoder_start=0.3))
+    steps(trainer, 10)
+    weights, sae = trainer.weights, trainer.finished()
+    norms = weights["W_dec"].norm(dim=1)
+    assert (norms - 1).abs().max() > 0.1
+    torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(sae.features))
+    torch.testing.assert_close(sae.W_enc, (weights["W_enc"] * norms[:, None]).T)
+
+
+def test_rows_that_keep_norm_1_start_with_it_whatever_the_default_of_free_ones(path):
+    weights = trainer_of(path, recipe_of("relu", decoder_norm="unit")).weights
+    torch.testing.assert_close(weights["W_dec"].norm(dim=1), torch.ones(len(weights["W_dec"])))
+
+
+def test_the_recipe_of_a_document_has_its_keys_where_none_are_given(path):
+    named = recipe_of("relu", recipe="towards-monosemanticity")
+    assert (named.decoder_norm, named.beta1, named.beta2, named.clip_norm) == ("unit", 0.9, 0.999, None)
+    assert recipe_of("relu", recipe="towards-monosemanticity", beta2=0.99).beta2 == 0.99
+    spelled = recipe_of("relu", decoder_norm="unit", beta1=0.9, clip_norm=None)
+    one, other = trainer_of(path, named), trainer_of(path, spelled)
+    steps(one, 10)
+    steps(other, 10)
+    assert torch.equal(one.weights["W_enc"], other.weights["W_enc"])
+
+
+@pytest.mark.parametrize(("architecture", "key"), [("relu", "l1"), ("gated", "l1"), ("jumprelu", "l0")])
+def test_a_penalty_has_a_weight_or_a_target_and_not_both(architecture, key):
+    recipe = section_class("saes", architecture)
+    for keys, found in (({}, "neither"), ({key: 0.5, "target_l0": 8}, "both")):
+        with pytest.raises(ValueError, match=f"give one of {key}, .* and target_l0, .*; found {found}"):
+            recipe.model_validate({"architecture": architecture, **keys})
 
 
 def test_free_decoder_rows_start_with_the_norm_of_the_recipe_and_encoder_rows_with_theirs(path):
@@ -55,7 +90,7 @@ def test_decay_is_added_to_the_gradient_as_adam_sees_it(path):
     _, found = plain.advance()
     decaying.advance()
     mean = decaying._optimiser.state[decaying.weights["W_enc"]]["exp_avg"]
-    torch.testing.assert_close(mean, 0.1 * (found.by_weight["W_enc"] + 0.5 * W_enc), rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(mean, 0.5 * (found.by_weight["W_enc"] + 0.5 * W_enc), rtol=1e-4, atol=1e-7)
 
 
 def test_tied_weights_stay_equal_and_the_finished_encoder_is_the_decoders_transpose(path):

@@ -30,6 +30,8 @@ class Gradients:
     """x̂ − x."""
     terms: dict[str, float] = field(default_factory=dict)
     """Terms of the loss, means over tokens."""
+    coefficient: float | None = None
+    """Weight of the sparsity penalty, where it is steered."""
 
 
 def search(x: Float[Tensor, "token neuron"], weights: Weights, rule: Rule) -> Entries:

@@ -25,6 +25,7 @@ LABELS = {
     "embedding": ("neuron-embedding loss per token", "squared activation"),
     "encoder": ("penalty of the encoder's rows", "squared activation"),
     "learning_rate": ("learning rate", "1"),
+    "coefficient": ("weight of the sparsity penalty that target_l0 steers", "1"),
     "L0": ("active features per token", "1"),
     "explained_variance": ("share of the batch's variance explained", "1"),
 }

@@ -18,6 +18,9 @@ class Method(Protocol):
     def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
         """Gradients of the loss on a batch; `progress` is the share of training that is done."""
 
+    def calibrate(self, x: Float[Tensor, "token neuron"], weights: Weights) -> None:
+        """Measure on training rows, with the final weights, what the finished SAE needs beside them."""
+
     def function(self, weights: Weights) -> ActivationFunction:
         """The activation function of the finished SAE."""
 
@@ -34,6 +37,9 @@ class Plain:
     def extra_weights(self, features: int) -> dict[str, Tensor]:
         """None."""
         return {}
+
+    def calibrate(self, x: Float[Tensor, "token neuron"], weights: Weights) -> None:
+        """Nothing."""
 
     def state(self) -> dict[str, Tensor]:
         """Nothing."""

@@ -91,6 +91,8 @@ class Trainer:
             found.terms["embedding"] = self._embedding.add_gradients(found, x, self.weights, self.step)
         terms = {"loss": sum(found.terms.values()), **found.terms, "learning_rate": rate}
         terms["L0"] = found.active.count() / len(x)
+        if found.coefficient is not None:
+            terms["coefficient"] = found.coefficient
         self._refuse_failure(terms)
         self._constraints.before_step(self.weights, found.by_weight)
         for name, tensor in self._trained.items():
@@ -131,7 +133,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(self._recipe.seed * 1_000_003 + self.step)
         W_enc = self.weights["W_enc"]
         if self._recipe.dead_features == "reinitialise":
-            start = self._recipe.decoder_start
+            start = self._recipe.first_decoder_norm
             directions = random_directions(len(dead), W_enc.shape[1], generator) * start
             norm = self._recipe.encoder_start / start
         else:
@@ -157,18 +159,27 @@ class Trainer:
         return x, torch.cat(parts)
 
     def finished(self) -> SAE:
-        """The SAE for activations as they are: the scale is folded in, decoder rows keep their norm.
+        """The SAE for activations as they are: the scale is folded in. So are free norms of decoder rows, where each
+        feature may have a scale of its own: they are 1 then.
 
         With x' = s x, f' = activation((x' − b_dec) W_enc + b_enc) is s times the feature of the unscaled x, because the
         activation functions scale with their tensors; so only biases and thresholds are divided by s.
         """
+        sample = self._source.sample(SAMPLE, self._recipe.seed).to(self.device).mul_(self.scale)
+        self._method.calibrate(sample, self.weights)
         weights, factor = {name: tensor.cpu() for name, tensor in self.weights.items()}, 1 / self.scale
+        function = self._method.function(weights)
+        norm = torch.ones_like(weights["b_enc"])
+        if self._recipe.decoder_norm == "free" and function.elementwise and not self._recipe.tied:
+            norm = weights["W_dec"].norm(dim=1)
+            norm = torch.where(norm > 0, norm, 1.0)
+            function = function.scaled(norm)
         return SAE(
-            W_enc=weights["W_enc"].T.contiguous(),
-            b_enc=weights["b_enc"] * factor,
-            W_dec=weights["W_dec"].clone(),
+            W_enc=(weights["W_enc"] * norm[:, None]).T.contiguous(),
+            b_enc=weights["b_enc"] * norm * factor,
+            W_dec=weights["W_dec"] / norm[:, None],
             b_dec=weights["b_dec"] * factor,
-            activation=self._method.function(weights).scaled(factor),
+            activation=function.scaled(factor),
         )
 
     def frequency(self) -> Float[Tensor, " feature"]:
@@ -221,7 +232,7 @@ def new_weights(
     generator = torch.Generator().manual_seed(recipe.seed)
     neurons = sample.shape[1]
     directions = random_directions(recipe.expansion * neurons, neurons, generator).to(device)
-    W_dec = directions * recipe.decoder_start
+    W_dec = directions * recipe.first_decoder_norm
     b_dec = sample.mean(0).to(device)
     if recipe.start == "independent":
         directions = random_directions(recipe.expansion * neurons, neurons, generator).to(device)

@@ -8,6 +8,7 @@ from polysem.params.base import Name, Rate, Section, Seed, Share, Tokens
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
+DecoderNorm = Literal["unit", "project_only", "free", "unpenalised"]
 StartNorm = Annotated[float, Field(gt=0, le=1e3)]
 
 DEAD_FEATURES = {
@@ -49,15 +50,14 @@ class Recipe(Section):
     start: Literal["aligned", "independent"] = "aligned"
     """`aligned`: the first encoder rows point along the decoder's, and b_dec is the mean of the activations;
     `independent`: they point anywhere, and b_dec is 0, much as linear layers start (S3.M4)."""
-    encoder_start: StartNorm = 1.0
-    """Norm of the first encoder rows. Small ones suit penalties: with norm 1 half of all features are active at first,
-    and the penalty has to undo that."""
-    decoder_norm: Literal["unit", "project_only", "free", "unpenalised"] = "unit"
+    encoder_start: StartNorm = 0.1
+    """Norm of the first encoder rows. Long rows make large features at first, which training has to undo."""
+    decoder_norm: DecoderNorm = "unit"
     """`unit`: decoder rows keep norm 1, their gradient has no part along them; `project_only`: the gradient loses that
     part but rows are not renormalised, as in document S2 (S2.M3); `free`: neither, penalties see f times the norm;
     `unpenalised`: neither, and penalties see f alone (S3.M4)."""
     decoder_start: StartNorm = 1.0
-    """Norm of the first decoder rows, for free and unpenalised norms."""
+    """Norm of the first decoder rows, for free and unpenalised norms; others start at 1."""
     encoder_l1: Weight = 0.0
     """Weight of the mean over features of the L1 norm of the encoder row (S2.X1)."""
     encoder_l2: Weight = 0.0
@@ -77,15 +77,17 @@ class Recipe(Section):
     """Share of steps in which the learning rate rises from 0."""
     decay: Fraction = 0.2
     """Share of steps at the end in which the learning rate falls to 0."""
-    beta1: Fraction = 0.9
-    """Adam's decay of the mean gradient."""
+    beta1: Fraction = 0.5
+    """Adam's decay of the mean gradient. Gradients of features that are rarely active come seldom, so a mean over many
+    batches is a mean over old ones."""
     beta2: Fraction = 0.999
     """Adam's decay of the mean squared gradient."""
     weight_decay: Weight = 0.0
     """Added to the gradient of each weight and bias, times its value (Adam's L2 penalty, not AdamW's): what no token
     asks for goes to 0."""
-    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
-    """Largest norm of the gradient of all weights together; larger ones are scaled down to it. Null: no limit."""
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = 1.0
+    """Largest norm of the gradient of all weights together; larger ones are scaled down to it. With 1, which it nearly
+    always exceeds, all batches weigh the same, and the large first gradients do not hold Adam back. Null: no limit."""
     dead_features: Literal["none", "reinitialise", "loss_weighted", "auxk"] = "none"
     """What happens to features that (almost) never fire: `reinitialise`: new random weights (S2.M2); `loss_weighted`:
     an input that is reconstructed badly as direction, as in *Towards Monosemanticity* (S2.M2); `auxk`: they predict
@@ -120,8 +122,7 @@ class Recipe(Section):
             raise ValueError("encoder_start is read with tied: false; here the encoder is the decoder's transpose")
         if self.tied and self.start != "aligned":
             raise ValueError("start: independent is read with tied: false; here the encoder is the decoder's transpose")
-        held = self.decoder_norm not in ("free", "unpenalised")
-        if held and self.decoder_start != type(self).model_fields["decoder_start"].default:
+        if not self.free_norms and self.decoder_start != type(self).model_fields["decoder_start"].default:
             raise ValueError(
                 f"decoder_start is read with decoder_norm: free, unpenalised; here it is {self.decoder_norm}"
             )
@@ -137,6 +138,16 @@ class Recipe(Section):
         if self.activations == "stored" and self.buffer_gib != type(self).model_fields["buffer_gib"].default:
             raise ValueError("buffer_gib is read with activations: streamed; here they are stored")
         return self
+
+    @property
+    def free_norms(self) -> bool:
+        """Whether decoder rows may have any norm."""
+        return self.decoder_norm in ("free", "unpenalised")
+
+    @property
+    def first_decoder_norm(self) -> float:
+        """Norm of new decoder rows."""
+        return self.decoder_start if self.free_norms else 1.0
 
     def hyper_parameters(self) -> dict[str, Any]:
         """What training reads: all keys but which models and sites the recipe is for."""

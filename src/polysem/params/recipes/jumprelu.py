@@ -4,20 +4,25 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from polysem.params.recipes.base import Fraction, Recipe, Weight
+from polysem.params.recipes.base import Fraction, Weight
+from polysem.params.recipes.penalised import PenalisedRecipe
 
 
-class JumpReluRecipe(Recipe):
+class JumpReluRecipe(PenalisedRecipe):
     """Each feature learns a threshold; the number of active features is penalised (Rajamanoharan et al. 2024)."""
 
     saved_as: ClassVar[str] = "jumprelu"
+    weight_key: ClassVar[str] = "l0"
 
     architecture: Literal["jumprelu"]
-    l0: Weight
-    """Weight of the per-token mean of the number of active features."""
+    l0: Weight | None = None
+    """Weight of the per-token mean of the number of active features; give it or target_l0."""
     l0_warmup: Fraction = 0.1
-    """Share of steps in which it rises from 0."""
+    """Share of steps in which l0 rises from 0."""
     threshold: Annotated[float, Field(gt=0, le=1e3)] = 0.1
     """Threshold of all features at the start, in the scale of training."""
-    bandwidth: Annotated[float, Field(gt=0, le=1e3)] = 0.1
+    bandwidth: Annotated[float, Field(gt=0, le=1e3)] = 1.0
     """Width around the threshold within which pre-activations move it, in the scale of training."""
+    penalty_moves: Literal["all", "thresholds"] = "all"
+    """`all`: pre-activations near their threshold are pushed away from it, too, through the encoder; `thresholds`: the
+    penalty and the error move thresholds alone, as in the paper."""

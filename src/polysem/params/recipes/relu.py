@@ -1,32 +1,54 @@
 """`architecture: relu`: its keys."""
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from polysem.params.recipes.base import Fraction, Recipe, StartNorm, Weight
+from polysem.params.recipes.base import DecoderNorm, Fraction, StartNorm, Weight
+from polysem.params.recipes.penalised import PenalisedRecipe
+
+NAMED = {
+    "towards-monosemanticity": {
+        "decoder_norm": "unit",
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "clip_norm": None,
+    },
+}
+"""What the documents' recipes say, by name."""
 
 
-class ReluRecipe(Recipe):
+class ReluRecipe(PenalisedRecipe):
     """ReLU and a sparsity penalty, the SAE of *Towards Monosemanticity* (S1.M1)."""
 
     saved_as: ClassVar[str] = "standard"
 
     architecture: Literal["relu"]
-    encoder_start: StartNorm = 0.1
-    """Norm of the first encoder rows."""
+    recipe: Literal["towards-monosemanticity"] | None = None
+    """`towards-monosemanticity`: keys that are not given are those of that document: unit decoder norms, a penalty of f
+    alone, Adam with 0.9 and 0.999, no clipping."""
+    decoder_norm: DecoderNorm = "free"
+    """See `Recipe.decoder_norm`."""
+    decoder_start: StartNorm = 0.1
+    """Norm of the first decoder rows, for free and unpenalised norms; others start at 1."""
     penalty: Literal["l1", "sqrt", "hoyer_l1", "hoyer_sqrt"] = "l1"
     """`l1`: the sum of the features; `sqrt`: their roots where they are below 1; `hoyer_…`: besides, the squared sum
     over the sum of squares (the TinyStories SAEs of S0)."""
-    l1: Weight
+    l1: Weight | None = None
     """Weight of the per-token mean of the sum of the features (or of their roots), beside the per-token mean of the
-    squared error."""
+    squared error; give it or target_l0."""
     hoyer: Weight | None = None
     """Weight of the per-token mean of the squared sum over the sum of squares, for the `hoyer_…` penalties."""
     l1_warmup: Fraction = 0.1
     """Share of steps in which the weights of the penalty rise from 0."""
     l1_decay: Fraction = 0.0
     """Share of steps at the end in which they fall to 0."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_named_recipe(cls, values: Any) -> Any:
+        named = NAMED.get(values.get("recipe")) if isinstance(values, dict) else None
+        return values if named is None else {**named, **values}
 
     @model_validator(mode="after")
     def _hoyer_has_a_weight(self) -> Self:

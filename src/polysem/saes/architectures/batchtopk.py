@@ -7,45 +7,41 @@ from torch import Tensor
 from polysem.params.recipes.batchtopk import BatchTopKRecipe as Recipe
 from polysem.saes import penalties
 from polysem.saes.activation_functions.jumprelu import Function
-from polysem.saes.entries import SparseEntries
-from polysem.saes.gradients import Gradients, Weights, masked_gradients
+from polysem.saes.gradients import Gradients, Weights, masked_gradients, search
+from polysem.saes.method import Plain
 from polysem.saes.search import LargestOfBatch
 
-KEPT = 0.99
-"""Share of the running mean of the threshold that a step keeps."""
+BLOCK = 1024
+"""Rows at a time, where the threshold is measured."""
 
 
-class Method:
-    """The finished SAE is a JumpReLU one, whose threshold is the running mean of each batch's smallest active value."""
+class Method(Plain):
+    """The finished SAE is a JumpReLU one. Its threshold is the value that k features per token exceed on average on a
+    sample of the training rows. The paper's, a mean of each batch's least active value, is taken while the weights
+    still move, and misses it."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._k = recipe.k
-        self._threshold = torch.zeros((), dtype=torch.float64)
-        self._steps = torch.zeros((), dtype=torch.int64)
-
-    def extra_weights(self, features: int) -> dict[str, Tensor]:
-        """None: the threshold is measured, not trained."""
-        return {}
+        self._threshold = 0.0
 
     def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
         """See `Method.gradients`."""
-        found = masked_gradients(x, weights, LargestOfBatch(self._k), penalties.none())
-        value = found.active.value
-        least = value if isinstance(found.active, SparseEntries) else value[value > 0]
-        if least.numel():
-            self._steps += 1
-            share = max(1 - KEPT, 1 / int(self._steps))  # a plain mean at first
-            self._threshold += share * (float(least.min()) - self._threshold)
-        return found
+        return masked_gradients(x, weights, LargestOfBatch(self._k), penalties.none())
+
+    def calibrate(self, x: Float[Tensor, "token neuron"], weights: Weights) -> None:
+        """Measure the threshold; 0 where too few pre-activations are above it."""
+        kept = [self._candidates(block, weights) for block in x.split(BLOCK)]
+        values = torch.cat(kept)
+        wanted = self._k * len(x)
+        self._threshold = 0.0
+        if len(values) > wanted:
+            self._threshold = float(values.kthvalue(len(values) - wanted).values)
+
+    def _candidates(self, x: Float[Tensor, "token neuron"], weights: Weights) -> Float[Tensor, " entry"]:
+        """The largest pre-activations of some rows, twice as many as stay on average."""
+        value = search(x, weights, LargestOfBatch(2 * self._k)).value
+        return value[value > 0]
 
     def function(self, weights: Weights) -> Function:
         """JumpReLU with one threshold for all features."""
-        return Function(torch.full_like(weights["b_enc"], float(self._threshold)))
-
-    def state(self) -> dict[str, Tensor]:
-        """The running mean."""
-        return {"threshold": self._threshold, "steps": self._steps}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Go on from a checkpoint."""
-        self._threshold, self._steps = state["threshold"].clone(), state["steps"].clone()
+        return Function(torch.full_like(weights["b_enc"], self._threshold))

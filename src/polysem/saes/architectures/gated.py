@@ -16,18 +16,18 @@ from polysem.saes.gradients import (
     reconstruction,
     search,
 )
-from polysem.saes.method import Plain, ramp
 from polysem.saes.search import Above
+from polysem.saes.sparsity_control import Penalised
 
 
-class Method(Plain):
+class Method(Penalised):
     """Loss per token: ‖x − x̂(f)‖² + l1 · Σ ReLU(gate) + ‖x − x̂(ReLU(gate))‖², the last with a frozen decoder.
 
     `b_enc` is the bias of the gate.
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+        super().__init__(recipe, recipe.l1, recipe.l1_warmup)
 
     def extra_weights(self, features: int) -> dict[str, Tensor]:
         """`b_mag` and `r_mag`."""
@@ -35,7 +35,7 @@ class Method(Plain):
 
     def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
         """See `Method.gradients`."""
-        recipe, tokens = self._recipe, len(x)
+        tokens = len(x)
         gate = search(x, weights, Above())
         scale = gate.of_feature(weights["r_mag"].exp())
         projection = (gate.value - gate.of_feature(weights["b_enc"])) * scale
@@ -47,12 +47,12 @@ class Method(Plain):
         by_weight["r_mag"], by_weight["b_mag"] = gate.per_feature(slope * projection), gate.per_feature(slope)
 
         missed, gate_slope = reconstruction(x, weights, gate, gate.value)
-        penalty = penalties.l1(recipe.l1 * ramp(recipe.l1_warmup, 0.0, progress))
+        penalty = penalties.l1(self.penalty_weight(progress))
         terms["penalty"] = add_penalty(by_weight, gate_slope, weights, gate, gate.value, penalty, tokens)
         terms["auxiliary"] = float(missed.square().sum()) / tokens
         add_encoder_gradients(by_weight, x, weights, gate, gate_slope + slope * scale)
         by_weight["b_enc"] = gate.per_feature(gate_slope)
-        return Gradients(by_weight, gate.keep(active), residual, terms)
+        return self.steered(Gradients(by_weight, gate.keep(active), residual, terms), progress)
 
     def function(self, weights: Weights) -> Function:
         """The gate and the magnitude."""
