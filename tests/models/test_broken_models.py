@@ -208,7 +208,7 @@ CHANGED = [
     ({"quantization_config": "foo"}, "the weights are quantized (quantization_config: foo)"),
     ({"auto_map": {"AutoModel": "m.M"}}, "needs its own code to load"),
     ({"rope_parameters": {"rope_type": "foo"}}, "no LlamaForCausalLM can be made of its config.json and weights"),
-    ({"hidden_size": 15}, "config.json"),
+    ({"hidden_size": 15}, "config.json is no config of a llama model (StrictDataclassClassValidationError: "),
     ({"num_hidden_layers": 3}, "missing are model.layers.2.input_layernorm.weight"),
     ({"num_hidden_layers": 1}, "left over are model.layers.1.input_layernorm.weight"),
 ]
@@ -274,7 +274,7 @@ def test_a_model_that_looks_ahead_is_refused_by_what_it_does(tmp_path):
     copy = bert(tmp_path / "copy")
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"architectures": ["BertLMHeadModel"]}))
-    with pytest.raises(InputError, match=r"changes with later tokens; it is no causal language model|cannot load the"):
+    with pytest.raises(InputError, match=r"changes with later tokens; it is no causal language model"):
         fetch(copy, tmp_path / "m")
 
 
