@@ -104,6 +104,7 @@ class _Layer:
             self.places[self.name(hook)] = place(value.shape[-1])
 
 
+@torch.inference_mode(False)
 @torch.no_grad()
 def anatomy_of(bridge: TransformerBridge) -> Anatomy:
     """Ask a booted model, in evaluation mode, for its sites."""
