@@ -358,9 +358,10 @@ def test_a_config_is_asked_once_and_a_torn_answer_again(tmp_path, monkeypatch):
     assert config_outline(tmp_path / "config.json") == first
 
 
-def test_a_config_that_the_libraries_cannot_build_tells_nothing(tmp_path, monkeypatch):
+def test_a_config_that_cannot_be_tried_out_tells_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for values in ({"model_type": "nothing-known"}, {}, {"model_type": "llama", "hidden_size": "wide"}):
+    huge = {"model_type": "llama", "hidden_size": 16384, "num_hidden_layers": 2}
+    for values in ({"model_type": "nothing-known"}, {}, {"model_type": "llama", "hidden_size": "wide"}, huge):
         (tmp_path / "config.json").write_text(json.dumps(values))
         assert config_outline(tmp_path / "config.json") is None
 
