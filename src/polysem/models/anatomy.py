@@ -15,6 +15,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
+from polysem.io.errors import InputError
 from polysem.models.linear import Scaling, matrix, scaling_between
 from polysem.models.modules import module_place
 from polysem.models.outlet import Outlet, outlet_of
@@ -107,10 +108,12 @@ class _Layer:
 @torch.inference_mode(False)
 @torch.no_grad()
 def anatomy_of(bridge: TransformerBridge) -> Anatomy:
-    """Ask a booted model, in evaluation mode, for its sites."""
+    """Ask a booted model, in evaluation mode, for its sites; InputError if it gives no numbers."""
     layers = range(int(bridge.cfg.n_layers))
     hooks = [f"blocks.{layer}.{hook}" for layer in layers for hook in (*BLOCK_HOOKS, *WITHIN)]
     probe = probed(bridge, [*hooks, *ENDS])
+    if not bool(probe.logits.isfinite().all()):
+        raise InputError("the model's logits are NaN or infinite; look for what is no number in its weights")
     places: dict[str, Place] = {}
     lacking: dict[str, str] = {}
     sums = True
