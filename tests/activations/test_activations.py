@@ -218,7 +218,7 @@ def test_an_activation_too_large_for_the_format_is_refused_and_leaves_nothing(ex
 @pytest.mark.parametrize("factor", [float("nan"), float("inf")])
 def test_what_is_no_number_is_refused_in_any_format(extracted, model, factor):
     scaled(model, factor)
-    with pytest.raises(InputError, match="does not fit into"):
+    with pytest.raises(InputError, match="logits are NaN or infinite; look for what is no number in its weights"):
         extracted(dtype="float32")
 
 

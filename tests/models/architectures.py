@@ -166,12 +166,13 @@ def plain_model(name: str, seed: int = 0) -> PreTrainedModel:
     return model
 
 
-def save(model: PreTrainedModel, folder: Path) -> Path:
+def save(model: PreTrainedModel, folder: Path, **processing: bool) -> Path:
     """A model folder, as the workflow makes it."""
     model.save_pretrained(folder)
     words = {str(token): token for token in range(VOCABULARY)}
     Tokenizer(WordLevel(words, unk_token="0")).save(str(folder / "tokenizer.json"))
-    record_model(folder, "language", SETTINGS, {})
+    settings = SETTINGS | {"processing": SETTINGS["processing"] | processing}
+    record_model(folder, "language", settings, {})
     return folder
 
 

@@ -358,8 +358,30 @@ def test_a_config_is_asked_once_and_a_torn_answer_again(tmp_path, monkeypatch):
     assert config_outline(tmp_path / "config.json") == first
 
 
-def test_a_config_that_the_libraries_cannot_build_tells_nothing(tmp_path, monkeypatch):
+def test_a_config_that_cannot_be_tried_out_tells_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for values in ({"model_type": "nothing-known"}, {}, {"model_type": "llama", "hidden_size": "wide"}):
+    huge = {"model_type": "llama", "hidden_size": 16384, "num_hidden_layers": 2}
+    for values in ({"model_type": "nothing-known"}, {}, {"model_type": "llama", "hidden_size": "wide"}, huge):
         (tmp_path / "config.json").write_text(json.dumps(values))
         assert config_outline(tmp_path / "config.json") is None
+
+
+@pytest.mark.parametrize("name", ["gpt2", "pythia", "llama", "opt"])
+def test_folding_norms_into_the_weights_first_changes_neither_sites_nor_logit_weights(tmp_path, batch, name):
+    model = plain_model(name)
+    raw = load_subject(save(model, tmp_path / "raw"))
+    folded = load_subject(save(model, tmp_path / "folded", fold_ln=True))
+    assert list(folded.sites) == list(raw.sites)
+    made = [directions_of(subject, raw.sites, {}) for subject in (raw, folded)]
+    for site in raw.sites:
+        weights = [directions.logit_weights(site, torch.eye(raw.width(site))) for directions in made]
+        if weights[0] is None:
+            assert weights[1] is None
+            continue
+        # a constant added to all logits of a direction is no change of what is predicted
+        centred = [found - found.mean(1, keepdim=True) for found in weights]
+        torch.testing.assert_close(centred[1], centred[0], rtol=1e-3, atol=1e-4)
+    clean = folded.evaluate(batch).losses
+    torch.testing.assert_close(clean, raw.evaluate(batch).losses, rtol=1e-3, atol=1e-4)
+    for site in folded.sites:
+        assert torch.equal(folded.evaluate(batch, {site: lambda value: value.clone()}).losses, clean), site

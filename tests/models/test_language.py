@@ -144,6 +144,19 @@ def test_what_replaces_the_residual_stream_between_attention_and_mlp_goes_past_t
 
 
 @torch.inference_mode()
+def test_sites_that_share_a_hook_can_be_replaced_at_once(subject, batch):
+    other = torch.randn(3, 12, CONFIG["d_model"], generator=torch.Generator().manual_seed(2))
+    middle = subject.evaluate(batch, {"blocks.1.hook_resid_mid": lambda x: other}).losses
+    for before in ("blocks.1.hook_resid_pre", "blocks.1.hook_attn_out"):
+        for sites in ([before, "blocks.1.hook_resid_mid"], ["blocks.1.hook_resid_mid", before]):
+            changes = {site: (lambda x: other) if "mid" in site else (lambda x: x + 1) for site in sites}
+            torch.testing.assert_close(subject.evaluate(batch, changes).losses, middle, rtol=1e-4, atol=1e-5)
+            doubled = {site: (lambda x: 2 * x) if "mid" in site else (lambda x: other) for site in sites}
+            alone = subject.evaluate(batch, {before: lambda x: other}).losses
+            assert (subject.evaluate(batch, doubled).losses - alone).abs().max() > 1e-3
+
+
+@torch.inference_mode()
 def test_heads_stand_one_after_the_other(plain, subject, batch):
     heads = subject.activations(batch, ["blocks.0.attn.hook_z"])["blocks.0.attn.hook_z"]
     added = subject.activations(batch, ["blocks.0.hook_attn_out"])["blocks.0.hook_attn_out"]

@@ -106,8 +106,9 @@ def test_a_model_of_the_hubs_form_predicts_as_transformers_does(copy, llama, tmp
     mlp = llama.model.layers[1].mlp
     assert torch.equal(subject.input_weights(site), mlp.gate_proj.weight)
     assert torch.equal(subject.output_weights(site), mlp.down_proj.weight.T)
+    unembedding = llama.model.norm.weight[:, None] * llama.lm_head.weight.T
     torch.testing.assert_close(
-        subject.logit_directions(site), mlp.down_proj.weight.T @ llama.lm_head.weight.T, rtol=1e-4, atol=1e-4
+        subject.logit_directions(site), mlp.down_proj.weight.T @ unembedding, rtol=1e-4, atol=1e-4
     )
     assert json.loads((folder / "origin.json").read_text()) == {
         "repository": "some/model",

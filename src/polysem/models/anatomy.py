@@ -6,7 +6,7 @@ architecture: a site is offered where what stood at the hooks, and what changes 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
+from polysem.io.errors import InputError
 from polysem.models.linear import Scaling, matrix, scaling_between
 from polysem.models.modules import module_place
 from polysem.models.outlet import Outlet, outlet_of
@@ -36,9 +37,9 @@ class Place:
     input_weights: Float[Tensor, "neuron input"] | None = None
     reads_gate: bool = False
     leaving: Float[Tensor, "neuron residual"] | None = None
-    """Weights out of the neurons, where it is known what stands between them and the residual stream."""
+    """Weights out of the neurons."""
     behind: Scaling | None = None
-    """What stands there."""
+    """What stands between these and the residual stream, if it is known."""
     in_stream: bool = False
     """Whether the activations are a vector of the residual stream, or added to it as they are."""
     branch_alone: bool = False
@@ -104,12 +105,15 @@ class _Layer:
             self.places[self.name(hook)] = place(value.shape[-1])
 
 
+@torch.inference_mode(False)
 @torch.no_grad()
 def anatomy_of(bridge: TransformerBridge) -> Anatomy:
-    """Ask a booted model, in evaluation mode, for its sites."""
+    """Ask a booted model, in evaluation mode, for its sites; InputError if it gives no numbers."""
     layers = range(int(bridge.cfg.n_layers))
     hooks = [f"blocks.{layer}.{hook}" for layer in layers for hook in (*BLOCK_HOOKS, *WITHIN)]
     probe = probed(bridge, [*hooks, *ENDS])
+    if not bool(probe.logits.isfinite().all()):
+        raise InputError("the model's logits are NaN or infinite; look for what is no number in its weights")
     places: dict[str, Place] = {}
     lacking: dict[str, str] = {}
     sums = True
@@ -150,7 +154,10 @@ def _stream(layer: _Layer, before: Tensor | None) -> bool:
     whole = same(onward, layer.gradient("hook_resid_mid"))
     branch = same(onward, total(layer.gradient("hook_resid_mid"), behind))
     between = same(mid, total(pre, attention)) and (whole or branch)
-    in_stream: Callable[[int], Place] = lambda width: Place(width, in_stream=True)  # noqa: E731
+
+    def in_stream(width: int) -> Place:
+        return Place(width, in_stream=True)
+
     for hook, right in (("hook_resid_pre", same(pre, before)), ("hook_resid_post", True)):
         reaches = layer.probe.reaches(layer.name(hook))
         layer.offer(hook, right and reaches, "what is put in its place does not go through the block", in_stream)
@@ -180,14 +187,19 @@ def _neurons(layer: _Layer) -> None:
     entering, before = layer.value("mlp.hook_in"), layer.value("mlp.hook_pre")
     gate = matrix(entering, before, _weights(mlp, "gate", "W_gate"))
     into = gate if gate is not None else matrix(entering, before, _weights(mlp, "in", "W_in"))
-    reading = {} if into is None else {"entering": layer.name("mlp.hook_in"), "input_weights": into.T}
+    neurons = Place(
+        0,
+        entering=None if into is None else layer.name("mlp.hook_in"),
+        input_weights=None if into is None else into.T,
+        reads_gate=gate is not None,
+    )
     after = layer.value("mlp.hook_post")
     silent = after is not None and not after.any()
     layer.offer(
         "mlp.hook_pre",
         into is not None and (silent or layer.probe.reaches(layer.name("mlp.hook_pre"))),
         "what stands there is not W_in, or W_gate, times what enters the MLP",
-        lambda width: Place(width, reads_gate=gate is not None, **reading),
+        lambda width: replace(neurons, width=width),
     )
     out = _way_out(layer, "mlp.hook_post", "mlp.out.hook_out", _weights(mlp, "out", "W_out"))
     behind = scaling_between(layer.value("mlp.out.hook_out"), layer.value("hook_mlp_out"), layer.norms())
@@ -195,7 +207,7 @@ def _neurons(layer: _Layer) -> None:
         "mlp.hook_post",
         out is not None,
         "what leaves the MLP is not W_out times what stands there",
-        lambda width: Place(width, reads_gate=gate is not None, **reading, **_leaving(out, behind)),
+        lambda width: replace(neurons, width=width, leaving=out, behind=behind),
     )
 
 
@@ -207,7 +219,7 @@ def _heads(layer: _Layer) -> None:
         "attn.hook_z",
         out is not None,
         "what leaves attention is not W_O times what stands there",
-        lambda width: Place(width, **_leaving(out, behind)),
+        lambda width: Place(width, leaving=out, behind=behind),
     )
 
 
@@ -226,9 +238,3 @@ def _way_out(layer: _Layer, site: str, leaving: str, weights: Iterable[Tensor]) 
     if found is None or onward is None or not same(layer.gradient(site), onward @ found.T):
         return None
     return found
-
-
-def _leaving(weights: Tensor | None, behind: Scaling | None) -> dict[str, Any]:
-    if weights is None or behind is None:
-        return {}
-    return {"leaving": weights, "behind": behind}

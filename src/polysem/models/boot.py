@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from polysem.io.errors import InputError
@@ -37,6 +38,7 @@ def _masks(found: Mapping[str, Any]) -> list[str]:
     return [name for name in found["unexpected_keys"] if is_mask(name, ())]
 
 
+@torch.inference_mode(False)  # weights that are made in inference mode have no derivatives, and anatomy asks for some
 def boot_transformers(folder: Path, where: str) -> TransformerBridge:
     """The model of a folder, on the CPU, with every weight from its file; InputError if a weight is not, or if
     TransformerLens has no adapter for the architecture. `where` is what an error calls the model."""

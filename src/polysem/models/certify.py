@@ -13,7 +13,8 @@ SAME = 1e-3
 """Log probabilities of the bridge and of the plain model differ by no more, relative to the largest."""
 
 
-@torch.inference_mode()
+@torch.inference_mode(False)
+@torch.no_grad()
 def certify(bridge: TransformerBridge, folder: Path, where: str) -> None:
     """InputError unless a booted model predicts what transformers' own model of the same folder does, and has sites."""
     from transformers import AutoModelForCausalLM

@@ -26,6 +26,7 @@ NORM = (
     "position"
 )
 NO_NORM = "no norm between the site and the logits"
+NO_SUM = "norms stand on the residual stream, or what follows it is not known: no site has a direct path to the logits"
 
 
 class _LastSiteReached(Exception):  # noqa: N818 - it leaves the forward pass, it reports no error
@@ -77,7 +78,7 @@ class LanguageSubject(Subject):
             if len(found) == len(names):
                 raise _LastSiteReached
 
-        with self._hooks({name: lambda value, hook, name=name: keep(value, hook, name) for name in names}):
+        with self._hooks([(name, lambda value, hook, name=name: keep(value, hook, name)) for name in names]):
             try:
                 self.bridge(batch.inputs.to(self.device), return_type="logits")
             except _LastSiteReached:
@@ -88,33 +89,33 @@ class LanguageSubject(Subject):
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         """Loss and hits of the next-token prediction."""
         batch = batch.to(self.device)
-        edits: dict[str, Any] = {}
-        for site, replace in (replacements or {}).items():
-            edits |= self._edits(site, replace, {})
+        sites = sorted(replacements or {}, key=lambda site: self._place(site).branch_alone)
+        edits = [edit for site in sites for edit in self._edits(site, (replacements or {})[site])]
         with self._hooks(edits):
             logits = self.bridge(batch.inputs, return_type="logits")
         losses = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(batch.targets)
         correct = logits.argmax(-1) == batch.targets
         return Evaluation(losses.masked_fill(~batch.scored, 0.0), correct & batch.scored)
 
-    def _edits(self, site: str, replace: Replacement, seen: dict[str, Tensor]) -> dict[str, Any]:
-        """Hooks that put other activations in the place of a site's.
+    def _edits(self, site: str, replace: Replacement) -> list[tuple[str, Any]]:
+        """Hooks, with the names of their points, that put other activations in the place of a site's.
 
         What bridges call `hook_resid_mid` is what the MLP's norm reads: other numbers there would leave the residual
         stream as it was. So they are put in by way of what attention adds to it.
         """
         if not self._place(site).branch_alone:
-            return {site: lambda value, hook: replace(flat(value)).reshape(value.shape)}
+            return [(site, lambda value, hook: replace(flat(value)).reshape(value.shape))]
+        seen: list[Tensor] = []
         before, added = (site.replace("hook_resid_mid", name) for name in ("hook_resid_pre", "hook_attn_out"))
 
         def keep(value: Tensor, hook: Any) -> None:
-            seen[before] = value
+            seen[:] = [value]
 
         def add(value: Tensor, hook: Any) -> Tensor:
-            middle = seen.pop(before) + value
+            middle = seen.pop() + value
             return value + (replace(middle) - middle)
 
-        return {before: keep, added: add}
+        return [(before, keep), (added, add)]
 
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
         """Rows of W_in (of W_gate in a gated MLP) for neurons of an MLP."""
@@ -156,7 +157,7 @@ class LanguageSubject(Subject):
         """What the weights on the way from some sites to the logits hold and leave out."""
         outlet = self._anatomy.outlet
         if outlet is None:
-            return {}
+            return {"final_norm": NO_SUM}
         notes = {"final_norm": NORM if outlet.scaling.norm else NO_NORM}
         if outlet.factor != 1:
             notes["logit_factor"] = (
@@ -187,11 +188,11 @@ class LanguageSubject(Subject):
         return self._anatomy.places[site]
 
     @contextmanager
-    def _hooks(self, functions: Mapping[str, Any]) -> Iterator[None]:
+    def _hooks(self, functions: Sequence[tuple[str, Any]]) -> Iterator[None]:
         """Set the hooks on the points themselves: `run_with_hooks` scans all points of the model at every call."""
-        points = [self.bridge.hook_dict[name] for name in functions]
+        points = [self.bridge.hook_dict[name] for name, _ in functions]
         try:
-            for point, function in zip(points, functions.values(), strict=True):
+            for point, (_, function) in zip(points, functions, strict=True):
                 point.add_hook(function, dir="fwd")
             yield
         finally:
@@ -199,6 +200,7 @@ class LanguageSubject(Subject):
                 point.remove_hooks("fwd")
 
 
+@torch.inference_mode(False)
 def load(folder: Path, record: Record, device: str) -> LanguageSubject:
     """The language model of a folder, with its weights processed as the record says."""
     processing = Processing.model_validate(record.settings["processing"])

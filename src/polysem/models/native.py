@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
@@ -39,6 +40,7 @@ def is_native(folder: Path) -> bool:
     return json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("architectures") == [NATIVE]
 
 
+@torch.inference_mode(False)  # weights that are made in inference mode have no derivatives, and anatomy asks for some
 def boot_native(folder: Path) -> TransformerBridge:
     """The model of a folder as a TransformerBridge."""
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

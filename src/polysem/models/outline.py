@@ -18,6 +18,8 @@ from polysem.models.anatomy import Anatomy, anatomy_of
 from polysem.models.filling import quiet
 
 LAYERS, VOCABULARY = 2, 64
+WEIGHTS = 500_000_000
+"""At most so many are made up: 2 GB."""
 ALIKE = {"full_attention", "sliding_attention", "chunked_attention"}
 """Kinds of layers that have the same sites."""
 UNLIKE = ("mlp_only_layers", "first_k_dense_replace", "interleave_moe_layer_step", "layers_block_type", "moe_layers")
@@ -35,8 +37,13 @@ def outline(path: Path) -> dict[str, Any]:
         layers = int(config.num_hidden_layers)
         if _layers_differ(config):
             return {"problem": "its layers differ"}
+        small = _small(config, layers)
+        with torch.device("meta"):
+            weights = sum(weight.numel() for weight in AutoModelForCausalLM.from_config(small).parameters())
+        if weights > WEIGHTS:
+            return {"problem": f"two of its layers have {weights:,} weights, too many to try them out"}
         with torch.random.fork_rng(devices=[]):
-            anatomy = _anatomy(_small(config, layers))
+            anatomy = _anatomy(small)
     except Exception as error:  # configs that the libraries half know fail anywhere
         return {"problem": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
     modules: dict[str, list[str]] = {}
