@@ -142,7 +142,6 @@ def tokens_around(
                 ids = np.pad(
                     tokens.ids(start, start + SEQUENCES), ((0, 0), (window.before, window.after)), constant_values=-1
                 )
-                row, column = flat[chosen] - start, place[chosen]
-                for step in range(window.width):
-                    around[chosen, step] = ids[row, column + step]
+                windows = np.lib.stride_tricks.sliding_window_view(ids, window.width, axis=1)
+                around[chosen] = windows[flat[chosen] - start, place[chosen]]
     return around.reshape(*sequence.shape, window.width)
