@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from hypothesis import settings
 
 from polysem.io.stores import create_array, written_store
 from polysem.saes.entries import SparseEntries
 from polysem.tables.survey.blocks import Block
 from polysem.tables.tags import TagCounts
 from polysem.tables.token_tags import TokenTags
+
+settings.register_profile("any machine", deadline=None)  # a busy one takes longer than a test usually does
+settings.load_profile("any machine")
 
 
 @pytest.fixture
