@@ -5,6 +5,7 @@ tests run all of them on the quick preset (`tests/workflow/test_freshness.py`).
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -89,8 +90,7 @@ def an_older_artifact_put_in_place(repository):
     table.write_bytes(content)
     os.utime(table, (LONG_AGO, LONG_AGO))
     before = repository.digests()
-    site = "/".join(table.parts[-4:-2])
-    assert f"survey_features/{site}/neurons" in pending(repository)
+    assert pending(repository) >= {"survey_features", "draw_figures", "collect_metrics", "write_report"}
     assert repository.digests() == before, "a dry run changed something"
     table.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert NOTHING in repository.snakemake("--dry-run")
@@ -110,14 +110,14 @@ def texts_behind_a_linked_folder(repository):
     """A glob that goes through a link, in whose place texts change."""
     texts = repository.folder.parent / f"{repository.folder.name}.texts"
     texts.mkdir()
-    (texts / "x.txt").write_text("\n\n".join(f"A text of {number} words." for number in range(60)))
+    (texts / "x.txt").write_text("<|endoftext|>".join(f"A text of {number} words." for number in range(60)))
     (repository / "data").mkdir()
     (repository / "data/linked").symlink_to(texts)
     repository.edit("params.yaml", "corpora:\n", "corpora:\n  notes: {source: files, paths: data/**/*.txt}\n")
     target = "results/corpora/notes/documents.parquet"
     repository.snakemake(target)
     assert NOTHING in repository.snakemake("--dry-run", target)
-    (texts / "x.txt").write_text("\n\n".join(f"Another of {number} words." for number in range(60)))
+    (texts / "x.txt").write_text("<|endoftext|>".join(f"Another of {number} words." for number in range(60)))
     os.utime(texts / "x.txt", (LONG_AGO, LONG_AGO))
     assert NOTHING not in repository.snakemake("--dry-run", target)
     shutil.rmtree(texts)
@@ -213,8 +213,10 @@ SEQUENCES = {
 
 
 def pending(repository):
-    """The jobs that would run."""
-    return repository.plan().pending
+    """The rules of which jobs would run. (`snakemake --summary` leaves out what counts as incomplete.)"""
+    said = repository.snakemake("--dry-run", "--quiet", "progress")
+    found = re.findall(r"^ (\w[\w ]*?) +\d+ *$", said, re.MULTILINE)
+    return {name.replace(" ", "_") for name in found} - {"all", "total"}
 
 
 def age(file, old, new, times=-1):
