@@ -69,14 +69,14 @@ def test_the_three_laws_are_told_right_or_called_undecided(law, tokens, part):
         ("exponential", SMALL, "head", (0, 1, 2)),
         ("exponential", SMALL, "tail", (0, 1, 2)),
         ("exponential", LARGE, "tail", (0, 1, 2)),
-        ("truncated_power_law", SMALL, "head", (0, 1, 2)),
-        ("truncated_power_law", LARGE, "head", (0, 1, 2)),
+        ("truncated_power_law", SMALL, "head", (0, 1)),
+        ("truncated_power_law", LARGE, "head", (0, 1)),
         ("truncated_power_law", LARGE, "tail", (2,)),
     ],
 )
 def test_clear_cut_cases_are_decided(law, tokens, part, decided):
-    """The tail of r^−1 fires 4 to 15 times in half of 60,000 tokens; that of r^−0.5·exp(−r/1000) is an exponential but
-    for a sixth of its fall."""
+    """The others are less clear: the tail of r^−1 fires 4 to 15 times in half of 60,000 tokens; that of
+    r^−0.5·exp(−r/1000) is an exponential but for a sixth of its fall, and the head of r^−1·exp(−r/2000) a power law."""
     for case in decided:
         found = called(cases_of(law, tokens)[case], part)
         assert found[law] >= 0.75 * found.total(), (case, found)
@@ -113,7 +113,9 @@ def test_the_curve_of_the_law_is_that_of_the_measured_frequencies_misplaced_rank
         expected = table["bin_expected"].sel(range=part, law="power_law").values
         inside = np.isfinite(expected) & (table["bin_first"].values > 20)
         assert inside.sum() > 15
-        np.testing.assert_allclose(expected[inside], table["bin_frequency"].values[inside], rtol=0.12)
+        unlike = expected[inside] / table["bin_frequency"].values[inside] - 1
+        assert np.abs(unlike).mean() < 0.05
+        assert np.abs(unlike.mean()) < 0.015
     last = table["bin_frequency"].values[-1]
     assert last > 1.15 * 0.5 / 4096
 

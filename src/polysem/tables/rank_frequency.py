@@ -63,8 +63,8 @@ def rank_frequency(
     law and 1 for an exponential; `exponential_share_error` is its standard error, from 200 resamples of the features. A
     truncated law is more than 3.5 of them, and 0.05, from both. A pure law is at most 1.3 of them, or 0.05, from its
     own value towards the other's, and with two more still nearer to it than 0.25; away from the other's, it is nearer
-    than 0.25, too. All else is undecided. The winner is the best of three, which need not describe the curve well; the
-    figure shows both.
+    than 0.25, too. All else is undecided, as are ranges whose features half A counts all alike. The winner is the best
+    of three, which need not describe the curve well; the figure shows both.
     Source: document S0 (section "Feature frequency"), which chose by eye.
     """
     generator = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def rank_frequency(
     edges = _bin_edges(shown)
     middle = np.sqrt(edges[:-1] * (edges[1:] - 1))
     found = [_range(ranked, *bounds[part], middle, generator) for part in RANGES]
-    counted = np.add.reduceat(ranked.b, edges[:-1] - 1) / np.diff(edges) / tokens[1] if shown else np.zeros(0)
+    counted = np.add.reduceat(ranked.b, edges[:-1] - 1) / np.diff(edges) if shown else np.zeros(0)
     both = ("range", "law")
     fitted = {
         "exponent": ("exponent α of the law", "1"),
@@ -91,7 +91,9 @@ def rank_frequency(
         ),
         "bin_first": variable("bin", edges[:-1], "first rank of the bin, by half A", "rank"),
         "bin_last": variable("bin", edges[1:] - 1, "last rank of the bin", "rank"),
-        "bin_frequency": variable("bin", counted, "mean share of half B on which its features are active", "1"),
+        "bin_frequency": variable(
+            "bin", counted / max(1, int(tokens[1])), "mean share of half B on which its features are active", "1"
+        ),
         "first_rank": variable("range", [bounds[part][0] for part in RANGES], "first rank of the range", "rank"),
         "last_rank": variable("range", [bounds[part][1] for part in RANGES], "last rank of the range", "rank"),
         "winner": variable("range", [part.winner for part in found], "law that the range follows", "1"),
@@ -183,6 +185,8 @@ def _range(ranked: Ranked, first: int, last: int, middle: Values, generator: np.
     level, slope = likelihood.start()
     starts = {"power_law": (slope, 0.0), "exponential": (0.0, slope), "truncated_power_law": (slope / 2, slope / 2)}
     solutions = {law: likelihood.fits(np.array([level, *start]), FREE[law]) for law, start in starts.items()}
+    for law in ("power_law", "exponential"):
+        solutions[law] = [likelihood.never_rising(solution) for solution in solutions[law]]
     fits = {law: _fit(likelihood, found[0], parameters[law], middle) for law, found in solutions.items()}
     truncated = solutions["truncated_power_law"]
     said = [_share_of_fall(likelihood, solution, generator) for solution in truncated]
@@ -191,7 +195,8 @@ def _range(ranked: Ranked, first: int, last: int, middle: Values, generator: np.
         # No law that decays by both is likelier than the likelier of the pure ones, which are its borders.
         border = max(fits["power_law"], fits["exponential"], key=lambda fit: fit.log_likelihood)
         fits["truncated_power_law"] = replace(border, parameters=parameters["truncated_power_law"])
-    return Range([fits[law] for law in LAWS], laws.pop() if len(laws) == 1 else UNDECIDED, *said[0])
+    ordered = ranked.a[first - 1] > ranked.a[last - 1]
+    return Range([fits[law] for law in LAWS], laws.pop() if ordered and len(laws) == 1 else UNDECIDED, *said[0])
 
 
 def _share_of_fall(likelihood: Likelihood, solution: Solution, generator: np.random.Generator) -> tuple[float, float]:

@@ -1,0 +1,114 @@
+"""Peak memory of the step `survey_features` by the number of eval tokens: it goes with features, not tokens.
+
+`python benchmarks/survey_memory.py` surveys the same SAE over 4,096, 40,960 and 1,000,000 tokens of text with tags,
+each in a process of its own, and prints the most memory that each held.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from polysem.io.stores import create_array, written_store
+from polysem.saes.activation_functions import topk
+from polysem.saes.sae import SAE, save_sae
+from polysem.tables.directions import Directions, write_directions
+
+CONTEXT, VOCABULARY, TAGS = 128, 500, 12
+SITE = "blocks.0.mlp.hook_post"
+PIECE = 1 << 16
+"""Rows that are made at once."""
+
+
+def write_activations(path, rows, neurons):
+    """Sequences of `CONTEXT` tokens, of which the first is masked."""
+    generator = np.random.default_rng(0)
+    sequence, position = np.divmod(np.arange(rows), CONTEXT - 1)
+    with written_store(path, attributes={}, params={}, code="", device="cpu") as group:
+        array = create_array(group, "activations", (rows, neurons), "float16", ("token", "neuron"), compressed=False)
+        for start in range(0, rows, PIECE):
+            size = min(PIECE, rows - start)
+            array[start : start + size] = generator.standard_normal((size, neurons), np.float32).astype(np.float16)
+        for name, values in {"sequence": sequence, "position": position + 1}.items():
+            column = create_array(group, name, values.shape, "int32", ("token",), compressed=True)
+            column[:] = values.astype(np.int32)
+    return int(sequence[-1]) + 1
+
+
+def write_tokens(path, sequences):
+    generator = np.random.default_rng(1)
+    shape = (sequences, CONTEXT)
+    ids = generator.integers(1, VOCABULARY, shape, np.int32)
+    counted = np.broadcast_to(np.arange(CONTEXT) > 0, shape)
+    tags = generator.integers(0, 1 << TAGS, (*shape, 1)) & generator.integers(0, 1 << TAGS, (*shape, 1))
+    arrays = {"ids": ids, "counted": counted, "tags": tags.astype(np.uint64), "length": np.full(sequences, CONTEXT)}
+    attributes = {"kind": "text", "vocabulary": VOCABULARY, "tags": [f"tag-{number}" for number in range(TAGS)]}
+    with written_store(path, attributes=attributes, params={}, code="", device="cpu") as group:
+        for name, values in arrays.items():
+            dimensions = ("sequence", "position", "word")[: values.ndim]
+            kind = "int32" if name == "length" else str(values.dtype)
+            create_array(group, name, values.shape, kind, dimensions, compressed=True)[:] = values
+
+
+def write_dictionary(folder, neurons, features, active):
+    generator = torch.Generator().manual_seed(0)
+    W_dec = torch.nn.functional.normalize(torch.randn(features, neurons, generator=generator), dim=1)
+    sae = SAE(W_dec.T.contiguous(), torch.zeros(features), W_dec, torch.zeros(neurons), topk.Function(active))
+    folder.mkdir(parents=True)
+    save_sae(sae, folder, {}, torch.zeros(features))
+
+
+def write_weights(path, neurons):
+    generator = torch.Generator().manual_seed(1)
+    tensors = {"output_weights": (neurons, 16), "input_weights": (neurons, 16)}
+    weights = {f"{SITE}/{name}": torch.randn(shape, generator=generator) for name, shape in tensors.items()}
+    weights["unembedding"] = torch.randn(16, VOCABULARY, generator=generator)
+    write_directions(path, Directions(weights))
+
+
+def peak(folder, rows, neurons, features, active):
+    """MiB that the step held at most."""
+    sequences = write_activations(folder / "activations.zarr", rows, neurons)
+    write_tokens(folder / "tokens.zarr", sequences)
+    write_dictionary(folder / "saes/m/s/d", neurons, features, active)
+    write_weights(folder / "directions.safetensors", neurons)
+    files = {
+        "activations": folder / "activations.zarr",
+        "tokens": folder / "tokens.zarr",
+        "dictionary": folder / "saes/m/s/d",
+        "directions": folder / "directions.safetensors",
+        "output": folder / "tables/m/s/d",
+        "site": SITE,
+        "config": '{"params": {}}',
+    }
+    command = [sys.executable, "-m", "polysem.tables.survey_features"]
+    process = subprocess.Popen([*command, *(f"--{name}={value}" for name, value in files.items())])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"survey_features ended with {os.waitstatus_to_exitcode(status)}")
+    return usage.ru_maxrss / 1024
+
+
+def measure(rows, neurons, features, active):
+    """Peaks by the number of rows, in MiB."""
+    peaks = {}
+    for number in rows:
+        with tempfile.TemporaryDirectory() as folder:
+            peaks[number] = peak(Path(folder), number, neurons, features, active)
+        print(f"{number:>9,} rows: {peaks[number]:,.0f} MiB", flush=True)
+    return peaks
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[4096, 40_960, 1_000_000])
+    parser.add_argument("--neurons", type=int, default=128)
+    parser.add_argument("--features", type=int, default=1024)
+    parser.add_argument("--active", type=int, default=16, help="features active on each token")
+    arguments = parser.parse_args()
+    measure(arguments.rows, arguments.neurons, arguments.features, arguments.active)
