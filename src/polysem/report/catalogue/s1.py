@@ -9,7 +9,7 @@ ENTRIES = (
         published="x̄ = x − b_d, f = ReLU(W_e x̄ + b_e), x̂ = W_d f + b_d; the loss is the mean squared error plus λ "
         "times "
         "the L1 norm of f; decoder rows have norm 1.",
-        shown="`architecture: relu` with `decoder_norm: unit`.",
+        shown="`architecture: relu`; with `recipe: towards-monosemanticity` rows have norm 1 at every step, too.",
         absent="No recipe of this run has `architecture: relu`.",
         settings=(Setting("architecture", on=("relu",)),),
         metrics=("loss_recovered_zero", "L0"),
