@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -259,16 +260,15 @@ def _intervals(
 ) -> dict[str, tuple[float, float]]:
     """95 % bootstrap intervals over sequences: each with its losses under all changes, its errors and its features."""
     losses = {name: scores[name].sums()[:, 0] for name in ("clean", "spliced", "zero", "mean")}
-    found = {
-        f"loss_recovered_{name}": interval_of_sums(
-            losses, lambda sums, name=name: (sums[name] - sums["spliced"]) / (sums[name] - sums["clean"])
-        )
-        for name in ("zero", "mean")
-    }
+    found = {f"loss_recovered_{name}": interval_of_sums(losses, partial(_recovered, name)) for name in ("zero", "mean")}
     sums = reconstruction.sums(sequence)
     found["explained_variance"] = interval_of_sums(sums, lambda sums: 1 - sums["error"] / sums["spread"])
     found["L0"] = interval_of_sums(sums, lambda sums: sums["active"] / sums["tokens"])
     return found
+
+
+def _recovered(ablated: str, sums: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    return (sums[ablated] - sums["spliced"]) / (sums[ablated] - sums["clean"])
 
 
 def _table(scores: dict[str, Score], reconstruction: Reconstruction, sequence: NDArray[np.int64]) -> xr.Dataset:

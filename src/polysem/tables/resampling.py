@@ -1,6 +1,7 @@
 """How sure a number is: bootstrap intervals over whatever was drawn, sequences, features or tags."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +31,18 @@ def interval_of_sums(
         return np.nan, np.nan
     generator = np.random.default_rng(seed)
     columns = np.stack([np.asarray(values, np.float64) for values in sums.values()], axis=1)
-    step, found = max(1, TOGETHER // units), []
+    step = max(1, TOGETHER // units)
+    found: list[Numbers] = []
     for start in range(0, RESAMPLES, step):
         drawn = generator.multinomial(units, np.full(units, 1 / units), min(step, RESAMPLES - start))
         totals = drawn @ columns
         with np.errstate(invalid="ignore", divide="ignore"):
-            found.append(np.asarray(statistic(dict(zip(sums, totals.T, strict=True)))))
+            found.append(np.asarray(statistic(dict(zip(sums, totals.T, strict=True))), np.float64))
     return _ends(np.concatenate(found))
 
 
 def interval_of_values(
-    values: Numbers, statistic: Callable[..., Numbers] = np.median, seed: int = 0
+    values: Numbers, statistic: Callable[..., Any] = np.median, seed: int = 0
 ) -> tuple[float, float]:
     """Ends of the 95 % interval of a statistic of values, for example the median over features; values that are not
     finite are left out. `statistic` takes `axis`. (NaN, NaN) with fewer than two values."""

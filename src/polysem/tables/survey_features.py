@@ -122,7 +122,7 @@ def survey_features(
         "examples": found.examples,
         "associations": found.correlations.merge(nearest(features), combine_attrs="drop_conflicts", join="exact"),
         "geometry": geometry(features, frequency, alignment, weights, site, params, shown, seen),
-        "ultra_low": _cluster(features, found, rows, params, training and ActivationRows(training), device),
+        "ultra_low": _cluster(features, found, rows, params, training, device),
         "logits": logits(
             features,
             weights,
@@ -152,7 +152,7 @@ def _cluster(
     found: Survey,
     rows: ActivationRows,
     params: Analysis,
-    training: ActivationRows | None,
+    training: Path | None,
     device: str,
 ) -> xr.Dataset:
     """The table `ultra_low`: directions of the cluster, which of it fires together, where its direction is seen, and
@@ -162,7 +162,7 @@ def _cluster(
     if "mean_direction" in table:
         parts.append(highest_projections(rows, table["mean_direction"].values, CONTEXTS))
     if training is not None:
-        parts.append(xr.Dataset(dead_features(training, features, device)))
+        parts.append(xr.Dataset(dead_features(ActivationRows(training), features, device)))
     return xr.merge(parts, combine_attrs="drop_conflicts", join="exact")
 
 

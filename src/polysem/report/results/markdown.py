@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from polysem.params.base import NEURONS
@@ -107,6 +108,11 @@ def section(record: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _correlation(name: str, entry: Entry) -> str:
+    found = number(entry, f"agreement_{name}", ".2f")
+    return found if found == ABSENT else f"{found} (±{number(entry, f'agreement_{name}_shuffled', '.2f')})"
+
+
 FIDELITY = [
     of("features", "features", ",.0f"),
     of("L0", "L0", ".1f"),
@@ -150,10 +156,9 @@ EMBEDDINGS = [
     together("intra / inter, neuron embedding",
         ("clusters_median_intra_cluster_distance", "clusters_median_inter_cluster_distance"), ".2f"),
     of("mean distance", "clusters_median_mean_distance", ".2f"),
-    *(
-        Column(f"ρ {words} (shuffles)", lambda entry, name=name: _correlation(entry, name))  # type: ignore[misc]
-        for words, name in (("monosemanticity", "monosemanticity"), ("frequency", "frequency"), ("power", "power_top1"))
-    ),
+    Column("ρ monosemanticity (shuffles)", partial(_correlation, "monosemanticity")),
+    Column("ρ frequency (shuffles)", partial(_correlation, "frequency")),
+    Column("ρ power (shuffles)", partial(_correlation, "power_top1")),
     together("AMI with tags, what enters / neuron embedding",
         ("clusters_median_adjusted_mutual_information_input", "clusters_median_adjusted_mutual_information"), ".2f"),
 ]  # fmt: skip
@@ -177,11 +182,6 @@ SPREAD = {
     "found again by another seed, %": ("seed_found_again_share", ".0f", 100),
     "most polysemantic neurons": ("most_polysemantic_neuron", "", 1),
 }
-
-
-def _correlation(entry: Entry, name: str) -> str:
-    found = number(entry, f"agreement_{name}", ".2f")
-    return found if found == ABSENT else f"{found} (±{number(entry, f'agreement_{name}_shuffled', '.2f')})"
 
 
 def _models(models: dict[str, Entry]) -> Iterator[str]:
