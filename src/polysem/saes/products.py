@@ -96,11 +96,11 @@ def measured(names: list[str]) -> dict[str, float]:
     seconds: dict[str, float] = {}
     for name in names:
         product = PRODUCTS[name]
-        operands = [tensor.to(product.dtype) for tensor in (x, W_enc, torch.zeros(features))]
+        left, right, bias = (tensor.to(product.dtype) for tensor in (x, W_enc, torch.zeros(features)))
         out = torch.zeros(rows, features, dtype=product.dtype)
         for _ in range(ROUNDS):
             begun = time.perf_counter()
-            product.into(*operands, out)
+            product.into(left, right, bias, out)
             seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - begun)
             if seconds[name] > HOPELESS * min(seconds.values()):
                 break

@@ -7,7 +7,6 @@ by inner products in float32, which decide, so the result has the same bytes whi
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -113,8 +112,8 @@ def _listed(x: Tensor, W_enc: Tensor, bias: Tensor, guessed: Rule, share: float)
     except InsufficientError as error:
         again = error.tokens
     exact = guessed.exhaustive()
-    find = partial(_scored_again, product=FLOAT32, sure=True) if few else _scored_once
-    entries = exact.trimmed(*find(x[again], W_enc, bias, exact))
+    batch = (x[again], W_enc, bias, exact)
+    entries = exact.trimmed(*(_scored_again(*batch, FLOAT32, sure=True) if few else _scored_once(*batch)))
     if len(again) == len(x):
         return entries
     known = torch.ones(len(x), dtype=torch.bool)
@@ -193,7 +192,7 @@ class Above:
     """All entries above a floor of each feature, which is at least 0."""
 
     floor: Float[Tensor, " feature"] | None = None
-    rows_seen = 32
+    rows_seen: ClassVar[int] = 32
 
     def share(self, above: Float[Tensor, "row feature"]) -> float:
         """See `Rule.share`."""
@@ -226,7 +225,7 @@ class Largest:
 
     k: int
     floor: None = None
-    rows_seen = 0
+    rows_seen: ClassVar[int] = 0
 
     def share(self, above: Float[Tensor, "row feature"]) -> float:
         """k of all features."""
@@ -258,7 +257,7 @@ class Largest:
         values = torch.full((entries.tokens, max(width, self.k)), -torch.inf)
         values[entries.row, place] = entries.value
         least = values.topk(self.k, dim=1, sorted=False).values.amin(1)
-        doubtful = torch.nonzero((bound > 0) & (least <= bound)).view(-1)
+        doubtful = torch.nonzero((bound > 0) & (least < bound)).view(-1)
         if len(doubtful):
             raise InsufficientError(doubtful)
         if width <= self.k:
@@ -283,7 +282,7 @@ class LargestOfBatch:
     assumed: float = 0.0
     """A value that all of them are assumed to reach."""
     floor: None = None
-    rows_seen = 256
+    rows_seen: ClassVar[int] = 256
 
     def share(self, above: Float[Tensor, "row feature"]) -> float:
         """k of all features."""
