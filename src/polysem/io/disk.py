@@ -31,7 +31,7 @@ def names_what_the_disk_refused(
 
     @contextmanager
     @functools.wraps(manager)
-    def told(path: Path, *arguments: Rest.args, **options: Rest.kwargs) -> Iterator[Value]:
+    def told(path: Path, /, *arguments: Rest.args, **options: Rest.kwargs) -> Iterator[Value]:
         try:
             with manager(path, *arguments, **options) as value:
                 yield value
