@@ -108,7 +108,8 @@ def _content(artifact: str, state: Path) -> dict[str, Any] | None:
 
 def marked_artifacts(state: Path = STATE) -> tuple[set[str], set[str]]:
     """Names of the artifacts that a job left unfinished, and of those that are marked to be made again."""
-    unfinished, ours = set(), set()
+    unfinished: set[str] = set()
+    ours: set[str] = set()
     for name in record_names(state / "incomplete"):
         try:
             marked = MARK in json.loads(_place(state / "incomplete", name).read_bytes())
