@@ -343,6 +343,12 @@ def run(script: str, *arguments: object) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
+def mapped_files() -> int:
+    """Bytes of mapped files in memory."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile"))
+    return int(line.split()[1]) * 1024
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of open files are those of Unix")
 def test_a_store_of_more_chunks_than_files_can_be_open_is_read(tmp_path):
     chunks = 150
@@ -359,6 +365,31 @@ def test_a_store_of_more_chunks_than_files_can_be_open_is_read(tmp_path):
     print(ActivationRows(Path(sys.argv[1])).gather(np.arange(150) * 1024).sum())
     """
     assert float(run(script, tmp_path / "a.zarr")) == sum(range(chunks))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory from /proc")
+def test_reading_a_store_leaves_its_files_out_of_memory(tmp_path):
+    """Of a store of 128 MiB; mapped pages would stay until the pass over the store is over, and count as memory."""
+    shape = (128 * ROWS_PER_CHUNK, 512)
+    with written_store(tmp_path / "a.zarr", attributes={}, params={}, code="", device="cpu") as group:
+        array = create_array(group, "activations", shape, "float16", ("token", "neuron"), compressed=False)
+        for start in range(0, shape[0], ROWS_PER_CHUNK):
+            array[start : start + ROWS_PER_CHUNK] = np.full((ROWS_PER_CHUNK, 512), start // ROWS_PER_CHUNK, np.float16)
+    rows = ActivationRows(tmp_path / "a.zarr", held=1 << 24)
+    before = mapped_files()
+    assert sum(float(block[:, 0].sum()) for block in rows.blocks()) == 1024 * sum(range(128))
+    assert mapped_files() - before < 1 << 20
+    numbers = np.random.default_rng(0).permutation(shape[0])[:20_000]
+    np.testing.assert_array_equal(rows.gather(numbers)[:, 511], numbers // ROWS_PER_CHUNK)
+    assert mapped_files() - before < 20 << 20
+
+
+def test_a_chunk_that_ends_early_is_an_error_that_names_its_file(extracted):
+    store = extracted()
+    file = store / "activations/c/0/0"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match="c/0/0 ends before its rows do; delete the store and run again"):
+        ActivationRows(store).slice(0, ROWS_PER_CHUNK)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak of memory from /proc")

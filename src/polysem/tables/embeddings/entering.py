@@ -15,6 +15,8 @@ from polysem.saes.sae import SAE, normalized
 from polysem.tables.directions import Directions
 
 ENCODER_ROWS = "encoder rows"
+HELD = 1 << 26
+"""Bytes of the store that may stay in memory: 64 MiB."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,11 @@ def entering(
     if isinstance(dictionary, SAE):
         weights = dictionary.W_enc.T.cpu().contiguous().numpy()
         centre = dictionary.b_dec.cpu().numpy() if centred else None
-        return Entering(ActivationRows(store), weights, ENCODER_ROWS, centre, dictionary.normalization)
+        return Entering(ActivationRows(store, held=HELD), weights, ENCODER_ROWS, centre, dictionary.normalization)
     into = directions.input_weights(site)
     if into is None:
         raise InputError(no_input_weights(directions, site))
-    return Entering(ActivationRows(store, "inputs"), into.cpu().numpy(), directions.input_weights_kind(site))
+    return Entering(ActivationRows(store, "inputs", HELD), into.cpu().numpy(), directions.input_weights_kind(site))
 
 
 def no_input_weights(directions: Directions, site: str) -> str:
