@@ -21,7 +21,7 @@ def recipe_of(architecture, **keys):
         keys["hoyer"] = 0.2
     own = KEYS[architecture]
     if "target_l0" in keys:  # in place of a weight
-        own = {key: value for key, value in own.items() if key not in ("l1", "l0")}
+        own = {key: value for key, value in own.items() if key not in ("l1", "l0", "l1_warmup", "l0_warmup")}
     return section_class("saes", architecture).model_validate(values | own | keys)
 
 

@@ -174,7 +174,9 @@ def test_loss_weighted_directions_are_inputs_that_are_reconstructed_badly(store)
 
 
 def test_the_auxiliary_loss_is_paid_for_dead_features_only(path):
-    trainer = trainer_of(path, recipe_of("topk", dead_features="auxk", dead_every=4, dead_below=0.02))
+    trainer = trainer_of(
+        path, recipe_of("topk", dead_features="auxk", dead_every=4, dead_below=0.02, encoder_start=1.0)
+    )
     trainer.weights["b_enc"][:6] = -2.0
     before = trainer.weights["b_enc"][:6].clone()
     terms = [terms for terms, _ in steps(trainer, 12)]
@@ -189,7 +191,11 @@ def test_keys_that_would_be_ignored_are_refused():
         ({"dead_features": "reinitialise", "auxk": 3}, "auxk is read with dead_features: auxk"),
         ({"hoyer": 0.1}, "hoyer is read with penalty: hoyer_l1, hoyer_sqrt"),
         ({"buffer_gib": 3.0}, "buffer_gib is read with activations: streamed"),
-        ({"decoder_start": 0.5}, "decoder_start is read with decoder_norm: free, unpenalised; here it is unit"),
+        (
+            {"decoder_norm": "unit", "decoder_start": 0.5},
+            "decoder_start is read with decoder_norm: free, unpenalised; here it is unit",
+        ),
+        ({"target_l0": 8, "l1_warmup": 0.2}, "l1_warmup is read with l1; here target_l0 steers its weight"),
         ({"tied": True, "start": "independent"}, "start: independent is read with tied: false"),
         ({"tied": True, "encoder_start": 0.5}, "encoder_start is read with tied: false"),
     ):

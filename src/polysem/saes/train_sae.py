@@ -82,7 +82,7 @@ def train(trainer: Trainer, history: History, checkpoint: Checkpoint, batch_size
             kept = f"; the last checkpoint is {checkpoint.path}" if checkpoint.path.exists() else ""
             raise FloatingPointError(f"{error}{kept}") from None
         if history.add(trainer.step, terms, found.active):
-            history.log(trainer.step, trainer.weights["W_enc"], trainer.weights["b_enc"], trainer.replaced)
+            history.log(trainer.step, *trainer.encoder(), trainer.replaced)
             speed = (trainer.step - first) * batch_size / (time.monotonic() - begun)
             left = (trainer.steps - trainer.step) * batch_size / speed
             print(f"{history.last()}  {speed:,.0f} tokens/s  {left:.0f} s left", file=sys.stderr, flush=True)

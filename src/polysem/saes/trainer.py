@@ -112,7 +112,7 @@ class Trainer:
                 f"(now {self._recipe.learning_rate:g}) or set clip_norm"
             )
         if not terms["L0"] and self.step:
-            key = next((key for key in ("l1", "l0") if hasattr(self._recipe, key)), "learning_rate")
+            key = next((key for key in ("l1", "l0") if getattr(self._recipe, key, None) is not None), "learning_rate")
             raise FloatingPointError(
                 f"no feature is active on any token of step {self.step}: all are dead; lower the recipe's {key} "
                 f"(now {getattr(self._recipe, key):g})"
@@ -168,11 +168,8 @@ class Trainer:
         sample = self._source.sample(SAMPLE, self._recipe.seed).to(self.device).mul_(self.scale)
         self._method.calibrate(sample, self.weights)
         weights, factor = {name: tensor.cpu() for name, tensor in self.weights.items()}, 1 / self.scale
-        function = self._method.function(weights)
-        norm = torch.ones_like(weights["b_enc"])
-        if self._recipe.decoder_norm == "free" and function.elementwise and not self._recipe.tied:
-            norm = weights["W_dec"].norm(dim=1)
-            norm = torch.where(norm > 0, norm, 1.0)
+        function, norm = self._method.function(weights), self._folded_norms().cpu()
+        if function.elementwise:
             function = function.scaled(norm)
         return SAE(
             W_enc=(weights["W_enc"] * norm[:, None]).T.contiguous(),
@@ -181,6 +178,19 @@ class Trainer:
             b_dec=weights["b_dec"] * factor,
             activation=function.scaled(factor),
         )
+
+    def encoder(self) -> tuple[Float[Tensor, "feature neuron"], Float[Tensor, " feature"]]:
+        """Encoder rows and biases as the finished SAE has them, but for the scale of the activations."""
+        norm = self._folded_norms()
+        return self.weights["W_enc"] * norm[:, None], self.weights["b_enc"] * norm
+
+    def _folded_norms(self) -> Float[Tensor, " feature"]:
+        """Norms of decoder rows that go into the encoder in the end; 1 for those that stay."""
+        norm = self.weights["W_dec"].norm(dim=1)
+        folds = self._recipe.decoder_norm == "free" and not self._recipe.tied
+        if not folds or not self._method.function(self.weights).elementwise:
+            return torch.ones_like(norm)
+        return torch.where(norm > 0, norm, 1.0)
 
     def frequency(self) -> Float[Tensor, " feature"]:
         """Share of tokens on which each feature was active, over the second half of training."""

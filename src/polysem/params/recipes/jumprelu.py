@@ -13,6 +13,7 @@ class JumpReluRecipe(PenalisedRecipe):
 
     saved_as: ClassVar[str] = "jumprelu"
     weight_key: ClassVar[str] = "l0"
+    schedule_keys: ClassVar[tuple[str, ...]] = ("l0_warmup",)
 
     architecture: Literal["jumprelu"]
     l0: Weight | None = None

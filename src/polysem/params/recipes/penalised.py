@@ -12,6 +12,8 @@ class PenalisedRecipe(Recipe):
 
     weight_key: ClassVar[str] = "l1"
     """The key of the weight."""
+    schedule_keys: ClassVar[tuple[str, ...]] = ("l1_warmup",)
+    """Keys that say how a given weight rises and falls."""
 
     target_l0: Annotated[float, Field(gt=0, le=65_536)] | None = None
     """Mean number of active features per token to steer to, in place of a weight of the penalty: the weight is then
@@ -26,4 +28,8 @@ class PenalisedRecipe(Recipe):
                 f"give one of {self.weight_key}, the weight of the penalty, and target_l0, the number of active "
                 f"features to steer to; found {found}"
             )
+        others = getattr(self, "hoyer", None) is not None  # a second penalty has the same schedule
+        for key in self.schedule_keys if self.target_l0 is not None and not others else ():
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} is read with {self.weight_key}; here target_l0 steers its weight")
         return self
