@@ -22,6 +22,7 @@ class Function:
     r_mag: Float[Tensor, " feature"]
 
     bias: ClassVar[str] = "b_gate"
+    elementwise: ClassVar[bool] = True
     tensor_names: ClassVar[tuple[str, ...]] = ("b_mag", "r_mag")
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
@@ -44,7 +45,7 @@ class Function:
         """What is saved beside the weights and `b_gate`."""
         return {"b_mag": self.b_mag, "r_mag": self.r_mag}
 
-    def scaled(self, factor: float) -> "Function":
+    def scaled(self, factor: float | Float[Tensor, " feature"]) -> "Function":
         """The function for gates times a factor."""
         return Function(self.b_gate * factor, self.b_mag * factor, self.r_mag)
 

@@ -17,6 +17,7 @@ class Function:
     threshold: Float[Tensor, " feature"]
 
     bias: ClassVar[str] = "b_enc"
+    elementwise: ClassVar[bool] = True
     tensor_names: ClassVar[tuple[str, ...]] = ("threshold",)
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
@@ -39,7 +40,7 @@ class Function:
         """What is saved beside the weights."""
         return {"threshold": self.threshold}
 
-    def scaled(self, factor: float) -> "Function":
+    def scaled(self, factor: float | Float[Tensor, " feature"]) -> "Function":
         """The function for pre-activations times a factor."""
         return Function(self.threshold * factor)
 

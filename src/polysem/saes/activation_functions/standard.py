@@ -16,6 +16,7 @@ class Function:
     """f = ReLU(pre-activation)."""
 
     bias: ClassVar[str] = "b_enc"
+    elementwise: ClassVar[bool] = True
     tensor_names: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
@@ -38,7 +39,7 @@ class Function:
         """Nothing of its own is saved."""
         return {}
 
-    def scaled(self, factor: float) -> "Function":
+    def scaled(self, factor: float | Float[Tensor, " feature"]) -> "Function":
         """The function for pre-activations times a factor: the same."""
         return self
 

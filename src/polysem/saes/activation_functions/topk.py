@@ -19,6 +19,7 @@ class Function:
     k: int
 
     bias: ClassVar[str] = "b_enc"
+    elementwise: ClassVar[bool] = False
     tensor_names: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, pre: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch feature"]:
@@ -42,7 +43,7 @@ class Function:
         """Nothing of its own is saved."""
         return {}
 
-    def scaled(self, factor: float) -> "Function":
+    def scaled(self, factor: float | Float[Tensor, " feature"]) -> "Function":
         """The function for pre-activations times a factor: the same."""
         return self
 
