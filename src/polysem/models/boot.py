@@ -30,7 +30,7 @@ class _CheckedLoading:
             name, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
         check_filling(found, self._where, _masks(found))
-        return model  # type: ignore[no-any-return]
+        return model
 
 
 def _masks(found: Mapping[str, Any]) -> list[str]:

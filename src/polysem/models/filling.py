@@ -54,7 +54,7 @@ def causal_class(config: "PretrainedConfig", written: Mapping[str, Any], path: P
             f"{path} describes a {known.__name__}, which carries a state from token to token in place of attention; "
             "only transformers are studied"
         )
-    return known  # type: ignore[no-any-return]
+    return known
 
 
 def fill(

@@ -79,11 +79,11 @@ def _check_shards(index: Path, weight_map: Mapping[str, str], files: Mapping[str
     for name, file in weight_map.items():
         if name not in files[file].shapes:
             raise InputError(f"{index} says that {name} is in {file}, which does not hold it; download both again")
-    for file_name, file in files.items():
-        for name in file.shapes:
+    for file_name, shard in files.items():
+        for name in shard.shapes:
             if weight_map.get(name) != file_name:
                 said = f"it is in {weight_map[name]}" if name in weight_map else "no file has it"
-                raise InputError(f"{file.path} holds {name}, but {index.name} says that {said}; download both again")
+                raise InputError(f"{shard.path} holds {name}, but {index.name} says that {said}; download both again")
 
 
 def read_checked(weights: StoredWeights, name: str) -> Tensor:
