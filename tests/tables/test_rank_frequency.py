@@ -24,7 +24,7 @@ def table_of(law, features, tokens, seed=0, head_ranks=1000, **noise):
 
 
 @cache
-def cases_of(law, tokens, draws=8):
+def cases_of(law, tokens, draws=6):
     """Tables of each case of a law."""
     return [[table_of(case, 4096, tokens, seed) for seed in range(draws)] for case in CASES[law]]
 
@@ -48,7 +48,7 @@ def test_no_tail_of_a_power_law_is_called_another_law_at_the_size_of_the_default
 
 def test_a_power_law_whose_tail_hardly_fires_is_not_called_another_law():
     """At rank 4,096 a feature fires 0.7 times in a half; 1,500 of the features never do."""
-    found = winners(power_law(1.3, 0.6), 4096, SMALL, 30, "tail")
+    found = winners(power_law(1.3, 0.6), 4096, SMALL, 12, "tail")
     assert set(found) <= {"power_law", "undecided"}, found
 
 
@@ -79,16 +79,16 @@ def test_clear_cut_cases_are_decided(law, tokens, part, decided):
     r^−0.5·exp(−r/1000) is an exponential but for a sixth of its fall, and the head of r^−1·exp(−r/2000) a power law."""
     for case in decided:
         found = called(cases_of(law, tokens)[case], part)
-        assert found[law] >= 0.75 * found.total(), (case, found)
+        assert found[law] >= 0.6 * found.total(), (case, found)
 
 
 def test_firing_in_runs_is_noise_and_no_law():
     """Counts whose variance is four times that of independent firings."""
     table = table_of(power_law(0.8), 4096, SMALL, dispersion=4.0)
     assert float(table["firing_dispersion"]) == pytest.approx(4, abs=0.5)
-    found = winners(power_law(0.8), 4096, SMALL, 20, "tail", dispersion=4.0)
+    found = winners(power_law(0.8), 4096, SMALL, 8, "tail", dispersion=4.0)
     assert set(found) <= {"power_law", "undecided"}, found
-    assert winners(exponential(1000), 4096, LARGE, 10, "tail", dispersion=4.0)["exponential"] >= 7
+    assert winners(exponential(1000), 4096, LARGE, 5, "tail", dispersion=4.0)["exponential"] >= 4
 
 
 def test_parameters_are_those_of_the_law_that_was_drawn_from():

@@ -148,7 +148,7 @@ class Likelihood:
         expected = self._inside @ np.column_stack([ranks, derivative.T])
         features, by_law = float(len(self.ranked.a)), np.zeros(3)
         if self._whole:
-            features, by_law = self._seen @ ranks + LEAST, derivative @ self._seen
+            features, by_law = float(self._seen @ ranks) + LEAST, derivative @ self._seen
         inside = expected[:, 0] / features
         change = expected[:, 1:] / features - np.outer(inside, by_law / features)
         probability = np.append(inside, 1 - inside.sum())
