@@ -9,8 +9,9 @@ from polysem.figures import theme
 from polysem.figures.feature_names import LABELS
 from polysem.figures.registry import NotApplicable, find_figure
 from polysem.io.command import run
+from polysem.io.content import file_digest
 from polysem.io.feature_labels import read_labels
-from polysem.io.folders import file_digest, written_folder
+from polysem.io.folders import written_folder
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis, GivenAnalysis
 

@@ -33,6 +33,8 @@ class ActivationFunction(Protocol):
 
     bias: ClassVar[str]
     """Name under which the encoder's bias is saved."""
+    elementwise: ClassVar[bool]
+    """Whether each feature depends on its own pre-activation alone, so that features may be scaled one by one."""
     tensor_names: ClassVar[tuple[str, ...]]
     """Names of its own saved tensors, each of shape [feature]."""
 
@@ -51,7 +53,7 @@ class ActivationFunction(Protocol):
     def tensors(self) -> dict[str, Tensor]:
         """Its own tensors, by the names in `tensor_names`."""
 
-    def scaled(self, factor: float) -> Self:
+    def scaled(self, factor: float | Float[Tensor, " feature"]) -> Self:
         """The function g with g(factor · pre) = factor · f(pre)."""
 
     def shifted(self, shift: Float[Tensor, " feature"]) -> Self:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from polysem.activations.rows import ActivationRows
 from polysem.io.atomic import write_json
 from polysem.io.command import run
-from polysem.io.folders import TABLES_RECEIPT, file_digest
+from polysem.io.content import file_digest
+from polysem.io.folders import TABLES_RECEIPT
 from polysem.io.tables import write_table
 from polysem.models.batches import TokenStore
 from polysem.params.analysis import Analysis, GivenAnalysis

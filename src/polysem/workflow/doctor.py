@@ -18,7 +18,7 @@ from rich.table import Table
 
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
-from polysem.workflow import artifacts, freshness, guard
+from polysem.workflow import artifacts, freshness, guard, lock
 from polysem.workflow.records import STATE
 
 LITTLE_SPACE = 2e9
@@ -151,7 +151,7 @@ def check_space() -> Check:
 
 def check_leftovers() -> Check:
     """What a killed run left behind; the next run clears it by itself."""
-    if _is_running(STATE / guard.LOCK):
+    if _is_running(STATE / lock.LOCK):
         return Check("leftovers", "note", "a run is going on in this folder")
     partial = [path for path in Path("results").rglob("*.partial") if ".partial" not in "".join(path.parts[:-1])]
     locks = list((STATE / "locks").glob("*"))
