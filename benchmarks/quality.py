@@ -50,7 +50,7 @@ LIBRARIES = {"ours": "polysem", "sae_lens": "sae-lens", "dictionary_learning": "
 LEVELS = (16.0, 32.0)
 """L0 at which learning rates are compared."""
 K = (32, 16)
-STEERED = (32, 12, 60, 160)
+STEERED = (32, 60, 12, 160)
 VALUES = {
     "ours": {"topk": K, "batchtopk": K, **dict.fromkeys(("relu", "jumprelu", "gated"), STEERED)},
     "sae_lens": {"relu": (1.2, 2.2), "topk": K, "batchtopk": K, "jumprelu": (0.5, 2.0), "gated": (2.0, 4.0)},

@@ -106,7 +106,7 @@ def test_an_unknown_key_is_named_with_the_nearest_one_and_all_that_are_allowed(r
         ("tokens: 1000, ", "", "models.tiny.training.tokens: this key is missing"),
         ("l1: 0.5", "l1: -1", "saes.l1-x8.l1: found -1, allowed is greater than or equal to 0"),
         ("l1: 0.5", "l1: much", "saes.l1-x8.l1: found 'much', allowed is a valid number"),
-        (", l1: 0.5", "", "saes.l1-x8.l1: this key is missing"),
+        (", l1: 0.5", "", "saes.l1-x8: give one of l1, the weight of the penalty, and target_l0"),
         ("l1: 0.5", "l1: []", "saes.l1-x8.l1: an empty list spans no grid"),
         ("l1: 0.5", "l1: [1, [2]]", "saes.l1-x8.l1: found [2], allowed is a valid number"),
         ("one_sparse: 0.35", "one_sparse: 35", "analysis.one_sparse: found 35, allowed is less than 1"),

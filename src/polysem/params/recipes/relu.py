@@ -48,8 +48,8 @@ class ReluRecipe(PenalisedRecipe):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_the_named_recipe(cls, values: Any) -> Any:
-        named = NAMED.get(values.get("recipe")) if isinstance(values, dict) else None
-        return values if named is None else {**named, **values}
+        name = values.get("recipe") if isinstance(values, dict) else None
+        return {**NAMED[name], **values} if isinstance(name, str) and name in NAMED else values
 
     @model_validator(mode="after")
     def _hoyer_has_a_weight(self) -> Self:
