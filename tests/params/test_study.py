@@ -317,12 +317,13 @@ def test_keys_of_a_recipe_that_do_not_fit_together_are_refused(refused, written,
     assert said in refused(changed("l1: 0.5", written))
 
 
-def test_a_site_without_a_stored_training_has_no_train_store(study):
+def test_a_site_of_text_without_a_stored_training_has_no_train_store(study):
     from polysem.workflow.artifacts import stores
 
     streamed = study(changed("l1: 0.5", "l1: 0.5, activations: streamed"))
     assert "results/activations/tiny/blocks.0.mlp.hook_post/train.zarr" in stores(study(GOOD))
-    assert not [store for store in stores(streamed) if store.endswith("train.zarr") and "activations" in store]
+    stored = [store for store in stores(streamed) if store.endswith("train.zarr") and "activations" in store]
+    assert stored == ["results/activations/mlp/layers.0.hook_post/train.zarr"], "dead features are counted there"
 
 
 def test_a_recipe_for_some_models_is_trained_on_those_alone(study):

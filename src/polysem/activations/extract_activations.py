@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.io.command import run
+from polysem.io.content import file_digest
 from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, create_array, receipt_path, written_store
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
-from polysem.models.record import RECORD, file_digest, read_record
+from polysem.models.record import RECORD, read_record
 from polysem.models.subject import Subject
 
 BATCH_TOKENS = 4096

@@ -1,12 +1,12 @@
 """`model.json`: what a model folder holds, and the settings that the model is studied under."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 from polysem.params.base import Section
 
@@ -42,9 +42,3 @@ def read_record(folder: Path) -> Record:
         if not (folder / name).is_file() or file_digest(folder / name) != digest:
             raise InputError(f"{folder / name} is not the file that {path} records; delete the folder and run again")
     return record
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -244,7 +244,7 @@ class Reconstruction:
         beyond = float((self.mean - self.centre).square().sum())
         columns = {"tokens": np.ones_like(error), "error": error, "spread": distance - beyond, "active": active}
         # Distances from the mean add up to those from the centre, less the squared distance of the two for each token.
-        return {name: np.bincount(sequence, values) for name, values in columns.items()}
+        return {name: np.bincount(sequence, values).astype(np.float64) for name, values in columns.items()}
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -15,11 +15,12 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 from polysem.io.stores import receipt_path
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
-from polysem.models.record import RECORD, file_digest, read_record
+from polysem.models.record import RECORD, read_record
 from polysem.models.subject import Subject
 from polysem.params.recipes.base import Recipe
 
