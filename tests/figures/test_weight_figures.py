@@ -31,7 +31,7 @@ ENCODER = {"encoder_decoder_cosine", "frequency_bias_product", "decoder_cosines"
 SILENT = {"co_firing", "frequency_bias_product", "decoder_cosines", "logit_weights", "feature_not_neuron"}
 NOT_APPLICABLE = {
     "no ultra-low cluster": CLUSTER,
-    "all features never active": SILENT,
+    "all features never active": SILENT | CLUSTER,
     "a site of the residual stream": {"null_space"},
     "no direct path": {"logit_weights"},
     "the identity dictionary": CLUSTER | ENCODER,
