@@ -140,8 +140,7 @@ def test_a_word_must_be_the_same(check, value, verdict):
 
 
 def test_a_word_that_the_run_could_not_decide_differs_from_none(check):
-    ledger = changed("    published: 0.92\n    tolerance: 0.005\n    because: the last digit\n",
-        "    published: power_law\n    compare: equal\n")  # fmt: skip
+    ledger = changed(f"    published: 0.92\n{TOLERANCE}", "    published: power_law\n    compare: equal\n")
     found = check(of("undecided"), ledger)[0]
     assert (found["verdict"], found["value"]) == ("not run", None)
     assert found["note"].startswith("The tokens of this run do not decide loss_recovered_zero of d.")

@@ -153,7 +153,7 @@ def test_random_shares_are_those_of_random_rows_and_have_the_published_mean_and_
 def test_a_site_without_output_weights_has_no_null_space_and_says_so():
     table = geometry_of(random_sae(10, 4))
     assert "null_share_decoder" not in table
-    assert "no weights W_out" in table.attrs["null_space_not_applicable"]
+    assert "no weights of its own behind it" in table.attrs["null_space_not_applicable"]
 
 
 def test_neurons_have_a_null_share_and_no_encoder():
