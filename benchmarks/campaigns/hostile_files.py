@@ -22,8 +22,9 @@ from safetensors.torch import save_file
 
 from campaigns.case import tried
 from polysem.corpora.mnist_files import NPZ_ARRAYS, read_idx, read_npz
+from polysem.io.config_files import read_config
 from polysem.io.errors import InputError
-from polysem.io.tensor_files import open_tensors, read_config, read_state
+from polysem.io.tensor_files import open_tensors, read_state
 from polysem.models.tokenizer import load_tokenizer
 
 TITLE = "Hostile files"

@@ -29,6 +29,7 @@ from polysem.models.schedule import learning_rate
 from polysem.models.store_images import store_images
 from polysem.models.train_classifier import train_classifier
 from polysem.models.train_model import train_model
+from polysem.params.models.language import Processing
 from polysem.params.models.trained import Architecture
 from polysem.params.models.training import Training
 
@@ -255,8 +256,9 @@ def test_a_classifier_as_a_subject_agrees_with_a_forward_pass_by_hand(tmp_path):
 def test_the_record_names_every_file_and_the_settings(native_folder):
     folder = native_folder({"bos_token": "x"})
     (folder / "origin.json").write_text('{"commit": "abc"}')
-    record_model(folder, "language", {"context_length": 12}, {"source": "transformers"})
+    settings = {"context_length": 12, "processing": Processing().values()}
+    record_model(folder, "language", settings, {"source": "transformers"})
     record = json.loads((folder / "model.json").read_text())
     assert set(record["files"]) == {"config.json", "model.safetensors", "origin.json"}
     assert record["origin"] == {"source": "transformers", "commit": "abc"}
-    assert record["settings"] == {"context_length": 12}
+    assert record["settings"] == settings

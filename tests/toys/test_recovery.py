@@ -40,7 +40,7 @@ KEYS = {
     "relu": {"l1": 1.0},
     "topk": {"k": 4},
     "batchtopk": {"k": 4},
-    "jumprelu": {"l0": 1.0, "threshold": 0.5, "bandwidth": 0.5},
+    "jumprelu": {"l0": 1.0},
     "gated": {"l1": 3.0},
 }
 
@@ -69,7 +69,7 @@ def test_every_architecture_recovers_orthogonal_features(architecture):
         ("relu", {"l1": 3.0}),
         ("topk", {"k": 3}),
         ("batchtopk", {"k": 3}),
-        ("jumprelu", {"l0": 4.0, "threshold": 1.0, "bandwidth": 2.0}),
+        ("jumprelu", {"l0": 4.0}),
         ("gated", {"l1": 10.0}),
     ],
 )
