@@ -43,8 +43,9 @@ def checked_study():
         require_folder()
         guard.require_own_records(touching=workflow.touch)
         guard.require_records(artifacts.recorded(loaded))
-        if workflow_lock is not None and not guard.adopting():
-            freshness.tell(freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded)))
+        with lock.without_a_run(workflow_lock) as alone:
+            if alone and not guard.adopting():
+                freshness.tell(freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded)))
         preflight.check(loaded)
         feature_numbers.check(loaded)
         special_tokens.check(loaded)

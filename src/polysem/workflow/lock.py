@@ -5,6 +5,8 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -58,6 +60,24 @@ def hold_workflow_lock(dry_run: bool, state: Path = STATE) -> IO[str] | None:
     lock.flush()
     shutil.rmtree(state / "locks", ignore_errors=True)
     return lock
+
+
+@contextmanager
+def without_a_run(held: IO[str] | None, state: Path = STATE) -> Iterator[bool]:
+    """Whether no other run is active in this folder, for as long as the block takes; `held` is this process's own lock.
+
+    A dry run has none, and looks at artifacts that a run may be writing: it takes the lock for this moment, if it can.
+    """
+    if held is not None:
+        yield True
+        return
+    try:
+        lock = (state / LOCK).open("a+", encoding="utf-8")
+    except OSError:  # nothing was made here, or nothing can be written: no mark could be left
+        yield False
+        return
+    with lock:
+        yield _locked(lock)
 
 
 def _locked(lock: IO[str], patience: float = 0.0) -> bool:
