@@ -1,6 +1,7 @@
 """Guards that run before the DAG is built (DESIGN §5)."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,16 @@ ADOPTING = "POLYSEM_ADOPTING"
 def adopting() -> bool:
     """Whether this call of Snakemake writes the records of artifacts that git and DVC vouch for."""
     return bool(os.environ.get(ADOPTING))
+
+
+def asks_to_touch(arguments: list[str]) -> bool:
+    """Whether `snakemake --touch` was called, as Snakemake's own parser reads the command line; which takes half a second
+    and is done only where an argument may mean it. Snakemake itself knows of it only after the rules are read."""
+    if not any(re.match(r"--to|-\w*t", argument) for argument in arguments):
+        return False
+    from snakemake.cli import get_argument_parser
+
+    return bool(vars(get_argument_parser().parse_known_args(arguments)[0])["touch"])
 
 
 def require_own_records(touching: bool) -> None:
