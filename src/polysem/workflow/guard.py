@@ -19,7 +19,7 @@ def adopting() -> bool:
 
 
 def asks_to_touch(arguments: list[str]) -> bool:
-    """Whether `snakemake --touch` was called, as Snakemake's own parser reads the command line: that takes half a second
+    """Whether `snakemake --touch` was called, as Snakemake's parser reads the command line: that takes half a second
     and is done only where an argument may mean it. Snakemake knows of it only after the rules are read."""
     if not any(re.match(r"--to|-\w*t", argument) for argument in arguments):
         return False
