@@ -1,4 +1,4 @@
-"""What makes a step another step: a digest over the syntax of its code (DESIGN §5)."""
+"""What makes a step another step: a digest over the syntax of its code (docs/design.md)."""
 
 import ast
 import hashlib

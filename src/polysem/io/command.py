@@ -35,7 +35,7 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
     A value that begins with a brace or a bracket is read as JSON.
     `--config` takes several options at once as a JSON object, or the path of a `.json` file that holds one. An
     InputError becomes one line on standard error and exit status 1. Under the workflow the step dies with its parent:
-    a killed Snakemake must not leave writers behind (DESIGN §10).
+    a killed Snakemake must not leave writers behind (docs/design.md).
 
     Three options are the runner's. `--code` is the digest that the rule saw, with the modules that it is of, and
     `--outside` the digest of files from outside, with their paths: before the step begins it is compared with what was

@@ -1,4 +1,4 @@
-"""Zarr stores that are whole or absent, and their receipts (DESIGN §4)."""
+"""Zarr stores that are whole or absent, and their receipts (docs/design.md)."""
 
 import json
 import shutil

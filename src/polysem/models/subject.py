@@ -1,4 +1,4 @@
-"""The one interface behind which all models sit (DESIGN §7); nothing above `models/` asks which kind it has."""
+"""The one interface behind which all models sit (docs/design.md); nothing above `models/` asks which kind it has."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence

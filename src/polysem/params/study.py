@@ -1,4 +1,4 @@
-"""A whole params file: read, checked, and its grids spanned (DESIGN §2, §3)."""
+"""A whole params file: read, checked, and its grids spanned (docs/design.md, §3)."""
 
 import itertools
 import math

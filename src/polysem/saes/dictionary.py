@@ -1,4 +1,4 @@
-"""Dictionaries: anything with features on a site, an SAE or the neurons themselves (DESIGN §2)."""
+"""Dictionaries: anything with features on a site, an SAE or the neurons themselves (docs/design.md)."""
 
 from pathlib import Path
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Step: published numbers beside those of this run (DESIGN §8)."""
+"""Step: published numbers beside those of this run (docs/design.md)."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""All paths under `results/` (DESIGN §4), in one place."""
+"""All paths under `results/` (docs/design.md), in one place."""
 
 from collections.abc import Iterable
 

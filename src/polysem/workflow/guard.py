@@ -1,4 +1,4 @@
-"""Guards that run before the DAG is built (DESIGN §5)."""
+"""Guards that run before the DAG is built (docs/design.md)."""
 
 import os
 import re
