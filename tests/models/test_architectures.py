@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import AutoConfig
 
+from polysem.io.caches import read_cache, write_cache
 from polysem.io.errors import InputError
 from polysem.models.import_model import import_model
 from polysem.models.load import load_subject
@@ -351,8 +352,7 @@ def test_a_config_is_asked_once_and_a_torn_answer_again(tmp_path, monkeypatch):
     AutoConfig.for_model("gpt_neox", **PLAIN_HEADS).save_pretrained(tmp_path)
     first = config_outline(tmp_path / "config.json")
     (kept,) = Path(".cache/outlines").iterdir()
-    answer = json.loads(kept.read_text())
-    kept.write_text(json.dumps(answer | {"sites": {"blocks.0.hook_resid_pre": 7}}))
+    write_cache(kept, read_cache(kept) | {"sites": {"blocks.0.hook_resid_pre": 7}})
     assert config_outline(tmp_path / "config.json").widths == {"blocks.0.hook_resid_pre": 7}
     kept.write_text(kept.read_text()[:20])
     assert config_outline(tmp_path / "config.json") == first

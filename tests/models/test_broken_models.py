@@ -12,13 +12,14 @@ import transformers
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models
 
+from polysem.io.caches import read_cache
 from polysem.io.errors import InputError
 from polysem.models.boot import boot_transformers
 from polysem.models.import_model import import_model
 from polysem.models.load import load_subject
 from polysem.models.record_model import record_model
 from polysem.params.study import load_study
-from polysem.workflow import preflight
+from polysem.workflow import local_models, preflight
 
 from .conftest import perturbed
 
@@ -364,13 +365,13 @@ def test_a_weight_that_is_not_in_the_file_is_refused_at_every_boot(copy, tmp_pat
 def test_a_good_folder_is_checked_once_and_again_when_it_changes(copy, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before_the_run(copy, tmp_path)
-    checked = json.loads(Path(".cache/checked_models.json").read_text())
+    checked = read_cache(local_models.MEMORY)
     assert len(checked) == 1
     before_the_run(copy, tmp_path)
-    assert json.loads(Path(".cache/checked_models.json").read_text()) == checked
+    assert read_cache(local_models.MEMORY) == checked
     rekeyed(copy, lambda name: f"module.{name}")
     with pytest.raises(InputError, match="left over"):
         before_the_run(copy, tmp_path)
-    Path(".cache/checked_models.json").write_text('{"torn')
+    local_models.MEMORY.write_text('{"torn')
     with pytest.raises(InputError, match="left over"):
         before_the_run(copy, tmp_path)

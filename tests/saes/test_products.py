@@ -36,7 +36,7 @@ def test_a_machine_is_measured_once(memory):
         another_process()
     assert len(timings) == 1
     (file,) = folder.iterdir()
-    assert json.loads(file.read_text())["seconds"][BFLOAT16.name] == 0.1
+    assert json.loads(file.read_text())["content"]["seconds"][BFLOAT16.name] == 0.1
 
 
 @pytest.mark.parametrize("damage", ["torn", "empty", "changed", "a list"])

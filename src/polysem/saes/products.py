@@ -5,27 +5,29 @@ same bytes whichever is used. What a CPU says of itself does not tell which is f
 bfloat16 that take longer than float32's. So they are timed, once for each machine.
 """
 
-import hashlib
-import json
 import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polysem.io.caches import FOLDER, read_cache, write_cache
+from polysem.io.content import text_digest
+from polysem.io.errors import InputError
+
 BOUND = 2**-7 * 1.01
 """Largest error of a product x·w in bfloat16, in units of ‖x‖ · ‖w‖: each factor is off by up to 2⁻⁸ of itself."""
 SPREAD = 6 * 0.0023
 """Six standard deviations of that error, in units of ‖x‖ · max|w|: errors of neurons cancel like random signs."""
-MEMORY = Path(".cache/products")
+MEMORY = FOLDER / "products"
 TIMED = (256, 512, 4096)
 """Tokens, neurons and features of the product that is timed."""
 ROUNDS = 4
@@ -80,11 +82,12 @@ def _fastest(threads: int) -> Product:
     machine = {"cpu": _cpu(), "torch": torch.__version__, "numpy": np.__version__, "threads": threads}
     numpy_threads = os.environ.get("OPENBLAS_NUM_THREADS")
     names = [name for name in PRODUCTS if name != FLOAT32_BY_NUMPY.name or numpy_threads == str(threads)]
-    file = MEMORY / f"{_digest([machine, names])}.json"
-    seconds = _remembered(file, names)
-    if seconds is None:
-        seconds = measured(names)
-        _remember(file, {"machine": machine, "seconds": seconds})
+    file = MEMORY / f"{text_digest(repr((machine, names)))}.json"
+    kept = read_cache(file)
+    seconds: dict[str, float] = measured(names) if kept is None else kept["seconds"]
+    if kept is None:
+        with suppress(InputError):  # where nothing can be written, the next process measures again
+            write_cache(file, {"machine": machine, "seconds": seconds})
     return PRODUCTS[min(seconds, key=lambda name: seconds[name])]
 
 
@@ -107,28 +110,6 @@ def measured(names: list[str]) -> dict[str, float]:
     return seconds
 
 
-def _remembered(file: Path, names: list[str]) -> dict[str, float] | None:
-    """What was measured before; None where nothing was or where the file is not as it was written."""
-    try:
-        memory = json.loads(file.read_text(encoding="utf-8"))
-        seconds: dict[str, float] = memory["seconds"]
-        whole = memory.pop("digest") == _digest(memory)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return seconds if whole and list(seconds) == names else None
-
-
-def _remember(file: Path, memory: dict[str, object]) -> None:
-    """Keep it for the next process. Where nothing can be written, that one measures again: no result depends on it."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=file.parent, delete=False) as fresh:  # another job may do the same now
-            fresh.write(json.dumps({**memory, "digest": _digest(memory)}, indent=1))
-        Path(fresh.name).replace(file)
-    except OSError:
-        return
-
-
 def _cpu() -> str:
     """What the system says about the first processor but for its speed, which changes."""
     try:
@@ -136,8 +117,4 @@ def _cpu() -> str:
     except OSError:
         return f"{platform.machine()} {platform.processor()}"
     changing = ("cpu MHz", "bogomips", "processor", "apicid", "initial apicid", "core id", "physical id")
-    return _digest([line for line in first.splitlines() if not line.startswith(changing)])
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+    return text_digest("\n".join(line for line in first.splitlines() if not line.startswith(changing)))

@@ -1,18 +1,17 @@
 """Checks of local copies of models before any job starts. The step that imports them checks them again.
 
-They take seconds, most of them to import transformers, so what was found to be good is remembered by the sizes and
-times of its files.
+They take seconds, most of them to import transformers, so what was found to be good is remembered by the content of
+its files.
 """
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
+from polysem.io.caches import FOLDER, read_cache, write_cache
 from polysem.io.code import code_digest
+from polysem.io.content import content_digest, text_digest
 from polysem.io.errors import InputError
 from polysem.models.hub import Repository, snapshot
 from polysem.models.processing import native_obstacles, obstacles, refuse
@@ -20,7 +19,7 @@ from polysem.models.record import TOKENIZER
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
 
-MEMORY = Path(".cache/checked_models.json")
+MEMORY = FOLDER / "checked_models.json"
 KEPT = 100
 """Models that are remembered, the latest ones."""
 
@@ -47,23 +46,14 @@ def check_local_model(where: str, model: TransformersModel | TransformerLensMode
 
 
 def _stamp(model: TransformersModel | TransformerLensModel, files: Iterable[Path]) -> str:
-    status = {str(file): file.stat() for file in sorted(files)}
-    seen = [(name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for name, s in status.items()]
     code = code_digest(f"polysem.models.sources.{model.source}", __name__)
-    return hashlib.sha256(repr((code, model.model_dump_json(), seen)).encode()).hexdigest()[:16]
+    return text_digest(f"{code} {model.model_dump_json()} {content_digest(files)}")
 
 
 def _remembered() -> list[str]:
-    try:
-        found = json.loads(MEMORY.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # absent, or torn: the models are checked again
-        return []
-    return [stamp for stamp in found if isinstance(stamp, str)] if isinstance(found, list) else []
+    return read_cache(MEMORY) or []
 
 
 def _remember(stamp: str) -> None:
-    with contextlib.suppress(OSError):  # where nothing can be written, the models are checked at every call
-        MEMORY.parent.mkdir(exist_ok=True)
-        with NamedTemporaryFile("w", dir=MEMORY.parent, delete=False) as fresh:  # another dry run may do the same now
-            fresh.write(json.dumps([*_remembered(), stamp][-KEPT:]))
-        Path(fresh.name).replace(MEMORY)
+    with contextlib.suppress(InputError):  # where nothing can be written, the models are checked at every call
+        write_cache(MEMORY, [*_remembered(), stamp][-KEPT:])

@@ -2,17 +2,17 @@
 
 import contextlib
 import hashlib
-import json
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from polysem.io.atomic import write_json
+from polysem.io.caches import FOLDER, read_cache, write_cache
 from polysem.io.code import code_digest
+from polysem.io.errors import InputError
 from polysem.params.models.language import BLOCK_HOOKS, block_sites
 
-OUTLINES = Path(".cache/outlines")
+OUTLINES = FOLDER / "outlines"
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ def config_outline(config: Path) -> Outline | None:
     Asking takes some seconds, so the answer is kept by the content of the config.
     """
     kept = OUTLINES / f"{_digest(config)}.json"
-    answer = _kept(kept)
+    answer = read_cache(kept)
     if answer is None:
         from polysem.models.outline import outline  # seconds of imports
 
         answer = outline(config)
-        with contextlib.suppress(OSError):  # where nothing can be written, it is asked at every call
-            write_json(kept, answer)
+        with contextlib.suppress(InputError):  # where nothing can be written, it is asked at every call
+            write_cache(kept, answer)
     return None if "problem" in answer else _whole(answer)
 
 
@@ -51,16 +51,6 @@ def _digest(config: Path) -> str:
     digest.update(f"{version('transformers')} {version('transformer_lens')} {version('torch')}".encode())
     digest.update(code_digest("polysem.models.outline").encode())
     return digest.hexdigest()[:32]
-
-
-def _kept(path: Path) -> dict[str, Any] | None:
-    """An earlier answer; None if there is none, or none that is whole."""
-    try:
-        answer = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    whole = isinstance(answer, dict) and ("problem" in answer or {"layers", "sites", "modules"} <= answer.keys())
-    return answer if whole else None
 
 
 def _whole(answer: dict[str, Any]) -> Outline:
