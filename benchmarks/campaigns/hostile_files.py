@@ -83,13 +83,13 @@ def torn(maker: Maker, share: float) -> Maker:
     return write
 
 
-def flipped(maker: Maker, place: float) -> Maker:
-    """One byte of it is another."""
+def flipped(maker: Maker, after: bytes) -> Maker:
+    """The byte that follows the last of some known ones is another."""
 
     def write(path: Path, mark: Path) -> None:
         maker(path, mark)
         content = bytearray(path.read_bytes())
-        content[int(len(content) * place)] ^= 0xFF
+        content[content.rindex(after) + len(after)] ^= 0xFF
         path.write_bytes(content)
 
     return write
@@ -129,7 +129,8 @@ ARCHIVES = {
     "empty": written(lambda mark: b""),
     "half a file": torn(GOOD, 0.5),
     "all but the end": torn(GOOD, 0.999),
-    "directory overwritten": flipped(GOOD, 0.9995),
+    "entry of the directory overwritten": flipped(GOOD, b"PK\x01"),
+    "end of the directory overwritten": flipped(GOOD, b"PK\x05"),
     "tensor larger than its storage": saved(lambda mark: {"a": torch.zeros(1).expand(1 << 20, 1 << 20)}),
     "sparse tensor": saved(lambda mark: {"a": torch.eye(3).to_sparse()}),
     "quantized tensor": saved(lambda mark: {"a": torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8)}),

@@ -5,11 +5,9 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 
 import psutil
-from repository import environment
 
 from campaigns import small_study
 from campaigns.case import Case
@@ -61,14 +59,7 @@ def disturbed(whole, folder, kills, everything):
 
 def kill_once(repository, victim, moment):
     """Whether the run was still going, and the steps that went on after their end should have come."""
-    run = subprocess.Popen(
-        [sys.executable, "-m", "snakemake"],
-        cwd=repository.folder,
-        env=environment(repository.folder),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    run = repository.start()
     try:
         run.wait(moment)
         return False, []

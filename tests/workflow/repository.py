@@ -45,6 +45,17 @@ class Repository:
         done = self.run(sys.executable, "-m", "snakemake", *arguments, fails=fails, **variables)
         return done.stdout + done.stderr
 
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A run of Snakemake in the background, in a session of its own, to be killed with `os.killpg`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=environment(self.folder),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def dvc(self, *arguments: str, **variables: str) -> str:
         return self.run(sys.executable, "-m", "dvc", *arguments, **variables).stdout
 

@@ -57,8 +57,7 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
     assert about["imported"]["not_known"] == ["model_name"]
     assert len(about["imported"]["sha256"]) == 64
 
-    said = repository.polysem("export", f"{SITE}/theirs", "--format", "neuronpedia", "--output", "out")
-    assert "activations (examples)" in said
+    repository.polysem("export", f"{SITE}/theirs", "--format", "neuronpedia", "--output", "out")
     feature = json.loads((repository / "out/batch-0.json").read_text())["features"][3]
     effects = load_sae(repository / f"results/saes/{SITE}/theirs", 64).W_dec[3] @ load_subject(
         repository / "results/models/stories-1l"
@@ -67,6 +66,15 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
     assert feature["neg_values"] == pytest.approx(effects.sort().values[:10].tolist(), rel=1e-4)
     assert sum(feature["logits_hist_data_bar_heights"]) == len(effects)
     assert len(set(feature["pos_str"])) == 10
+    examples, associations, frequency = (
+        xr.load_dataset(repository / f"results/tables/{SITE}/theirs/{name}.nc").sel(feature=3)
+        for name in ("examples", "associations", "frequency")
+    )
+    shown = feature["activations"][0]
+    strongest = float(examples["activation"].max())
+    assert shown["values"][shown["qualifying_token_index"]] == pytest.approx(strongest, rel=1e-4)
+    assert feature["correlated_neurons_indices"][0] == int(associations["correlated_neuron"][0])
+    assert sum(feature["freq_hist_data_bar_heights"]) == int(frequency["activation_histogram"].sum()) > 0
 
     # another file in its place, of the same size and date, is noticed; a file that nothing reads is not
     (repository / "published/notes.txt").write_text("unrelated")

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from repository import Repository, environment
+from repository import Repository
 
 pytestmark = pytest.mark.workflow
 
@@ -84,14 +83,7 @@ def test_a_run_that_is_killed_twice_ends_with_the_same_bytes(repository, finishe
 def started(repository: Repository, target: str) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
     """A run in the background, in a session of its own of which nothing is left at the end, and when it began."""
     begun = time.time()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", target],
-        cwd=repository.folder,
-        env=environment(repository.folder),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = repository.start(target)
     try:
         yield process, begun
     finally:
