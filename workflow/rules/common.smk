@@ -2,6 +2,7 @@
 
 import gc
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -12,6 +13,9 @@ from pathlib import Path
 
 # A large study is millions of objects that live to the end; looking for cycles among them takes an eighth of a dry run.
 gc.set_threshold(1_000_000)
+
+# Where a full disk takes no more of Snakemake's log, that is no traceback amid what it says.
+logging.raiseExceptions = False
 
 # A copy of the repository (dvc exp run --temp, a clone) runs its own sources, whatever is installed.
 SOURCES = Path(workflow.basedir) / "src"

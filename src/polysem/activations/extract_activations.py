@@ -16,6 +16,7 @@ from torch import Tensor
 from polysem.io.command import run
 from polysem.io.content import file_digest
 from polysem.io.determinism import require_deterministic_kernels
+from polysem.io.disk import in_words
 from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, create_array, receipt_path, written_store
 from polysem.models.batches import TokenStore
@@ -114,12 +115,12 @@ def counted_tokens(store: TokenStore, enough: int) -> int:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """InputError if the disk below a folder has less free space than this many bytes and a small reserve."""
+    """InputError if the disk below a folder has less free space than this many bytes and a fiftieth."""
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    if needed * 1.02 + 100e6 > free:
+    if needed * 1.02 > free:
         raise InputError(
-            f"{folder} needs {needed / 1e9:,.1f} GB for activations and has {free / 1e9:,.1f} GB free; "
+            f"{folder} needs {in_words(needed)} for activations and has {in_words(free)} free; "
             "free some space or lower activations.train_tokens / eval_tokens"
         )
 

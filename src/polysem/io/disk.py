@@ -69,6 +69,11 @@ def disk_problem(error: BaseException, path: Path | None = None) -> str:
     return ""
 
 
+def in_words(size: float) -> str:
+    """A number of bytes in the unit that suits it: "1,024.0 GB", "3.2 MB"."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: list[BaseException] = []
     current: BaseException | None = error

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from polysem.io.disk import in_words
 from polysem.io.errors import InputError
 from polysem.workflow.records import STATE, record_name, record_names
 
@@ -59,7 +60,7 @@ def disk_is_full() -> str:
     """What to do about a full disk."""
     free = shutil.disk_usage(Path()).free
     return (
-        f"the disk of {Path().absolute()} is full ({free / 1e6:,.1f} MB free), so that steps could not be finished; "
+        f"the disk of {Path().absolute()} is full ({in_words(free)} free), so that steps could not be finished; "
         "free some space and run again: what is finished stays"
     )
 

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from polysem.io.disk import in_words
 from polysem.io.errors import InputError
 from polysem.io.files import files_of, matching_files
 from polysem.models.processing import native_obstacles, refuse
@@ -259,11 +260,11 @@ def _check_space(study: Study) -> None:
     free = shutil.disk_usage(results if results.exists() else Path()).free
     if free < LEAST_FREE:
         raise InputError(
-            f"the disk of results/ is full: {free / 1e6:,.1f} MB are free, and a run needs {LEAST_FREE / 1e6:g} for "
+            f"the disk of results/ is full: {in_words(free)} are free, and a run needs {LEAST_FREE / 1e6:g} for "
             "its records and logs alone; free some space"
         )
     if needed * 1.02 > free:
         raise InputError(
-            f"the activation stores need up to {needed / 1e9:,.1f} GB, the disk of results/ has {free / 1e9:,.1f} GB "
-            "free; lower activations.train_tokens / eval_tokens, or free some space"
+            f"the activation stores need up to {in_words(needed)}, the disk of results/ has {in_words(free)} free; "
+            "lower activations.train_tokens / eval_tokens, or free some space"
         )
