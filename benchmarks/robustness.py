@@ -1,9 +1,9 @@
 """What polysem survives: `python benchmarks/robustness.py [campaign …] [--smoke] [--scratch FOLDER]`.
 
 A campaign is a module of `benchmarks/campaigns` with a `TITLE` and `cases(scratch, smoke)`, which yields each case as
-soon as it is known. Without a name all of them run; several run side by side, each in a process of its own. Prints what
-failed, the counts of docs/robustness.md and the time; the exit status is 1 if a case failed. `--smoke` takes a few cases
-of each, as the tests do.
+soon as it is known. Without a name all of them run; several run side by side, each in a process of its own. Prints
+what failed, the counts of docs/robustness.md and the time; the exit status is 1 if a case failed. `--smoke` takes a
+few cases of each, as the tests do.
 """
 
 import argparse
