@@ -1,12 +1,6 @@
 """Files of strangers, as `benchmarks/campaigns/hostile_files.py` makes them: one sentence each, and nothing is run."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 from campaigns import hostile_files
 
 CASES = [(kind, title) for kind, (_, makers, _) in hostile_files.READERS.items() for title in makers]

@@ -1,12 +1,6 @@
 """Params files that no person writes by hand: what is refused is in `benchmarks/campaigns/bad_input.py`."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 from campaigns import bad_input
 
 from polysem.params.study import load_study

@@ -2,12 +2,8 @@
 
 import fcntl
 import os
-import sys
 
 import pytest
-from repository import ROOT
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
 from campaigns import bad_input
 
 pytestmark = pytest.mark.workflow

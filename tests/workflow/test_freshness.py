@@ -7,10 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from repository import ROOT, environment
-
-sys.path.insert(0, str(ROOT / "benchmarks"))
 from campaigns import kills, stale
+from repository import ROOT, environment
 
 pytestmark = pytest.mark.workflow
 
