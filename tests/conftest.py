@@ -1,5 +1,7 @@
 """Token stores with tags and what is counted on them, for tables and figures."""
 
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import torch
 import xarray as xr
 from hypothesis import settings
 
+from polysem.io import home_cache
 from polysem.io.stores import create_array, written_store
 from polysem.saes.entries import SparseEntries
 from polysem.tables.survey.blocks import Block
@@ -17,6 +20,11 @@ from polysem.tables.token_tags import TokenTags
 
 settings.register_profile("any machine", deadline=None)  # a busy one takes longer than a test usually does
 settings.load_profile("any machine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests run where the home folder cannot be written, too."""
+    home_cache.provide(Path(tempfile.gettempdir()) / f"polysem-tests-{os.getuid()}")
 
 
 @pytest.fixture

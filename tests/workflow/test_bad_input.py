@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 
 import pytest
 from campaigns import bad_input
@@ -124,3 +125,10 @@ def test_a_mistake_loses_nothing_that_was_made(repository):
 def test_a_preset_is_taken_instead_of_the_params_file(blank):
     (blank / "params.yaml").write_text("nothing: here\n")
     assert "Traceback" not in blank.snakemake("--dry-run", "--configfile", "presets/quick.yaml")
+
+
+def test_a_home_that_takes_no_cache_stops_no_run(blank, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.cache").write_text("a file")
+    done = blank.run(sys.executable, "-m", "snakemake", "-n", HOME=str(tmp_path / "home"), XDG_CACHE_HOME="")
+    assert "Traceback" not in done.stdout + done.stderr

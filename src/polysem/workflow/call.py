@@ -9,9 +9,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from polysem.io import home_cache
+
 
 def check(arguments: Sequence[str] | None = None) -> None:
-    """End the process with a sentence where `--configfile` names no params file, or a target behind one."""
+    """End the process with a sentence where `--configfile` names no params file, or a target behind one.
+
+    Sees to it, too, that Snakemake finds a folder for its cache.
+    """
+    home_cache.provide()
     files = configfiles(sys.argv[1:] if arguments is None else arguments)
     if not files:
         return
