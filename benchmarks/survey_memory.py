@@ -73,8 +73,8 @@ def write_weights(path, neurons):
     write_directions(path, Directions(weights))
 
 
-def peak(folder, rows, neurons, features, active):
-    """MiB that the step held at most."""
+def peak(folder, rows, neurons, features, active, **params):
+    """MiB that the step held at most. `params` are keys of `analysis:` that are not to have their defaults."""
     sequences = write_activations(folder / "activations.zarr", rows, neurons)
     write_tokens(folder / "tokens.zarr", sequences)
     write_dictionary(folder / "saes/m/s/d", neurons, features, active)
@@ -86,7 +86,7 @@ def peak(folder, rows, neurons, features, active):
         "directions": folder / "directions.safetensors",
         "output": folder / "tables/m/s/d",
         "site": SITE,
-        "config": json.dumps({"params": Analysis().model_dump()}),
+        "config": json.dumps({"params": Analysis(**params).model_dump()}),
     }
     command = [sys.executable, "-m", "polysem.tables.survey_features"]
     process = subprocess.Popen([*command, *(f"--{name}={value}" for name, value in files.items())])
