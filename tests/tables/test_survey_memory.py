@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 FEW, MANY = 20_000, 200_000
-GROWTH = 48
+GROWTH = 64
 """MiB. 24 are the store, whose pages stay in memory where they were read, up to 64; a token takes 22 bytes, which is 4
 in all. Active entries, 32 a token, would take 73 if they were kept, and more to be worked on."""
 
