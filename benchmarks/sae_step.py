@@ -2,8 +2,10 @@
 
 `OPENBLAS_NUM_THREADS=1 python benchmarks/sae_step.py` prints how many times faster ours is, on the same activations, in
 one process, interleaved, medians of CPU time. A step is gradients, the optimiser and the decoder's norm; the encoder's
-matmul is float32, into a matrix of its own or into one that is there. Peers come with `benchmarks/peers.txt`; one that
-is missing is named and left out.
+matmul is float32, by torch into a matrix of its own or into one that is there, or by NumPy into one that is there.
+Peers come with `benchmarks/peers.txt`; one that is missing is named and left out.
+
+`--product` searches with other products than the machine's fastest, to show what a CPU without it would take.
 """
 
 import argparse
@@ -13,11 +15,13 @@ import time
 from importlib import import_module
 from importlib.util import find_spec
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from polysem.params.study import section_class
-from polysem.saes.products import fastest
+from polysem.saes import search
+from polysem.saes.products import PRODUCTS, fastest
 from polysem.saes.trainer import Trainer
 
 KEYS = {"relu": {"l1": 0.0}, "topk": {"k": 32}}
@@ -203,10 +207,21 @@ PEERS = {
 }
 
 
-def measure(architecture, neurons, features, tokens, rounds):
+def searched_with(product, step):
+    """A step whose search takes a product."""
+
+    def searching():
+        search.fastest = lambda: product
+        return step()
+
+    return searching
+
+
+def measure(architecture, neurons, features, tokens, rounds, products):
     x, start = activations(neurons, features, tokens)
     trainer = our_trainer(x, start, architecture)
-    ways = {"ours": trainer.advance, "autograd": autograd_step(x, start, architecture)}
+    ours = {product.name: searched_with(product, trainer.advance) for product in products}
+    ways = ours | {"autograd": autograd_step(x, start, architecture)}
     for name, (package, make) in PEERS.items():
         if find_spec(package) is None:
             print(f"{name} is not installed and left out", file=sys.stderr)
@@ -215,6 +230,7 @@ def measure(architecture, neurons, features, tokens, rounds):
     there = torch.zeros(tokens, features)
     ways["encoder matmul"] = lambda: x @ start["W_enc"].T
     ways["encoder matmul into a matrix"] = lambda: torch.mm(x, start["W_enc"].T, out=there)
+    ways["encoder matmul by NumPy"] = lambda: np.dot(x.numpy(), start["W_enc"].numpy().T, out=there.numpy())
     times = {name: [] for name in ways}
     for round_number in range(rounds + 1):
         for name, way in ways.items():
@@ -222,12 +238,12 @@ def measure(architecture, neurons, features, tokens, rounds):
             way()
             if round_number:
                 times[name].append(time.process_time() - begun)
-    ours = statistics.median(times["ours"])
     active = trainer.advance()[0]["L0"]
-    others = {name: statistics.median(spent) / ours for name, spent in times.items() if name != "ours"}
-    ratios = "  ".join(f"{name} {ratio:.2f}" for name, ratio in others.items())
-    shape = f"n={neurons} m={features} batch={tokens} L0={active:.0f}"
-    print(f"{architecture:5} {shape}, searched in {fastest().name}: ours 1 ({ours:.3f} s)  {ratios}", flush=True)
+    spent = {name: statistics.median(each) for name, each in times.items()}
+    print(f"{architecture:5} n={neurons} m={features} batch={tokens} L0={active:.0f}")
+    for name in ours:
+        ratios = "  ".join(f"{other} {spent[other] / spent[name]:.2f}" for other in ways if other not in ours)
+        print(f"  searched in {name}: ours 1 ({spent[name]:.3f} s)  {ratios}", flush=True)
 
 
 if __name__ == "__main__":
@@ -236,9 +252,11 @@ if __name__ == "__main__":
     parser.add_argument("--tokens", type=int, default=4096)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="n 2048, m 16384 as well")
+    parser.add_argument("--product", nargs="+", choices=PRODUCTS, help="searched with these, not with the fastest")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.set_grad_enabled(False)
+    products = [PRODUCTS[name] for name in arguments.product or [fastest().name]]
     for neurons, features in [(512, 4096), (2048, 16384)][: 2 if arguments.large else 1]:
         for architecture in KEYS:
-            measure(architecture, neurons, features, arguments.tokens, arguments.rounds)
+            measure(architecture, neurons, features, arguments.tokens, arguments.rounds, products)

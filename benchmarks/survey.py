@@ -1,7 +1,8 @@
 """The pass over the eval activations for all tables of an SAE, against the encoder's matrix product alone.
 
 `python benchmarks/survey.py` prints the time of each part as a share of the float32 product x W_enc of all tokens, read
-from the same store in the same process, interleaved, medians.
+from the same store in the same process, interleaved, medians. `--product` searches with other products than the
+machine's fastest.
 """
 
 import argparse
@@ -18,7 +19,9 @@ from sae_step import activations
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.stores import create_array, written_store
+from polysem.saes import search
 from polysem.saes.activation_functions import standard, topk
+from polysem.saes.products import PRODUCTS, fastest
 from polysem.saes.sae import SAE
 from polysem.tables.survey import co_firing, correlation, examples, frequency, recording, survey
 from polysem.tables.survey.blocks import blocks
@@ -100,7 +103,7 @@ def everything(rows, sae, text, folder):
     return found
 
 
-def measure(function, neurons, features, tokens, rounds, folder):
+def measure(function, neurons, features, tokens, rounds, products, folder):
     x, start = activations(neurons, features, tokens)
     sequences = write_store(folder / "eval.zarr", x)
     rows = ActivationRows(folder / "eval.zarr")
@@ -108,30 +111,37 @@ def measure(function, neurons, features, tokens, rounds, folder):
     sae = SAE(start["W_enc"].T.contiguous(), bias, start["W_dec"], torch.zeros(neurons), function)
     del x
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    times = {"product": [], "search": [], "all": []}
-    shares = []
+    times, shares = {}, {}
+
+    def clocked(name, way):
+        begun = time.process_time()
+        found = way()
+        times.setdefault(name, []).append(time.process_time() - begun)
+        return found
+
     for _ in range(rounds):
-        for name, way in {
-            "product": lambda: product(rows, sae, 1024),
-            "search": lambda: search_alone(rows, sae),
-            "all": lambda: everything(rows, sae, Text(sequences), folder),
-        }.items():
+        clocked("product", lambda: product(rows, sae, 1024))
+        for one in products:
+            search.fastest = lambda one=one: one
+            clocked(f"search {one.name}", lambda: search_alone(rows, sae))
             spent = {}
             with timed(spent):
-                begun = time.process_time()
-                found = way()
-                times[name].append(time.process_time() - begun)
-            if name == "all":
-                active = float(found.frequency["frequency"].sum())
-                shares.append(spent)
+                found = clocked(f"all {one.name}", lambda: everything(rows, sae, Text(sequences), folder))
+            active = float(found.frequency["frequency"].sum())
+            shares.setdefault(one.name, []).append(spent)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     matmul = statistics.median(times["product"])
-    ratios = {name: statistics.median(spent) / matmul for name, spent in times.items()}
-    ratios |= {name: statistics.median(spent[name] for spent in shares) / matmul for name in PARTS}
     kind = type(function).__module__.rpartition(".")[2]
-    print(f"{kind} n={neurons} m={features} tokens={tokens} L0={active:.0f} product {matmul:.1f} s: ", end="")
-    print("  ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()), end="")
-    print(f"  (peak memory {peak / 2**20:.2f} GiB, before {before / 2**20:.2f})", flush=True)
+    print(f"{kind} n={neurons} m={features} tokens={tokens} L0={active:.0f} product {matmul:.1f} s", end="")
+    print(f"  (peak memory {peak / 2**20:.2f} GiB, before {before / 2**20:.2f})")
+    for one in products:
+        ratios = {name: statistics.median(times[f"{name} {one.name}"]) / matmul for name in ("all", "search")}
+        ratios |= {name: statistics.median(spent[name] for spent in shares[one.name]) / matmul for name in PARTS}
+        print(
+            f"  searched in {one.name}: ",
+            "  ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
@@ -141,10 +151,12 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--large", action="store_true", help="n 2048, m 16384 instead")
     parser.add_argument("--topk", action="store_true", help="TopK 32 instead of ReLU")
+    parser.add_argument("--product", nargs="+", choices=PRODUCTS, help="searched with these, not with the fastest")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.set_grad_enabled(False)
     function = topk.Function(32) if arguments.topk else standard.Function()
     shape = (2048, 16384) if arguments.large else (512, 4096)
+    products = [PRODUCTS[name] for name in arguments.product or [fastest().name]]
     with tempfile.TemporaryDirectory() as folder:
-        measure(function, *shape, arguments.tokens, arguments.rounds, Path(folder))
+        measure(function, *shape, arguments.tokens, arguments.rounds, products, Path(folder))

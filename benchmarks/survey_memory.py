@@ -5,6 +5,7 @@ each in a process of its own, and prints the most memory that each held.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from polysem.io.stores import create_array, written_store
+from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import topk
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.directions import Directions, write_directions
@@ -71,8 +73,8 @@ def write_weights(path, neurons):
     write_directions(path, Directions(weights))
 
 
-def peak(folder, rows, neurons, features, active):
-    """MiB that the step held at most."""
+def peak(folder, rows, neurons, features, active, **params):
+    """MiB that the step held at most. `params` are keys of `analysis:` that are not to have their defaults."""
     sequences = write_activations(folder / "activations.zarr", rows, neurons)
     write_tokens(folder / "tokens.zarr", sequences)
     write_dictionary(folder / "saes/m/s/d", neurons, features, active)
@@ -84,7 +86,7 @@ def peak(folder, rows, neurons, features, active):
         "directions": folder / "directions.safetensors",
         "output": folder / "tables/m/s/d",
         "site": SITE,
-        "config": '{"params": {}}',
+        "config": json.dumps({"params": Analysis(**params).model_dump()}),
     }
     command = [sys.executable, "-m", "polysem.tables.survey_features"]
     process = subprocess.Popen([*command, *(f"--{name}={value}" for name, value in files.items())])

@@ -54,9 +54,11 @@ def tag_table(tagged_store) -> Callable[..., xr.Dataset]:
         counts = TagCounts(TokenTags(tagged_store(names, carried)), f.shape[-1], **settings)
         sequence, position = (place.reshape(-1).astype(np.int64) for place in np.indices(f.shape[:2]))
         rows = torch.from_numpy(f.reshape(-1, f.shape[-1]).astype(np.float32))
-        for first in range(start * f.shape[1], len(rows), block):
-            counts.add(block_of(rows[first : first + block], first, sequence, position))
-        return counts.table()
+        firsts = range(start * f.shape[1], len(rows), block)
+        blocks = [block_of(rows[first : first + block], first, sequence, position) for first in firsts]
+        for one in blocks:
+            counts.add(one)
+        return counts.table(lambda: blocks)
 
     return measure
 

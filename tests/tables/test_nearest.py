@@ -46,7 +46,7 @@ CASES = ["random", "sparse", "clustered", "low-dimensional"]
 def test_which_product_is_fastest_moves_no_bit(case, monkeypatch):
     found = []
     for product in (BFLOAT16, FLOAT32):
-        monkeypatch.setattr(nearest_module, "fastest", lambda product=product: product)
+        monkeypatch.setattr(nearest_module, "fastest", lambda among, product=product: product)
         found.append(nearest_rows(rows_of(case), 5))
     for one, other in zip(*found, strict=True):
         assert torch.equal(one, other)
@@ -55,7 +55,7 @@ def test_which_product_is_fastest_moves_no_bit(case, monkeypatch):
 @pytest.mark.parametrize("product", [FLOAT32, BFLOAT16], ids=lambda product: product.name)
 @pytest.mark.parametrize("case", CASES)
 def test_the_nearest_rows_are_those_of_all_cosines_in_float64(product, case, monkeypatch):
-    monkeypatch.setattr(nearest_module, "fastest", lambda: product)
+    monkeypatch.setattr(nearest_module, "fastest", lambda among: product)
     rows = rows_of(case)
     features, cosines = nearest_rows(rows, 5)
     order, expected = slow(rows, 5)

@@ -18,8 +18,7 @@ from polysem.saes.entries import DenseEntries, Entries, SparseEntries
 from polysem.saes.products import FLOAT32, Product, fastest
 
 BLOCK = 1 << 22
-"""Pre-activations of a block that is scored again: 16 MiB, and a product of so many tokens has what it costs to lay out
-W_enc for it many times over."""
+"""Pre-activations of a block, at most: 16 MiB."""
 ROWS_PER_BLOCK = 256
 """Tokens of a block that is not scored again."""
 DENSE_ABOVE = 0.14
@@ -161,15 +160,13 @@ def _scored_again(
     unit = product.error(W_enc)
     typical = unit.max() if sure else unit.median()
     rounding = product.rounding
-    rows = max(64, BLOCK // len(W_enc))
-    pre = torch.empty(min(rows, len(x)), len(W_enc), dtype=product.dtype)
+    rows = min(product.rows, max(64, BLOCK // len(W_enc)))
     found, bounds = [], []
     for start in range(0, len(x), rows):
         block = x[start : start + rows]
-        pre = pre[: len(block)]
         size = block.norm(dim=1).max()
         raised = (shifted + size * unit + rounding * shifted.abs()) * (1 + rounding * shifted.sign())
-        product.into(block.to(product.dtype), operand, raised.to(product.dtype), pre)
+        pre = product.of(block.to(product.dtype), operand, raised.to(product.dtype))
         bound = (rule.bound(pre) - 2 * size * typical).mul_(1 - 4 * rounding).clamp_(min=0).to(product.dtype)
         below = (bound.view(product.bits) - 1).clamp_(min=0).numpy()
         hit = torch.from_numpy(np.flatnonzero(pre.view(product.bits).numpy() > below))

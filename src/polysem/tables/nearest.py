@@ -54,7 +54,7 @@ def nearest_rows(
 ) -> tuple[Int[Tensor, "feature rank"], Float[Tensor, "feature rank"]]:
     """The `ranks` other rows with the largest cosine, and the cosines in descending order; of equal ones the first."""
     unit = normalize(rows, dim=1)
-    product = BFLOAT16 if fastest() == BFLOAT16 else FLOAT32
+    product = fastest((BFLOAT16, FLOAT32))
     operand = unit.to(product.dtype)
     parts = [_nearest(unit, operand, tile, ranks, product) for tile in torch.arange(len(unit)).split(TILE)]
     features, cosines = zip(*parts, strict=True)

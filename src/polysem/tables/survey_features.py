@@ -103,7 +103,7 @@ def survey_features(
     found = survey(rows, features, TokenStore(tokens), choice, [tagged], device, scratch=output)
     decoder = identity_blocks(rows.width) if dictionary.name == NEURONS else decoder_blocks(dictionary, rows.width)
     alignment = neuron_alignment(decoder, rows.width, params.baseline_seed)
-    tags = tagged.table()
+    tags = tagged.table(found.again)
     tags = tags.assign(alignment_statistics(tags, alignment, params.baseline_seed))
     frequency = found.frequency
     shown = showcase(frequency, tags)

@@ -1,4 +1,8 @@
-"""Active entries of a bounded number of tokens, for what sums cannot tell: ranks and distributions."""
+"""Activations of some features on a bounded number of tokens, for what sums cannot tell: ranks and distributions.
+
+Which features these are is known only at the end of the pass, so the pass chooses tokens, and a second look tells what
+is active on them: no entries of all features are kept.
+"""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polysem.tables.ranks import ranks
+from polysem.tables.survey.recording import SecondLook
 from polysem.tables.token_tags import place_of
 
 MOST = 1 << 24
-"""Tokens and entries that are kept at once, about 200 MB."""
+"""Tokens of a sample and entries of all features on them, at most; those of a feature are a small part of them."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,6 @@ class Entries:
     feature: NDArray[np.int32]
     value: NDArray[np.float32]
 
-    @property
-    def size(self) -> int:
-        """Tokens and entries."""
-        return len(self.sequence) + len(self.row)
-
     def of(self, tokens: NDArray[np.bool_]) -> "Entries":
         """Some of the tokens, with their entries."""
         number = np.cumsum(tokens, dtype=np.int32) - 1
@@ -38,13 +38,34 @@ class Entries:
         )
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens by their number in the store and their sequence, with tags packed eight to a byte, and how many entries
+    each has."""
+
+    number: NDArray[np.int64]
+    sequence: NDArray[np.int64]
+    tags: NDArray[np.uint8]
+    entries: NDArray[np.int32]
+
+    @property
+    def size(self) -> int:
+        """Tokens and entries."""
+        return len(self.number) + int(self.entries.sum(dtype=np.int64))
+
+    def of(self, tokens: NDArray[np.bool_]) -> "Tokens":
+        """Some of the tokens."""
+        return Tokens(self.number[tokens], self.sequence[tokens], self.tags[tokens], self.entries[tokens])
+
+
 class Sample:
     """All tokens that were added, or, beyond `most` tokens and entries, those of a half, a quarter … of the sequences,
     chosen by a hash of the sequence: the same ones whatever the order and the blocks in which they came."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._parts: list[Entries] = []
+        self._parts: list[Tokens] = []
+        self._size = 0
         self._shift = 0
 
     @property
@@ -55,20 +76,22 @@ class Sample:
     @property
     def tokens(self) -> int:
         """Tokens that are kept."""
-        return sum(len(part.sequence) for part in self._parts)
+        return sum(len(part.number) for part in self._parts)
 
-    def add(self, entries: Entries) -> None:
-        """Keep what the sample has room for."""
-        self._parts.append(self._thinned(entries))
-        while sum(part.size for part in self._parts) > self._most:
+    def add(self, tokens: Tokens) -> None:
+        """Keep what the sample has room for; tokens ascend."""
+        self._parts.append(self._thinned(tokens))
+        self._size += self._parts[-1].size
+        while self._size > self._most:
             self._shift += 1
             self._parts = [self._thinned(part) for part in self._parts]
+            self._size = sum(part.size for part in self._parts)
 
-    def _thinned(self, entries: Entries) -> Entries:
+    def _thinned(self, tokens: Tokens) -> Tokens:
         if not self._shift:
-            return entries
+            return tokens
         # The lowest bit of the place decides on the half, so that the highest ones are free to thin by.
-        return entries.of(place_of(entries.sequence) >> np.uint64(64 - self._shift) == 0)
+        return tokens.of(place_of(tokens.sequence) >> np.uint64(64 - self._shift) == 0)
 
     def sequences(self) -> NDArray[np.int64]:
         """The sequence of each token, [token]."""
@@ -80,25 +103,31 @@ class Sample:
         columns = [part.tags[:, byte] >> np.uint8(bit) & np.uint8(1) for part in self._parts]
         return np.concatenate([np.zeros(0, np.uint8), *columns]).astype(np.bool_)
 
-    def activations(self, features: NDArray[np.int64]) -> dict[int, "Activations"]:
-        """For each of some features, the tokens on which it is active and its activations there."""
+    def activations(self, features: NDArray[np.int64], again: SecondLook) -> dict[int, "Activations"]:
+        """For each of some features, the tokens on which it is active and its activations there, from a second look."""
         wanted = np.unique(features)
-        rows, places, values, first = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.float32)], 0
-        slot = np.full(1 + max([0, *wanted.tolist(), *(int(part.feature.max(initial=0)) for part in self._parts)]), -1)
-        slot[wanted] = np.arange(len(wanted))
-        for part in self._parts:
-            place = slot[part.feature]
-            hit = place >= 0
-            rows.append(part.row[hit].astype(np.int64) + first)
+        if not len(wanted):
+            return {}
+        number = np.concatenate([np.zeros(0, np.int64), *(part.number for part in self._parts)])
+        rows, places, values = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
+        for look in again():
+            entries = look.entries
+            start, stop = np.searchsorted(number, (look.first, look.first + entries.tokens)).tolist()
+            row = np.full(entries.tokens, -1, np.int32)
+            row[number[start:stop] - look.first] = np.arange(start, stop)
+            slot = np.full(entries.features, -1, np.int32)
+            slot[wanted] = np.arange(len(wanted))
+            row, place = row[entries.row.numpy()], slot[entries.feature.numpy()]
+            hit = (row >= 0) & (place >= 0)
+            rows.append(row[hit])
             places.append(place[hit])
-            values.append(part.value[hit])
-            first += len(part.sequence)
+            values.append(entries.value.numpy()[hit])
         row, place, value = np.concatenate(rows), np.concatenate(places), np.concatenate(values)
         narrow = place.astype(np.uint16) if len(wanted) < 1 << 16 else place  # which NumPy sorts in linear time
         order = np.argsort(narrow, kind="stable")
         ends = [0, *np.cumsum(np.bincount(place, minlength=len(wanted))).tolist()]
         return {
-            feature: Activations(row[order[start:end]], value[order[start:end]])
+            feature: Activations(row[order[start:end]].astype(np.int64), value[order[start:end]])
             for feature, (start, end) in zip(wanted.tolist(), pairwise(ends), strict=True)
         }
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from polysem.tables.labels import index, labelled, scalar, variable
 from polysem.tables.survey.blocks import Block
+from polysem.tables.survey.recording import SecondLook
 from polysem.tables.tag_counts import CHOOSING, HELD_OUT, Counts, Numbers, all_pairs, ratio, some_pairs
 from polysem.tables.tag_distributions import EDGES, Chosen, Distributions, candidates, choose, distributions
-from polysem.tables.tagged_sample import MOST, Entries, Sample
+from polysem.tables.tagged_sample import MOST, Entries, Sample, Tokens
 from polysem.tables.token_tags import TokenTags, held_out
 
 LEAST = 10
@@ -35,7 +36,7 @@ PENDING_TOKENS, PENDING_ENTRIES = 8192, 1 << 22
 class TagCounts:
     """Gathers the table `tags` over the blocks of a dictionary; memory is bounded by features × tags and by `most`.
 
-    `least` is `LEAST`, `most` the number of tokens and entries that are kept for ranks and distributions.
+    `least` is `LEAST`, `most` the number of tokens and entries that are looked at for ranks and distributions.
     """
 
     def __init__(self, tags: TokenTags, features: int, least: int = LEAST, most: int = MOST) -> None:
@@ -48,17 +49,14 @@ class TagCounts:
         """Gather the tokens of a block."""
         if not self._tags.names:
             return
-        carried = self._tags.at(block.sequence, block.position)
+        tags = np.packbits(self._tags.at(block.sequence, block.position), axis=1, bitorder="little")
         entries = block.entries
-        self._pending.append(
-            Entries(
-                block.sequence,
-                np.packbits(carried, axis=1, bitorder="little"),
-                entries.row.cpu().numpy().astype(np.int32),
-                entries.feature.cpu().numpy().astype(np.int32),
-                entries.value.cpu().numpy().astype(np.float32),
-            )
-        )
+        row = entries.row.numpy().astype(np.int32)
+        number = block.first + np.arange(block.tokens)
+        counts = np.bincount(row, minlength=block.tokens).astype(np.int32)
+        self._sample.add(Tokens(number, block.sequence, tags, counts))
+        feature, value = entries.feature.numpy().astype(np.int32), entries.value.numpy().astype(np.float32)
+        self._pending.append(Entries(block.sequence, tags, row, feature, value))
         if (
             sum(len(part.sequence) for part in self._pending) >= PENDING_TOKENS
             or sum(len(part.row) for part in self._pending) >= PENDING_ENTRIES
@@ -78,10 +76,10 @@ class TagCounts:
         )
         self._pending.clear()
         self._counts.add(together, held_out(together.sequence))
-        self._sample.add(together)
 
-    def table(self) -> xr.Dataset:
-        """The table `tags`, each variable with its name in words; empty along `tag` where tokens have no tags.
+    def table(self, again: SecondLook) -> xr.Dataset:
+        """The table `tags`, each variable with its name in words; empty along `tag` where tokens have no tags. `again`
+        are the blocks that were gathered.
 
         Two words are the document's, and mean one thing each: `specificity` is the share of a feature's activation
         mass (of its expected value) on tokens with the tag, by which `specific` is decided as well, and `sensitivity`
@@ -94,7 +92,7 @@ class TagCounts:
         counts, names = self._counts, self._tags.names
         active = best_active(counts)
         tried = candidates(counts, active)
-        activations = self._sample.activations(np.concatenate([np.zeros(0, np.int64), *tried]))
+        activations = self._sample.activations(np.concatenate([np.zeros(0, np.int64), *tried]), again)
         chosen = choose(self._sample, tried, activations)
         of_tag = _tag_variables(counts, chosen, distributions(self._sample, chosen, activations))
         of_tag |= _active_variables(counts, active)

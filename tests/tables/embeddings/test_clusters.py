@@ -89,7 +89,7 @@ def table_of(site, dictionary, analysis=ANALYSIS):
     power = np.linspace(0, 1, dictionary.features)
     alignment = xr.Dataset({"power_top1": ("feature", power)})
     return clusters(
-        site.store, dictionary, site.directions, SITE, found, site.tokens, tags.table(), alignment, analysis
+        site.store, dictionary, site.directions, SITE, found, site.tokens, tags.table(found.again), alignment, analysis
     )
 
 

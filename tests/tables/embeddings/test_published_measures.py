@@ -177,7 +177,7 @@ def test_table_3_of_the_document_is_found_again(pair, activation_store, image_st
     found = survey(rows, pair.sae, texts, ExampleChoice(2, 0, Window(0, 0), 0), [tags], scratch=store.parent)
     alignment = neuron_alignment(iter([pair.sae.W_dec.numpy()]), 64)
     analysis = Analysis(strong_share=0)
-    table = clusters(store, pair.sae, Directions({}), "s", found, tokens, tags.table(), alignment, analysis)
+    table = clusters(store, pair.sae, Directions({}), "s", found, tokens, tags.table(found.again), alignment, analysis)
     medians = {name: float(table[f"median_{name}"].sel(embedding="neuron")) for name in MEASURES[:2]}
     assert {name: round(value, 2) for name, value in medians.items()} == {"max_distance": 0.45, "mean_distance": 0.21}
     assert float(table["median_size"]) == 7

@@ -26,8 +26,10 @@ TILE = 1 << 24
 """Pairs of features that are counted at once: 128 MiB. Each tile reads the record of the pass once."""
 STRIP = 512
 """Features that are counted together where a tile holds all pairs."""
-CHUNK = 1 << 22
-"""Entries that are multiplied at once."""
+CHUNK, LARGEST_CHUNK = 1 << 19, 1 << 22
+"""Entries that are multiplied at once: at least and at most."""
+PAIRS_PER_ENTRY = 64
+"""Pairs of features for each of them, at most: all sums are added to for every chunk."""
 CACHED = 1 << 18
 """Correlations that are compared at once: 2 MiB."""
 PRODUCTS = 1 << 18
@@ -191,11 +193,12 @@ def _add_products(products: Sums, chunk: sparse.csr_array, part: slice) -> None:
 
 
 def _chunks(again: SecondLook) -> Iterator[sparse.csr_array]:
-    """All tokens as sparse matrices [token, feature] of about `CHUNK` entries."""
+    """All tokens as sparse matrices [token, feature] of bounded numbers of entries."""
     waiting: list[SparseEntries] = []
     for look in again():
         waiting.append(look.entries)
-        if sum(entries.count() for entries in waiting) >= CHUNK:
+        enough = min(max(CHUNK, look.entries.features**2 // PAIRS_PER_ENTRY), LARGEST_CHUNK)
+        if sum(entries.count() for entries in waiting) >= enough:
             yield _joined(waiting)
             waiting = []
     if waiting:
