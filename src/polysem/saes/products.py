@@ -80,7 +80,9 @@ FLOAT32 = Product("float32", torch.float32, torch.int32, 1024, 2**-22, _by_torch
 FLOAT32_BY_NUMPY = Product("float32 by NumPy", torch.float32, torch.int32, 1024, 2**-22, _by_numpy)
 FLOAT32_BY_ONEDNN = Product("float32 by oneDNN", torch.float32, torch.int32, 256, 2**-22, _by_onednn)
 ONEDNN = torch.backends.mkldnn.is_available()
-BFLOAT16 = Product("bfloat16", torch.bfloat16, torch.int16, 256, 2**-8, _by_onednn if ONEDNN else _by_torch)
+ONEDNN_BFLOAT16 = ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+"""oneDNN refuses bfloat16 on a CPU that has no instructions for it or for AVX-512; there torch's product is slow."""
+BFLOAT16 = Product("bfloat16", torch.bfloat16, torch.int16, 256, 2**-8, _by_onednn if ONEDNN_BFLOAT16 else _by_torch)
 PRODUCTS = {
     product.name: product for product in (FLOAT32, FLOAT32_BY_NUMPY, *([FLOAT32_BY_ONEDNN] if ONEDNN else []), BFLOAT16)
 }
