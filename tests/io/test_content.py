@@ -111,3 +111,30 @@ def test_a_read_only_cache_is_a_sentence(tmp_path):
     done = subprocess.run([sys.executable, "-c", f"import polysem.io.caches; {command}"], env=environment,
                           capture_output=True, text=True)  # fmt: skip
     assert "InputError: .cache cannot be written (Permission denied)" in done.stderr
+
+
+def test_files_that_change_places_have_another_digest(tmp_path):
+    """A model folder whose old weights move up while the new ones move down."""
+    for place, text in {"config": "c", "weights": "new", "last/weights": "old"}.items():
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_text(text)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    before = content.content_digest(files)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "weights").rename(tmp_path / "old/weights")
+    (tmp_path / "last/weights").rename(tmp_path / "weights")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert content.content_digest(files) != before
+
+
+def test_a_folder_that_moves_as_a_whole_keeps_its_digest(tmp_path):
+    (tmp_path / "here/below").mkdir(parents=True)
+    for place in ("a", "below/b"):
+        (tmp_path / "here" / place).write_text(place)
+
+    def found(folder):
+        return content.content_digest(path for path in (tmp_path / folder).rglob("*") if path.is_file())
+
+    before = found("here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert found("there") == before

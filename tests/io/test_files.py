@@ -83,3 +83,7 @@ def test_the_check_and_the_digest_see_what_the_reader_reads(pattern):
 def test_nothing_matches_a_pipe_or_a_pattern_of_nothing():
     os.mkfifo("pipe.txt")
     assert found("*.txt") == found("nothing/**/*") == []
+
+
+def test_the_home_of_a_user_who_is_not_there_matches_nothing():
+    assert matching_files("~nobody-of-this-name/x.txt") == []

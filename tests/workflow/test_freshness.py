@@ -32,6 +32,13 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(blank):
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("option", ["--drop-metadata", "--ignore-incomplete", "--ii"])
+def test_an_option_that_leaves_no_trustworthy_records_is_refused(blank, option):
+    said = blank.snakemake("--dry-run", option, fails=True)
+    assert "error: --" in said and "Leave it out" in said
+    assert "Traceback" not in said
+
+
 def test_the_doctor_names_what_the_next_run_makes_again(repository):
     (repository / "results/metrics.json").write_text("{}")
     said = " ".join(repository.polysem("doctor").split())

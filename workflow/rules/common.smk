@@ -45,7 +45,7 @@ def checked_study():
     loaded = load_study(Path(files[0]) if files else Path("params.yaml"))
     if workflow.is_main_process:
         require_folder()
-        guard.require_own_records(touching=guard.asks_to_touch(sys.argv[1:]))
+        guard.require_own_records(guard.untrustworthy_option(sys.argv[1:]))
         guard.require_records(artifacts.recorded(loaded))
         with lock.without_a_run(workflow_lock) as alone:
             if alone and not guard.adopting():

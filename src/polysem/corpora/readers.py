@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from polysem.corpora.compressed import PACKED, opened, unpacked_name
 from polysem.corpora.json_text import decoded, json_array_texts, json_line_texts
 from polysem.io.errors import InputError
-from polysem.io.files import matching_files
+from polysem.io.files import expanded, matching_files
 
 SUFFIXES = {".txt": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".parquet": "parquet"}
 """What a file's name says of its format; an ending of compressed files may follow."""
@@ -28,7 +28,7 @@ def corpus_files(patterns: str | list[str]) -> list[Path]:
     """
     files: dict[Path, None] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        if Path(pattern).expanduser().is_dir():
+        if expanded(pattern).is_dir():
             raise InputError(
                 f"`{pattern}` is a folder; write a glob of its files, such as `{pattern.rstrip('/')}/*.txt`"
             )

@@ -2,7 +2,8 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -121,12 +122,21 @@ STYLE: Any = {
 Arguments = ParamSpec("Arguments")
 
 
+@contextmanager
+def _style() -> Iterator[None]:
+    """The theme, and beside it Matplotlib's defaults: a matplotlibrc of the user changes no figure."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
+
+
 def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     """Draw under the theme, whatever the caller's Matplotlib settings, and leave those as they were."""
 
     @wraps(draw)
     def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
-        with matplotlib.rc_context(STYLE):
+        with _style():
             return draw(*args, **kwargs)
 
     return drawn
@@ -278,7 +288,7 @@ def save(figure: Figure, path: Path) -> None:
 
     The layout is made here and then the canvas prints: `savefig` would draw everything once more before, only for it.
     """
-    with matplotlib.rc_context(STYLE), written(path) as partial:
+    with _style(), written(path) as partial:
         for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
             if isinstance(axis.get_major_formatter(), LogFormatter):
                 _light_log_ticks(axis)

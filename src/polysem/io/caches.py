@@ -45,11 +45,16 @@ def place_text(path: Path, text: str) -> None:
 def require_folder() -> None:
     """InputError if nothing can be kept, which a run needs for checkpoints and long params."""
     for folder in (FOLDER, *(path for path in FOLDER.glob("*") if path.is_dir())):
-        try:
-            folder.mkdir(exist_ok=True)
-            NamedTemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise InputError(_refusal(folder, error)) from None
+        require_writable(folder)
+
+
+def require_writable(folder: Path) -> None:
+    """InputError if no file can be kept in a folder, which is made if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        NamedTemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(_refusal(folder, error)) from None
 
 
 def _refusal(path: Path, error: OSError) -> str:

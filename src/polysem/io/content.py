@@ -47,11 +47,15 @@ class Digests:
 
 
 def content_digest(files: Iterable[Path]) -> str:
-    """The start of the sha256 over names and contents."""
+    """The start of the sha256 over contents and places, which are paths below the folder that all files have in
+    common: two files that change places below it are noticed, and the folder may be another one elsewhere."""
     digests = _digests()
     digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(f"{file.name}\0{digests.of(file)}\0".encode())
+    found = sorted(files)
+    folder = os.path.commonpath([file.absolute().parent for file in found]) if found else ""
+    for file in found:
+        place = file.absolute().relative_to(folder).as_posix()
+        digest.update(f"{place}\0{digests.of(file)}\0".encode())
     digests.keep()
     return digest.hexdigest()[:16]
 

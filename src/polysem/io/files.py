@@ -14,13 +14,18 @@ def matching_files(pattern: str) -> list[Path]:
     files below it. In a pattern `**` stands for any folders. Linked files and folders count, each place once: a link
     to a folder above it is not followed. Hidden files and folders are left out unless they are named.
     """
-    path = Path(pattern).expanduser()
+    path = expanded(pattern)
     if path.is_file():
         return [path]
     if path.is_dir():
         return sorted(_below(path))
     found = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 (Path.glob does not follow links)
     return sorted(file for file in found if file.is_file() and not _in_a_circle(file.parent))
+
+
+def expanded(path: str) -> Path:
+    """A path with the home folder in the place of `~`; that of a user who is not there stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser raises RuntimeError there)
 
 
 def files_of(paths: Iterable[str]) -> list[Path]:

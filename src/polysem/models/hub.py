@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
-from polysem.io.files import matching_files
+from polysem.io.files import expanded, matching_files
 from polysem.io.network import network_errors
 from polysem.params.base import Section
 
@@ -70,7 +70,7 @@ def snapshot(source: Repository, patterns: Patterns) -> Snapshot:
     local copy all files are there anyway.
     """
     if source.local_copy is not None:
-        folder = Path(source.local_copy).expanduser()
+        folder = expanded(source.local_copy)
         if not folder.is_dir():
             raise InputError(f"local_copy {source.local_copy!r} of {source.repository} is no folder")
         return Snapshot(folder, None)

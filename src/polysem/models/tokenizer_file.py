@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from polysem.io.errors import InputError
+from polysem.io.files import expanded
 from polysem.models.hub import Repository, Snapshot, snapshot
 from polysem.models.record import TOKENIZER
 
@@ -17,7 +18,7 @@ def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
                 "that has one"
             )
         return source.file(TOKENIZER)
-    local = Path(tokenizer).expanduser()
+    local = expanded(tokenizer)
     if local.is_file():
         return local
     other = snapshot(Repository(repository=tokenizer), [TOKENIZER])

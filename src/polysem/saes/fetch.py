@@ -13,6 +13,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
+from polysem.io.files import expanded
 from polysem.io.network import network_errors
 from polysem.params.recipes.pretrained import PretrainedSae
 
@@ -38,7 +39,7 @@ def local_weights(section: PretrainedSae) -> Path:
     """The file of weights of a local SAE. InputError if it is not there or a file beside it is missing."""
     assert section.path is not None
     kind = format_module(section.format)
-    place = Path(section.path).expanduser()
+    place = expanded(section.path)
     if place.is_dir() and not kind.WEIGHTS:
         raise InputError(f"path {section.path!r} is a folder; name the file of weights in it")
     weights = place / kind.WEIGHTS if place.is_dir() else place

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polysem.io import home_cache
+from polysem.io.errors import InputError
 
 
 def check(arguments: Sequence[str] | None = None) -> None:
@@ -17,16 +18,14 @@ def check(arguments: Sequence[str] | None = None) -> None:
 
     Sees to it, too, that Snakemake finds a folder for its cache.
     """
-    home_cache.provide()
     files = configfiles(sys.argv[1:] if arguments is None else arguments)
-    if not files:
-        return
-    from polysem.io.errors import InputError
-    from polysem.params.study import require_sections
-
     try:
-        require_one(files)
-        require_sections(Path(files[0]))
+        home_cache.provide()
+        if files:
+            from polysem.params.study import require_sections
+
+            require_one(files)
+            require_sections(Path(files[0]))
     except InputError as error:
         sys.exit(f"error: {error}")
 
@@ -44,8 +43,6 @@ def configfiles(arguments: Sequence[str]) -> list[str]:
 
 def require_one(files: Sequence[str]) -> None:
     """InputError unless there is one, which exists."""
-    from polysem.io.errors import InputError
-
     first, *others = files
     targets = [name for name in others if not name.endswith((".yaml", ".yml", ".json"))]
     if targets:

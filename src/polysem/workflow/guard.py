@@ -19,22 +19,31 @@ def adopting() -> bool:
     return bool(os.environ.get(ADOPTING))
 
 
-def asks_to_touch(arguments: list[str]) -> bool:
-    """Whether `snakemake --touch` was called, as Snakemake's parser reads the command line: that takes half a second
-    and is done only where an argument may mean it. Snakemake knows of it only after the rules are read."""
-    if not any(re.match(r"--to|-\w*t", argument) for argument in arguments):
-        return False
+UNTRUSTWORTHY = {
+    "touch": "--touch would write records that nobody can trust; dates mean nothing here",
+    "drop_metadata": "--drop-metadata would leave results without records, or with those of an earlier run",
+    "ignore_incomplete": "--ignore-incomplete would take what a killed run left, or a hand changed, for whole",
+}
+"""Options of Snakemake after which records say nothing of what is there."""
+
+
+def untrustworthy_option(arguments: list[str]) -> str:
+    """Which of those options a call has, or '', as Snakemake's parser reads the command line: that takes half a second
+    and is done only where an argument may mean one. Snakemake knows of them only after the rules are read."""
+    if not any(re.match(r"--(to|dr|ig|ii)|-\w*t", argument) for argument in arguments):
+        return ""
     from snakemake.cli import get_argument_parser
 
-    return bool(vars(get_argument_parser().parse_known_args(arguments)[0])["touch"])
+    read = vars(get_argument_parser().parse_known_args(arguments)[0])
+    return next((option for option in UNTRUSTWORTHY if read[option]), "")
 
 
-def require_own_records(touching: bool) -> None:
-    """InputError for `snakemake --touch`, which writes records of the params in force for whatever is there."""
-    if touching and not adopting():
+def require_own_records(option: str) -> None:
+    """InputError for an option of `UNTRUSTWORTHY`."""
+    if option and not adopting():
         raise InputError(
-            "--touch would write records that nobody can trust; dates mean nothing here. `polysem adopt` writes "
-            "missing records where git and DVC vouch for what is there"
+            f"{UNTRUSTWORTHY[option]}. Leave it out; `polysem adopt` writes missing records where git and DVC vouch "
+            "for what is there"
         )
 
 

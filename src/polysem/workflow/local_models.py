@@ -13,6 +13,7 @@ from polysem.io.caches import FOLDER, read_cache, write_cache
 from polysem.io.code import code_digest
 from polysem.io.content import content_digest, text_digest
 from polysem.io.errors import InputError
+from polysem.io.files import expanded
 from polysem.models.hub import Repository, snapshot
 from polysem.models.processing import native_obstacles, obstacles, refuse
 from polysem.models.record import TOKENIZER
@@ -34,8 +35,8 @@ def check_local_model(where: str, model: TransformersModel | TransformerLensMode
     module = import_module(f"polysem.models.sources.{model.source}")
     try:
         checked = module.check_weights(source, keys.where)
-        if keys.tokenizer is not None and Path(keys.tokenizer).expanduser().is_file():
-            module.check_tokenizer(Path(keys.tokenizer).expanduser(), checked)
+        if keys.tokenizer is not None and expanded(keys.tokenizer).is_file():
+            module.check_tokenizer(expanded(keys.tokenizer), checked)
         elif keys.tokenizer is None and TOKENIZER in source.names():
             module.check_tokenizer(source.file(TOKENIZER), checked)
     except InputError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polysem.io.disk import in_words
 from polysem.io.errors import InputError
-from polysem.io.files import files_of, matching_files
+from polysem.io.files import expanded, files_of, matching_files
 from polysem.models.processing import native_obstacles, refuse
 from polysem.params.base import CorpusSection, ModelSection
 from polysem.params.corpora.files import FilesCorpus
@@ -67,7 +67,7 @@ def outside_paths(section: CorpusSection | ModelSection | PretrainedSae) -> list
         case ClassifierModel() if section.weights is not None:
             return [section.weights]
         case TransformersModel() | TransformerLensModel():
-            named = section.tokenizer if section.tokenizer and Path(section.tokenizer).expanduser().is_file() else None
+            named = section.tokenizer if section.tokenizer and expanded(section.tokenizer).is_file() else None
             return [path for path in (named, section.local_copy) if path is not None]
         case _:
             return []
@@ -89,7 +89,7 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
         case _:
             return
     for pattern in named:
-        if isinstance(corpus, FilesCorpus) and Path(pattern).expanduser().is_dir():
+        if isinstance(corpus, FilesCorpus) and expanded(pattern).is_dir():
             raise InputError(
                 f"{where}.{key}: {pattern!r} is a folder; write a glob of its files, as {pattern.rstrip('/')}/*.txt"
             )
@@ -196,7 +196,7 @@ def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection)
     assert model.weights is not None
     assert isinstance(corpus, ImagesCorpus)
     try:
-        pixels, *_, classes = layer_widths(open_tensors(Path(model.weights).expanduser()), model.hidden)
+        pixels, *_, classes = layer_widths(open_tensors(expanded(model.weights)), model.hidden)
     except InputError as error:
         raise InputError(f"{where}.weights: {error}") from None
     wanted = PIXELS[corpus.images]
@@ -208,7 +208,7 @@ def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection)
 
 
 def _local_folder(where: str, path: str) -> Path:
-    folder = Path(path).expanduser()
+    folder = expanded(path)
     if not folder.is_dir():
         raise InputError(f"{where}.local_copy: {path!r} is no folder; paths start at the folder of the Snakefile")
     return folder

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from polysem.io.config_files import read_config
+from polysem.io.files import expanded
 from polysem.models.model_config import LAYERS, NEURONS, RESIDUAL, VOCABULARY, read_sizes
 from polysem.params.base import ModelSection
 from polysem.params.models.classifier import ClassifierModel
@@ -29,7 +30,7 @@ def known_shape(name: str, model: ModelSection) -> Shape | None:
         return None
     folders = [Path(artifacts.MODEL.format(model=name))]
     if model.local_copy is not None:
-        folders.append(Path(model.local_copy).expanduser())
+        folders.append(expanded(model.local_copy))
     configs = [folder / "config.json" for folder in folders]
     found = next((shape for path in configs if path.exists() and (shape := config_shape(path))), None)
     return found or model.shape
@@ -56,7 +57,7 @@ def known_outline(name: str, model: ModelSection) -> Outline | None:
         return native_outline(ours.layers, ours.d_model, ours.d_mlp, ours.d_model // ours.heads * ours.heads)
     if not isinstance(model, TransformersModel | TransformerLensModel):
         return None
-    copy = [] if model.local_copy is None else [Path(model.local_copy).expanduser()]
+    copy = [] if model.local_copy is None else [expanded(model.local_copy)]
     folders = [*copy, Path(artifacts.MODEL.format(model=name))]
     config = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
     if config is None:

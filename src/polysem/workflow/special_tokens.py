@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from polysem.io.errors import InputError
+from polysem.io.files import expanded
 from polysem.params.models.language import LanguageModel
 from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
@@ -61,9 +62,9 @@ def _check_file(where: str, model: TransformersModel | TransformerLensModel) -> 
 
 
 def _local_file(model: TransformersModel | TransformerLensModel) -> Path | None:
-    places = [Path(model.tokenizer).expanduser()] if model.tokenizer else []
+    places = [expanded(model.tokenizer)] if model.tokenizer else []
     if model.local_copy is not None and not model.tokenizer:
-        places.append(Path(model.local_copy).expanduser() / "tokenizer.json")
+        places.append(expanded(model.local_copy) / "tokenizer.json")
     return next((file for file in places if file.is_file()), None)
 
 

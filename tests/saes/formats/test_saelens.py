@@ -157,6 +157,8 @@ def test_the_frequencies_of_a_folder_come_with_it(tmp_path, parts):
         ({"metadata": {"prepend_bos": "yes"}}, "prepend_bos is 'yes', expected a bool"),
         ({"metadata": {"context_size": -1}}, "context_size is -1, expected a whole number"),
         ({"metadata": {"hook_head_index": 3}}, "the SAE reads one attention head"),
+        ({"apply_b_dec_to_input": 0}, "apply_b_dec_to_input is 0, expected true or false"),
+        ({"metadata": {"hook_name": "a", "hook_name_out": "b"}}, "hook_name_out is 'b', another site than hook_name"),
         ({"metadata": []}, "metadata is no object with keys"),
     ],
 )

@@ -12,7 +12,7 @@ from polysem.corpora.proxies import with_proxies
 from polysem.corpora.readers import SUFFIXES, Reading, corpus_files
 from polysem.corpora.splits import documents_table, first_distinct, split_by_hash
 from polysem.io.errors import InputError
-from polysem.io.files import matching_files
+from polysem.io.files import expanded, matching_files
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 
 ADVICE = "set `local_copy:` to a local .txt, .jsonl, .json or .parquet file (or a folder or glob of them), or go online"
@@ -74,7 +74,7 @@ def local_files(corpus: HuggingFaceCorpus) -> list[Path]:
     """The files of its local copy; InputError where there are none."""
     assert corpus.local_copy is not None
     local_copy = corpus.local_copy
-    if not Path(local_copy).expanduser().is_dir():
+    if not expanded(local_copy).is_dir():
         return corpus_files(local_copy)
     files = [path for path in matching_files(local_copy) if unpacked_name(path).suffix.lower() in SUFFIXES]
     if not files:

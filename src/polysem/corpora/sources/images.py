@@ -9,6 +9,7 @@ from jaxtyping import Float, Integer
 
 from polysem.corpora.mnist_files import check_pair, read_idx_folder, read_npz
 from polysem.io.errors import InputError
+from polysem.io.files import expanded
 from polysem.params.corpora.images import ImagesCorpus
 
 MNIST = "ylecun/mnist"
@@ -57,7 +58,7 @@ def _mnist(corpus: ImagesCorpus) -> pa.Table:
 def _mnist_arrays(path: str | None) -> list[np.ndarray]:
     if path is None:
         return _from_hub()
-    place = Path(path).expanduser()
+    place = expanded(path)
     if place.is_dir():
         return read_idx_folder(place)
     if not place.is_file():

@@ -32,6 +32,8 @@ RENAMED = {"hook_point": "hook_name", "hook_point_head_index": "hook_head_index"
 RESHAPED = ("none", "hook_z")
 """What may be done to activations first: nothing, or the heads of `attn.hook_z` one after the other, as polysem has
 them."""
+SWITCHES = ("apply_b_dec_to_input", "rescale_acts_by_decoder_norm")
+"""Keys that are true or false; another value could be read as either."""
 T = TypeVar("T")
 
 
@@ -55,6 +57,14 @@ def read(weights: Path) -> Published:
     if metadata.get("hook_head_index") is not None:
         raise InputError(
             f"{file}: the SAE reads one attention head (hook_head_index), which is no site here; attn.hook_z has all"
+        )
+    for key in SWITCHES:
+        if key in config and not isinstance(config[key], bool):
+            raise InputError(f"{file}: {key} is {config[key]!r}, expected true or false")
+    if metadata.get("hook_name_out") not in (None, metadata.get("hook_name")):
+        raise InputError(
+            f"{file}: hook_name_out is {metadata['hook_name_out']!r}, another site than hook_name; polysem reads SAEs "
+            "and no transcoders"
         )
     normalization = _normalization(config.get("normalize_activations") or "none", file)
     inputs, features = tensors.matrix("W_enc")
@@ -115,6 +125,8 @@ def _modern(config: dict[str, Any], file: Path) -> tuple[dict[str, Any], Mapping
     missing = [key for key in ("apply_b_dec_to_input", "prepend_bos") if key not in config]
     config = {"architecture": "standard", "apply_b_dec_to_input": True, "prepend_bos": True} | config
     arguments: Any = config.get("activation_fn_kwargs") or {}
+    if not isinstance(arguments, dict):
+        raise InputError(f"{file}: activation_fn_kwargs is {arguments!r}, expected an object with keys")
     match config.get("activation_fn", "relu"):
         case "topk":
             config |= {"architecture": "topk", "k": arguments.get("k")}
