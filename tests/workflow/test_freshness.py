@@ -39,6 +39,18 @@ def test_an_option_that_leaves_no_trustworthy_records_is_refused(blank, option):
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_a_profile_that_touches_is_refused(blank, tmp_path, way):
+    (tmp_path / "touching").mkdir()
+    (tmp_path / "touching/profile.yaml").write_text("touch: true\n")
+    folder = str(tmp_path / "touching")
+    if way == "option":
+        said = blank.snakemake("--profile", folder, "--cores", "1", fails=True)
+    else:
+        said = blank.snakemake("--cores", "1", fails=True, SNAKEMAKE_PROFILE=folder)
+    assert "error: --touch would write records that nobody can trust" in said
+
+
 def test_the_doctor_names_what_the_next_run_makes_again(repository):
     (repository / "results/metrics.json").write_text("{}")
     said = " ".join(repository.polysem("doctor").split())

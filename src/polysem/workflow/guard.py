@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 from polysem.io.disk import in_words
@@ -28,13 +30,18 @@ UNTRUSTWORTHY = {
 
 
 def untrustworthy_option(arguments: list[str]) -> str:
-    """Which of those options a call has, or '', as Snakemake's parser reads the command line: that takes half a second
-    and is done only where an argument may mean one. Snakemake knows of them only after the rules are read."""
-    if not any(re.match(r"--(to|dr|ig|ii)|-\w*t", argument) for argument in arguments):
-        return ""
-    from snakemake.cli import get_argument_parser
+    """Which of those options a call or its profile has, or '', as Snakemake's parser reads them.
 
-    read = vars(get_argument_parser().parse_known_args(arguments)[0])
+    That takes half a second and is done only where something may mean one. Snakemake itself knows of them only after
+    the rules are read.
+    """
+    named = any(re.match(r"--(to|dr|ig|ii|pr|workflow-p)|-\w*t", argument) for argument in arguments)
+    if not named and "SNAKEMAKE_PROFILE" not in os.environ:
+        return ""
+    from snakemake.cli import parse_args
+
+    with redirect_stderr(StringIO()):  # which profiles it reads, Snakemake has said before
+        read = vars(parse_args(arguments)[1])
     return next((option for option in UNTRUSTWORTHY if read[option]), "")
 
 
