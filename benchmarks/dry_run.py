@@ -1,7 +1,8 @@
 """What Snakemake needs to plan a large study: `python benchmarks/dry_run.py [folder …]`.
 
-Plans the default study with 250 seeds of one recipe, 1,000 SAEs at four sites, and prints jobs and seconds (medians).
-Each folder is a checkout with nothing made; several are planned in turn, to compare them. Without one it is this one.
+Plans the models of the default study with 250 seeds of one recipe, 1,000 SAEs at four sites, and prints jobs and
+seconds (medians). Each folder is a checkout with nothing made; several are planned in turn, to compare them. Without one
+it is this one.
 """
 
 import re
@@ -21,8 +22,8 @@ HERE = Path(__file__).resolve().parents[1]
 def large_study(path):
     yaml = YAML()
     study = yaml.load(HERE / "params.yaml")
-    recipe = {key: value for key, value in study["saes"]["l1-x8"].items() if key != "sites"}
-    study["saes"] = {"l1-x8": {**recipe, "models": ["stories-1l", "stories-2l"], "seed": list(range(250))}}
+    recipe = {"architecture": "relu", "l1": 2, "models": ["stories-1l", "stories-2l"], "seed": list(range(250))}
+    study["saes"] = {"many": recipe}
     del study["toys"]
     yaml.dump(study, path)
 
