@@ -1,8 +1,8 @@
 """What Snakemake needs to plan a large study: `python benchmarks/dry_run.py [folder …]`.
 
 Plans the models of the default study with 250 seeds of one recipe, 1,000 SAEs at four sites, and prints jobs and
-seconds (medians). Each folder is a checkout with nothing made; several are planned in turn, to compare them. Without one
-it is this one.
+seconds (medians). Each folder is a checkout with nothing made; several are planned in turn, to compare them. Without
+one it is this one.
 """
 
 import re
