@@ -5,7 +5,7 @@
 `--study` is the results folder of the repository's params.yaml, `--tinystories` that of
 presets/tinystories-656k.yaml (`snakemake --until extract_activations` is enough for both), `--peers` the Python of an
 environment made from benchmarks/peers.txt; what is not given is named and left out. The whole takes a day on one core;
-`--settings`, `--lengths`, `--architectures`, `--libraries`, `--rates`, `--seeds` and `--points` choose a part, and what
+`--settings`, `--lengths`, `--architectures`, `--packages`, `--rates`, `--seeds` and `--points` choose a part, and what
 is in FOLDER is not made again. The last table is that of docs/results.md; `table` prints it anew.
 
 Of each setting, length, library and architecture, `train` makes SAEs of seed 0 with every learning rate of `RATES` and
@@ -83,7 +83,7 @@ SETTINGS = {
 class Job:
     """One SAE."""
 
-    library: str
+    package: str
     architecture: str
     steps: int
     rate: float
@@ -92,7 +92,7 @@ class Job:
 
     @property
     def name(self):
-        return f"{self.library}_{self.architecture}_{self.steps}_{self.rate:g}_{self.value:g}_{self.seed}"
+        return f"{self.package}_{self.architecture}_{self.steps}_{self.rate:g}_{self.value:g}_{self.seed}"
 
 
 class Rows:
@@ -128,7 +128,7 @@ def of_peer(store, expansion, job):
     import quality_peers
 
     rows = Rows(store, job.seed)
-    train_one = getattr(quality_peers, job.library)
+    train_one = getattr(quality_peers, job.package)
     features = expansion * rows.width
     sae = train_one(rows, job.steps, features, job.architecture, job.rate, job.value, job.seed)
     factor = 1 / rows.scale  # the SAE for activations as they are, folded as our trainer does
@@ -141,7 +141,7 @@ def made(folder, stores, expansion, job):
     place = folder / job.name
     if not (place / "chosen_by.json").exists():
         begun = time.monotonic()
-        sae = (ours if job.library == "ours" else of_peer)(stores / "train.zarr", expansion, job)
+        sae = (ours if job.package == "ours" else of_peer)(stores / "train.zarr", expansion, job)
         seconds = time.monotonic() - begun
         save_sae(sae, place, vars(job), None)
         numbers = reconstruction(sae, ActivationRows(stores / "eval.zarr"))
@@ -171,7 +171,7 @@ def reconstruction(sae, rows):
 
 def train(arguments):
     setting = SETTINGS[arguments.setting]
-    library, folder = arguments.library, arguments.output / arguments.setting
+    library, folder = arguments.package, arguments.output / arguments.setting
     stores = arguments.results / "activations" / setting.model / setting.site
     torch.set_num_threads(1)
     for architecture in arguments.architectures:
@@ -342,12 +342,12 @@ def run(arguments):
         where = ["--setting", name, "--results", str(results), "--output", str(arguments.output)]
         for length in arguments.lengths:
             steps = arguments.steps or setting.steps * LENGTHS[length]
-            for library in arguments.libraries:
+            for library in arguments.packages:
                 if library != "ours" and arguments.peers is None:
                     print(f"{library} is left out; give --peers")
                     continue
                 python = sys.executable if library == "ours" else str(arguments.peers)
-                options = ["--library", library, "--steps", str(steps), "--architectures", *arguments.architectures]
+                options = ["--package", library, "--steps", str(steps), "--architectures", *arguments.architectures]
                 options += ["--rates", *map(str, arguments.rates), "--seeds", *map(str, arguments.seeds)]
                 options += ["--points", str(arguments.points)]
                 found = {"PYTHONPATH": str(Path(__file__).resolve().parents[1] / "src")}  # theirs has no polysem
@@ -374,13 +374,13 @@ def main():
             step.add_argument("--points", type=int, default=4, help="how many of `VALUES` are trained")
             step.add_argument("--steps", type=int, required=name == "train")
     whole, one = steps.choices["run"], steps.choices["train"]
-    one.add_argument("--library", choices=LIBRARIES, required=True)
+    one.add_argument("--package", choices=LIBRARIES, required=True)
     whole.add_argument("--study", type=Path)
     whole.add_argument("--tinystories", type=Path)
     whole.add_argument("--peers", type=Path, help="Python of an environment made from benchmarks/peers.txt")
     whole.add_argument("--settings", nargs="+", choices=SETTINGS, default=tuple(SETTINGS))
     whole.add_argument("--lengths", nargs="+", choices=LENGTHS, default=tuple(LENGTHS))
-    whole.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=tuple(LIBRARIES))
+    whole.add_argument("--packages", nargs="+", choices=LIBRARIES, default=tuple(LIBRARIES))
     arguments = parser.parse_args()
     {"run": run, "train": train, "judge": judge, "table": table}[arguments.step](arguments)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from polysem.cli import main
+from polysem.io.disk import in_bytes
 from polysem.params.models.shape import Shape
 from polysem.params.study import load_study
 from polysem.workflow import artifacts
 from polysem.workflow.needs import jobs, store_bytes
-from polysem.workflow.plan import Speed, Total, in_bytes, in_hours, phase_table, total
+from polysem.workflow.plan import Speed, Total, in_hours, phase_table, total
 from polysem.workflow.shapes import config_shape, flops_to, forward_flops, parameters
 
 ROOT = Path(__file__).parents[2]

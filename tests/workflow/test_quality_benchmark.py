@@ -18,7 +18,7 @@ def test_the_campaign_runs_as_one_command_and_makes_nothing_twice(finished, tmp_
         "--output",
         str(tmp_path),
     ]
-    command += ["--settings", "stories-1l-x8", "--lengths", "short", "--steps", "6", "--libraries", "ours", "sae_lens"]
+    command += ["--settings", "stories-1l-x8", "--lengths", "short", "--steps", "6", "--packages", "ours", "sae_lens"]
     command += ["--rates", "2e-3", "5e-3", "--seeds", "0", "1", "--points", "1", "--scored", "512"]
     said = finished.run(*command).stdout
     assert "sae_lens is left out; give --peers" in said

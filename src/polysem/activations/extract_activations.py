@@ -16,7 +16,7 @@ from torch import Tensor
 from polysem.io.command import run
 from polysem.io.content import file_digest
 from polysem.io.determinism import require_deterministic_kernels
-from polysem.io.disk import in_words
+from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, create_array, receipt_path, written_store
 from polysem.models.batches import TokenStore
@@ -118,9 +118,9 @@ def require_space(folder: Path, needed: int) -> None:
     """InputError if the disk below a folder has less free space than this many bytes and a fiftieth."""
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    if needed * 1.02 > free:
+    if not fits(needed, free):
         raise InputError(
-            f"{folder} needs {in_words(needed)} for activations and has {in_words(free)} free; "
+            f"{folder} needs {in_gigabytes(needed)} for activations and has {in_gigabytes(free)} free; "
             "free some space or lower activations.train_tokens / eval_tokens"
         )
 

@@ -69,9 +69,23 @@ def disk_problem(error: BaseException, path: Path | None = None) -> str:
     return ""
 
 
-def in_words(size: float) -> str:
-    """A number of bytes in the unit that suits it: "1,024.0 GB", "3.2 MB"."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e8 else f"{size / 1e6:,.1f} MB"
+def fits(needed: float, free: float) -> bool:
+    """Whether so many bytes, and a fiftieth for what a file system adds to them, go into the free ones."""
+    return needed * 1.02 <= free
+
+
+def in_bytes(value: float) -> str:
+    """`5.7 GB`."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
+
+
+def in_gigabytes(value: float) -> str:
+    """`1,024.0 GB`, to be compared with another number of them; what would be next to nothing as `in_bytes` has it."""
+    return f"{value / 1e9:,.1f} GB" if value >= 1e8 else in_bytes(value)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

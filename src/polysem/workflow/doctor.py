@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from rich.console import Console
 from rich.table import Table
 
-from polysem.io.disk import in_words
+from polysem.io.disk import in_gigabytes
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
 from polysem.workflow import artifacts, freshness, guard, lock
@@ -147,7 +147,7 @@ def check_space() -> Check:
     """Free space on the disk of `results/`."""
     results = Path("results")
     free = shutil.disk_usage(results if results.exists() else Path()).free
-    return Check("disk", "ok" if free > LITTLE_SPACE else "problem", f"{in_words(free)} free")
+    return Check("disk", "ok" if free > LITTLE_SPACE else "problem", f"{in_gigabytes(free)} free")
 
 
 def check_leftovers() -> Check:

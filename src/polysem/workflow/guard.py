@@ -8,7 +8,7 @@ from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
 
-from polysem.io.disk import in_words
+from polysem.io.disk import in_gigabytes
 from polysem.io.errors import InputError
 from polysem.workflow.records import STATE, record_name, record_names
 
@@ -76,7 +76,7 @@ def disk_is_full() -> str:
     """What to do about a full disk."""
     free = shutil.disk_usage(Path()).free
     return (
-        f"the disk of {Path().absolute()} is full ({in_words(free)} free), so that steps could not be finished; "
+        f"the disk of {Path().absolute()} is full ({in_gigabytes(free)} free), so that steps could not be finished; "
         "free some space and run again: what is finished stays"
     )
 

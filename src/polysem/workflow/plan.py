@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from polysem.io.disk import in_bytes
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
 from polysem.workflow.needs import PHASES, Job, jobs
@@ -139,15 +140,6 @@ def here() -> str:
     free = shutil.disk_usage(results if results.exists() else Path()).free
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return f"Here: {in_bytes(free)} of disk free, {in_bytes(memory)} of memory, {os.cpu_count()} cores."
-
-
-def in_bytes(value: float) -> str:
-    """`5.7 GB`."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if value >= 100 or unit == "B" else f"{value:.1f} {unit}"
 
 
 def in_hours(value: float) -> str:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from polysem.io.disk import in_words
+from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError
 from polysem.io.files import expanded, files_of, matching_files
 from polysem.models.processing import native_obstacles, refuse
@@ -260,11 +260,11 @@ def _check_space(study: Study) -> None:
     free = shutil.disk_usage(results if results.exists() else Path()).free
     if free < LEAST_FREE:
         raise InputError(
-            f"the disk of results/ is full: {in_words(free)} are free, and a run needs {LEAST_FREE / 1e6:g} for "
+            f"the disk of results/ is full: {in_gigabytes(free)} are free, and a run needs {LEAST_FREE / 1e6:g} for "
             "its records and logs alone; free some space"
         )
-    if needed * 1.02 > free:
+    if not fits(needed, free):
         raise InputError(
-            f"the activation stores need up to {in_words(needed)}, the disk of results/ has {in_words(free)} free; "
-            "lower activations.train_tokens / eval_tokens, or free some space"
+            f"the activation stores need up to {in_gigabytes(needed)}, the disk of results/ has {in_gigabytes(free)} "
+            "free; lower activations.train_tokens / eval_tokens, or free some space"
         )

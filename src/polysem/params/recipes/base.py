@@ -9,6 +9,8 @@ from polysem.params.base import Name, Rate, Section, Seed, Share, Tokens
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 DecoderNorm = Literal["unit", "project_only", "free", "unpenalised"]
+DeadFeatures = Literal["none", "reinitialise", "loss_weighted", "auxk"]
+Steps = Annotated[int, Field(ge=2, le=1_000_000_000)]
 StartNorm = Annotated[float, Field(gt=0, le=1e3)]
 
 DEAD_FEATURES = {
@@ -88,11 +90,11 @@ class Recipe(Section):
     clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = 1.0
     """Largest norm of the gradient of all weights together; larger ones are scaled down to it. With 1, which it nearly
     always exceeds, all batches weigh the same, and the large first gradients do not hold Adam back. Null: no limit."""
-    dead_features: Literal["none", "reinitialise", "loss_weighted", "auxk"] = "none"
+    dead_features: DeadFeatures = "none"
     """What happens to features that (almost) never fire: `reinitialise`: new random weights (S2.M2); `loss_weighted`:
     an input that is reconstructed badly as direction, as in *Towards Monosemanticity* (S2.M2); `auxk`: they predict
     what the others miss (Gao et al. 2024)."""
-    dead_every: Annotated[int, Field(ge=2, le=1_000_000_000)] = 1000
+    dead_every: Steps = 1000
     """Steps between two counts of dead features; firings are counted in the second half of each interval."""
     dead_below: Share = 1e-5
     """Features that fire on a smaller share of the tokens counted are dead."""

@@ -1,10 +1,10 @@
 """What recipes share that keep the largest features."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from polysem.params.recipes.base import Recipe, Weight
+from polysem.params.recipes.base import DeadFeatures, Recipe, Steps, Weight
 
 
 class LargestRecipe(Recipe):
@@ -13,9 +13,9 @@ class LargestRecipe(Recipe):
 
     k: Annotated[int, Field(ge=1, le=65_536)]
     """Active features per token; of `batchtopk` on average."""
-    dead_features: Literal["none", "reinitialise", "loss_weighted", "auxk"] = "auxk"
+    dead_features: DeadFeatures = "auxk"
     """As for other recipes; by default the dead predict what the others miss (Gao et al. 2024)."""
-    dead_every: Annotated[int, Field(ge=2, le=1_000_000_000)] = 50
+    dead_every: Steps = 50
     """Steps between two counts of dead features; firings are counted in the second half of each interval."""
     auxk_weight: Weight = 1.0
     """Weight of the squared error of what the dead predict."""
