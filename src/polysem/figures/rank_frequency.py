@@ -53,8 +53,8 @@ def draw(rank_frequency: xr.Dataset, analysis: Analysis) -> Figure:
             f"bins of ranks; head: ranks below {int(rank_frequency['first_rank'].sel(range='tail')):,}. Power law: "
             "f ∝ r^(−α); exponential: f ∝ exp(−r/L), L in ranks; truncated power law: their product. Lines: what these "
             "laws lead to where half A misplaces features by chance. Of the fall of the truncated law, a share is that "
-            "of its exponential: 0 speaks for a power law, 1 for an exponential; below 0 or above 1 none of the laws, and "
-            "so no line, describes the fall; ± standard error over resamples."
+            "of its exponential: 0 speaks for a power law, 1 for an exponential; below 0 or above 1 none of the laws, "
+            "and so no line, describes the fall; ± standard error over resamples."
         ],
     )
     return figure
