@@ -94,6 +94,14 @@ def test_the_frequency_histogram_counts_rare_common_and_never_active_features(an
     assert (bars(figure, "rare"), bars(figure, "common")) == (2, 3)
 
 
+def test_frequencies_of_a_single_token_are_drawn(analysis, tmp_path):
+    figure = find_figure("frequency_histogram").draw(
+        frequency=frequency_table(np.r_[1.0, 0], tokens=1), analysis=analysis
+    )
+    theme.save(figure, tmp_path / "figure.svg")
+    assert bars(figure, "common") == 1
+
+
 def test_the_never_active_bar_says_when_it_is_cut(analysis):
     frequency = find_figure("frequency_histogram")
     few = frequency.draw(frequency=frequency_table(np.r_[np.full(9, 0.1), 0]), analysis=analysis)

@@ -153,3 +153,9 @@ def test_neurons_are_the_identity_dictionary(tmp_path):
     assert isinstance(neurons, Neurons)
     assert torch.equal(neurons.decode(neurons.encode(x)), x)
     assert torch.equal(neurons.decoder(), torch.eye(5))
+
+
+def test_a_site_that_is_always_0_is_refused_in_one_sentence(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"all sampled activations are 0.*a lower learning_rate"):
+        train_sae(stored(store(np.zeros((1000, 16), np.float32))), tmp_path / "sae", "relu", RECIPE, "code")

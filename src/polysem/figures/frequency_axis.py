@@ -24,7 +24,8 @@ def draw_frequencies(figure: Figure, frequency: xr.Dataset, threshold: float, be
     values = frequency["frequency"].to_numpy()
     active, never = values[values > 0], int((values == 0).sum())
     bins_per_decade = FINE if active.size >= MANY else COARSE
-    lowest = int(np.floor(np.log10(1 / frequency.attrs["tokens"]) * COARSE)) * bins_per_decade // COARSE
+    shown = max(2, frequency.attrs["tokens"])  # a single token leaves the axis no width
+    lowest = int(np.floor(np.log10(1 / shown) * COARSE)) * bins_per_decade // COARSE
     edges = np.arange(lowest, 1) / bins_per_decade
     low, _ = np.histogram(np.log10(active[active < threshold]), edges)
     high, _ = np.histogram(np.log10(active[active >= threshold]), edges)

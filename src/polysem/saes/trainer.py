@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.io.adam import Adam
+from polysem.io.errors import InputError
 from polysem.params.recipes.base import Recipe
 from polysem.saes.constraints import Constraints
 from polysem.saes.dead_features import (
@@ -227,7 +228,10 @@ def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
     """The factor that brings the mean norm of the rows to the square root of the number of neurons."""
     norm = sample.norm(dim=-1).mean().item()
     if norm == 0:
-        raise ValueError("all sampled activations are 0; the site carries nothing to learn from")
+        raise InputError(
+            "all sampled activations are 0, so there is nothing to learn from; choose another site, or train the model "
+            "again with a lower learning_rate if it is one of this run"
+        )
     return sample.shape[1] ** 0.5 / norm
 
 
