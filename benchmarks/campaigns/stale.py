@@ -183,6 +183,38 @@ def a_torn_record(repository):
     assert fresh.items() <= repository.digests().items()
 
 
+def a_seal_without_its_record(repository):
+    """A run of another recipe is killed after it sealed an SAE and before Snakemake wrote records, its marks of what is
+    incomplete are deleted, and the recipe is set back."""
+    fresh = repository.digests()
+    weights = min((repository / "results/saes").glob("*/*/topk-*/sae_weights.safetensors"))
+    made = [file.relative_to(repository.folder).as_posix() for file in weights.parent.iterdir()]
+    records = {file: file.read_bytes() for file in (record_of(repository, path) for path in made) if file.exists()}
+    assert records
+    repository.edit("params.yaml", "k: 8", "k: 7")
+    repository.snakemake(weights.relative_to(repository.folder).as_posix())
+    for file, content in records.items():
+        file.write_bytes(content)
+    repository.edit("params.yaml", "k: 7", "k: 8")
+    assert "train_sae" in pending(repository)
+    repository.snakemake()
+    assert repository.digests() == fresh
+
+
+def an_edit_with_size_and_date_kept(repository):
+    """A digit of the metrics, which are in git, changes, and nothing that `ls` shows."""
+    fresh = repository.digests()
+    metrics = repository / "results/metrics.json"
+    status, text = metrics.stat(), metrics.read_text()
+    place = re.search(r"\d", text).start()
+    metrics.write_text(f"{text[:place]}{(int(text[place]) + 1) % 10}{text[place + 1 :]}")
+    os.utime(metrics, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert metrics.stat().st_size == status.st_size
+    assert "collect_metrics" in pending(repository)
+    repository.snakemake()
+    assert repository.digests() == fresh
+
+
 def a_torn_cache(repository):
     """Digests that were remembered are computed again."""
     for name in ("digests.json", "syntax.json"):
@@ -207,6 +239,8 @@ SEQUENCES = {
         compiled_code_of_another_source,
         git_tracked_results_without_records,
         a_torn_record,
+        a_seal_without_its_record,
+        an_edit_with_size_and_date_kept,
         a_torn_cache,
     )
 }

@@ -1,5 +1,7 @@
 """What a process loaded of the package, on a scratch package that goes by the name of this one."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -57,7 +59,7 @@ def digest(package):
 
 def call(package, *arguments):
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    environment = ours | {"PYTHONPATH": str(package.parent)}
+    environment = ours | {"PYTHONPATH": str(package.parent), "POLYSEM_COMMAND": "export A=1; exec a command"}
     return subprocess.run([sys.executable, *arguments], cwd=package.parents[1], env=environment,
                           capture_output=True, text=True)  # fmt: skip
 
@@ -69,7 +71,9 @@ def test_a_step_runs_with_the_code_that_its_rule_saw_and_seals_its_output(packag
     assert done.returncode == 0, done.stderr
     folder = package.parents[1]
     assert (folder / "results/x").read_text() == "1 1"
-    assert '"results/x"' in (folder / ".snakemake/metadata/seals/a.json").read_text()
+    seal = json.loads((folder / ".snakemake/metadata/seals/a.json").read_text())
+    assert seal["outputs"].keys() == {"results/x"}
+    assert seal["command"] == hashlib.sha256(b"a command").hexdigest()[:16]
 
 
 @pytest.mark.parametrize("module", ["early", "step", "late"])

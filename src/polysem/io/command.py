@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
-from polysem import SUPERVISED
+from polysem import COMMAND, SUPERVISED
 from polysem.io import atomic
 from polysem.io.caches import FOLDER
 from polysem.io.content import text_digest
@@ -59,7 +59,7 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
             atomic.BEFORE_PLACING.append(lambda: files.require_unchanged(stamps))
         validate_call(config=ConfigDict(extra="forbid"))(step)(**options)
         if log:
-            write_seal(log, atomic.PLACED)
+            write_seal(log, text_digest(os.environ.get(COMMAND, "").partition("; exec ")[2]), atomic.PLACED)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         sys.exit(f"error: {problems}")

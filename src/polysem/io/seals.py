@@ -1,8 +1,9 @@
 """What a job left: the digest of each of its outputs, kept with the records of Snakemake.
 
-A seal is written by the step itself, when all outputs are in their place and before Snakemake writes its records. So
-whatever has a record has a seal of the same run, and the guard (`workflow.freshness`) sees what came from elsewhere
-since. It lies below the records, which DVC keeps: after a checkout, artifacts, records and seals are of one run again.
+A seal is written by the step itself, when all outputs are in their place and before Snakemake writes its records. Both
+know the command that was run, so a seal whose record was not written any more does not pass for that of an older one,
+and the guard (`workflow.freshness`) sees what came from elsewhere since. It lies below the records, which DVC keeps:
+after a checkout, artifacts, records and seals are of one run again.
 """
 
 import json
@@ -31,9 +32,10 @@ class Output:
 
 @dataclass(frozen=True)
 class Seal:
-    """All outputs of one job, by path."""
+    """All outputs of one job, by path, and the digest of its command."""
 
     outputs: dict[str, Output]
+    command: str
 
 
 def sealed(path: Path, digest: str = "") -> Output:
@@ -43,11 +45,12 @@ def sealed(path: Path, digest: str = "") -> Output:
     return Output(digest or file_digest(path), path.stat().st_size, "")
 
 
-def write_seal(log: str, outputs: Mapping[Path, str] | Iterable[Path], seals: Path = SEALS) -> None:
-    """Seal those of the paths that are there. A job is known by its log, `logs/{rule}/{wildcards}.log`."""
+def write_seal(log: str, command: str, outputs: Mapping[Path, str] | Iterable[Path], seals: Path = SEALS) -> None:
+    """Seal those of the paths that are there. A job is known by its log, `logs/{rule}/{wildcards}.log`; `command`
+    is the digest of the shell command that made them."""
     digests = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs, "")
     found = {path.as_posix(): asdict(sealed(path, digest)) for path, digest in digests.items() if path.exists()}
-    write_json(seal_file(log, seals), {"outputs": dict(sorted(found.items()))})
+    write_json(seal_file(log, seals), {"command": command, "outputs": dict(sorted(found.items()))})
 
 
 def read_seal(log: str, seals: Path = SEALS) -> Seal | None:
@@ -59,7 +62,8 @@ def seal_in(file: Path) -> Seal | None:
     """The seal that a file holds, or None if there is no such file. InputError if it is damaged."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        return Seal({path: Output(**each) for path, each in content["outputs"].items()})
+        outputs = {path: Output(**each) for path, each in content["outputs"].items()}
+        return Seal(outputs, content.get("command", ""))  # seals of older versions vouch for nothing
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

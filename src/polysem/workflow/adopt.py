@@ -42,12 +42,12 @@ def command(options: argparse.Namespace) -> int:
 
 def write_seals(paths: list[str]) -> None:
     """Seal every job of the artifacts, by their records, as its step would have done."""
-    jobs: dict[str, list[Path]] = {}
+    jobs: dict[tuple[str, str], list[Path]] = {}
     for path in paths:
         if Path(path).exists() and (made := read_made(path)):
-            jobs.setdefault(made.log, []).append(Path(path))
-    for log, outputs in jobs.items():
-        write_seal(log, outputs)
+            jobs.setdefault((made.log, made.command), []).append(Path(path))
+    for (log, command), outputs in jobs.items():
+        write_seal(log, command, outputs)
 
 
 def require_clean_git() -> None:

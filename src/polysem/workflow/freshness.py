@@ -8,6 +8,7 @@ run, with whatever date, is found here: results of git that `git stash` or `git 
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from polysem.io.content import Digests
@@ -74,19 +75,19 @@ class Review:
             self._add(path, made)
 
     def add_job(self, paths: list[str]) -> None:
-        """Hold all that one job makes against its seal. Only its first record is read: each names every input, and the
-        job that collects plots has as many inputs and outputs as there are dictionaries."""
+        """Hold all that one job makes against its seal, by content. Only its first record is read: each names every
+        input, and the job that collects plots has as many inputs and outputs as there are dictionaries."""
         there = [path for path in paths if Path(path).exists()]
         made = read_made(there[0], self._state) if there else None
         if made is None:
             self._again |= dict.fromkeys(there[:1])
             return
-        self._add(there[0], made)
+        self._add(there[0], replace(made, time=None))
         for path in there[1:]:
-            self._add(path, Made(made.log, 0.0, {}))
+            self._add(path, replace(made, time=None, inputs={}))
 
     def _add(self, path: str, made: Made) -> None:
-        output = self._sealed(made.log, path)
+        output = self._sealed(made, path)
         if output is None or not self._is_what_was_left(path, made, output):
             self._again[path] = None
         else:
@@ -97,14 +98,16 @@ class Review:
         self._digests.keep()
         return [*self._again, *(path for path, made in self._made.items() if self._read_another(path, made))]
 
-    def _sealed(self, log: str, path: str) -> Output | None:
+    def _sealed(self, made: Made, path: str) -> Output | None:
+        """What the run of a record left at a path, unless a killed run sealed something else there since."""
+        log = made.log
         if log not in self._seals:
             self._seals[log] = read_seal(log, self._state / SEALS.relative_to(STATE)) if log else None
         seal = self._seals[log]
-        return seal.outputs.get(path) if seal else None
+        return seal.outputs.get(path) if seal and seal.command == made.command else None
 
     def _is_what_was_left(self, path: str, made: Made, output: Output) -> bool:
-        """By size and date; by content where the date is another."""
+        """By size and date; by content where the date is another or says nothing."""
         if output.dates:
             return self._digests.same_folder(Path(path), output.dates, output.sha256)
         status = Path(path).stat()

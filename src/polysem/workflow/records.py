@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from polysem.io.content import text_digest
 from polysem.io.errors import InputError
 
 STATE = Path(".snakemake")
@@ -47,8 +48,10 @@ class Made:
 
     log: str
     """By which its job is known."""
-    time: float
-    """The date of the artifact when its record was written."""
+    command: str
+    """Digest of the shell command of its job."""
+    time: float | None
+    """The date of the artifact when its record was written; None if its date says nothing."""
     inputs: dict[str, str]
     """sha256 of the plain files that the job read."""
 
@@ -83,7 +86,8 @@ def read_made(artifact: str, state: Path = STATE) -> Made | None:
     if content is None:
         return None
     checksums = {path: digest.removeprefix("sha256:") for path, digest in (content["input_checksums"] or {}).items()}
-    return Made(next(iter(content["log"] or []), ""), content["endtime"], checksums)
+    command = text_digest(content["shellcmd"] or "")
+    return Made(next(iter(content["log"] or []), ""), command, content["endtime"], checksums)
 
 
 def _content(artifact: str, state: Path) -> dict[str, Any] | None:
