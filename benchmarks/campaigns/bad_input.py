@@ -135,7 +135,7 @@ def beside(kind: str, name: str) -> str:
 
 
 NAMES = {
-    f"{kind} {name[:20]}": Bad(beside(kind, name), words)
+    f"{kind} {name if len(name) < 20 else len(name)}": Bad(beside(kind, name), words)
     for kind, (first, _) in ENTRIES.items()
     for name, words in [
         *((f"{first[0]}.{ending}", f"ends in '.{ending}', as files do") for ending in
@@ -143,6 +143,7 @@ NAMES = {
         (first[0].upper(), "differ in case alone and become folders"),
         *((name, "is not allowed; names consist of") for name in
             ("neurons", "together", "index", "Index", "../x", "a/b", "a_b", ".a", "'a b'", "-x", "é", "1e5")),
+        ("x" * 1000, "has 1000 characters, and folders are called so; 200 are allowed"),
         ("x" * 201, "has 201 characters, and folders are called so; 200 are allowed"),
     ]
 }  # fmt: skip
@@ -158,6 +159,17 @@ VALUES = {
     "k above the features": Bad(STUDY.replace("k: 3", "k: 65"), "saes.a.k is 65, but at m/layers.0.hook_post it has 64 f"),
     "k above a toy's features": Bad(
         ALL.replace("k: 3", "k: 17, expansion: 2, models: []"), "saes.a.k is 17, but at toys.t it has 16 features"),
+    "target above the features": Bad(
+        STUDY.replace("architecture: topk, k: 3", "architecture: relu, target_l0: 65"),
+        "saes.a.target_l0 is 65, but at m/layers.0.hook_post it has 64 features"),
+    "digits with a path": Bad(
+        STUDY.replace("source: images", "source: images, path: a.npz"), "images: digits comes with scikit-learn; remove path"),
+    "MNIST in a folder without it": Bad(
+        STUDY.replace("source: images", "source: images, images: mnist, path: ."),
+        "corpora.d.path: the folder . lacks train-images-idx3-ubyte, train-labels"),
+    "MNIST in a text": Bad(
+        STUDY.replace("source: images", "source: images, images: mnist, path: params.yaml"),
+        "corpora.d.path: `params.yaml` is no .npz file; give one, or the folder"),
     "followed feature": Bad(
         STUDY.replace("k: 3", "k: 3, followed_features: [63, 64]"), "saes.a.followed_features names 64, but at m/layers.0"),
     "listed feature": Bad(
@@ -173,6 +185,14 @@ VALUES = {
     "BOS token of an imported model": language(
         "source: transformers, repository: a/b, tokenizer: tokenizer.json, bos_token: <bos>",
         "models.m.bos_token: the tokenizer has no token '<bos>'"),
+    "tokenizer that is a folder": language(
+        "source: transformers, repository: a/b, tokenizer: folder",
+        "models.m: tokenizer 'folder' is a folder; name the file in it, folder/tokenizer.json", **{"folder/tokenizer.json": TOKENIZER}),
+    "tokenizer that is not there": language(
+        "source: transformers, repository: a/b, tokenizer: ./tokens.json",
+        "models.m: tokenizer './tokens.json': there is no such file; paths start at"),
+    "empty local copy": language(
+        "source: transformers, repository: a/b, local_copy: ''", "models.m.local_copy: it names no file; write a path, or"),
     "tokenizer that is none": language(
         "source: transformers, repository: a/b, tokenizer: tokenizer.json, bos_token: <s>",
         "models.m: tokenizer.json is no tokenizer.json", **{"tokenizer.json": "[]"}),
@@ -184,7 +204,11 @@ VALUES = {
 PLAIN = ', separator: "\\n"'
 TEXTS = {
     "no paths": Bad(texts("", "").params.replace('"a.txt"', "[]"), "corpora.c.paths: it names no file; give at least one path or glob"),
-    "empty path": Bad(texts("", "").params.replace('"a.txt"', "['']"), "corpora.c.paths: it names no file; give"),
+    "empty path": Bad(texts("", "").params.replace('"a.txt"', "['']"), "corpora.c.paths: it names no file; write a path"),
+    "path that is none": Bad(texts("", "").params.replace('"a.txt"', "x" * 256), "corpora.c.paths: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'… is no path"),
+    "path with a zero byte": Bad(texts("", "").params.replace('"a.txt"', '"a\\0"'), "corpora.c.paths: 'a\\x00'… is no path"),
+    "path of 5,000 bytes": Bad(
+        STUDY.replace("source: images", f"source: images, images: mnist, path: {'x/' * 2500}"), "in paths of at most 4000"),
     "missing file": Bad(texts("", "").params, "corpora.c.paths: "),
     "folder": Bad(texts("", "", "folder").params, "corpora.c.paths: 'folder' is a folder; write a glob", {"folder/a.txt": LONG}),
     "one document allowed": texts(LONG, "corpora.c.limit: found 1", keys=PLAIN + ", limit: 1"),

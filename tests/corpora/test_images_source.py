@@ -134,7 +134,6 @@ def test_missing_idx_files_are_listed(tmp_path):
     [
         ({"images": "mnist", "path": "nowhere.npz"}, "is no file and no folder"),
         ({"images": "mnist", "path": __file__}, r"is no \.npz file"),
-        ({"images": "digits", "path": "a.npz"}, "takes no `path`"),
     ],
 )
 def test_a_path_that_does_not_fit_is_refused(params, message):

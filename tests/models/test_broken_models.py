@@ -19,7 +19,7 @@ from polysem.models.import_model import import_model
 from polysem.models.load import load_subject
 from polysem.models.record_model import record_model
 from polysem.params.study import load_study
-from polysem.workflow import local_models, preflight
+from polysem.workflow import checked, preflight
 
 from .conftest import perturbed
 
@@ -59,7 +59,7 @@ def before_the_run(copy: Path, folder: Path, source: str = "transformers", more:
     params = folder / "params.yaml"
     params.write_text(
         f"corpora: {{c: {{source: generated}}}}\nmodels: {{m: {{source: {source}, repository: a/b, local_copy: {copy}, "
-        f"corpus: c, sites: [blocks.0.mlp.hook_post]{more}}}}}\n"
+        f"corpus: c, sites: [blocks.0.mlp.hook_post], context_length: 32{more}}}}}\n"
     )
     preflight.check(load_study(params))
 
@@ -365,13 +365,13 @@ def test_a_weight_that_is_not_in_the_file_is_refused_at_every_boot(copy, tmp_pat
 def test_a_good_folder_is_checked_once_and_again_when_it_changes(copy, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before_the_run(copy, tmp_path)
-    checked = read_cache(local_models.MEMORY)
-    assert len(checked) == 1
+    known = read_cache(checked.MEMORY)
+    assert len(known) == 1
     before_the_run(copy, tmp_path)
-    assert read_cache(local_models.MEMORY) == checked
+    assert read_cache(checked.MEMORY) == known
     rekeyed(copy, lambda name: f"module.{name}")
     with pytest.raises(InputError, match="left over"):
         before_the_run(copy, tmp_path)
-    local_models.MEMORY.write_text('{"torn')
+    checked.MEMORY.write_text('{"torn')
     with pytest.raises(InputError, match="left over"):
         before_the_run(copy, tmp_path)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from campaigns.bad_input import TOKENIZER
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from polysem.io.content import content_digest
@@ -89,6 +90,7 @@ def copy_of_model(**config: int) -> None:
     usual = {"num_hidden_layers": 1, "hidden_size": 8, "intermediate_size": 16, "vocab_size": 40}
     model = LlamaForCausalLM(LlamaConfig(**(usual | config), num_attention_heads=2))
     model.save_pretrained("copy")
+    Path("copy/tokenizer.json").write_text(TOKENIZER)
 
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"])
@@ -111,6 +113,7 @@ def test_a_local_copy_with_weights_passes(weights):
         ("config.json", "holds no weights; model.safetensors or pytorch_model.bin is needed"),
         ("config.json, weights.pth", "holds no weights but weights.pth; model.safetensors or pytorch_model.bin is"),
         ("model.safetensors", "copy/config.json is no file"),
+        ("config.json, model.safetensors", "copy has no tokenizer.json; set tokenizer to a local tokenizer.json or to"),
     ],
 )
 def test_a_local_copy_that_cannot_be_loaded_is_refused(kept, said):
@@ -126,6 +129,21 @@ def test_sites_of_a_local_copy_are_checked_against_its_config():
     copy_of_model()
     said = refused(model=IMPORTED.replace("SITE", "blocks.1.mlp.hook_post"))
     assert said.startswith("models.m.sites: the model has no site 'blocks.1.mlp.hook_post'; it has blocks.0.hook_res")
+
+
+def test_a_context_above_the_positions_of_a_local_copy_is_refused():
+    copy_of_model(max_position_embeddings=32)
+    check(model=IMPORTED.replace("[SITE]", "[SITE], context_length: 32"))
+    said = refused(model=IMPORTED.replace("[SITE]", "[SITE], context_length: 33"))
+    assert said == "models.m.context_length is 33, and the model has 32 positions; lower context_length"
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    copy_of_model()
+    tensors = load_file("copy/model.safetensors")
+    tensors["model.norm.weight"][3] = float("nan")
+    save_file(tensors, "copy/model.safetensors", metadata={"format": "pt"})
+    assert "model.norm.weight holds NaN or infinite values" in refused(model=IMPORTED)
 
 
 def test_stores_that_do_not_fit_on_the_disk_are_refused_and_stores_that_are_there_need_no_space():

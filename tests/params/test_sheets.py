@@ -89,3 +89,20 @@ def test_a_label_of_a_feature_beyond_the_last_is_refused_before_any_job(tmp_path
     file.write_text("feature,label,author,note\n64,none,Ada,\n")
     with pytest.raises(InputError, match=r"topk-x4\.csv, line 2: there is no feature 64"):
         feature_numbers.check(study)
+
+
+def test_labels_that_nobody_reads_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, site, dictionary = DICTIONARY.split("/")
+    files = [
+        f"labels/{model}/{site}/{dictionary}.csv",
+        f"labels/{model}x/{site}/{dictionary}.csv",
+        f"labels/{model}/{site}/unknown.csv",
+        "labels/another/studys/thing.csv",
+    ]
+    for file in [tmp_path / name for name in files]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("feature,label,author,note\n")
+    said = feature_numbers.unread_labels(loaded(tmp_path, "{}"))
+    assert [each.split()[0] for each in said] == sorted(files[1:3])
+    assert f"(did you mean {files[0]!r}?)" in " ".join(said)

@@ -52,6 +52,8 @@ def checked_study():
                 freshness.tell(freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded)))
         preflight.check(loaded)
         feature_numbers.check(loaded)
+        for unread in feature_numbers.unread_labels(loaded):
+            print(f"note: {unread}", file=sys.stderr)
         special_tokens.check(loaded)
     return loaded
 

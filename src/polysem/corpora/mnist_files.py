@@ -18,6 +18,20 @@ UNSIGNED_BYTES = 8
 """The element type's code in an idx header."""
 
 
+def find_files(path: Path) -> list[Path]:
+    """The `.npz` file itself, or the four idx files of a folder; InputError if it is neither."""
+    if path.is_dir():
+        found = [_idx_path(path, name) for name in IDX_FILES]
+        if missing := [name for name, file in zip(IDX_FILES, found, strict=True) if file is None]:
+            raise InputError(f"the folder {path} lacks {', '.join(missing)} (.gz or not); put the four idx files there")
+        return [file for file in found if file is not None]
+    if not path.is_file():
+        raise InputError(f"`{path}` is no file and no folder (looked from {Path.cwd()}); mend `path` in params.yaml")
+    if path.suffix != ".npz":
+        raise InputError(f"`{path}` is no .npz file; give one, or the folder of the four idx files")
+    return [path]
+
+
 def read_npz(path: Path) -> list[np.ndarray]:
     """Train images and labels, test images and labels; raises InputError if one is missing."""
     try:
@@ -36,18 +50,6 @@ def read_npz(path: Path) -> list[np.ndarray]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is not a readable .npz file of plain arrays ({error}); download it again") from None
-
-
-def read_idx_folder(folder: Path) -> list[np.ndarray]:
-    """Train images and labels, test images and labels out of the four idx files, gzipped or not.
-
-    Raises InputError if one is missing.
-    """
-    paths = [_idx_path(folder, name) for name in IDX_FILES]
-    missing = [name for name, path in zip(IDX_FILES, paths, strict=True) if path is None]
-    if missing:
-        raise InputError(f"the folder {folder} lacks {', '.join(missing)} (.gz or not); put the four idx files there")
-    return [read_idx(path) for path in paths if path is not None]
 
 
 def read_idx(path: Path) -> np.ndarray:

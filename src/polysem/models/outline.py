@@ -14,7 +14,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from polysem.io.config_files import read_config
-from polysem.models.anatomy import Anatomy, anatomy_of
+from polysem.models.anatomy import anatomy_of
 from polysem.models.filling import quiet
 
 LAYERS, VOCABULARY = 2, 64
@@ -28,7 +28,8 @@ UNLIKE = ("mlp_only_layers", "first_k_dense_replace", "interleave_moe_layer_step
 
 def outline(path: Path) -> dict[str, Any]:
     """`layers`, their number; `sites` of the first two by name, with the width of each; `modules`, by hook: names in
-    transformers of what stands there. Or `problem`, why nothing can be said: the model is asked when it is there.
+    transformers of what stands there; `positions` of a sequence. Or `problem`, why nothing can be said: the model is
+    asked when it is there.
     """
     quiet()
     values = read_config(path)
@@ -43,7 +44,8 @@ def outline(path: Path) -> dict[str, Any]:
         if weights > WEIGHTS:
             return {"problem": f"two of its layers have {weights:,} weights, too many to try them out"}
         with torch.random.fork_rng(devices=[]):
-            anatomy = _anatomy(small)
+            bridge = _bridge(small)
+            anatomy = anatomy_of(bridge)
     except Exception as error:  # configs that the libraries half know fail anywhere
         return {"problem": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
     modules: dict[str, list[str]] = {}
@@ -53,6 +55,7 @@ def outline(path: Path) -> dict[str, Any]:
         "layers": layers,
         "sites": {site: place.width for site, place in anatomy.places.items()},
         "modules": {hook: sorted(set(names)) for hook, names in modules.items() if names},
+        "positions": int(bridge.cfg.n_ctx),
     }
 
 
@@ -62,8 +65,8 @@ def _layers_differ(config: Any) -> bool:
     return not kinds <= ALIKE or any(getattr(config, key, None) for key in UNLIKE)
 
 
-def _anatomy(config: Any) -> Anatomy:
-    """That of a model with random weights, biases and gains."""
+def _bridge(config: Any) -> TransformerBridge:
+    """A model with random weights, biases and gains."""
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
     with torch.no_grad():
@@ -73,7 +76,7 @@ def _anatomy(config: Any) -> Anatomy:
     model.config.architectures = [type(model).__name__]
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"0": 0}, unk_token="0")))
     bridge = TransformerBridge.boot_transformers("outline", hf_model=model, device="cpu", tokenizer=tokenizer)
-    return anatomy_of(bridge.eval())
+    return bridge.eval()
 
 
 def _small(config: Any, layers: int) -> Any:

@@ -18,8 +18,22 @@ def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
                 "that has one"
             )
         return source.file(TOKENIZER)
-    local = expanded(tokenizer)
-    if local.is_file():
+    if (local := local_tokenizer(tokenizer)) is not None:
         return local
     other = snapshot(Repository(repository=tokenizer), [TOKENIZER])
     return tokenizer_file(other, None, tokenizer)
+
+
+def local_tokenizer(named: str) -> Path | None:
+    """The file that a `tokenizer` key names; None if it can only be a hub id, which is one or two plain words.
+
+    InputError for a folder, and for a path at which there is nothing.
+    """
+    place = expanded(named)
+    if place.is_file():
+        return place
+    if (place / TOKENIZER).is_file():
+        raise InputError(f"tokenizer {named!r} is a folder; name the file in it, {named.rstrip('/')}/{TOKENIZER}")
+    if named.startswith((".", "/", "~")) or named.endswith(".json") or named.count("/") > 1:
+        raise InputError(f"tokenizer {named!r}: there is no such file; paths start at the folder of the Snakefile")
+    return None

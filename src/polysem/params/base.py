@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]*(\.[A-Za-z0-9+-]+)*")
 """What corpora, models and recipes may be called: they become wildcards and folders, so no slash, space or
@@ -24,6 +24,8 @@ FILE_ENDINGS = (
 """What names must not end in: beside the folder `a` stand files `a.json`, `a.partial`, `a.html`."""
 LONGEST_NAME = 200
 """Characters of a name that becomes a folder; file systems take 255 bytes, and `.safetensors.partial` follows."""
+LONGEST_PART, LONGEST_PATH = 255, 4000
+"""Bytes of a name, and of a path, that systems take."""
 
 ALL_DICTIONARIES = "all dictionaries"
 """The same in words."""
@@ -32,6 +34,25 @@ UNDECIDED = "undecided"
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 """The name of another entry of `params.yaml`."""
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+"""An id or a word: where there is none, the key is null or left out, and never an empty text."""
+
+
+def possible_path(path: str) -> str:
+    """The same; ValueError for what no file can be called."""
+    if not path:
+        raise ValueError("it names no file; write a path, or leave the key out")
+    if "\0" in path or len(path.encode()) > LONGEST_PATH or max(map(len, path.encode().split(b"/"))) > LONGEST_PART:
+        raise ValueError(
+            f"{path[:40]!r}… is no path: files have names of at most {LONGEST_PART} bytes, in paths of at most "
+            f"{LONGEST_PATH}, without zero bytes"
+        )
+    return path
+
+
+FilePath = Annotated[str, AfterValidator(possible_path)]
+"""A path or pattern of files that the workflow does not make; relative ones start at the folder of the Snakefile."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Documents = Annotated[int, Field(ge=1, le=1_000_000_000)]

@@ -29,6 +29,8 @@ def explain(error: ValidationError, section: type[Section], where: str) -> str:
         return f"{key}: this key is missing"
     if problem["type"] == "value_error":
         return f"{key}: {problem['ctx']['error']}"
+    if problem["type"] == "string_too_short":
+        return f"{key}: the text is empty; write one, or leave the key out"
     message = problem["msg"].removeprefix("Input should be ")
     return f"{key}: found {found!r}, allowed is {message}"
 

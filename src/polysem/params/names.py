@@ -10,6 +10,8 @@ TAKEN = (NEURONS, TOGETHER, INDEX)
 
 def check_name(key: str, name: object) -> None:
     """InputError for a name under `key` that is no folder of its own on every file system."""
+    if isinstance(name, str):
+        check_length(key, name)
     if not isinstance(name, str) or not NAME.fullmatch(name) or name.casefold() in TAKEN:
         raise InputError(
             f"{key}: the name {name!r} is not allowed; names consist of letters, digits, '-', '+' and inner dots "
@@ -21,7 +23,6 @@ def check_name(key: str, name: object) -> None:
             f"{key}: the name {name!r} ends in '.{ending}', as files do that stand beside the folders of other names; "
             f"rename it, for example to {name.replace('.', '-')!r}"
         )
-    check_length(key, name)
 
 
 def check_length(key: str, name: str) -> None:

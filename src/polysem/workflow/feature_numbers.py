@@ -1,9 +1,12 @@
 """Checks of the features that a person names or counts, in recipes, `sheets.listed` and the files of labels, before any
 job starts."""
 
+from pathlib import Path
+
 from polysem.io.errors import InputError
-from polysem.io.feature_labels import label_file, read_labels
+from polysem.io.feature_labels import FOLDER, label_file, read_labels
 from polysem.params.base import NEURONS
+from polysem.params.explain import nearest
 from polysem.params.recipes.base import Recipe
 from polysem.params.study import Study, recipe_name
 from polysem.workflow.shapes import width
@@ -28,11 +31,27 @@ def check(study: Study) -> None:
                 )
 
 
+def unread_labels(study: Study) -> list[str]:
+    """Files of labels that belong to no dictionary, as far as they seem to be meant for this study: that of a model of
+    another params file has a name of its own."""
+    read = [label_file(*dictionary).as_posix() for dictionary in study.dictionaries()]
+    unread = [file.as_posix() for file in sorted(FOLDER.rglob("*.csv")) if file.as_posix() not in read]
+    meant = [(file, nearest(file, read)) for file in unread]
+    return [
+        f"{file} is of no dictionary of the params file, so nobody reads it{hint}"
+        for file, hint in meant
+        if hint or Path(file).parts[1] in study.models
+    ]
+
+
 def _check_recipe(name: str, recipe: Recipe, features: int, where: str) -> None:
     counted = f"at {where} it has {features} features (expansion {recipe.expansion})"
     k = getattr(recipe, "k", 0)
     if k > features:
         raise InputError(f"saes.{name}.k is {k}, but {counted}; lower k or raise expansion")
+    target = getattr(recipe, "target_l0", None) or 0
+    if target > features:
+        raise InputError(f"saes.{name}.target_l0 is {target:g}, but {counted}; lower it or raise expansion")
     for feature in recipe.followed_features:
         if feature >= features:
             raise InputError(

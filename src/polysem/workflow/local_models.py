@@ -4,57 +4,34 @@ They take seconds, most of them to import transformers, so what was found to be 
 its files.
 """
 
-import contextlib
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
-from polysem.io.caches import FOLDER, read_cache, write_cache
-from polysem.io.code import code_digest
-from polysem.io.content import content_digest, text_digest
 from polysem.io.errors import InputError
-from polysem.io.files import expanded
 from polysem.models.hub import Repository, snapshot
 from polysem.models.processing import native_obstacles, obstacles, refuse
-from polysem.models.record import TOKENIZER
+from polysem.models.tokenizer_file import local_tokenizer, tokenizer_file
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
-
-MEMORY = FOLDER / "checked_models.json"
-KEPT = 100
-"""Models that are remembered, the latest ones."""
+from polysem.workflow import checked
 
 
 def check_local_model(where: str, model: TransformersModel | TransformerLensModel, files: Iterable[Path]) -> None:
     """InputError if a local copy, whose files are given, cannot be imported or processed as the entry says."""
-    stamp = _stamp(model, files)
-    if stamp in _remembered():
+    stamp = checked.stamp(model, files, f"polysem.models.sources.{model.source}", __name__)
+    if checked.is_known(stamp):
         return
     keys = Repository.model_validate(model.model_dump(include=set(Repository.model_fields)))
     source = snapshot(keys, [])
     module = import_module(f"polysem.models.sources.{model.source}")
     try:
-        checked = module.check_weights(source, keys.where)
-        if keys.tokenizer is not None and expanded(keys.tokenizer).is_file():
-            module.check_tokenizer(expanded(keys.tokenizer), checked)
-        elif keys.tokenizer is None and TOKENIZER in source.names():
-            module.check_tokenizer(source.file(TOKENIZER), checked)
+        sound = module.check_weights(source, keys.where)
+        name = module.tokenizer_name(keys, source, sound)
+        if name is None or local_tokenizer(name):
+            module.check_tokenizer(tokenizer_file(source, name, keys.where), sound)
     except InputError as error:
         raise InputError(f"{where}.local_copy: {error}") from None
     native = isinstance(model, TransformerLensModel)
-    refuse(model.processing, native_obstacles(checked.config) if native else obstacles(checked.filling.model), where)
-    _remember(stamp)
-
-
-def _stamp(model: TransformersModel | TransformerLensModel, files: Iterable[Path]) -> str:
-    code = code_digest(f"polysem.models.sources.{model.source}", __name__)
-    return text_digest(f"{code} {model.model_dump_json()} {content_digest(files)}")
-
-
-def _remembered() -> list[str]:
-    return read_cache(MEMORY) or []
-
-
-def _remember(stamp: str) -> None:
-    with contextlib.suppress(InputError):  # where nothing can be written, the models are checked at every call
-        write_cache(MEMORY, [*_remembered(), stamp][-KEPT:])
+    refuse(model.processing, native_obstacles(sound.config) if native else obstacles(sound.filling.model), where)
+    checked.remember(stamp)

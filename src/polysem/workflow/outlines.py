@@ -1,4 +1,4 @@
-"""The sites of models that are not there yet, as far as their configs tell."""
+"""Sites and positions of models that are not there yet, as far as their configs tell."""
 
 import contextlib
 import hashlib
@@ -21,12 +21,15 @@ class Outline:
 
     widths: dict[str, int]
     modules: dict[str, list[str]] = field(default_factory=dict)
+    positions: int | None = None
+    """Tokens that a sequence may have, where that is known."""
 
 
-def native_outline(layers: int, d_model: int, d_mlp: int, d_heads: int) -> Outline:
+def native_outline(layers: int, d_model: int, d_mlp: int, d_heads: int, positions: int | None = None) -> Outline:
     """Models that are trained here, or converted to the same form, have all sites."""
     widths = {"mlp.hook_pre": d_mlp, "mlp.hook_post": d_mlp, "attn.hook_z": d_heads}
-    return Outline({site: widths.get(site.split(".", 2)[2], d_model) for site in block_sites(layers)})
+    sites = {site: widths.get(site.split(".", 2)[2], d_model) for site in block_sites(layers)}
+    return Outline(sites, positions=positions)
 
 
 def config_outline(config: Path) -> Outline | None:
@@ -60,4 +63,4 @@ def _whole(answer: dict[str, Any]) -> Outline:
     widths = dict(first)
     for layer in range(2, answer["layers"]):
         widths |= {f"blocks.{layer}.{hook}": hooks[hook] for hook in BLOCK_HOOKS if hook in hooks}
-    return Outline(widths, answer["modules"])
+    return Outline(widths, answer["modules"], answer["positions"])

@@ -8,6 +8,7 @@ from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError
 from polysem.io.files import expanded, files_of, matching_files
 from polysem.models.processing import native_obstacles, refuse
+from polysem.models.tokenizer_file import local_tokenizer
 from polysem.params.base import CorpusSection, ModelSection
 from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
@@ -19,7 +20,7 @@ from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import Study
-from polysem.workflow import artifacts
+from polysem.workflow import artifacts, checked
 from polysem.workflow.local_models import check_local_model
 from polysem.workflow.needs import store_bytes
 from polysem.workflow.records import read_record
@@ -67,7 +68,7 @@ def outside_paths(section: CorpusSection | ModelSection | PretrainedSae) -> list
         case ClassifierModel() if section.weights is not None:
             return [section.weights]
         case TransformersModel() | TransformerLensModel():
-            named = section.tokenizer if section.tokenizer and expanded(section.tokenizer).is_file() else None
+            named = section.tokenizer if section.tokenizer and local_tokenizer(section.tokenizer) else None
             return [path for path in (named, section.local_copy) if path is not None]
         case _:
             return []
@@ -95,6 +96,8 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
             )
         if not matching_files(pattern):
             raise InputError(f"{where}.{key}: no file matches {pattern!r}; paths start at the folder of the Snakefile")
+    if isinstance(corpus, ImagesCorpus) and not made:
+        _check_images(where, key, named[0])
     for file in [] if made else outside_files(corpus):
         if file.stat().st_size == 0:
             raise InputError(f"{where}.{key}: {file} is empty")
@@ -102,6 +105,16 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
             _check_text(where, key, file)
     if isinstance(corpus, FilesCorpus | HuggingFaceCorpus) and not made:
         _check_documents(where, key, corpus)
+
+
+def _check_images(where: str, key: str, path: str) -> None:
+    """InputError unless a path of images is an `.npz` file or the folder of the four idx files."""
+    from polysem.corpora.mnist_files import find_files
+
+    try:
+        find_files(expanded(path))
+    except InputError as error:
+        raise InputError(f"{where}.{key}: {error}") from None
 
 
 def _is_made(name: str, corpus: CorpusSection) -> bool:
@@ -166,19 +179,27 @@ def _check_model(where: str, model: ModelSection) -> None:
     match model:
         case TrainedModel():
             refuse(model.processing, native_obstacles({"normalization_type": model.architecture.normalization}), where)
-        case TransformersModel() | TransformerLensModel() if model.local_copy is not None:
-            folder = _local_folder(where, model.local_copy)
-            check_local_model(where, model, outside_files(model))
-            _check_sites(where, model)
-            _check_config(where, folder, model)
         case TransformersModel() | TransformerLensModel():
-            _check_sites(where, model)
+            _check_tokenizer(where, model.tokenizer)
+            if model.local_copy is not None:
+                folder = _local_folder(where, model.local_copy)
+                check_local_model(where, model, outside_files(model))
+                _check_config(where, folder, model)
+            _check_outline(where, model)
         case _:
             return
 
 
-def _check_sites(where: str, model: TransformersModel | TransformerLensModel) -> None:
-    """Sites that the architecture has not are refused, with those that it has."""
+def _check_tokenizer(where: str, tokenizer: str | None) -> None:
+    try:
+        if tokenizer is not None:
+            local_tokenizer(tokenizer)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _check_outline(where: str, model: TransformersModel | TransformerLensModel) -> None:
+    """Sites that the architecture has not are refused, with those that it has, and sequences that are too long."""
     outline = known_outline(where.removeprefix("models."), model)
     if outline is None:
         return
@@ -186,6 +207,11 @@ def _check_sites(where: str, model: TransformersModel | TransformerLensModel) ->
         check_sites(list(model.sites), list(outline.widths))
     except ValueError as error:
         raise InputError(f"{where}.sites: {error}") from None
+    if outline.positions is not None and model.context_length > outline.positions:
+        raise InputError(
+            f"{where}.context_length is {model.context_length}, and the model has {outline.positions} positions; lower "
+            "context_length"
+        )
 
 
 def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection) -> None:
@@ -232,13 +258,17 @@ def _check_config(where: str, folder: Path, model: TransformersModel | Transform
 
 
 def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
-    """Config and header of a local SAE; its weights are read by the step alone."""
+    """A local SAE, whose weights are read once to see that they can be, and what is known of its site."""
     from polysem.saes.agreement import disagreement
     from polysem.saes.fetch import format_module, local_weights
 
     try:
         weights = local_weights(section)
         published = format_module(section.format).read(weights)
+        stamp = checked.stamp(section, outside_files(section), f"polysem.saes.formats.{section.format}")
+        if not checked.is_known(stamp):
+            published.load()
+            checked.remember(stamp)
     except InputError as error:
         raise InputError(f"saes.{name}: {error}") from None
     if section.features not in (None, published.features):

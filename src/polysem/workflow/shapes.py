@@ -68,12 +68,12 @@ def known_outline(name: str, model: ModelSection) -> Outline | None:
 def _converted_outline(path: Path) -> Outline | None:
     """The sites of a model whose config has TransformerLens's own fields."""
     config = read_config(path)
-    keys = ("n_layers", "d_model", "d_mlp", "n_heads", "d_head")
+    keys = ("n_layers", "d_model", "d_mlp", "n_heads", "d_head", "n_ctx")
     sizes = [size for key in keys if isinstance(size := config.get(key), int) and size > 0]
     if len(sizes) < len(keys):
         return None
-    layers, d_model, d_mlp, heads, d_head = sizes
-    return native_outline(layers, d_model, d_mlp, heads * d_head)
+    layers, d_model, d_mlp, heads, d_head, positions = sizes
+    return native_outline(layers, d_model, d_mlp, heads * d_head, positions)
 
 
 def width(name: str, model: ModelSection, site: str) -> int | None:

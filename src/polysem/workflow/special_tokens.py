@@ -5,6 +5,8 @@ from pathlib import Path
 
 from polysem.io.errors import InputError
 from polysem.io.files import expanded
+from polysem.models.record import TOKENIZER
+from polysem.models.tokenizer_file import local_tokenizer
 from polysem.params.models.language import LanguageModel
 from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
@@ -62,10 +64,10 @@ def _check_file(where: str, model: TransformersModel | TransformerLensModel) -> 
 
 
 def _local_file(model: TransformersModel | TransformerLensModel) -> Path | None:
-    places = [expanded(model.tokenizer)] if model.tokenizer else []
-    if model.local_copy is not None and not model.tokenizer:
-        places.append(expanded(model.local_copy) / "tokenizer.json")
-    return next((file for file in places if file.is_file()), None)
+    if model.tokenizer is not None:
+        return local_tokenizer(model.tokenizer)
+    own = expanded(model.local_copy) / TOKENIZER if model.local_copy is not None else None
+    return own if own is not None and own.is_file() else None
 
 
 def _tokenized(name: str, model: LanguageModel) -> bool:

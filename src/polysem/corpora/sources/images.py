@@ -1,14 +1,12 @@
 """`source: images`: digits or MNIST, with labels."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Integer
 
-from polysem.corpora.mnist_files import check_pair, read_idx_folder, read_npz
-from polysem.io.errors import InputError
+from polysem.corpora.mnist_files import check_pair, find_files, read_idx, read_npz
 from polysem.io.files import expanded
 from polysem.params.corpora.images import ImagesCorpus
 
@@ -30,10 +28,6 @@ def make(params: dict[str, Any]) -> pa.Table:
 
 
 def _digits(corpus: ImagesCorpus) -> pa.Table:
-    if corpus.path is not None:
-        raise InputError(
-            "`images: digits` comes with scikit-learn and takes no `path`; remove it, or set `images: mnist`"
-        )
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -58,14 +52,8 @@ def _mnist(corpus: ImagesCorpus) -> pa.Table:
 def _mnist_arrays(path: str | None) -> list[np.ndarray]:
     if path is None:
         return _from_hub()
-    place = expanded(path)
-    if place.is_dir():
-        return read_idx_folder(place)
-    if not place.is_file():
-        raise InputError(f"`{path}` is no file and no folder (looked from {Path.cwd()}); mend `path` in params.yaml")
-    if place.suffix != ".npz":
-        raise InputError(f"`{path}` is no .npz file; give one, or the folder of the four idx files")
-    return read_npz(place)
+    first, *others = find_files(expanded(path))
+    return [read_idx(file) for file in (first, *others)] if others else read_npz(first)
 
 
 def _from_hub() -> list[np.ndarray]:

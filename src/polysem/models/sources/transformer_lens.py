@@ -56,8 +56,7 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
     keys = Repository.model_validate(params)
     source = snapshot(keys, [CONFIG, "*final.pth", TOKENIZER])
     checked = check_weights(source, keys.where)
-    name = keys.tokenizer or (None if TOKENIZER in source.names() else checked.original.get("tokenizer_name"))
-    tokenizer = tokenizer_file(source, name, keys.where)
+    tokenizer = tokenizer_file(source, tokenizer_name(keys, source, checked), keys.where)
     check_tokenizer(tokenizer, checked)
     try_out(checked.bridge, keys.where)
     save_native(checked.bridge, checked.config, folder)
@@ -85,6 +84,11 @@ def check_weights(source: Snapshot, where: str) -> Checked:
         said = " ".join(str(error).split())[:500]
         raise InputError(f"{weights[0]} of {where} does not fit its {CONFIG}: {said}") from error
     return Checked(original, config, bridge.eval(), sorted(name for name in state if name.endswith(BUFFERS)))
+
+
+def tokenizer_name(keys: Repository, source: Snapshot, checked: Checked) -> str | None:
+    """The tokenizer that is named, here or in the config, a local file or a hub id; None for the repository's own."""
+    return keys.tokenizer or (None if TOKENIZER in source.names() else checked.original.get("tokenizer_name"))
 
 
 def check_tokenizer(tokenizer: Path, checked: Checked) -> None:

@@ -46,7 +46,7 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
     if CONFIG not in source.names():
         raise InputError(f"{keys.where} has no {CONFIG}; a transformers model has one")
     checked = check_weights(source, keys.where)
-    tokenizer = tokenizer_file(source, keys.tokenizer, keys.where)
+    tokenizer = tokenizer_file(source, tokenizer_name(keys, source, checked), keys.where)
     check_tokenizer(tokenizer, checked)
     from polysem.models.boot import boot_transformers  # seconds of imports, which no error waits for
     from polysem.models.certify import certify
@@ -54,7 +54,7 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     try:
         with written(folder / WEIGHTS) as partial:
-            _write_weights(checked, partial, keys.where)
+            _write_weights(checked.weights, partial)
         with written(folder / TOKENIZER) as partial:
             shutil.copyfile(tokenizer, partial)
         write_json(folder / CONFIG, checked.config)
@@ -70,14 +70,20 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def check_weights(source: Snapshot, where: str) -> Checked:
-    """Config and weights of a repository, as far as they are known without reading a weight; InputError if they do not
-    fit each other or are no causal language model."""
+    """Config and weights of a repository; InputError if they do not fit each other, are no causal language model, or
+    hold something else than finite numbers."""
     weights = find_weights(source, where)
     config, written_config = read_model_config(source.file(CONFIG))
     model_class = causal_class(config, written_config, source.folder / CONFIG)
     checked = Checked(written_config, weights, fill(model_class, config, weights.shapes, where))
     _check_embeddings(checked, where)
+    _check_values(checked, where)
     return checked
+
+
+def tokenizer_name(keys: Repository, source: Snapshot, checked: Checked) -> str | None:
+    """The tokenizer that is named, a local file or a hub id; None for the repository's own."""
+    return keys.tokenizer
 
 
 def check_tokenizer(tokenizer: Path, checked: Checked) -> None:
@@ -106,20 +112,23 @@ def _patterns(names: list[str]) -> list[str]:
     return [CONFIG, TOKENIZER, *SAFE_WEIGHTS, "model-*.safetensors"]
 
 
-def _write_weights(checked: Checked, target: Path, where: str) -> None:
-    """All weights in one file. What the model's class leaves aside stays in a file that is copied as it is."""
-    weights, masks = checked.weights, set(checked.filling.masks)
-    aside = masks | set(checked.filling.ignored)
-    tensors: dict[str, Tensor] = {}
+def _check_values(checked: Checked, where: str) -> None:
+    """InputError for weights that are no finite numbers, and for something left over that is no mask."""
+    weights = checked.weights
     for name in weights.shapes:
-        tensor = weights.tensor(name) if name in aside else read_checked(weights, name)
-        if name in masks and not _masks(tensor):
-            raise InputError(f"{where}: {name} is left over, and is no causal mask")
-        if weights.whole is None:
-            tensors[name] = tensor
+        if name in checked.filling.masks:
+            if not _masks(weights.tensor(name)):
+                raise InputError(f"{where}: {name} is left over, and is no causal mask")
+        elif name not in checked.filling.ignored:
+            read_checked(weights, name)
+
+
+def _write_weights(weights: StoredWeights, target: Path) -> None:
+    """All weights in one file. What the model's class leaves aside stays there."""
     if weights.whole is not None:
         shutil.copyfile(weights.whole, target)
     else:
+        tensors = {name: weights.tensor(name) for name in weights.shapes}
         save_file(_apart(tensors), target, metadata={"format": "pt"})
 
 

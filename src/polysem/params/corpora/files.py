@@ -4,14 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from polysem.params.base import CorpusSection
+from polysem.params.base import CorpusSection, Text, possible_path
 from polysem.params.proxies import DEFAULT_PROXIES, Proxies
 
 
 def named_paths(paths: str | list[str]) -> str | list[str]:
-    """The same; ValueError where there is none, or an empty one."""
-    if not paths or ("" in paths and isinstance(paths, list)):
+    """The same; ValueError where there is none, or one that no file can have."""
+    if not paths:
         raise ValueError("it names no file; give at least one path or glob")
+    for path in [paths] if isinstance(paths, str) else paths:
+        possible_path(path)
     return paths
 
 
@@ -26,9 +28,9 @@ class FilesCorpus(CorpusSection):
     `parquet`: a row per document. Null: each file's name says it (`.jsonl`, `.json`, `.parquet`, else text).
     Files that are compressed (`.gz`, `.bz2`, `.xz`, `.zst`) are unpacked, but for Parquet. Rows whose text is null or
     blank are left out and counted."""
-    separator: Annotated[str, Field(min_length=1)] = "<|endoftext|>"
+    separator: Text = "<|endoftext|>"
     """What stands between two documents of a `text` file."""
-    field: Annotated[str, Field(min_length=1)] = "text"
+    field: Text = "text"
     """Key or column that holds the text of JSON objects and Parquet rows."""
     eval_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of documents in the eval split, chosen by a hash of their text."""

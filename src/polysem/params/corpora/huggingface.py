@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import CorpusSection, Documents
+from polysem.params.base import CorpusSection, Documents, FilePath, Text
 from polysem.params.proxies import DEFAULT_PROXIES, Proxies
 
 
@@ -12,26 +12,26 @@ class HuggingFaceCorpus(CorpusSection):
     """A text data set of the Hugging Face hub, streamed, or a local copy of it."""
 
     source: Literal["huggingface"]
-    dataset: Annotated[str, Field(min_length=1)]
+    dataset: Text
     """Hub id, `roneneldan/TinyStories`."""
-    config: str | None = None
+    config: Text | None = None
     """Configuration of the data set, where it has several."""
-    split: str = "train"
+    split: Text = "train"
     """Split that train documents come from."""
-    eval_split: str | None = None
+    eval_split: Text | None = None
     """Split that eval documents come from; without one, `eval_share` of `split` is set aside."""
-    field: Annotated[str, Field(min_length=1)] = "text"
+    field: Text = "text"
     """Column that holds the text."""
-    revision: str = "main"
+    revision: Text = "main"
     """Commit, tag or branch; a commit makes the run reproducible."""
     limit: Documents = 100_000
     """Take at most this many documents of each split, the first ones met."""
     eval_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of documents set aside for eval where there is no `eval_split`, chosen by a hash of their text."""
-    local_copy: str | None = None
+    local_copy: FilePath | None = None
     """A local file, folder or glob (`.txt`, `.jsonl`, `.json`, `.parquet`, also `.txt.gz` …) to read in place of
     the hub."""
-    separator: Annotated[str, Field(min_length=1)] = "<|endoftext|>"
+    separator: Text = "<|endoftext|>"
     """What stands between two documents of a `.txt` local copy."""
     proxies: Proxies = DEFAULT_PROXIES
     """Regular expressions by name; what they match is tagged `proxy:NAME` in place of a known truth. `{}`: none."""

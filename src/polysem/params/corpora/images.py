@@ -1,10 +1,10 @@
 """`source: images`: its keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from polysem.params.base import CorpusSection, Seed
+from polysem.params.base import CorpusSection, FilePath, Seed
 
 
 class ImagesCorpus(CorpusSection):
@@ -13,10 +13,17 @@ class ImagesCorpus(CorpusSection):
     source: Literal["images"]
     images: Literal["digits", "mnist"] = "digits"
     """`digits`: scikit-learn's 1,797 images of 8 × 8, offline; `mnist`: 70,000 of 28 × 28."""
-    path: str | None = None
+    path: FilePath | None = None
     """For `mnist`: a `.npz` file (x_train, y_train, x_test, y_test) or a folder of idx files; without it the hub is
     asked."""
     eval_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of `digits` in the eval split, chosen by seed; `mnist` has its own test images."""
     seed: Seed = 0
     """Seed of the split of `digits`."""
+
+    @model_validator(mode="after")
+    def digits_have_no_path(self) -> Self:
+        """They come with scikit-learn."""
+        if self.images == "digits" and self.path is not None:
+            raise ValueError("images: digits comes with scikit-learn; remove path, or set images: mnist")
+        return self

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import Activations, ModelSection, Name, Width
+from polysem.params.base import Activations, FilePath, ModelSection, Name, Width
 from polysem.params.models.language import check_sites
 from polysem.params.models.training import Training
 
@@ -21,7 +21,7 @@ class ClassifierModel(ModelSection):
     activation: Literal["relu", "gelu"] = "relu"
     sites: list[str] = ["layers.0.hook_post"]
     """Hidden layers whose activations are studied."""
-    weights: str | None = None
+    weights: FilePath | None = None
     """A local `.pt` or `.safetensors` file of `layers.<i>.weight` and `layers.<i>.bias`, read in place of training."""
     input_mean: Annotated[float, Field(ge=-1000, le=1000)] = 0.0
     """What `weights` were trained with: the mean subtracted from each pixel in [0, 1]."""

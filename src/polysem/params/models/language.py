@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from polysem.params.base import Activations, ModelSection, Name, Section
+from polysem.params.base import Activations, ModelSection, Name, Section, Text
 
 BLOCK_HOOKS = (
     "hook_resid_pre",
@@ -59,7 +59,7 @@ class LanguageModel(ModelSection):
     packing: Literal["documents", "concatenated"] = "concatenated"
     """`documents`: one document per sequence, cut and padded; `concatenated`: documents one after the other, cut into
     full sequences."""
-    bos_token: str | None = None
+    bos_token: Text | None = None
     """Token set before every document; null sets none."""
     mask_tokens: list[str] = []
     """Tokens whose positions are left out of stores and statistics, in addition to padding; usually the BOS token."""

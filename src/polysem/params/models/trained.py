@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import Section, Width
+from polysem.params.base import Section, Text, Width
 from polysem.params.models.language import LanguageModel, check_layers
 from polysem.params.models.training import Training
 
@@ -36,7 +36,7 @@ class TrainedModel(LanguageModel):
     """A language model trained in the DAG on its corpus."""
 
     source: Literal["trained"]
-    bos_token: str = "<|bos|>"
+    bos_token: Text = "<|bos|>"
     mask_tokens: list[str] = ["<|bos|>"]
     architecture: Architecture = Architecture()
     training: Training = Training(tokens=2_000_000, batch_tokens=4096)

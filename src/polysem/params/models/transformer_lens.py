@@ -1,9 +1,10 @@
 """`source: transformer_lens`: its keys."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from polysem.params.base import FilePath, Text
 from polysem.params.models.language import LanguageModel, check_layers
 from polysem.params.models.shape import Shape
 
@@ -13,13 +14,13 @@ class TransformerLensModel(LanguageModel):
     one."""
 
     source: Literal["transformer_lens"]
-    repository: Annotated[str, Field(min_length=1)]
+    repository: Text
     """Hub id."""
-    revision: str = "main"
+    revision: Text = "main"
     """Commit, tag or branch; a commit makes the run reproducible."""
-    local_copy: str | None = None
+    local_copy: FilePath | None = None
     """A local folder of the same files to read in place of the hub."""
-    tokenizer: str | None = None
+    tokenizer: FilePath | None = None
     """Hub id or local `tokenizer.json`, where the repository has none."""
     shape: Shape | None = None
     """What its config says, to plan and check a run before it is downloaded; compared with that of a local copy."""

@@ -1,9 +1,10 @@
 """`source: transformers`: its keys."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from polysem.params.base import FilePath, Text
 from polysem.params.models.language import LanguageModel, check_layers
 from polysem.params.models.shape import Shape
 
@@ -12,14 +13,14 @@ class TransformersModel(LanguageModel):
     """A language model of the Hugging Face hub, or a local copy of one."""
 
     source: Literal["transformers"]
-    repository: Annotated[str, Field(min_length=1)]
+    repository: Text
     """Hub id, `raincandy-u/TinyStories-656K`."""
-    revision: str = "main"
+    revision: Text = "main"
     """Commit, tag or branch; a commit makes the run reproducible."""
-    local_copy: str | None = None
+    local_copy: FilePath | None = None
     """A local folder (config.json, model.safetensors or pytorch_model.bin, tokenizer.json) to read in place of the
     hub."""
-    tokenizer: str | None = None
+    tokenizer: FilePath | None = None
     """Hub id or local `tokenizer.json`, where the repository has none."""
     shape: Shape | None = None
     """What its config says, to plan and check a run before it is downloaded; compared with that of a local copy."""

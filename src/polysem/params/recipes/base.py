@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import Name, Rate, Section, Seed, Share, Tokens
+from polysem.params.base import Name, Rate, Section, Seed, Share, Text, Tokens
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
@@ -71,7 +71,7 @@ class Recipe(Section):
     """Step from which that loss counts; the means follow the features from the first step on."""
     embedding_momentum: Fraction = 0.9
     """Share of a feature's mean that is kept when the feature is active once more."""
-    orthogonal_to: str | None = None
+    orthogonal_to: Text | None = None
     """Id of another SAE of the same site: encoder rows are kept orthogonal to the mean encoder row of its features that
     are rarer than `analysis.ultra_low_frequency` (S2.F9)."""
     learning_rate: Rate = 1e-3

@@ -6,11 +6,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from polysem.params.base import Name, Section, Width
+from polysem.params.base import FilePath, Name, Section, Text, Width
 
 Format = Literal["saelens", "openai", "neel", "tinystories", "dictionary_learning", "sparsify", "mechmnistic"]
 """Formats that SAEs are read from, each a module in `polysem.saes.formats`."""
-Text = Annotated[str, StringConstraints(min_length=1)]
 
 
 class PretrainedSae(Section):
@@ -24,11 +23,11 @@ class PretrainedSae(Section):
     """Models at whose site the SAE is studied."""
     site: Text
     """TransformerLens hook name of the activations that the SAE reads."""
-    path: Text | None = None
+    path: FilePath | None = None
     """A local file of weights, or the folder that it is in."""
     repository: Text | None = None
     """Hub id."""
-    revision: str = "main"
+    revision: Text = "main"
     """Commit, tag or branch of the repository; a commit makes the run reproducible."""
     filename: Text | None = None
     """File of weights, or its folder, inside of the repository; without it the repository is the folder."""
