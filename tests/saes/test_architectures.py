@@ -332,6 +332,30 @@ def test_the_threshold_of_a_finished_batchtopk_sae_is_exceeded_by_k_features_per
     assert int((pre > float(method.function(weights).threshold[0])).sum()) == pytest.approx(recipe.k * len(x), abs=2)
 
 
+@pytest.mark.parametrize("target", [2, 9])
+def test_thresholds_of_a_steered_jumprelu_sae_move_together_until_the_sample_has_the_l0_asked_for(target):
+    recipe = recipe_of("jumprelu", target_l0=target)
+    weights = single(random_weights(recipe, 96, 32), recipe)
+    x = torch.randn(2500, 32, generator=torch.Generator().manual_seed(2))
+    method = method_of(recipe)
+    learned = method.function(weights).threshold
+    method.calibrate(x, weights)
+    moved = method.function(weights).threshold
+    pre = torch.addmm(weights["b_enc"] - weights["W_enc"] @ weights["b_dec"], x, weights["W_enc"].T)
+    assert int((pre > moved).sum()) == pytest.approx(target * len(x), abs=2)
+    shifts = (moved - learned)[moved > 0]
+    assert float(shifts.max() - shifts.min()) < 1e-6
+
+
+def test_thresholds_of_jumprelu_fall_by_half_a_bandwidth_at_most_and_never_below_0():
+    recipe = recipe_of("jumprelu", target_l0=4, bandwidth=0.2)
+    threshold = torch.tensor([0.3, 0.3, 0.05, 0.0])
+    weights = {"W_enc": torch.eye(4), "b_enc": torch.zeros(4), "W_dec": torch.eye(4), "b_dec": torch.zeros(4)}
+    method = method_of(recipe)
+    method.calibrate(torch.tensor([[1.0, 0.25, 1.0, -1.0]]), weights | {"threshold": threshold})
+    torch.testing.assert_close(method.function({"threshold": threshold}).threshold, torch.tensor([0.2, 0.2, 0.0, 0.0]))
+
+
 def test_where_too_few_features_are_active_the_threshold_of_batchtopk_is_0():
     recipe = recipe_of("batchtopk", k=3)
     weights = {"W_enc": torch.eye(4), "b_enc": torch.zeros(4), "W_dec": torch.eye(4), "b_dec": torch.zeros(4)}

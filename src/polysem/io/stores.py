@@ -1,6 +1,7 @@
 """Zarr stores that are whole or absent, and their receipts (docs/design.md)."""
 
 import json
+import logging
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,8 @@ def written_store(
         yield group
         before_placing()
     except BaseException:
+        # Zarr writes chunks side by side; asyncio would print a traceback of each that failed beside the first.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         shutil.rmtree(partial, ignore_errors=True)
         raise
     with warnings.catch_warnings():  # consolidation is an extension of Zarr v3 that is welcome here

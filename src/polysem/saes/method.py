@@ -8,6 +8,9 @@ from torch import Tensor
 from polysem.saes.gradients import Gradients, Weights
 from polysem.saes.sae import ActivationFunction
 
+BLOCK = 1024
+"""Rows at a time, where a finished SAE is calibrated."""
+
 
 class Method(Protocol):
     """One architecture with its hyper-parameters; a module per architecture in `polysem.saes.architectures`."""

@@ -8,11 +8,8 @@ from polysem.params.recipes.batchtopk import BatchTopKRecipe as Recipe
 from polysem.saes import penalties
 from polysem.saes.activation_functions.jumprelu import Function
 from polysem.saes.gradients import Gradients, Weights, masked_gradients, search
-from polysem.saes.method import Plain
+from polysem.saes.method import BLOCK, Plain
 from polysem.saes.search import LargestOfBatch
-
-BLOCK = 1024
-"""Rows at a time, where the threshold is measured."""
 
 
 class Method(Plain):
