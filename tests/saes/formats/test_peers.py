@@ -180,4 +180,4 @@ def test_a_folder_that_sparsify_wrote_gives_its_reconstruction(tmp_path, monkeyp
     theirs = load_file("theirs.safetensors")
     published = format_module("sparsify").read(Path("layers.3/sae.safetensors"))
     torch.testing.assert_close(output(published.load().sae, theirs["x"]), theirs["output"], atol=1e-5, rtol=1e-5)
-    assert published.settings.hook_name == "blocks.3.hook_resid_post"
+    assert published.settings.module == "layers.3"
