@@ -261,7 +261,10 @@ def opt_350m(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (bert, "describes a BertForMaskedLM, which is no causal language model; of this type that would be BertLMHead"),
+        (
+            bert,
+            "architectures names 'BertForMaskedLM', and the causal language model of its model_type, 'bert', is 'BertLMHead",
+        ),
         (t5, "describes a T5ForConditionalGeneration, which is no causal language model"),
         (mamba, "describes a MambaForCausalLM, which carries a state from token to token in place of attention"),
         (opt_350m, "its residual stream has 16 numbers and its unembedding is one that reads 8 numbers"),

@@ -41,14 +41,18 @@ def causal_class(config: "PretrainedConfig", written: Mapping[str, Any], path: P
     """The class of a causal language model for a config; InputError for any other kind of model."""
     from transformers import AutoModelForCausalLM
 
-    named = (written.get("architectures") or [None])[0]
+    named = written.get("architectures") or []
+    if not isinstance(named, list):
+        raise InputError(f"{path}: architectures is {named!r}, expected a list with the name of a class")
     known = AutoModelForCausalLM._model_mapping.get(type(config), None)
-    if getattr(config, "is_encoder_decoder", False):
-        known = None
-    if known is None or named not in (None, known.__name__):
-        kind = named or f"model of type {config.model_type}"
-        wanted = f"; of this type that would be {known.__name__}" if known else ""
-        raise InputError(f"{path} describes a {kind}, which is no causal language model{wanted}")
+    if known is None or getattr(config, "is_encoder_decoder", False):
+        kind = named[0] if named else f"model of type {config.model_type}"
+        raise InputError(f"{path} describes a {kind}, which is no causal language model")
+    if named and named[0] != known.__name__:
+        raise InputError(
+            f"{path}: architectures names {named[0]!r}, and the causal language model of its model_type, "
+            f"{config.model_type!r}, is {known.__name__!r}; only causal language models are studied"
+        )
     if getattr(known, "_is_stateful", False):
         raise InputError(
             f"{path} describes a {known.__name__}, which carries a state from token to token in place of attention; "

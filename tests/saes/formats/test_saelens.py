@@ -187,3 +187,9 @@ def test_a_module_of_transformers_in_place_of_a_hook_is_known_as_one(tmp_path, p
     config = MODERN | {"metadata": MODERN["metadata"] | {"hook_name": "model.layers.0.mlp.down_proj"}}
     settings = read(write(tmp_path, config, parts)).settings
     assert (settings.hook_name, settings.module) == (None, "model.layers.0.mlp.down_proj")
+
+
+def test_an_empty_hook_name_says_nothing(tmp_path, parts):
+    config = MODERN | {"metadata": MODERN["metadata"] | {"hook_name": ""}}
+    settings = read(write(tmp_path, config, parts)).settings
+    assert (settings.hook_name, settings.module) == (None, None)

@@ -76,7 +76,7 @@ def read(weights: Path) -> Published:
     processing = metadata.get("model_from_pretrained_kwargs") or {}
     if not isinstance(processing, dict):
         raise InputError(f"{file}: model_from_pretrained_kwargs is {processing!r}, expected an object with keys")
-    hook = _typed(metadata, "hook_name", str, file)
+    hook = _typed(metadata, "hook_name", str, file) or None  # an empty text says nothing
     is_module = hook is not None and "hook_" not in hook
     settings = Settings(
         model_name=_typed(metadata, "model_name", str, file),
