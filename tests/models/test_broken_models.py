@@ -263,7 +263,7 @@ def opt_350m(folder: Path) -> Path:
     [
         (
             bert,
-            "architectures names 'BertForMaskedLM', and the causal language model of its model_type, 'bert', is 'BertLMHead",
+            "architectures names 'BertForMaskedLM', and the causal language model of its model_type, 'bert'",
         ),
         (t5, "describes a T5ForConditionalGeneration, which is no causal language model"),
         (mamba, "describes a MambaForCausalLM, which carries a state from token to token in place of attention"),
