@@ -56,9 +56,11 @@ def run(tmp_path) -> Path:
     random = np.random.default_rng(0)
     saes = {f"l1-x8_seed={seed}": NUMBERS | {"L0": 31.95 + 2 * seed, "tags_found": 12 + seed} for seed in (0, 1)}
     numbers = {"neurons": {"features": 512, "tags_found": 4, "tags": 63, "tag_mean_best_f1": 0.21}} | saes
-    for name in numbers:
+    first_found = {"neurons": 30, "l1-x8_seed=0": 0, "l1-x8_seed=1": 5}
+    for name, first in first_found.items():
         folder = results / "tables/m" / SITE / name
         tags = {name: ("tag", random.random(63)) for name in ("f1", "auroc")}
+        tags["found"] = ("tag", np.isin(np.arange(63), np.arange(first, first + numbers[name]["tags_found"])))
         scores = {"monosemanticity_above_base": ("feature", np.r_[random.random(40), np.nan])}
         write_table(folder / "tags.nc", scalarless(**tags, **scores))
         write_table(folder / "clusters.nc", xr.Dataset(attrs={"not_applicable": "no input weights"}))
@@ -113,6 +115,7 @@ def test_numbers_intervals_seeds_and_the_machine_of_a_run_come_onto_the_page(rem
     assert tags[2:4] == ["12 / 63", f"0.290 [{low:.3f}, {high:.3f}]"]
     assert tags[4] == "0.100" and tags[5].startswith("0.930 [") and tags[6].startswith("0.120 [")
     assert rows(page, "m, 0", "neurons")[0][2] == "4 / 63"
+    assert "Tags that some SAE of a site finds: m, 0: 18 of 63.\n" in page  # 0 … 11 and 5 … 17, without the neurons
     (seeds,) = rows(page, "l1-x8", "2")
     assert seeds[3:] == [
         "33.0 ± 1.4", "0.785 ± 0.000", "−0.051 ± 0.000", "12.5 ± 0.7", "0.290 ± 0.000", "0.120 ± 0.000", "50.0 ± 0.0",

@@ -84,6 +84,7 @@ def section(record: dict[str, Any]) -> str:
     toys = [entry for entry in every if entry["site"] == KNOWN]
     found = [entry for entry in every if entry["site"] not in (KNOWN, ALL_SITES)]
     saes = [entry for entry in found if entry["dictionary"] != NEURONS]
+    tagged = [entry for entry in found if entry["numbers"].get("tags") != 0]
     lines = [
         f"Made on: {record['machine']}.",
         "In brackets: 95 % bootstrap intervals, over eval sequences (losses, L0, explained variance), tags (means over",
@@ -95,7 +96,7 @@ def section(record: dict[str, Any]) -> str:
     for title, rows in (
         ("Models", list(_models(record["models"]))),
         ("Dictionaries", table(saes, FIDELITY)),
-        ("What they know of the tags", table(found, TAGS)),
+        ("What they know of the tags", [*table(tagged, TAGS), *_together(record["sites"])]),
         ("Seeds: mean ± standard deviation over the seeds of a recipe", list(_seeds(saes))),
         ("The ultra-low cluster", table(saes, ULTRA_LOW)),
         ("Laws of frequency, and features that read another site", table(saes, OTHERS)),
@@ -182,6 +183,14 @@ SPREAD = {
     "found again by another seed, %": ("seed_found_again_share", ".0f", 100),
     "most polysemantic neurons": ("most_polysemantic_neuron", "", 1),
 }
+
+
+def _together(sites: list[dict[str, Any]]) -> list[str]:
+    """What the SAEs of a site find together."""
+    found = [
+        f"{each['model']}, {short(each['site'])}: {each['found']} of {each['tags']}" for each in sites if each["tags"]
+    ]
+    return [f"Tags that some SAE of a site finds: {'; '.join(found)}.", ""] if found else []
 
 
 def _models(models: dict[str, Entry]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,19 +32,23 @@ BEGINNINGS = (
 
 
 def recorded(results: Path, machine: str = "") -> dict[str, Any]:
-    """The record of a finished run: `{machine, models: {model: numbers}, dictionaries: [{model, site, dictionary,
-    recipe, numbers, intervals}]}`, with numbers as `metrics.json` has them.
+    """The record of a finished run: `{machine, models: {model: numbers}, sites: [{model, site, tags, found}],
+    dictionaries: [{model, site, dictionary, recipe, numbers, intervals}]}`, with numbers as `metrics.json` has them.
+    `sites` are those of several SAEs, and how many of the tags some of these find.
 
     `intervals` are 95 % bootstrap intervals [low, high]: over sequences, as the tables of fidelity have them, over tags
     and over features. `machine` is described by this machine's name and libraries where it is empty.
     Raises InputError if the run is not finished.
     """
     metrics = _metrics(results / "metrics.json")
-    dictionaries = []
+    dictionaries, together = [], []
     for model, sites in metrics.items():
         for site, found in sites.items():
             if site == MODEL:
                 continue
+            saes = [name for name in found if name != NEURONS]
+            if site not in (KNOWN, ALL_SITES) and len(saes) > 1:
+                together.append({"model": model, "site": site, **tags_of_any(results / "tables" / model / site, saes)})
             for name, numbers in found.items():
                 entry = {"model": model, "site": site, "dictionary": name, "recipe": recipe_name(name)}
                 ends = _ends(numbers)
@@ -62,7 +67,18 @@ def recorded(results: Path, machine: str = "") -> dict[str, Any]:
         for model, sites in metrics.items()
         if sites.get(MODEL)
     }
-    return {"machine": machine or this_machine(), "models": models, "dictionaries": dictionaries}
+    return {
+        "machine": machine or this_machine(),
+        "models": models,
+        "sites": together,
+        "dictionaries": dictionaries,
+    }
+
+
+def tags_of_any(folder: Path, saes: Iterable[str]) -> dict[str, int]:
+    """How many tags there are, and how many of them some SAE of a site finds."""
+    found = np.array([read_arrays(folder / sae / "tags.nc", lambda name: name == "found")["found"] for sae in saes])
+    return {"tags": found.shape[1], "found": int(found.any(axis=0).sum())}
 
 
 def intervals(folder: Path) -> dict[str, list[float]]:
