@@ -185,6 +185,18 @@ VALUES = {
     "BOS token of an imported model": language(
         "source: transformers, repository: a/b, tokenizer: tokenizer.json, bos_token: <bos>",
         "models.m.bos_token: the tokenizer has no token '<bos>'"),
+    "address as hub id": language(
+        "source: transformers, repository: 'https://huggingface.co/gpt2'",
+        "models.m.repository: 'https://huggingface.co/gpt2' is no hub id; one looks as 'gpt2' or"),
+    "path as hub id": language("source: transformers, repository: ../x", "models.m.repository: '../x' is no hub id"),
+    "data set of an address": Bad(
+        texts("", "").params.replace("source: files, paths: \"a.txt\"", "source: huggingface, dataset: 'https://a/b'"),
+        "corpora.c.dataset: 'https://a/b' is no hub id"),
+    "SAE of an address": Bad(
+        STUDY.replace(RECIPE, "source: pretrained, format: saelens, models: [m], site: layers.0.hook_post, repository: 'a/b/c'"),
+        "saes.a.repository: 'a/b/c' is no hub id"),
+    "tokenizer that can be neither": language(
+        "source: transformers, repository: a/b, tokenizer: 'a b!'", "models.m: tokenizer: there is no such file, and 'a b!' is"),
     "tokenizer that is a folder": language(
         "source: transformers, repository: a/b, tokenizer: folder",
         "models.m: tokenizer 'folder' is a folder; name the file in it, folder/tokenizer.json", **{"folder/tokenizer.json": TOKENIZER}),
@@ -270,6 +282,7 @@ CALLS = {
     "params file with code": (["--configfile", "code.yaml"], "error: code.yaml: unknown key '__use_yte__'"),
     "bomb as params file": (["--configfile", "bomb.yaml"], "error: bomb.yaml, line "),
     "values on the command line": (["--config", "seed=1"], "error: --config is not supported"),
+    "an option behind values": (["--config", "seed=1", "-n"], "error: --config is not supported"),
 }
 """Calls of Snakemake, and how their answer begins."""
 CHECKED: dict[str, Mapping[str, Bad]] = {

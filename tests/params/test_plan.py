@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from records_case import made
 
 from polysem.cli import main
 from polysem.io.disk import in_bytes
@@ -174,9 +175,10 @@ def test_the_config_of_a_local_copy_or_of_a_made_model_comes_before_the_params(s
     found = by_name(loaded)[f"activations: theirs {SITE} eval"]
     assert found.disk == 100_000 * (24 + 8) * 2
     assert by_name(loaded)["models: theirs"].download == 0
-    made = tmp_path / "results/models/theirs"
-    made.mkdir(parents=True)
-    (made / "config.json").write_text(config.replace("24", "48"))
+    for origin in (study().models["theirs"].origin() | {"repository": "a/another"}, study().models["theirs"].origin()):
+        assert by_name(study())[f"activations: theirs {SITE} eval"].disk is None, "another model's config was believed"
+        spec = json.dumps({"source": study().models["theirs"].source, "params": origin})
+        made("results/models/theirs/config.json", config.replace("24", "48"), spec)
     assert by_name(study())[f"activations: theirs {SITE} eval"].disk == 100_000 * (48 + 8) * 2
 
 

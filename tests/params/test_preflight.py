@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from campaigns.bad_input import TOKENIZER
+from records_case import made
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from polysem.io.content import content_digest
 from polysem.io.errors import InputError
-from polysem.params.study import load_study
+from polysem.io.stated import OutsideFiles
+from polysem.params.study import Study, load_study
 from polysem.workflow import preflight
 
 
@@ -21,10 +23,14 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def check(corpus: str = "{source: generated}", model: str = "{source: trained, corpus: c, sites: [SITE]}") -> None:
+def loaded(corpus: str = "{source: generated}", model: str = "{source: trained, corpus: c, sites: [SITE]}") -> Study:
     text = f"corpora: {{c: {corpus}}}\nmodels: {{m: {model.replace('SITE', 'blocks.0.mlp.hook_post')}}}\n"
     Path("params.yaml").write_text(text)
-    preflight.check(load_study(Path("params.yaml")))
+    return load_study(Path("params.yaml"))
+
+
+def check(*args: str, **kwargs: str) -> None:
+    preflight.check(loaded(*args, **kwargs))
 
 
 def refused(*args: str, **kwargs: str) -> str:
@@ -129,6 +135,61 @@ def test_sites_of_a_local_copy_are_checked_against_its_config():
     copy_of_model()
     said = refused(model=IMPORTED.replace("SITE", "blocks.1.mlp.hook_post"))
     assert said.startswith("models.m.sites: the model has no site 'blocks.1.mlp.hook_post'; it has blocks.0.hook_res")
+
+
+def test_a_corpus_is_looked_over_again_when_its_files_change():
+    write(GOOD)
+    corpus = {"source": "files", "params": {**loaded(FILES).corpora["c"].values()}}
+    made("results/corpora/c/documents.parquet", "made", json.dumps(corpus), OutsideFiles.of(["texts/*.txt"]).digest)
+    check(FILES)
+    write(b"one line")
+    assert "gave 1 distinct document" in refused(FILES)
+
+
+def test_another_repository_is_not_judged_by_the_model_that_was_imported_before():
+    copy_of_model()
+    imported = loaded(model=IMPORTED.replace(", local_copy: copy", "")).models["m"].origin()
+    config = Path("copy/config.json").read_text()
+    made("results/models/m/config.json", config, json.dumps({"source": "transformers", "params": imported}))
+    far = IMPORTED.replace(", local_copy: copy", "").replace("SITE", "blocks.6.mlp.hook_post")
+    assert "the model has no site 'blocks.6.mlp.hook_post'" in refused(model=far)
+    check(model=far.replace("a/b", "a/larger"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "workflow/claims.yaml is missing; get it back with `git checkout`"),
+        ("", "workflow/claims.yaml is empty; get it back with `git checkout`"),
+        ("a: [", "workflow/claims.yaml is no YAML file"),
+        ("documents: 3", "documents"),
+        ("documents: {}\nclaims: [{id: 3}]", "claims"),
+    ],
+)
+def test_published_numbers_that_cannot_be_read_are_refused_before_the_run(text, said):
+    if text is not None:
+        write(text.encode(), "workflow/claims.yaml")
+    with pytest.raises(InputError, match=said):
+        preflight.check_ledger()
+
+
+@pytest.mark.parametrize(
+    ("damaged", "said"),
+    [
+        ({"layers.1.bias": torch.full((10,), torch.nan)}, "layers.1.bias holds NaN or infinite values"),
+        ({"layers.0.bias": torch.zeros(7)}, "layers.0.bias has shape [7], expected [8]"),
+        ({"layers.0.weight": torch.zeros(8, 64, dtype=torch.int64)}, "layers.0.weight holds torch.int64"),
+    ],
+)
+def test_the_weights_of_a_classifier_are_read_before_the_run(damaged, said):
+    layers = {0: (8, 64), 1: (10, 8)}
+    state = {f"layers.{index}.weight": torch.randn(shape) for index, shape in layers.items()}
+    state |= {f"layers.{index}.bias": torch.randn(shape[0]) for index, shape in layers.items()}
+    model = "{source: classifier, corpus: c, hidden: [8], weights: model.pt}"
+    torch.save(state, "model.pt")
+    check("{source: images}", model)
+    torch.save(state | damaged, "model.pt")
+    assert said in refused("{source: images}", model)
 
 
 def test_a_context_above_the_positions_of_a_local_copy_is_refused():

@@ -1,5 +1,6 @@
 """Sites of models that are not there yet, asked of their configs before any job starts."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -102,5 +103,9 @@ def test_the_weights_of_a_local_sae_are_read_once_before_anything_runs(damaged, 
     )
     check("blocks.0.hook_mlp_out", entry)
     weights = Path("theirs/sae_weights.safetensors")
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    check("blocks.0.hook_mlp_out", entry.replace("path:", f"sha256: {digest}, path:"))
+    wrong = refused("blocks.0.hook_mlp_out", entry.replace("path:", f"sha256: {'a' * 64}, path:"))
+    assert f"has sha256 {digest}, the params file says aaa" in wrong
     save_file(load_file(weights) | damaged, weights)
     assert said in refused("blocks.0.hook_mlp_out", entry)

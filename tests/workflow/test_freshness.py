@@ -32,23 +32,42 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(blank):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("option", ["--drop-metadata", "--ignore-incomplete", "--ii"])
-def test_an_option_that_leaves_no_trustworthy_records_is_refused(blank, option):
-    said = blank.snakemake("--dry-run", option, fails=True)
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--drop-metadata"],
+        ["--cleanup-metadata", "results/metrics.json"],
+        ["--ignore-incomplete"],
+        ["--ii"],
+        ["--rerun-triggers", "mtime"],
+        ["--rerun-triggers", "input", "code"],
+        ["--allowed-rules", "write_report"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_with_which_the_old_passes_for_fresh_is_refused(blank, option):
+    said = blank.snakemake("--dry-run", *option, fails=True)
     assert "error: --" in said and "Leave it out" in said
     assert "Traceback" not in said
 
 
+def test_all_triggers_may_be_named(blank):
+    blank.snakemake("--dry-run", "--rerun-triggers", "mtime", "params", "input", "software-env", "code")
+
+
 @pytest.mark.parametrize("way", ["option", "variable"])
-def test_a_profile_that_touches_is_refused(blank, tmp_path, way):
+@pytest.mark.parametrize(
+    ("key", "said"), [("touch: true", "--touch would write"), ("rerun-triggers: [mtime]", "--rerun-t")]
+)
+def test_a_profile_that_touches_or_looks_at_dates_alone_is_refused(blank, tmp_path, way, key, said):
     (tmp_path / "touching").mkdir()
-    (tmp_path / "touching/profile.yaml").write_text("touch: true\n")
+    (tmp_path / "touching/profile.yaml").write_text(f"{key}\n")
     folder = str(tmp_path / "touching")
     if way == "option":
-        said = blank.snakemake("--profile", folder, "--cores", "1", fails=True)
+        found = blank.snakemake("--profile", folder, "--cores", "1", fails=True)
     else:
-        said = blank.snakemake("--cores", "1", fails=True, SNAKEMAKE_PROFILE=folder)
-    assert "error: --touch would write records that nobody can trust" in said
+        found = blank.snakemake("--cores", "1", fails=True, SNAKEMAKE_PROFILE=folder)
+    assert f"error: {said}" in found
 
 
 def test_the_doctor_names_what_the_next_run_makes_again(repository):

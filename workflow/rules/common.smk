@@ -29,7 +29,7 @@ from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
-from polysem.workflow import artifacts, feature_numbers, freshness, guard, lock, preflight, special_tokens
+from polysem.workflow import artifacts, call, feature_numbers, freshness, guard, lock, preflight, special_tokens
 
 if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
     sys.exit(f"error: polysem was loaded from another folder than {SOURCES}; unset PYTHONPATH")
@@ -38,7 +38,7 @@ if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
 def checked_study():
     """The study of the params file in force, checked as far as it can be before anything runs."""
     if workflow.config_settings.config:
-        raise InputError("--config is not supported; write values into params.yaml or pass --configfile")
+        raise InputError(call.NO_VALUES)
     files = workflow.configfiles
     if len(files) > 1:
         raise InputError("pass one --configfile; a params file is complete, files are never merged")
@@ -50,6 +50,7 @@ def checked_study():
         with lock.without_a_run(workflow_lock) as alone:
             if alone and not guard.adopting():
                 freshness.tell(freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded)))
+        preflight.check_ledger()
         preflight.check(loaded)
         feature_numbers.check(loaded)
         for unread in feature_numbers.unread_labels(loaded):
@@ -153,12 +154,6 @@ def tokenization(wildcards):
 def settings(wildcards):
     """The settings that a model is studied under, which go into `model.json` and so into every receipt."""
     return study.models[wildcards.model].settings()
-
-
-def repository(wildcards):
-    """The keys that say where an imported model comes from."""
-    values = study.models[wildcards.model].values()
-    return {key: values[key] for key in ("repository", "revision", "local_copy", "tokenizer")}
 
 
 def model_kind(wildcards):

@@ -66,6 +66,14 @@ def _digests() -> Digests:
     return Digests()
 
 
+def known_digest(file: Path) -> str:
+    """sha256 of a file, from the memory if it was hashed before."""
+    digests = _digests()
+    digest = digests.of(file)
+    digests.keep()
+    return digest
+
+
 def text_digest(text: str) -> str:
     """The start of the sha256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -4,6 +4,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from torch import Tensor
+
 from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors
@@ -24,22 +26,27 @@ def import_classifier(
     The model was trained on pixels (x − mean) / std and is to read pixels x in [0, 1], so both are folded into the
     first layer, in float64. Raises InputError if the file has other layers than the params say.
     """
-    tensors = open_tensors(weights)
-    widths = layer_widths(tensors, hidden)
+    widths, state = read_layers(weights, hidden)
     model = Perceptron(widths, activation)
-    state = {
-        f"layers.{index}.{name}": tensors.tensor(f"layers.{index}.{name}", *shape)
-        for index, (inputs, outputs) in enumerate(pairwise(widths))
-        for name, shape in (("weight", (outputs, inputs)), ("bias", (outputs,)))
-    }
     first, bias = state["layers.0.weight"].double() / input_std, state["layers.0.bias"].double()
     state |= {"layers.0.weight": first.float(), "layers.0.bias": (bias - input_mean * first.sum(dim=1)).float()}
     model.load_state_dict(state)
     save(model, widths, activation, folder)
 
 
-def layer_widths(tensors: TensorFile, hidden: list[int]) -> list[int]:
-    """Pixels, neurons of each hidden layer, classes; InputError if the file's hidden layers are not `hidden`."""
+def read_layers(weights: Path, hidden: list[int]) -> tuple[list[int], dict[str, Tensor]]:
+    """Pixels, neurons of each hidden layer, classes; and the weights and biases. InputError if the file's hidden layers
+    are not `hidden`, or one of its tensors is missing, has another shape or holds something else than finite floats."""
+    tensors = open_tensors(weights)
+    widths = _widths(tensors, hidden)
+    return widths, {
+        f"layers.{index}.{name}": tensors.tensor(f"layers.{index}.{name}", *shape)
+        for index, (inputs, outputs) in enumerate(pairwise(widths))
+        for name, shape in (("weight", (outputs, inputs)), ("bias", (outputs,)))
+    }
+
+
+def _widths(tensors: TensorFile, hidden: list[int]) -> list[int]:
     names = [f"layers.{index}.{name}" for index in range(len(hidden) + 1) for name in ("weight", "bias")]
     tensors.require(*names)
     shapes = [tensors.matrix(name) for name in names[::2]]

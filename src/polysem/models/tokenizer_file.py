@@ -6,6 +6,7 @@ from polysem.io.errors import InputError
 from polysem.io.files import expanded
 from polysem.models.hub import Repository, Snapshot, snapshot
 from polysem.models.record import TOKENIZER
+from polysem.params.base import possible_hub_id
 
 
 def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
@@ -25,9 +26,9 @@ def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
 
 
 def local_tokenizer(named: str) -> Path | None:
-    """The file that a `tokenizer` key names; None if it can only be a hub id, which is one or two plain words.
+    """The file that a `tokenizer` key names; None if it can only be a hub id.
 
-    InputError for a folder, and for a path at which there is nothing.
+    InputError for a folder, for a path at which there is nothing, and for what can be neither.
     """
     place = expanded(named)
     if place.is_file():
@@ -36,4 +37,8 @@ def local_tokenizer(named: str) -> Path | None:
         raise InputError(f"tokenizer {named!r} is a folder; name the file in it, {named.rstrip('/')}/{TOKENIZER}")
     if named.startswith((".", "/", "~")) or named.endswith(".json") or named.count("/") > 1:
         raise InputError(f"tokenizer {named!r}: there is no such file; paths start at the folder of the Snakefile")
+    try:
+        possible_hub_id(named)
+    except ValueError as error:
+        raise InputError(f"tokenizer: there is no such file, and {error}") from None
     return None

@@ -9,6 +9,9 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]*(\.[A-Za-z0-9+-]+)*")
 """What corpora, models and recipes may be called: they become wildcards and folders, so no slash, space or
 underscore."""
 
+HUB_ID = re.compile(r"([\w-][\w.-]{0,95}/)?[\w-][\w.-]{0,95}", re.ASCII)
+"""What repositories of the hub may be called: a name, or a user and a name."""
+
 NEURONS = "neurons"
 """Id of the identity dictionary, in which every neuron is one feature; no recipe may be called so."""
 
@@ -51,6 +54,15 @@ def possible_path(path: str) -> str:
     return path
 
 
+def possible_hub_id(name: str) -> str:
+    """The same; ValueError for what no repository of the hub can be called."""
+    if not HUB_ID.fullmatch(name) or ".." in name or "--" in name or name.endswith(".git"):
+        raise ValueError(f"{name[:80]!r} is no hub id; one looks as 'gpt2' or 'raincandy-u/TinyStories-656K'")
+    return name
+
+
+HubId = Annotated[str, AfterValidator(possible_hub_id)]
+"""The name of a repository of the Hugging Face hub."""
 FilePath = Annotated[str, AfterValidator(possible_path)]
 """A path or pattern of files that the workflow does not make; relative ones start at the folder of the Snakefile."""
 

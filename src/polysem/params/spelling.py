@@ -36,7 +36,7 @@ class Spelled:
         return self.value
 
 
-def read_yaml(path: Path) -> Spelled:
+def read_yaml(path: Path, remedy: str = "copy one from presets/ or pass --configfile") -> Spelled:
     """Read a YAML 1.2 file; InputError if it is missing, empty, no YAML, names a key twice, or uses what a params file
     has no need of: merge keys, aliases of what they stand in, thousands of levels or of copies."""
     yaml = YAML(typ="safe", pure=True)
@@ -45,13 +45,13 @@ def read_yaml(path: Path) -> Spelled:
             raise InputError(f"{path} has {size:,} bytes; a params file has at most {BYTES:,}")
         node = yaml.compose(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} is missing; copy one from presets/ or pass --configfile") from None
+        raise InputError(f"{path} is missing; {remedy}") from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply; a params file has at most {DEEPEST} levels") from None
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise InputError(f"{path} is no YAML file in UTF-8: {_told(error)}") from error
     if node is None:
-        raise InputError(f"{path} is empty; copy one from presets/")
+        raise InputError(f"{path} is empty; {remedy}")
     return _Reader(path, SafeConstructor(loader=yaml)).spelled(node)
 
 

@@ -139,7 +139,7 @@ class Ledger(Section):
 
 def read_ledger(path: Path) -> Ledger:
     """The claims of a file. InputError names the first claim and key that is wrong, and what is allowed."""
-    raw = read_yaml(path).plain()
+    raw = read_yaml(path, "get it back with `git checkout`").plain()
     if not isinstance(raw, dict):
         raise InputError(f"{path}: expected the keys {', '.join(Ledger.model_fields)}, found no mapping")
     for key in raw:

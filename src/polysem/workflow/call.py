@@ -12,14 +12,20 @@ from pathlib import Path
 from polysem.io import home_cache
 from polysem.io.errors import InputError
 
+NO_VALUES = "--config is not supported; write values into params.yaml or pass --configfile"
+
 
 def check(arguments: Sequence[str] | None = None) -> None:
-    """End the process with a sentence where `--configfile` names no params file, or a target behind one.
+    """End the process with a sentence where `--configfile` names no params file, or a target behind one, and for
+    `--config`.
 
     Sees to it, too, that Snakemake finds a folder for its cache.
     """
-    files = configfiles(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    files = configfiles(given)
     try:
+        if any(word.split("=")[0] == "--config" for word in given):
+            raise InputError(NO_VALUES)
         home_cache.provide()
         if files:
             from polysem.params.study import require_sections

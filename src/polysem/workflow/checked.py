@@ -1,7 +1,7 @@
 """What was found to be good before a run, by the content of its files, so that no call looks it over twice."""
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from polysem.io.caches import FOLDER, read_cache, write_cache
@@ -12,20 +12,19 @@ from polysem.params.base import Section
 
 MEMORY = FOLDER / "checked.json"
 KEPT = 200
-"""Models and SAEs that are remembered, the latest ones."""
+"""Models, SAEs and other files that are remembered, the latest ones."""
 
 
-def stamp(section: Section, files: Iterable[Path], *modules: str) -> str:
-    """Of an entry of the params file, its files, and the modules that check them."""
-    return text_digest(f"{code_digest(*modules)} {section.model_dump_json()} {content_digest(files)}")
+def stamp(section: Section | None, files: Iterable[Path], *modules: str) -> str:
+    """Of an entry of the params file, files, and the modules that check them."""
+    keys = section.model_dump_json() if section else ""
+    return text_digest(f"{code_digest(*modules)} {keys} {content_digest(files)}")
 
 
-def is_known(found: str) -> bool:
-    """Whether this was looked over before."""
-    return found in (read_cache(MEMORY) or [])
-
-
-def remember(found: str) -> None:
-    """Keep that it was found to be good; where nothing can be written, it is looked over at every call."""
-    with contextlib.suppress(InputError):
-        write_cache(MEMORY, [*(read_cache(MEMORY) or []), found][-KEPT:])
+def once(found: str, look: Callable[[], object]) -> None:
+    """Look over what a stamp is of, which raises InputError where it is not good, unless that was done before. Where
+    nothing can be written it is looked over at every call."""
+    if found not in (read_cache(MEMORY) or []):
+        look()
+        with contextlib.suppress(InputError):
+            write_cache(MEMORY, [*(read_cache(MEMORY) or []), found][-KEPT:])

@@ -21,12 +21,16 @@ def adopting() -> bool:
     return bool(os.environ.get(ADOPTING))
 
 
+ADOPT = "; `polysem adopt` writes missing records where git and DVC vouch for what is there"
 UNTRUSTWORTHY = {
-    "touch": "--touch would write records that nobody can trust; dates mean nothing here",
-    "drop_metadata": "--drop-metadata would leave results without records, or with those of an earlier run",
+    "touch": f"--touch would write records that nobody can trust, as dates mean nothing here{ADOPT}",
+    "drop_metadata": f"--drop-metadata would leave results without records, or with those of an earlier run{ADOPT}",
+    "cleanup_metadata": f"--cleanup-metadata would leave results without records{ADOPT}",
     "ignore_incomplete": "--ignore-incomplete would take what a killed run left, or a hand changed, for whole",
+    "rerun_triggers": "--rerun-triggers would call results up to date that other code, params or files made",
+    "allowed_rules": "--allowed-rules would make files from results that are not up to date",
 }
-"""Options of Snakemake after which records say nothing of what is there."""
+"""Options of Snakemake with which what is old passes for fresh."""
 
 
 def untrustworthy_option(arguments: list[str]) -> str:
@@ -35,23 +39,24 @@ def untrustworthy_option(arguments: list[str]) -> str:
     That takes half a second and is done only where something may mean one. Snakemake itself knows of them only after
     the rules are read.
     """
-    named = any(re.match(r"--(to|dr|ig|ii|pr|workflow-p)|-\w*t", argument) for argument in arguments)
+    may_mean_one = r"--(to|dr|ig|ii|cleanup-m|cm|rerun-t|al|pr|workflow-p)|-\w*t"
+    named = any(re.match(may_mean_one, argument) for argument in arguments)
     if not named and "SNAKEMAKE_PROFILE" not in os.environ:
         return ""
     from snakemake.cli import parse_args
+    from snakemake.settings.enums import RerunTrigger
 
     with redirect_stderr(StringIO()):  # which profiles it reads, Snakemake has said before
         read = vars(parse_args(arguments)[1])
+    if read["rerun_triggers"] >= RerunTrigger.all():
+        read["rerun_triggers"] = None
     return next((option for option in UNTRUSTWORTHY if read[option]), "")
 
 
 def require_own_records(option: str) -> None:
     """InputError for an option of `UNTRUSTWORTHY`."""
     if option and not adopting():
-        raise InputError(
-            f"{UNTRUSTWORTHY[option]}. Leave it out; `polysem adopt` writes missing records where git and DVC vouch "
-            "for what is there"
-        )
+        raise InputError(f"{UNTRUSTWORTHY[option]}. Leave it out")
 
 
 def require_records(artifacts: Iterable[str], state: Path = STATE) -> None:

@@ -12,26 +12,29 @@ from polysem.io.errors import InputError
 from polysem.models.hub import Repository, snapshot
 from polysem.models.processing import native_obstacles, obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer, tokenizer_file
+from polysem.params.models.imported import ImportedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
-from polysem.params.models.transformers import TransformersModel
 from polysem.workflow import checked
 
 
-def check_local_model(where: str, model: TransformersModel | TransformerLensModel, files: Iterable[Path]) -> None:
+def check_local_model(where: str, model: ImportedModel, files: Iterable[Path]) -> None:
     """InputError if a local copy, whose files are given, cannot be imported or processed as the entry says."""
     stamp = checked.stamp(model, files, f"polysem.models.sources.{model.source}", __name__)
-    if checked.is_known(stamp):
-        return
-    keys = Repository.model_validate(model.model_dump(include=set(Repository.model_fields)))
+    checked.once(stamp, lambda: _look_over(where, model))
+
+
+def _look_over(where: str, model: ImportedModel) -> None:
+    keys = Repository.model_validate(model.origin())
     source = snapshot(keys, [])
     module = import_module(f"polysem.models.sources.{model.source}")
+    key = "local_copy"
     try:
         sound = module.check_weights(source, keys.where)
+        key = "local_copy" if keys.tokenizer is None else "tokenizer"
         name = module.tokenizer_name(keys, source, sound)
         if name is None or local_tokenizer(name):
             module.check_tokenizer(tokenizer_file(source, name, keys.where), sound)
     except InputError as error:
-        raise InputError(f"{where}.local_copy: {error}") from None
+        raise InputError(f"{where}.{key}: {error}") from None
     native = isinstance(model, TransformerLensModel)
     refuse(model.processing, native_obstacles(sound.config) if native else obstacles(sound.filling.model), where)
-    checked.remember(stamp)

@@ -12,10 +12,9 @@ from polysem.params.corpora.generated import GeneratedCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 from polysem.params.corpora.images import ImagesCorpus
 from polysem.params.models.classifier import ClassifierModel
+from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import LanguageModel
 from polysem.params.models.trained import TrainedModel
-from polysem.params.models.transformer_lens import TransformerLensModel
-from polysem.params.models.transformers import TransformersModel
 from polysem.params.recipes.base import Recipe
 from polysem.params.study import Study
 from polysem.workflow import artifacts
@@ -127,7 +126,7 @@ def _model(name: str, model: ModelSection, study: Study) -> Job:
         flops = TRAINING * forward_flops(shape, model.context_length) * model.training.tokens
         logits = 2.0 * FLOAT * model.training.batch_tokens * shape.vocabulary
         return Job("models", name, outputs, disk=size, flops=(flops, flops), memory=FOUR_COPIES * size + logits)
-    local = isinstance(model, TransformersModel | TransformerLensModel) and model.local_copy is not None
+    local = isinstance(model, ImportedModel) and model.local_copy is not None
     return Job("models", name, outputs, 0.0 if local else size, size, memory=2 * size)
 
 

@@ -4,9 +4,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from polysem.io.content import known_digest
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError
 from polysem.io.files import expanded, files_of, matching_files
+from polysem.io.stated import OutsideFiles
 from polysem.models.processing import native_obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer
 from polysem.params.base import CorpusSection, ModelSection
@@ -14,10 +16,9 @@ from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 from polysem.params.corpora.images import ImagesCorpus
 from polysem.params.models.classifier import ClassifierModel
+from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import block_sites, check_sites
 from polysem.params.models.trained import TrainedModel
-from polysem.params.models.transformer_lens import TransformerLensModel
-from polysem.params.models.transformers import TransformersModel
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import Study
 from polysem.workflow import artifacts, checked
@@ -49,6 +50,15 @@ def check(study: Study) -> None:
     _check_space(study)
 
 
+def check_ledger() -> None:
+    """InputError for published numbers (`workflow/claims.yaml`) that the last step could not read."""
+    from polysem.tables import claims
+
+    ledger = Path(artifacts.LEDGER)
+    stamp = checked.stamp(None, [ledger] if ledger.is_file() else [], claims.__name__)
+    checked.once(stamp, lambda: claims.read_ledger(ledger))
+
+
 def outside_paths(section: CorpusSection | ModelSection | PretrainedSae) -> list[str]:
     """Paths and patterns outside of the workflow that a corpus, a model or an SAE is read from; none for those of the
     hub and the web."""
@@ -67,7 +77,7 @@ def outside_paths(section: CorpusSection | ModelSection | PretrainedSae) -> list
             return [section.path]
         case ClassifierModel() if section.weights is not None:
             return [section.weights]
-        case TransformersModel() | TransformerLensModel():
+        case ImportedModel():
             named = section.tokenizer if section.tokenizer and local_tokenizer(section.tokenizer) else None
             return [path for path in (named, section.local_copy) if path is not None]
         case _:
@@ -118,10 +128,13 @@ def _check_images(where: str, key: str, path: str) -> None:
 
 
 def _is_made(name: str, corpus: CorpusSection) -> bool:
-    """Whether an earlier run made the corpus from these very keys."""
+    """Whether an earlier run made the corpus from these very keys and files."""
     path = artifacts.CORPUS.format(corpus=name)
     record = read_record(path) if Path(path).exists() else None
-    return Path(path).exists() and (record is None or record.params.get("params") == corpus.values())
+    if record is None:
+        return Path(path).exists()
+    digest = OutsideFiles.of(outside_paths(corpus)).digest
+    return record.params.get("params") == corpus.values() and digest in record.digests
 
 
 def _check_documents(where: str, key: str, corpus: FilesCorpus | HuggingFaceCorpus) -> None:
@@ -179,7 +192,7 @@ def _check_model(where: str, model: ModelSection) -> None:
     match model:
         case TrainedModel():
             refuse(model.processing, native_obstacles({"normalization_type": model.architecture.normalization}), where)
-        case TransformersModel() | TransformerLensModel():
+        case ImportedModel():
             _check_tokenizer(where, model.tokenizer)
             if model.local_copy is not None:
                 folder = _local_folder(where, model.local_copy)
@@ -198,7 +211,7 @@ def _check_tokenizer(where: str, tokenizer: str | None) -> None:
         raise InputError(f"{where}: {error}") from None
 
 
-def _check_outline(where: str, model: TransformersModel | TransformerLensModel) -> None:
+def _check_outline(where: str, model: ImportedModel) -> None:
     """Sites that the architecture has not are refused, with those that it has, and sequences that are too long."""
     outline = known_outline(where.removeprefix("models."), model)
     if outline is None:
@@ -216,13 +229,12 @@ def _check_outline(where: str, model: TransformersModel | TransformerLensModel) 
 
 def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection) -> None:
     """Layers of given weights, against the params and the images."""
-    from polysem.io.tensor_files import open_tensors
-    from polysem.models.import_classifier import layer_widths
+    from polysem.models.import_classifier import read_layers
 
     assert model.weights is not None
     assert isinstance(corpus, ImagesCorpus)
     try:
-        pixels, *_, classes = layer_widths(open_tensors(expanded(model.weights)), model.hidden)
+        (pixels, *_, classes), _ = read_layers(expanded(model.weights), model.hidden)
     except InputError as error:
         raise InputError(f"{where}.weights: {error}") from None
     wanted = PIXELS[corpus.images]
@@ -240,7 +252,7 @@ def _local_folder(where: str, path: str) -> Path:
     return folder
 
 
-def _check_config(where: str, folder: Path, model: TransformersModel | TransformerLensModel) -> None:
+def _check_config(where: str, folder: Path, model: ImportedModel) -> None:
     """Sites beyond the last layer are refused, with those that there are, and a shape that is not the config's."""
     found = config_shape(folder / "config.json")
     if found is None:
@@ -266,9 +278,9 @@ def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
         weights = local_weights(section)
         published = format_module(section.format).read(weights)
         stamp = checked.stamp(section, outside_files(section), f"polysem.saes.formats.{section.format}")
-        if not checked.is_known(stamp):
-            published.load()
-            checked.remember(stamp)
+        if section.sha256 not in (None, digest := known_digest(weights)):
+            raise InputError(f"{weights} has sha256 {digest}, the params file says {section.sha256}; do not use it")
+        checked.once(stamp, published.load)
     except InputError as error:
         raise InputError(f"saes.{name}: {error}") from None
     if section.features not in (None, published.features):

@@ -8,13 +8,14 @@ from polysem.io.files import expanded
 from polysem.models.model_config import LAYERS, NEURONS, RESIDUAL, VOCABULARY, read_sizes
 from polysem.params.base import ModelSection
 from polysem.params.models.classifier import ClassifierModel
+from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import SITE
 from polysem.params.models.shape import Shape
 from polysem.params.models.trained import TrainedModel
-from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.params.models.transformers import TransformersModel
 from polysem.workflow import artifacts
 from polysem.workflow.outlines import Outline, config_outline, native_outline
+from polysem.workflow.records import read_record
 
 GATED = ("silu", "swish", "swiglu", "gelu_pytorch_tanh")
 """Activation functions of the families whose MLPs have a gate; an estimate, as configs do not say it."""
@@ -26,14 +27,19 @@ def known_shape(name: str, model: ModelSection) -> Shape | None:
     if isinstance(model, TrainedModel):
         ours = model.architecture
         return Shape(layers=ours.layers, d_model=ours.d_model, d_mlp=ours.d_mlp, vocabulary=ours.vocabulary)
-    if not isinstance(model, TransformersModel | TransformerLensModel):
+    if not isinstance(model, ImportedModel):
         return None
-    folders = [Path(artifacts.MODEL.format(model=name))]
-    if model.local_copy is not None:
-        folders.append(expanded(model.local_copy))
-    configs = [folder / "config.json" for folder in folders]
-    found = next((shape for path in configs if path.exists() and (shape := config_shape(path))), None)
+    found = next((shape for path in _configs(name, model) if (shape := config_shape(path))), None)
     return found or model.shape
+
+
+def _configs(name: str, model: ImportedModel) -> list[Path]:
+    """Configs of an imported model that are there: of its local copy, and of what was imported of this repository."""
+    imported = Path(artifacts.MODEL.format(model=name)) / "config.json"
+    record = read_record(imported.as_posix()) if imported.is_file() else None
+    is_ours = record is not None and record.params == {"source": model.source, "params": model.origin()}
+    copy = [] if model.local_copy is None else [expanded(model.local_copy) / "config.json"]
+    return [path for path in (*copy, *([imported] if is_ours else [])) if path.is_file()]
 
 
 def config_shape(path: Path) -> Shape | None:
@@ -55,11 +61,9 @@ def known_outline(name: str, model: ModelSection) -> Outline | None:
     if isinstance(model, TrainedModel):
         ours = model.architecture
         return native_outline(ours.layers, ours.d_model, ours.d_mlp, ours.d_model // ours.heads * ours.heads)
-    if not isinstance(model, TransformersModel | TransformerLensModel):
+    if not isinstance(model, ImportedModel):
         return None
-    copy = [] if model.local_copy is None else [expanded(model.local_copy)]
-    folders = [*copy, Path(artifacts.MODEL.format(model=name))]
-    config = next((folder / "config.json" for folder in folders if (folder / "config.json").is_file()), None)
+    config = next(iter(_configs(name, model)), None)
     if config is None:
         return None
     return config_outline(config) if isinstance(model, TransformersModel) else _converted_outline(config)

@@ -1,18 +1,16 @@
 """Checks of the tokens that a model entry names, before any job starts."""
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from polysem.io.errors import InputError
 from polysem.io.files import expanded
 from polysem.models.record import TOKENIZER
 from polysem.models.tokenizer_file import local_tokenizer
-from polysem.params.models.language import LanguageModel
+from polysem.params.models.imported import ImportedModel
 from polysem.params.models.trained import TrainedModel
-from polysem.params.models.transformer_lens import TransformerLensModel
-from polysem.params.models.transformers import TransformersModel
 from polysem.params.study import Study
-from polysem.workflow import artifacts
+from polysem.workflow import checked
 
 
 def check(study: Study) -> None:
@@ -20,7 +18,7 @@ def check(study: Study) -> None:
     for name, model in study.models.items():
         if isinstance(model, TrainedModel):
             _check_learned(f"models.{name}", model)
-        elif isinstance(model, TransformersModel | TransformerLensModel) and not _tokenized(name, model):
+        elif isinstance(model, ImportedModel):
             _check_file(f"models.{name}", model)
 
 
@@ -43,12 +41,15 @@ def _is_piece(token: str) -> bool:
     return len(pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str(text)) == 1
 
 
-def _check_file(where: str, model: TransformersModel | TransformerLensModel) -> None:
+def _check_file(where: str, model: ImportedModel) -> None:
     """The tokens against the `tokenizer.json` of an imported model, where that is a local file."""
     named = {"bos_token": [model.bos_token] if model.bos_token else [], "mask_tokens": model.mask_tokens}
     file = _local_file(model)
-    if file is None or not any(named.values()):
-        return
+    if file is not None and any(named.values()):  # reading a large tokenizer takes half a second
+        checked.once(checked.stamp(model, [file], __name__), lambda: _look_up(where, file, named))
+
+
+def _look_up(where: str, file: Path, named: Mapping[str, list[str]]) -> None:
     from polysem.models.tokenizer import load_tokenizer, token_id
 
     try:
@@ -63,18 +64,8 @@ def _check_file(where: str, model: TransformersModel | TransformerLensModel) -> 
                 raise InputError(f"{where}.{key}: {error} ({file})") from None
 
 
-def _local_file(model: TransformersModel | TransformerLensModel) -> Path | None:
+def _local_file(model: ImportedModel) -> Path | None:
     if model.tokenizer is not None:
         return local_tokenizer(model.tokenizer)
     own = expanded(model.local_copy) / TOKENIZER if model.local_copy is not None else None
     return own if own is not None and own.is_file() else None
-
-
-def _tokenized(name: str, model: LanguageModel) -> bool:
-    """Whether an earlier run looked up these very tokens: reading a large tokenizer takes half a second."""
-    receipt = Path(f"{artifacts.TOKENS.format(model=name, split='eval')}.json")
-    try:
-        params = json.loads(receipt.read_text(encoding="utf-8"))["params"]
-        return all(params[key] == model.tokenization()[key] for key in ("bos_token", "mask_tokens"))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False

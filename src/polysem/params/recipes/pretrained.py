@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from polysem.params.base import FilePath, Name, Section, Text, Width
+from polysem.params.base import FilePath, HubId, Name, Section, Text, Width
 
 Format = Literal["saelens", "openai", "neel", "tinystories", "dictionary_learning", "sparsify", "mechmnistic"]
 """Formats that SAEs are read from, each a module in `polysem.saes.formats`."""
@@ -25,7 +25,7 @@ class PretrainedSae(Section):
     """TransformerLens hook name of the activations that the SAE reads."""
     path: FilePath | None = None
     """A local file of weights, or the folder that it is in."""
-    repository: Text | None = None
+    repository: HubId | None = None
     """Hub id."""
     revision: Text = "main"
     """Commit, tag or branch of the repository; a commit makes the run reproducible."""
