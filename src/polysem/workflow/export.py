@@ -11,6 +11,7 @@ from polysem.io.errors import InputError
 from polysem.params.explain import nearest
 from polysem.params.study import Study, load_study
 from polysem.workflow import artifacts
+from polysem.workflow.places import require_in_folders
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,7 @@ def command(options: argparse.Namespace) -> int:
     if not (folder / "cfg.json").is_file():
         raise InputError(f"{folder} is not made yet; run `snakemake --cores all {folder}/cfg.json` first")
     output = options.output or Path("exports") / options.format / model / site / name
+    require_in_folders(output, "--output")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"{output} is there already; remove it or name another --output")
 

@@ -177,6 +177,22 @@ def test_what_a_format_cannot_say_is_refused(run, capsys, kind, normalization, a
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/dev/null/x", "--output: /dev/null is no folder, so nothing can be written below it; name another path"),
+        ("/proc/x", "/proc/x could not be read or written (No such file or directory); name another path"),
+        ("x" * 300, "could not be read or written (File name too long); name another path"),
+    ],
+)
+def test_an_output_that_no_folder_can_have_is_a_sentence(run, capsys, name, path, said):
+    run("standard")
+    assert main(["export", "x", "--format", name, "--output", path]) == 1
+    found = capsys.readouterr().err
+    assert said in found and len(found.splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", ["x", f"m/{SITE}/x", f"results/saes/m/{SITE}/x/"])
 def test_an_sae_is_named_by_its_id_its_place_or_its_folder(run, name):
     run("standard")
