@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import subprocess
 import sys
 
@@ -287,6 +288,27 @@ def test_the_plot_tables_lie_in_a_folder_per_dictionary(tables, tmp_path):
     files = sorted(file.name for file in (tmp_path / "plots" / KEY).iterdir())
     assert files == ["frequency_histogram.csv", "rank_frequency.csv"]
     assert (tmp_path / "plots" / KEY / "rank_frequency.csv").read_text().splitlines()[1] == "1,0.5"
+
+
+def test_plots_of_dictionaries_that_are_no_more_are_removed_and_nothing_else(tables, tmp_path):
+    plots = tmp_path / "plots"
+    collect_plots(tables, [KEY], plots)
+    place, _, dictionary = KEY.rpartition("/")
+    other = tables / place / "topk"
+    shutil.copytree(tables / KEY, other)
+    collect_plots(tables, [KEY, f"{place}/topk"], plots)
+    for gone in (f"{place}/topk", "few/blocks.0.mlp.hook_post/l1", f"{KEY}/old"):
+        (plots / gone).mkdir(parents=True, exist_ok=True)
+    (plots / "few/blocks.0.mlp.hook_post/l1/rank_frequency.csv").touch()
+    (plots / KEY / "plot_of_an_older_version.csv").touch()
+    (plots / f"{KEY}/old/mine.txt").touch()
+    (plots / "mine.csv").touch()
+    collect_plots(tables, [KEY], plots)
+    files = {file.relative_to(plots).as_posix() for file in plots.rglob("*") if file.is_file()}
+    names = ("frequency_histogram.csv", "rank_frequency.csv", "old/mine.txt")
+    assert files == {"mine.csv", *(f"{KEY}/{name}" for name in names)}
+    assert not (plots / "few").exists() and not (plots / place / "topk").exists()
+    assert (plots / KEY).is_dir() and dictionary in {path.name for path in (plots / place).iterdir()}
 
 
 @pytest.mark.parametrize("step", ["collect_metrics", "collect_plots"])
