@@ -48,9 +48,10 @@ def tables(tmp_path):
     write_table(folder / "frequency.nc", xr.Dataset(frequency, {"feature": np.arange(8)}, {"tokens": TOKENS}))
     write_table(folder / "alignment.nc", neuron_alignment(iter([decoder]), 40))
     write_table(folder / "rank_frequency.nc", rank_frequency(halves(active), HALVES, 1000))
-    others = [scalars(cross_entropy_clean=9.0, loss_recovered_zero=0.5, L0=9.0)]
-    ours = scalars(cross_entropy_clean=1.23456789, loss_recovered_zero=math.nan, L0=99.0)
-    write_table(folder.parent / "fidelity.nc", along_dictionaries([*others, ours], ["neurons", folder.name]))
+    others = [scalars(cross_entropy_clean=9.0, loss_recovered_zero=0.5, L0=9.0, L0_low=8.0, L0_high=10.0)]
+    ours = scalars(cross_entropy_clean=1.23456789, loss_recovered_zero=math.nan, L0=99.0, L0_low=98.0, L0_high=100.0)
+    fidelity = along_dictionaries([*others, ours], ["neurons", folder.name]).assign_attrs(tokens=8192)
+    write_table(folder.parent / "fidelity.nc", fidelity)
     write_table(tmp_path / "tables/m/model.nc", scalars(cross_entropy=2.0, accuracy=0.5))
     return tmp_path / "tables"
 
@@ -112,6 +113,17 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "tokens": TOKENS,
         "ultra_low_share": 0.125,
     }
+
+
+@pytest.mark.parametrize(("tokens", "interval"), [(TOKENS, [0.5, 0.6]), (TOKENS - 1, [None, None])])
+def test_l0_has_an_interval_where_that_is_of_the_same_tokens(tables, tmp_path, tokens, interval):
+    place, _, name = KEY.rpartition("/")
+    table = along_dictionaries([scalars(L0=0.55, L0_low=0.5, L0_high=0.6)], [name]).assign_attrs(tokens=tokens)
+    write_table(tables / place / "fidelity.nc", table)
+    collect_metrics(tables, [KEY], ["m"], tmp_path / "metrics.json", Analysis(), TABLES)
+    found = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"][name]
+    assert (found["L0"], found["tokens"]) == (0.56255, TOKENS)
+    assert [found.get("L0_low"), found.get("L0_high")] == interval
 
 
 def test_a_law_has_its_numbers_and_an_undecided_one_has_none():
