@@ -20,7 +20,8 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status. An InputError becomes one line on standard error."""
+    """Run one command; the exit status. An InputError becomes one line on standard error, and so does a path that the
+    system does not let be read or written."""
     parser = argparse.ArgumentParser(prog="polysem", description="Look after the artifacts below results/.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
@@ -31,6 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[options.command].command(options)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        path = error.filename2 or error.filename
+        if path is None:
+            raise
+        print(f"error: {path} could not be read or written ({error.strerror}); name another path", file=sys.stderr)
         return 1
 
 

@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 import subprocess
 import sys
 
@@ -47,9 +48,10 @@ def tables(tmp_path):
     write_table(folder / "frequency.nc", xr.Dataset(frequency, {"feature": np.arange(8)}, {"tokens": TOKENS}))
     write_table(folder / "alignment.nc", neuron_alignment(iter([decoder]), 40))
     write_table(folder / "rank_frequency.nc", rank_frequency(halves(active), HALVES, 1000))
-    others = [scalars(cross_entropy_clean=9.0, loss_recovered_zero=0.5, L0=9.0)]
-    ours = scalars(cross_entropy_clean=1.23456789, loss_recovered_zero=math.nan, L0=99.0)
-    write_table(folder.parent / "fidelity.nc", along_dictionaries([*others, ours], ["neurons", folder.name]))
+    others = [scalars(cross_entropy_clean=9.0, loss_recovered_zero=0.5, L0=9.0, L0_low=8.0, L0_high=10.0)]
+    ours = scalars(cross_entropy_clean=1.23456789, loss_recovered_zero=math.nan, L0=99.0, L0_low=98.0, L0_high=100.0)
+    fidelity = along_dictionaries([*others, ours], ["neurons", folder.name]).assign_attrs(tokens=8192)
+    write_table(folder.parent / "fidelity.nc", fidelity)
     write_table(tmp_path / "tables/m/model.nc", scalars(cross_entropy=2.0, accuracy=0.5))
     return tmp_path / "tables"
 
@@ -111,6 +113,17 @@ def test_the_metrics_of_a_dictionary_worked_by_hand(tables, tmp_path):
         "tokens": TOKENS,
         "ultra_low_share": 0.125,
     }
+
+
+@pytest.mark.parametrize(("tokens", "interval"), [(TOKENS, [0.5, 0.6]), (TOKENS - 1, [None, None])])
+def test_l0_has_an_interval_where_that_is_of_the_same_tokens(tables, tmp_path, tokens, interval):
+    place, _, name = KEY.rpartition("/")
+    table = along_dictionaries([scalars(L0=0.55, L0_low=0.5, L0_high=0.6)], [name]).assign_attrs(tokens=tokens)
+    write_table(tables / place / "fidelity.nc", table)
+    collect_metrics(tables, [KEY], ["m"], tmp_path / "metrics.json", Analysis(), TABLES)
+    found = json.loads((tmp_path / "metrics.json").read_text())["m"]["blocks.0.mlp.hook_post"][name]
+    assert (found["L0"], found["tokens"]) == (0.56255, TOKENS)
+    assert [found.get("L0_low"), found.get("L0_high")] == interval
 
 
 def test_a_law_has_its_numbers_and_an_undecided_one_has_none():
@@ -287,6 +300,27 @@ def test_the_plot_tables_lie_in_a_folder_per_dictionary(tables, tmp_path):
     files = sorted(file.name for file in (tmp_path / "plots" / KEY).iterdir())
     assert files == ["frequency_histogram.csv", "rank_frequency.csv"]
     assert (tmp_path / "plots" / KEY / "rank_frequency.csv").read_text().splitlines()[1] == "1,0.5"
+
+
+def test_plots_of_dictionaries_that_are_no_more_are_removed_and_nothing_else(tables, tmp_path):
+    plots = tmp_path / "plots"
+    collect_plots(tables, [KEY], plots)
+    place, _, dictionary = KEY.rpartition("/")
+    other = tables / place / "topk"
+    shutil.copytree(tables / KEY, other)
+    collect_plots(tables, [KEY, f"{place}/topk"], plots)
+    for gone in (f"{place}/topk", "few/blocks.0.mlp.hook_post/l1", f"{KEY}/old"):
+        (plots / gone).mkdir(parents=True, exist_ok=True)
+    (plots / "few/blocks.0.mlp.hook_post/l1/rank_frequency.csv").touch()
+    (plots / KEY / "plot_of_an_older_version.csv").touch()
+    (plots / f"{KEY}/old/mine.txt").touch()
+    (plots / "mine.csv").touch()
+    collect_plots(tables, [KEY], plots)
+    files = {file.relative_to(plots).as_posix() for file in plots.rglob("*") if file.is_file()}
+    names = ("frequency_histogram.csv", "rank_frequency.csv", "old/mine.txt")
+    assert files == {"mine.csv", *(f"{KEY}/{name}" for name in names)}
+    assert not (plots / "few").exists() and not (plots / place / "topk").exists()
+    assert (plots / KEY).is_dir() and dictionary in {path.name for path in (plots / place).iterdir()}
 
 
 @pytest.mark.parametrize("step", ["collect_metrics", "collect_plots"])

@@ -168,6 +168,57 @@ def test_what_is_neither_folder_nor_revision_is_refused(name, tmp_path, monkeypa
         read_side(name)
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.json", "[]"),
+        ("metrics.json", '{"a": {"b": 3}}'),
+        ("metrics.json", '{"a": {"model": []}}'),
+        ("metrics.json", '{"a": {"b": {"c": 3}}}'),
+        ("metrics.json", "\udcff"),
+        ("metrics.json", "[" * 100_000),
+        ("claims.json", '{"id": 1}'),
+        ("claims.json", "3"),
+        ("report/pages/params.json", "[]"),
+        ("figures/toy/site/l1.json", "[]"),
+        ("figures/toy/site/l1.json", '{"figures": {"power": 3}}'),
+    ],
+)
+def test_json_that_no_run_wrote_is_a_sentence(two, capsys, file, content):
+    (two[1] / file).write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert main(["diff", *map(str, two)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {two[1] / file} is ") and "name the results of a run" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--html", "--markdown"])
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("folder", "{option}: folder is a folder; name a file"),
+        ("file/page.html", "{option}: file is no folder, so nothing can be written below it"),
+        ("/proc/page.html", "could not be read or written (No such file or directory); name another path"),
+        ("x" * 300, "could not be read or written (File name too long); name another path"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_a_sentence(two, tmp_path, monkeypatch, capsys, option, path, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert main(["diff", *map(str, two), option, path]) == 1
+    found = capsys.readouterr().err
+    assert found.startswith("error: ") and said.format(option=option) in found
+    assert not list(tmp_path.glob("*.partial")) and not (tmp_path / "folder_figures").exists()
+
+
+def test_a_file_in_the_place_of_the_figures_is_kept(two, tmp_path, capsys):
+    (tmp_path / "page_figures").write_text("mine")
+    assert main(["diff", *map(str, two), "--html", str(tmp_path / "page.html")]) == 1
+    assert "page_figures is no folder for figures; remove it, or name another --html" in capsys.readouterr().err
+    assert (tmp_path / "page_figures").read_text() == "mine"
+
+
 def test_a_folder_without_metrics_is_refused(tmp_path):
     with pytest.raises(InputError, match="without metrics"):
         read_side(str(tmp_path))
@@ -211,6 +262,16 @@ def test_params_that_this_version_does_not_know_are_left_out_and_said_to_be(hist
     subprocess.run(["git", *identity, "commit", "--quiet", "--all", "--message", "Old key"], check=True)
     assert main(["diff", "HEAD~1", "HEAD"]) == 0
     assert "params.yaml of HEAD does not fit this version of polysem" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lock", ["[]", "stages: 3", "<<<<<<< HEAD\n\t: {"])
+def test_a_lock_file_that_dvc_did_not_write_is_a_sentence(history, capsys, lock):
+    (history / "dvc.lock").write_text(lock)
+    identity = ["-c", "user.name=T", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", "add", "dvc.lock"], check=True)
+    subprocess.run(["git", *identity, "commit", "--quiet", "--message", "Lock"], check=True)
+    assert main(["diff", "HEAD~1", "HEAD"]) == 1
+    assert "error: HEAD:dvc.lock is no lock file of DVC" in capsys.readouterr().err
 
 
 @pytest.mark.workflow

@@ -6,6 +6,7 @@ import sys
 import pytest
 from repository import environment
 
+from polysem.cli import main
 from polysem.io.errors import InputError
 from polysem.workflow.records import read_record
 
@@ -19,6 +20,17 @@ STEPS = [
 def steps(text):
     """The rules in the order in which they are told, and what each step was said to read."""
     return [line.split()[1].rstrip(",") for line in text.splitlines() if line.startswith("   rule ")]
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '{"figures": []}', '{"figures": {"power": 3}}', '{"figures": {"power": {}}}']
+)
+def test_a_receipt_that_no_run_wrote_is_a_sentence(tmp_path, monkeypatch, capsys, content):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/figures/toy/site").mkdir(parents=True)
+    (tmp_path / "results/figures/toy/site/l1.json").write_text(content)
+    assert main(["explain", "toy/site/l1/power"]) == 1
+    assert "error: the receipt results/figures/toy/site/l1.json is not what a run writes" in capsys.readouterr().err
 
 
 @pytest.mark.workflow

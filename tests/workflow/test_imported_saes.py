@@ -84,3 +84,5 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
     pending = repository.plan().pending
     assert f"import_sae/{SITE}/theirs" in pending
     assert not any(job.startswith("train_sae") for job in pending)
+    said = repository.polysem("export", f"{SITE}/theirs", "--format", "saelens", "--output", "again", fails=True)
+    assert f"error: published holds another SAE than results/saes/{SITE}/theirs/cfg.json was made from" in said

@@ -24,6 +24,7 @@ changes of the loss."""
 SPARSITY = {"one_sparse_share": "1-sparse", "ten_sparse_share": "10-sparse", "dense_share": "dense"}
 EMBEDDINGS = {"neuron": "", "input": "_input"}
 """Embeddings whose medians are metrics, with the ends of their names."""
+INTERVAL_OF_L0 = ("L0_low", "L0_high")
 PAIRS = ("found_again_share", "median_correlation", "median_cosine", "ultra_low_cosine")
 """What is said of two dictionaries of which one is looked for in the other."""
 ALL_SITES = "all sites"
@@ -62,7 +63,7 @@ def collect_metrics(
         model, site = place.split("/")
         if place not in spliced:
             spliced[place] = fidelity_metrics(tables / place / "fidelity.nc")
-        found = spliced[place][dictionary] | _of_dictionary(tables / key, names, params)
+        found = joined(spliced[place][dictionary], _of_dictionary(tables / key, names, params))
         metrics.setdefault(model, {}).setdefault(site, {})[dictionary] = found
     for model in models:
         if found := all_neurons(tables, [key.split("/") for key in dictionaries], model, names):
@@ -101,10 +102,24 @@ def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
 
 
 def fidelity_metrics(path: Path) -> dict[str, Metrics]:
-    """{dictionary: {metric: value}} of the table of a site's fidelities."""
-    table = read_arrays(path, lambda name: True)
-    names = table.pop("dictionary").tolist()
-    return {name: {metric: float(of[number]) for metric, of in table.items()} for number, name in enumerate(names)}
+    """{dictionary: {metric: value}} of the table of a site's fidelities, with the `tokens` that they are of."""
+    table = read_table(path)
+    tokens = {"tokens": int(table.attrs["tokens"])}
+    return {
+        name: tokens | {str(metric): float(of.values[number]) for metric, of in table.data_vars.items()}
+        for number, name in enumerate(table["dictionary"].values.tolist())
+    }
+
+
+def joined(fidelity: Metrics, ours: Metrics) -> Metrics:
+    """The metrics of a dictionary with those of its fidelity.
+
+    `L0` and `tokens` are those of all eval tokens. The interval of L0 in the table of fidelity goes with the L0 there:
+    unless both are of the same tokens it is left out, as the other L0 may lie outside of it.
+    """
+    if fidelity["tokens"] != ours["tokens"]:
+        fidelity = {name: value for name, value in fidelity.items() if name not in INTERVAL_OF_L0}
+    return fidelity | ours
 
 
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:

@@ -1,6 +1,6 @@
 """Small CSV files for `dvc plots`: frequency histogram (S0.F1) and rank-frequency curve (S0.F2) of each dictionary."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,31 @@ RANKS = 60
 
 
 def collect_plots(tables: Path, dictionaries: list[str], output: Path) -> None:
-    """Write `frequency_histogram.csv` and `rank_frequency.csv` below `output`/model/site/dictionary.
+    """Write `frequency_histogram.csv` and `rank_frequency.csv` below `output`/model/site/dictionary, and remove what
+    earlier runs left there of other dictionaries.
 
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called.
     """
+    plots: dict[Path, str] = {}
     for key in dictionaries:
         frequency = read_table(tables / key / "frequency.nc")["frequency"].values
         curve = read_table(tables / key / "rank_frequency.nc")["frequency_sorted"].values
-        write_text(output / key / "frequency_histogram.csv", frequency_histogram(frequency))
-        write_text(output / key / "rank_frequency.csv", rank_curve(curve))
+        plots[output / key / "frequency_histogram.csv"] = frequency_histogram(frequency)
+        plots[output / key / "rank_frequency.csv"] = rank_curve(curve)
+    for path, text in plots.items():
+        write_text(path, text)
+    remove_others(output, plots.keys())
+
+
+def remove_others(folder: Path, kept: Collection[Path]) -> None:
+    """Remove all plots below a folder but those that are kept, and the folders that get empty by it. A plot is a CSV
+    file in the place of one, model/site/dictionary/plot.csv; whatever else lies there is none of ours."""
+    for file in [path for path in folder.glob("*/*/*/*.csv") if path not in kept]:
+        file.unlink()
+        for parent in list(file.parents)[:3]:
+            if any(parent.iterdir()):
+                break
+            parent.rmdir()
 
 
 def frequency_histogram(frequency: NDArray[np.float64]) -> str:

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from polysem.io.atomic import write_text
 from polysem.io.errors import InputError
 from polysem.workflow.differences import Differences, Line, Pair, differences
+from polysem.workflow.places import require_file_name
 from polysem.workflow.sides import Side, read_side
 
 FOLDER = Path(__file__).parent
@@ -31,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Show params, metrics, verdicts and figures that differ between two revisions or two results folders."""
+    for option, path in (("--markdown", options.markdown), ("--html", options.html)):
+        if path:
+            require_file_name(path, option)
     one, other = read_side(options.before), read_side(options.after)
     found = differences(one, other)
     text = "\n".join(markdown(one, other, found)) + "\n"
@@ -73,9 +77,11 @@ def markdown(one: Side, other: Side, found: Differences) -> Iterator[str]:
 def write_page(path: Path, one: Side, other: Side, found: Differences) -> None:
     """The differences as one page, and copies of the figures that differ in the folder `{name}_figures` beside it.
 
-    Raises InputError if that folder is there and holds anything else than figures.
+    Raises InputError if that folder is there and holds anything else than figures, or is no folder.
     """
     folder = path.with_name(f"{path.stem}_figures")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is no folder for figures; remove it, or name another --html")
     if folder.is_dir() and any(file.is_file() and file.suffix != ".svg" for file in folder.rglob("*")):
         raise InputError(f"{folder} holds other files than figures; remove it, or name another --html")
     shutil.rmtree(folder, ignore_errors=True)

@@ -61,10 +61,21 @@ def found(text: str) -> tuple[str, str]:
     if folder not in there:
         known = f"there are {', '.join(there)}" if there else "there are none; run `snakemake --cores all`"
         raise InputError(f"no figures are drawn for {folder!r}{nearest(folder, there)}; {known}")
-    figures = read_folder_receipt(Path(FIGURES) / folder)["figures"]
+    figures = figures_of(Path(FIGURES) / folder)
     if name not in figures:
         raise InputError(f"{folder} has no figure {name!r}{nearest(name, list(figures))}; it has {', '.join(figures)}")
     return f"{FIGURES}/{folder}", name
+
+
+def figures_of(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the receipt of a folder of figures says of each. InputError if it is not what a run writes."""
+    receipt: Any = read_folder_receipt(folder)
+    figures = receipt.get("figures") if isinstance(receipt, dict) else None
+    if not isinstance(figures, dict) or not all(
+        isinstance(said, dict) and {"catalogue", "title"} <= said.keys() for said in figures.values()
+    ):
+        raise InputError(f"the receipt {folder}.json is not what a run writes; delete {folder} and run again")
+    return figures
 
 
 def explanation(folder: str, name: str) -> Iterator[str]:
@@ -74,7 +85,7 @@ def explanation(folder: str, name: str) -> Iterator[str]:
     """
     from polysem.figures.registry import find_figure
 
-    said = read_folder_receipt(Path(folder))["figures"][name]
+    said = figures_of(Path(folder))[name]
     drawing = read_record(folder)
     if drawing is None:
         raise InputError(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from polysem.io.content import Digests
+from polysem.io.errors import InputError
 from polysem.io.seals import SEALS, Output, Seal, read_seal
 from polysem.workflow.records import STATE, Made, mark_again, marked_artifacts, read_made, record_name, unmark
 
@@ -45,6 +46,17 @@ def outdated(artifacts: Iterable[str], in_git: Iterable[list[str]], state: Path 
         if not any(record_name(path) in unfinished for path in job):
             review.add_job(job)
     return review.outdated()
+
+
+def require_of_one_run(artifacts: Iterable[str], state: Path = STATE) -> None:
+    """InputError, with the file named, unless artifacts are what their runs left and were made from the files that are
+    there now, and these from theirs, back to the beginning.
+
+    `outdated` leaves to Snakemake what follows from a newer file; here that counts, too: whoever reads artifacts of
+    several jobs without a run (`polysem export`) would mix old and new ones.
+    """
+    if said := Review(state).problem(artifacts):
+        raise InputError(f"{said}; run snakemake first")
 
 
 def tell(paths: list[str]) -> None:
@@ -97,6 +109,30 @@ class Review:
         """The artifacts that are not what was made, or were made from something else than there is now."""
         self._digests.keep()
         return [*self._again, *(path for path, made in self._made.items() if self._read_another(path, made))]
+
+    def problem(self, paths: Iterable[str]) -> str:
+        """What speaks against artifacts, or against what they were made from, or ''. Each must have a record; what a
+        job read without one is no artifact."""
+        waiting = list(dict.fromkeys(paths))
+        if unknown := [path for path in waiting if read_made(path, self._state) is None]:
+            return f"there is no record of how {unknown[0]} was made"
+        seen = set(waiting)
+        for path in waiting:
+            self.add(path)
+            if path in self._again:
+                return f"{path} is not what its run left"
+        for path in waiting:  # grows
+            for other, digest in self._made[path].inputs.items() if path in self._made else ():
+                if other not in seen:
+                    seen.add(other)
+                    waiting.append(other)
+                    self.add(other)
+                if other in self._again:
+                    return f"{other}, from which {path} was made, is not what its run left"
+                if other in self._outputs and self._outputs[other].sha256 != digest:
+                    return f"{path} was made from another {other} than there is now"
+        self._digests.keep()
+        return ""
 
     def _sealed(self, made: Made, path: str) -> Output | None:
         """What the run of a record left at a path, unless a killed run sealed something else there since."""

@@ -2,15 +2,19 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
+
+Value = TypeVar("Value")
 
 FIGURES = "results/figures"
 PARAMS = "report/pages/params.json"
@@ -52,12 +56,12 @@ def _folder_side(folder: Path) -> Side:
     notes: list[str] = []
     params = None
     if (folder / PARAMS).is_file():
-        params = _json((folder / PARAMS).read_text(encoding="utf-8"), f"{folder / PARAMS}")
+        params = _read((folder / PARAMS).read_bytes(), f"{folder / PARAMS}", _object)
     else:
         notes.append(f"{folder} holds no {PARAMS}, so its params are unknown; `snakemake --cores all` writes it.")
-    metrics = _json((folder / "metrics.json").read_text(encoding="utf-8"), f"{folder}/metrics.json")
+    metrics = _read((folder / "metrics.json").read_bytes(), f"{folder}/metrics.json", _metrics)
     claims = folder / "claims.json"
-    verdicts = _verdicts(claims.read_text(encoding="utf-8"), str(claims)) if claims.is_file() else {}
+    verdicts = _read(claims.read_bytes(), str(claims), _verdicts) if claims.is_file() else {}
     base = folder / "figures"
     files: dict[str, Path | None] = {
         path.relative_to(base).as_posix(): path for path in base.rglob("*") if path.suffix in {".json", ".svg"}
@@ -78,8 +82,8 @@ def _revision_side(revision: str) -> Side:
     return Side(
         name=revision,
         params=_params(commit, revision, notes),
-        metrics=_json(metrics, f"{revision}:results/metrics.json"),
-        verdicts=_verdicts(claims, f"{revision}:results/claims.json") if claims else {},
+        metrics=_read(metrics, f"{revision}:results/metrics.json", _metrics),
+        verdicts=_read(claims, f"{revision}:results/claims.json", _verdicts) if claims else {},
         figures=_figures(_cached(commit, revision, notes), notes),
         notes=notes,
     )
@@ -103,23 +107,22 @@ def _params(commit: str, revision: str, notes: list[str]) -> dict[str, Any] | No
 def _cached(commit: str, revision: str, notes: list[str]) -> dict[str, Path | None]:
     """Files of the figures of a revision as they lie in DVC's cache, by their paths; None for those that do not."""
     lock = _git("show", f"{commit}:dvc.lock")
-    stages = YAML(typ="safe").load(lock)["stages"] if lock else {}
-    outs = {out["path"]: out for stage in stages.values() for out in stage.get("outs", [])}
+    outs = _outputs(lock, f"{revision}:dvc.lock") if lock else {}
     if FIGURES not in outs:
         notes.append(
             f"{revision} has no {FIGURES} in dvc.lock, so its figures are unknown; `dvc commit` puts them there."
         )
         return {}
     cache = Path(_output("dvc", "cache", "dir").strip()) / "files/md5"
-    listing = cache / outs[FIGURES]["md5"][:2] / outs[FIGURES]["md5"][2:]
+    listing = cache / outs[FIGURES][:2] / outs[FIGURES][2:]
     if not listing.is_file():
         notes.append(
             f"The figures of {revision} are not in the cache of DVC here; `dvc fetch --all-commits {FIGURES}` gets "
             "them from the remote, if they were pushed."
         )
         return {}
-    entries = _json(listing.read_text(encoding="utf-8"), str(listing))
-    paths = {entry["relpath"]: cache / entry["md5"][:2] / entry["md5"][2:] for entry in entries}
+    digests = _read(listing.read_bytes(), str(listing), _listed)
+    paths = {name: cache / md5[:2] / md5[2:] for name, md5 in digests.items()}
     found = {name: path if path.is_file() else None for name, path in paths.items()}
     if gone := [name for name, path in found.items() if path is None]:
         notes.append(
@@ -135,15 +138,48 @@ def _figures(files: dict[str, Path | None], notes: list[str]) -> dict[str, Figur
     for receipt, path in sorted(files.items()):
         if not receipt.endswith(".json") or path is None:
             continue
-        for name, said in _json(path.read_text(encoding="utf-8"), str(path))["figures"].items():
+        for name, digest in _read(path.read_bytes(), str(path), _drawn).items():
             key = f"{receipt.removesuffix('.json')}/{name}"
-            if "sha256" in said:
-                figures[key] = Figure(said["sha256"], files.get(f"{key}.svg"))
+            figures[key] = Figure(digest, files.get(f"{key}.svg"))
     return figures
 
 
-def _verdicts(text: str, name: str) -> dict[str, str]:
-    return {f"{claim['id']} {claim['statement']}": _verdict(claim) for claim in _json(text, name)}
+def _drawn(receipt: Any) -> dict[str, str]:
+    """Digests of the figures that a receipt names as drawn."""
+    return {name: said["sha256"] for name, said in receipt["figures"].items() if "sha256" in said}
+
+
+def _listed(entries: Any) -> dict[str, str]:
+    """Digests of the files of a folder, as DVC's cache lists them."""
+    return {entry["relpath"]: entry["md5"] for entry in entries}
+
+
+def _outputs(text: str, name: str) -> dict[str, str]:
+    """Digests of the outputs of all stages of a `dvc.lock`."""
+    try:
+        stages = YAML(typ="safe").load(text).get("stages", {})
+        return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
+    except (YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{name} is no lock file of DVC ({type(error).__name__}); `dvc commit` writes one") from error
+
+
+def _metrics(found: Any) -> dict[str, Any]:
+    """`{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, else TypeError."""
+    for sites in _object(found).values():
+        for site, held in _object(sites).items():
+            for numbers in [held] if site == "model" else _object(held).values():
+                _object(numbers)
+    return _object(found)
+
+
+def _object(found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise TypeError("an object is expected")
+    return found
+
+
+def _verdicts(claims: Any) -> dict[str, str]:
+    return {f"{claim['id']} {claim['statement']}": _verdict(claim) for claim in claims}
 
 
 def _verdict(claim: dict[str, Any]) -> str:
@@ -151,16 +187,22 @@ def _verdict(claim: dict[str, Any]) -> str:
     return f"close ({claim['distance']:+g})" if claim["verdict"] == "close" else str(claim["verdict"])
 
 
-def _json(text: str, name: str) -> Any:
+def _read(text: str | bytes, name: str, of: Callable[[Any], Value]) -> Value:
+    """What a JSON text holds, in the form that `of` gives it. InputError where it is none, or has another form than a
+    run writes."""
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{name} is no JSON ({error})") from error
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{name} is no JSON ({error}); name the results of a run") from error
+    try:
+        return of(found)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{name} is JSON, but not what a run writes there; name the results of a run") from error
 
 
 def _git(*arguments: str) -> str | None:
     """What git prints, or None if it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, errors="replace")
     return done.stdout if done.returncode == 0 else None
 
 

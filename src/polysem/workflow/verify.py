@@ -14,6 +14,9 @@ from polysem.models.record import read_record
 from polysem.params.study import load_study
 from polysem.workflow import artifacts
 
+UNUSABLE = (InputError, OSError, ValueError, LookupError, TypeError, AttributeError)
+"""What reading a receipt raises that is missing, no JSON, or JSON of another form."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
@@ -101,7 +104,7 @@ def store_problem(store: Path) -> str:
         return f"its receipt {receipt.name} is missing"
     try:
         recorded = read_receipt(store)["sha256"]
-    except (InputError, KeyError) as error:
+    except UNUSABLE as error:
         return f"its receipt cannot be used: {error}"
     found = hash_store(store)
     return "" if found == recorded else f"its sha256 is {found[:12]}…, the receipt says {recorded[:12]}…"
@@ -111,7 +114,7 @@ def model_problem(folder: Path) -> str:
     """What is wrong with a model folder, or ''."""
     try:
         read_record(folder)
-    except InputError as error:
+    except UNUSABLE as error:
         return str(error)
     return ""
 
@@ -120,24 +123,24 @@ def tables_problem(folder: Path) -> str:
     """What is wrong with the tables of a dictionary, or ''."""
     try:
         said = json.loads((folder / TABLES_RECEIPT).read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError) as error:
+        return damage(folder, {f"{name}.nc": digest for name, digest in said.items()})
+    except UNUSABLE as error:
         return f"its receipt cannot be used: {error}"
-    return damage(folder, {f"{name}.nc": digest for name, digest in said.items()})
 
 
 def figures_problem(folder: Path) -> str:
     """What is wrong with a folder of figures, or ''."""
     try:
         said = read_folder_receipt(folder)["figures"]
-    except (InputError, KeyError) as error:
+        return damage(folder, {f"{name}.svg": each["sha256"] for name, each in said.items() if "sha256" in each})
+    except UNUSABLE as error:
         return f"its receipt cannot be used: {error}"
-    return damage(folder, {f"{name}.svg": each["sha256"] for name, each in said.items() if "sha256" in each})
 
 
 def _receipt_digest(store: Path) -> str | None:
     try:
         digest: str = read_receipt(store)["sha256"]
-    except (InputError, KeyError):
+    except UNUSABLE:
         return None
     return digest
 

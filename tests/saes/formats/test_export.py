@@ -9,13 +9,17 @@ import torch
 
 from polysem.cli import main
 from polysem.io.tables import write_table
+from polysem.params.study import load_study
 from polysem.saes.activation_functions import gated, jumprelu, standard, topk
 from polysem.saes.fetch import format_module
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.labels import index, labelled, variable
+from polysem.workflow import artifacts
 from polysem.workflow.export import FORMATS
+from polysem.workflow.records import record_file
 
 from .conftest import FEATURES, INPUTS, output
+from .records import left_by
 
 SITE = "blocks.0.mlp.hook_post"
 SETTINGS = {"context_length": 64, "bos_token": None, "processing": {"fold_ln": True, "center_writing_weights": True}}
@@ -27,6 +31,8 @@ saes:
   x: {{architecture: relu, l1: 1}}
 """
 KINDS = ("standard", "topk", "jumprelu", "gated")
+FOLDER = Path("results/saes/m") / SITE / "x"
+SAE_FILES = [FOLDER / name for name in artifacts.SAE_FILES]
 READ_BACK = {
     "saelens": ("sae_weights.safetensors", KINDS),
     "dictionary_learning": ("ae.pt", KINDS),
@@ -46,17 +52,22 @@ def sae_of(kind, parts, normalization="none") -> SAE:
     return SAE(parts["W_enc"], parts["b_enc"], parts["W_dec"], parts["b_dec"], function, normalization)
 
 
+def trained(sae) -> None:
+    """The SAE in its place, as the rule that trains it leaves it."""
+    save_sae(sae, FOLDER, {"hook_name": SITE, "training": {"settings": SETTINGS}}, None)
+    left_by("train_sae", SAE_FILES, params=load_study(Path("params.yaml")).saes["x"].recipe.hyper_parameters())
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch, parts):
-    """A folder with a finished SAE `x` in it, and its tables of frequency and alignment."""
+    """A folder with a finished SAE `x` in it, and its tables, each with its record and seal."""
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(PARAMS)
 
     def make(kind, normalization="none") -> SAE:
         sae = sae_of(kind, parts, normalization)
-        save_sae(
-            sae, Path("results/saes/m") / SITE / "x", {"hook_name": SITE, "training": {"settings": SETTINGS}}, None
-        )
+        trained(sae)
+        left_by("survey_features", list(tables.glob("*.nc")), SAE_FILES)
         return sae
 
     tables = Path("results/tables/m") / SITE / "x"
@@ -175,6 +186,83 @@ def test_what_a_format_cannot_say_is_refused(run, capsys, kind, normalization, a
     run(kind, normalization)
     assert main(["export", "x", *arguments]) == 1
     assert said in capsys.readouterr().err
+
+
+def refused(capsys, name) -> str:
+    """Why an export is refused; nothing is written."""
+    assert main(["export", "x", "--format", name, "--output", "out"]) == 1
+    assert not Path("out").exists()
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["saelens", "neuronpedia", "openai"])
+def test_tables_of_another_sae_than_there_is_are_refused(run, parts, capsys, name):
+    run("standard")
+    trained(sae_of("standard", parts | {"b_enc": parts["b_enc"] + 1}))
+    said = refused(capsys, name)
+    assert "x/frequency.nc was made from another results/saes/m/" in said and "run snakemake first" in said
+
+
+def test_an_sae_whose_tables_are_old_goes_where_none_is_needed(run, parts):
+    run("standard")
+    trained(sae_of("standard", parts | {"b_enc": parts["b_enc"] + 1}))
+    assert main(["export", "x", "--format", "dictionary_learning", "--output", "out"]) == 0
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_sae_of_other_params_is_refused(run, capsys, name):
+    run("standard")
+    Path("params.yaml").write_text(PARAMS.replace("l1: 1", "l1: 2"))
+    assert "x/cfg.json was made with l1: 1.0, and the params file has l1: 2.0" in refused(capsys, name)
+    Path("params.yaml").write_text(PARAMS.replace("architecture: relu, l1: 1", "architecture: topk, k: 3"))
+    assert "was made with architecture: relu, and the params file has architecture: topk" in refused(capsys, name)
+
+
+@pytest.mark.parametrize("path", [*map(str, SAE_FILES), f"results/tables/m/{SITE}/x/frequency.nc"])
+def test_a_file_that_no_run_left_so_is_refused(run, capsys, path):
+    run("standard")
+    content = bytearray(Path(path).read_bytes())
+    content[-2] ^= 1
+    Path(path).write_bytes(content)
+    assert f"error: {path} is not what its run left; run snakemake first" in refused(capsys, "saelens")
+
+
+def test_what_has_no_record_is_refused(run, capsys):
+    run("standard")
+    record_file(f"results/tables/m/{SITE}/x/frequency.nc").unlink()
+    assert "there is no record of how results/tables/m/" in refused(capsys, "saelens")
+    record_file(str(SAE_FILES[0])).unlink()
+    assert f"there is no record of how {SAE_FILES[0]} was made" in refused(capsys, "saelens")
+
+
+def test_what_an_sae_was_made_from_is_held_against_its_record_too(run, capsys):
+    run("standard")
+    rows = Path("results/activations.json")
+    rows.write_text("{}")
+    left_by("extract_activations", [rows])
+    recipe = load_study(Path("params.yaml")).saes["x"].recipe.hyper_parameters()
+    left_by("train_sae", SAE_FILES, [rows], params=recipe)
+    assert main(["export", "x", "--format", "saelens", "--output", "before"]) == 0
+    rows.write_text('{"other": 1}')
+    assert f"{rows}, from which {SAE_FILES[0]} was made, is not what its run left" in refused(capsys, "saelens")
+    left_by("extract_activations", [rows])
+    assert f"{SAE_FILES[0]} was made from another {rows} than there is now" in refused(capsys, "saelens")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/dev/null/x", "--output: /dev/null is no folder, so nothing can be written below it; name another path"),
+        ("/proc/x", "/proc/x could not be read or written (No such file or directory); name another path"),
+        ("x" * 300, "could not be read or written (File name too long); name another path"),
+    ],
+)
+def test_an_output_that_no_folder_can_have_is_a_sentence(run, capsys, name, path, said):
+    run("standard")
+    assert main(["export", "x", "--format", name, "--output", path]) == 1
+    found = capsys.readouterr().err
+    assert said in found and len(found.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["x", f"m/{SITE}/x", f"results/saes/m/{SITE}/x/"])
