@@ -17,19 +17,17 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
 from polysem.io.atomic import written
-from polysem.io.config_files import whole_number
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import read_state
 from polysem.models.hub import Repository, Snapshot, snapshot
 from polysem.models.model_config import read_sizes
 from polysem.models.native import save_native
+from polysem.models.older_config import native_config
 from polysem.models.record import CONFIG, TOKENIZER
 from polysem.models.tokenizer import check_vocabulary, load_tokenizer
 from polysem.models.tokenizer_file import tokenizer_file
 from polysem.models.trial import try_out
 
-SIZES = ("d_model", "n_layers", "d_mlp", "d_head", "n_heads", "n_ctx", "d_vocab")
-NEEDED = (*SIZES, "act_fn")
 BUFFERS = (".mask", ".IGNORE")
 """Causal masks, which the model computes itself."""
 
@@ -94,21 +92,6 @@ def tokenizer_name(keys: Repository, source: Snapshot, checked: Checked) -> str 
 def check_tokenizer(tokenizer: Path, checked: Checked) -> None:
     """InputError if the tokenizer has a token that the model does not know."""
     check_vocabulary(load_tokenizer(tokenizer), checked.config["d_vocab"], tokenizer)
-
-
-def native_config(original: dict[str, Any], where: str) -> dict[str, Any]:
-    """Arguments of TransformerBridgeConfig from the fields of an older TransformerLens config."""
-    if missing := [name for name in NEEDED if name not in original]:
-        raise InputError(f"{CONFIG} of {where} lacks {', '.join(missing)}; it is no TransformerLens config")
-    for name in SIZES:
-        whole_number(original[name], name, f"{CONFIG} of {where}")
-    if original.get("shortformer_pos") or original.get("attn_only"):
-        raise InputError(f"{where} is a shortformer or attention-only model; only models with MLPs are studied")
-    return {name: original[name] for name in NEEDED} | {
-        "final_rms": original.get("final_rms", False),
-        "normalization_type": original.get("normalization", original.get("normalization_type")),
-        "positional_embedding_type": "standard",
-    }
 
 
 def _check_sizes(config: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:
