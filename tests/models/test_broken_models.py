@@ -346,6 +346,41 @@ def test_tied_and_ignored_tensors_are_listed_in_the_record(tmp_path):
         fetch(copy, tmp_path / "n")
 
 
+def neo(folder: Path) -> Path:
+    config = transformers.GPTNeoConfig(
+        vocab_size=40, hidden_size=16, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]],
+        window_size=8, max_position_embeddings=32,
+    )  # fmt: skip
+    return saved(config, folder)
+
+
+def add_tensors(copy: Path, more: dict[str, torch.Tensor]) -> None:
+    save_file(load_file(copy / "model.safetensors") | more, copy / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.float32])
+def test_a_stored_mask_of_local_attention_is_listed_and_left_aside(tmp_path, kind):
+    copy, whole = neo(tmp_path / "copy"), torch.ones(1, 1, 32, 32, dtype=torch.bool).tril()
+    masks = {
+        "transformer.h.0.attn.attention.bias": whole.to(kind),
+        "transformer.h.1.attn.attention.bias": (whole ^ whole.tril(-8)).to(kind),
+    }
+    add_tensors(copy, masks)
+    folder = fetch(copy, tmp_path / "m")
+    assert json.loads((folder / "origin.json").read_text())["ignored_tensors"] == sorted(masks)
+
+
+@pytest.mark.parametrize("change", [lambda mask: mask.tril(-1), lambda mask: mask ^ mask.tril(-4), torch.zeros_like])
+def test_a_stored_mask_of_another_window_is_refused(tmp_path, monkeypatch, change):
+    copy, whole = neo(tmp_path / "copy"), torch.ones(1, 1, 32, 32, dtype=torch.bool).tril()
+    add_tensors(copy, {"transformer.h.1.attn.attention.bias": change(whole)})
+    said = refused_everywhere(copy, tmp_path, monkeypatch)
+    assert said.endswith(
+        "h.1.attn.attention.bias is left over, and is no causal mask, nor one of the last 8 tokens, as its config.json "
+        "says"
+    )
+
+
 def test_buffers_that_the_class_of_a_model_ignores_are_listed(tmp_path):
     copy = saved(transformers.GPTNeoXConfig(**SHAPE, **HEADS, intermediate_size=24), tmp_path / "copy")
     old = {f"gpt_neox.layers.{layer}.attention.{name}": torch.ones(2) for layer in range(2)
