@@ -71,6 +71,8 @@ def test_the_trainer_of_the_april_update_calls_an_auto_encoder_new_an_auto_encod
 def test_a_penalty_is_a_mean_over_tokens_already(tmp_path, parts):
     published = read(write(tmp_path, states(parts)["AutoEncoder"], dict_class="AutoEncoder", l1_penalty=0.1))
     assert published.facts["l1_coefficient"] == 0.1
+    published = read(write(tmp_path, states(parts)["AutoEncoder"], dict_class="AutoEncoder", l1_penalty=True))
+    assert "l1_coefficient" not in published.facts
 
 
 def test_an_interrupted_run_wraps_its_state(tmp_path, parts, x):
@@ -95,6 +97,7 @@ def test_a_config_without_a_class_is_read_where_the_tensors_decide(tmp_path, par
     [
         ("BatchTopKSAE", {"threshold": torch.tensor(-1.0)}, {}, "threshold is -1, by which that library means"),
         ("AutoEncoderTopK", {"k": torch.tensor(0)}, {}, "k is 0, expected a whole number of at least 1"),
+        ("AutoEncoderTopK", {"k": torch.tensor(True)}, {}, "k is True, expected a number"),
         ("AutoEncoderTopK", {"k": torch.ones(2)}, {}, "expected a single number"),
         ("AutoEncoder", {}, {"dict_class": "CrossCoder"}, "dict_class is 'CrossCoder'; polysem reads AutoEncoder,"),
         ("AutoEncoder", {}, {"dict_size": 7}, "dict_size is 7, but the encoder of .* has 40"),

@@ -62,8 +62,9 @@ def read(weights: Path) -> Published:
         context_size=None if length is None else whole_number(length, "ctx_len", file),
     )
     facts = {key: trainer[key] for key in ("trainer_class", "submodule_name", "layer") if trainer.get(key) is not None}
-    if isinstance(trainer.get("l1_penalty"), int | float):
-        facts["l1_coefficient"] = trainer["l1_penalty"]
+    penalty = trainer.get("l1_penalty")
+    if isinstance(penalty, int | float) and not isinstance(penalty, bool):
+        facts["l1_coefficient"] = penalty
     notes = ["the hook is not in the files: site says it"]
     if kind in ("BatchTopKSAE", "MatryoshkaBatchTopKSAE"):
         notes.append(f"{kind} is studied as that library applies it: with its threshold, so it became a jumprelu")
