@@ -260,11 +260,11 @@ def _check_config(where: str, folder: Path, model: TransformersModel | Transform
 def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
     """A local SAE, whose weights are read once to see that they can be, and what is known of its site."""
     from polysem.saes.agreement import disagreement
-    from polysem.saes.fetch import format_module, local_weights
+    from polysem.saes.fetch import local_weights, read_published
 
     try:
         weights = local_weights(section)
-        published = format_module(section.format).read(weights)
+        published = read_published(section.format, weights)
         stamp = checked.stamp(section, outside_files(section), f"polysem.saes.formats.{section.format}")
         if not checked.is_known(stamp):
             published.load()

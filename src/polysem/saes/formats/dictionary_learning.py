@@ -54,7 +54,7 @@ def read(weights: Path) -> Published:
     for key, found in (("activation_dim", inputs), ("dict_size", features)):
         if key in trainer and trainer[key] != found:
             raise InputError(f"{file}: {key} is {trainer[key]!r}, but the encoder of {weights} has {found}")
-    k = _k(tensors, trainer, file, features) if kind == "AutoEncoderTopK" else None
+    k = _k(tensors, trainer, file) if kind == "AutoEncoderTopK" else None
     length = buffer.get("ctx_len")
     name = trainer.get("lm_name")
     settings = Settings(
@@ -71,7 +71,7 @@ def read(weights: Path) -> Published:
     if kind == "JumpReluAutoEncoder":
         notes.append("the class subtracts no decoder bias from its input: b_dec W_enc was added to b_enc")
     return Published(
-        inputs, features, settings, lambda: Weights(_sae(kind, tensors, inputs, features, k)), facts, tuple(notes)
+        inputs, features, settings, lambda: Weights(_sae(kind, tensors, inputs, features, k)), facts, tuple(notes), k
     )
 
 
@@ -90,18 +90,14 @@ def _class(trainer: Mapping[str, Any], tensors: TensorFile, file: Path) -> str:
     return found
 
 
-def _k(tensors: TensorFile, trainer: Mapping[str, Any], file: Path, features: int) -> int:
+def _k(tensors: TensorFile, trainer: Mapping[str, Any], file: Path) -> int:
     """Active features per token: a tensor of its own, which the class got in 2024; before that only the config says
     it."""
     if "k" in tensors.shapes:
-        k, where = whole_number(tensors.number("k"), "k", tensors.path), tensors.path
-    elif trainer.get("k") is not None:
-        k, where = whole_number(trainer["k"], "k", file), file
-    else:
-        raise InputError(f"{tensors.path} holds no tensor 'k', and {file} names none under trainer; add k there")
-    if k > features:
-        raise InputError(f"{where}: k is {k}, but the SAE has {features} features")
-    return k
+        return whole_number(tensors.number("k"), "k", tensors.path)
+    if trainer.get("k") is not None:
+        return whole_number(trainer["k"], "k", file)
+    raise InputError(f"{tensors.path} holds no tensor 'k', and {file} names none under trainer; add k there")
 
 
 def _sae(kind: str, tensors: TensorFile, inputs: int, features: int, k: int | None) -> SAE:

@@ -96,6 +96,7 @@ def read(weights: Path) -> Published:
         lambda: Weights(_sae(config, tensors, normalization, file), _frequency(weights.parent, features)),
         _facts(config, metadata),
         notes,
+        config["k"] if architecture == "topk" else None,
     )
 
 
