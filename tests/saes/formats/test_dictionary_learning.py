@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from polysem.io.errors import InputError
+from polysem.saes.agreement import PROCESSING, disagreement
 from polysem.saes.formats.dictionary_learning import CLASSES, read
 
 from .conftest import FEATURES, INPUTS, loaded, output, save
@@ -109,6 +110,51 @@ def test_what_does_not_fit_is_refused(tmp_path, parts, kind, state, trainer, sai
     path = write(tmp_path, states(parts)[kind] | state, **{"dict_class": kind, **trainer})
     with pytest.raises(InputError, match=said):
         read(path).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "hook"),
+    [
+        ("resid_post_layer_8", 8, "blocks.8.hook_resid_post"),
+        ("resid_post_layer_8", None, "blocks.8.hook_resid_post"),
+        ("resid_out_layer3", 3, "blocks.3.hook_resid_post"),
+        ("mlp_out_layer_0", 0, "blocks.0.hook_mlp_out"),
+        ("attn_out_layer_11", 11, "blocks.11.hook_attn_out"),
+        ("blocks.2.mlp.hook_post", 2, "blocks.2.mlp.hook_post"),
+        ("my_favourite", 2, None),
+        (None, 2, None),
+    ],
+)
+def test_the_hook_is_known_by_the_name_of_the_submodule(tmp_path, parts, name, layer, hook):
+    state = states(parts)["AutoEncoder"]
+    published = read(write(tmp_path, state, dict_class="AutoEncoder", submodule_name=name, layer=layer))
+    assert published.settings.hook_name == hook
+    assert ("the hook is not in the files: site says it" in published.notes) == (hook is None)
+
+
+def test_a_hook_that_is_not_the_site_is_a_disagreement(tmp_path, parts):
+    state = states(parts)["AutoEncoder"]
+    published = read(write(tmp_path, state, dict_class="AutoEncoder", submodule_name="resid_post_layer_8", layer=8))
+    settings = {"bos_token": None, "context_length": 128, "processing": dict.fromkeys(PROCESSING)}
+    assert disagreement(published, "blocks.8.hook_resid_post", INPUTS, settings) is None
+    assert disagreement(published, "blocks.3.hook_resid_post", INPUTS, settings) == (
+        "it was trained at hook blocks.8.hook_resid_post, and site is blocks.3.hook_resid_post; set site to "
+        "blocks.8.hook_resid_post"
+    )
+
+
+def test_a_layer_that_the_name_of_the_submodule_contradicts_is_refused(tmp_path, parts):
+    state = states(parts)["AutoEncoder"]
+    path = write(tmp_path, state, dict_class="AutoEncoder", submodule_name="resid_post_layer_8", layer=7)
+    with pytest.raises(InputError, match="layer is 7, but submodule_name is 'resid_post_layer_8'; keep the one"):
+        read(path)
+
+
+@pytest.mark.parametrize("kind", ["AutoEncoderTopK", "BatchTopKSAE", "MatryoshkaBatchTopKSAE"])
+def test_a_k_of_the_config_that_is_not_the_one_of_the_weights_is_refused(tmp_path, parts, kind):
+    assert loaded(read(write(tmp_path / "a", states(parts)[kind], dict_class=kind, k=6)))
+    with pytest.raises(InputError, match=r"config\.json: k is 7, but the tensor 'k' of .*ae\.pt is 6; take the config"):
+        read(write(tmp_path / "b", states(parts)[kind], dict_class=kind, k=7))
 
 
 def test_the_old_top_k_class_has_its_k_in_the_config_alone(tmp_path, parts, x):
