@@ -616,6 +616,14 @@ def test_a_field_that_makes_it_another_model_is_refused_with_its_value(old, tmp_
         fetch(old, tmp_path / "m", "transformer_lens")
 
 
+@pytest.mark.parametrize("change", [torch.ones_like, lambda mask: mask ^ mask.tril(-4), lambda mask: mask[0]])
+def test_the_mask_of_another_attention_is_refused(old, tmp_path, plain, change):
+    state = old_form(plain)
+    torch.save(state | {"blocks.1.attn.mask": change(state["blocks.1.attn.mask"])}, old / "final.pth")
+    with pytest.raises(InputError, match=r"blocks\.1\.attn\.mask is no causal mask; only models that look at all"):
+        fetch(old, tmp_path / "m", "transformer_lens")
+
+
 SAME_MODEL = {
     "shortformer_pos": False,
     "use_attn_scale": True,

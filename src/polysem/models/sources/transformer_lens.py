@@ -20,6 +20,7 @@ from polysem.io.atomic import written
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import read_state
 from polysem.models.hub import Repository, Snapshot, snapshot
+from polysem.models.masks import is_causal_mask
 from polysem.models.model_config import read_sizes
 from polysem.models.native import save_native
 from polysem.models.older_config import native_config
@@ -29,7 +30,7 @@ from polysem.models.tokenizer_file import tokenizer_file
 from polysem.models.trial import try_out
 
 BUFFERS = (".mask", ".IGNORE")
-"""Causal masks, which the model computes itself."""
+"""Causal masks and the number that masked scores got, which the model computes itself."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def check_weights(source: Snapshot, where: str) -> Checked:
         raise InputError(f"{where} must hold {CONFIG} and one *final.pth; found {', '.join(names[:8]) or 'nothing'}")
     original = read_sizes(source.file(CONFIG))
     config = native_config(original, where)
-    state = {name: _finite(name, tensor.float(), where) for name, tensor in read_state(source.file(weights[0])).items()}
+    stored = read_state(source.file(weights[0]))
+    state = {name: _looked_over(name, tensor.float(), where) for name, tensor in stored.items()}
     _check_sizes(config, state, f"{weights[0]} of {where}")
     try:
         bridge = TransformerBridge.boot_native(TransformerBridgeConfig(**config))
@@ -110,7 +112,13 @@ def _check_sizes(config: Mapping[str, Any], state: Mapping[str, Tensor], where: 
             raise InputError(f"{where} does not fit its {CONFIG}: {name} {said}, expected {list(shape)}")
 
 
-def _finite(name: str, tensor: Tensor, where: str) -> Tensor:
-    if not name.endswith(BUFFERS) and not bool(tensor.isfinite().all()):
+def _looked_over(name: str, tensor: Tensor, where: str) -> Tensor:
+    """The tensor; InputError for weights that are no finite numbers, and for a mask of another attention."""
+    if name.endswith(BUFFERS):
+        if not is_causal_mask(tensor):
+            raise InputError(
+                f"{where}: {name} is no causal mask; only models that look at all earlier tokens are studied"
+            )
+    elif not bool(tensor.isfinite().all()):
         raise InputError(f"{where}: {name} holds NaN or infinite values")
     return tensor

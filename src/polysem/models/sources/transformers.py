@@ -17,6 +17,7 @@ from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
 from polysem.models.filling import Filling, causal_class, fill
 from polysem.models.hub import PICKLED_WEIGHTS, SAFE_WEIGHTS, Repository, Snapshot, snapshot
+from polysem.models.masks import is_causal_mask
 from polysem.models.model_config import read_model_config
 from polysem.models.record import CONFIG, TOKENIZER, WEIGHTS
 from polysem.models.stored_weights import StoredWeights, find_weights, read_checked
@@ -117,7 +118,7 @@ def _check_values(checked: Checked, where: str) -> None:
     weights, window = checked.weights, _window(checked)
     for name in weights.shapes:
         if name in checked.filling.masks:
-            if not _masks(weights.tensor(name), window):
+            if not is_causal_mask(weights.tensor(name), window):
                 local = f", nor one of the last {window} tokens, as its config.json says" if window else ""
                 raise InputError(f"{where}: {name} is left over, and is no causal mask{local}")
         elif name not in checked.filling.ignored:
@@ -138,16 +139,6 @@ def _window(checked: Checked) -> int | None:
     config = checked.filling.model.config
     window = getattr(config, "window_size", None)
     return window if isinstance(window, int) else None
-
-
-def _masks(tensor: Tensor, window: int | None) -> bool:
-    """Whether it is a causal mask, of all tokens or of the last ones in a window, or the number that masked scores
-    got."""
-    if tensor.dim() == 0:
-        return float(tensor) < 0
-    whole = torch.ones(tensor.shape, dtype=torch.bool).tril()
-    allowed = [whole] if window is None else [whole, whole & ~whole.tril(-window)]
-    return any(torch.equal(tensor.bool(), mask) for mask in allowed)
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
