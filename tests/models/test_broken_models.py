@@ -346,6 +346,41 @@ def test_tied_and_ignored_tensors_are_listed_in_the_record(tmp_path):
         fetch(copy, tmp_path / "n")
 
 
+def neo(folder: Path) -> Path:
+    config = transformers.GPTNeoConfig(
+        vocab_size=40, hidden_size=16, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]],
+        window_size=8, max_position_embeddings=32,
+    )  # fmt: skip
+    return saved(config, folder)
+
+
+def add_tensors(copy: Path, more: dict[str, torch.Tensor]) -> None:
+    save_file(load_file(copy / "model.safetensors") | more, copy / "model.safetensors", metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.float32])
+def test_a_stored_mask_of_local_attention_is_listed_and_left_aside(tmp_path, kind):
+    copy, whole = neo(tmp_path / "copy"), torch.ones(1, 1, 32, 32, dtype=torch.bool).tril()
+    masks = {
+        "transformer.h.0.attn.attention.bias": whole.to(kind),
+        "transformer.h.1.attn.attention.bias": (whole ^ whole.tril(-8)).to(kind),
+    }
+    add_tensors(copy, masks)
+    folder = fetch(copy, tmp_path / "m")
+    assert json.loads((folder / "origin.json").read_text())["ignored_tensors"] == sorted(masks)
+
+
+@pytest.mark.parametrize("change", [lambda mask: mask.tril(-1), lambda mask: mask ^ mask.tril(-4), torch.zeros_like])
+def test_a_stored_mask_of_another_window_is_refused(tmp_path, monkeypatch, change):
+    copy, whole = neo(tmp_path / "copy"), torch.ones(1, 1, 32, 32, dtype=torch.bool).tril()
+    add_tensors(copy, {"transformer.h.1.attn.attention.bias": change(whole)})
+    said = refused_everywhere(copy, tmp_path, monkeypatch)
+    assert said.endswith(
+        "h.1.attn.attention.bias is left over, and is no causal mask, nor one of the last 8 tokens, as its config.json "
+        "says"
+    )
+
+
 def test_buffers_that_the_class_of_a_model_ignores_are_listed(tmp_path):
     copy = saved(transformers.GPTNeoXConfig(**SHAPE, **HEADS, intermediate_size=24), tmp_path / "copy")
     old = {f"gpt_neox.layers.{layer}.attention.{name}": torch.ones(2) for layer in range(2)
@@ -355,6 +390,56 @@ def test_buffers_that_the_class_of_a_model_ignores_are_listed(tmp_path):
     origin = json.loads((fetch(copy, tmp_path / "m") / "origin.json").read_text())
     assert origin["ignored_tensors"] == sorted(old)
     assert origin["tied_tensors"] == {}
+
+
+GPT = {"vocab_size": 40, "n_positions": 32, "n_embd": 16, "n_layer": 2, "n_head": 4}
+XGLM = {"vocab_size": 40, "max_position_embeddings": 32, "d_model": 16, "ffn_dim": 24, "num_layers": 2}
+COMPUTED = [
+    (
+        transformers.CodeGenConfig(**GPT, rotary_dim=4),
+        {
+            "transformer.h.1.attn.causal_mask": torch.ones(1, 1, 32, 32, dtype=torch.uint8).tril(),
+            "transformer.h.1.attn.embed_positions": torch.zeros(32, 4),
+        },
+    ),
+    (transformers.XGLMConfig(**XGLM, attention_heads=4), {"model.embed_positions.weights": torch.zeros(34, 16)}),
+    (
+        transformers.FalconConfig(**SHAPE, **HEADS, multi_query=True),
+        {"transformer.h.0.self_attention.rotary.inv_freq": torch.zeros(2)},
+    ),
+    (
+        llama(),
+        {
+            f"model.layers.{layer}.self_attn.rotary_emb.{name}": torch.zeros(1, 1, 32, 4)
+            for layer in range(2)
+            for name in ("cos_cached", "sin_cached", "inv_freq")
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "stored"), COMPUTED, ids=lambda part: getattr(part, "model_type", ""))
+def test_stored_tables_that_a_model_computes_itself_are_listed_and_left_aside(tmp_path, config, stored):
+    copy = saved(config, tmp_path / "copy")
+    add_tensors(copy, stored)
+    folder = fetch(copy, tmp_path / "m")
+    assert json.loads((folder / "origin.json").read_text())["ignored_tensors"] == sorted(stored)
+    record_model(folder, "language", {"context_length": 12, "processing": {}}, {"source": "transformers"})
+    load_subject(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["model.layers.0.self_attn.rotary_emb.weight", "model.rotary.cos_cached.bias", "embed_positions.weights"]
+)
+def test_weights_that_are_called_nearly_as_computed_tables_are_left_over(copy, tmp_path, monkeypatch, name):
+    add_tensors(copy, {name: torch.zeros(2)})
+    assert refused_everywhere(copy, tmp_path, monkeypatch).endswith(f"left over is {name}")
+
+
+def test_a_stored_mask_that_is_not_causal_is_no_computed_table(tmp_path, monkeypatch):
+    copy = neo(tmp_path / "copy")
+    add_tensors(copy, {"transformer.h.0.attn.attention.bias": torch.zeros(16)})
+    assert "left over is transformer.h.0.attn.attention.bias" in refused_everywhere(copy, tmp_path, monkeypatch)
 
 
 def test_a_weight_that_is_not_in_the_file_is_refused_at_every_boot(copy, tmp_path):

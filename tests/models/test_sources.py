@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import socket
 import subprocess
 import sys
@@ -575,6 +576,98 @@ def test_configs_of_other_models_are_refused(old, tmp_path, plain, change, said)
     torch.save(old_form(plain), old / "final.pth")
     with pytest.raises(InputError, match=said):
         fetch(old, tmp_path / "m", "transformer_lens")
+
+
+OTHER_MODELS = {
+    "attention_dir": "bidirectional",
+    "normalization": "batch",
+    "normalization_type": "RMS",
+    "final_rms": "yes",
+    "parallel_attn_mlp": True,
+    "use_attn_scale": False,
+    "attn_scale": 4.0,
+    "scale_attn_by_inverse_layer_idx": True,
+    "eps": 0,
+    "ln_eps": "1e-5",
+    "use_local_attn": True,
+    "window_size": 4,
+    "attn_types": ["global", "local"],
+    "output_logits_soft_cap": 30.0,
+    "attn_scores_soft_cap": 50,
+    "post_embedding_ln": True,
+    "positional_embedding_type": "rotary",
+    "gated_mlp": True,
+    "use_normalization_before_and_after": True,
+    "n_key_value_heads": 1,
+    "num_experts": 4,
+    "use_qk_norm": True,
+    "d_vocab_out": 39,
+    "relative_attention_num_buckets": 32,
+    "rmsnorm_uses_offset": True,
+    "scale_embedding": True,
+}
+
+
+@pytest.mark.parametrize(("field", "value"), OTHER_MODELS.items())
+def test_a_field_that_makes_it_another_model_is_refused_with_its_value(old, tmp_path, plain, field, value):
+    (old / "config.json").write_text(json.dumps(OLD_CONFIG | {field: value}))
+    torch.save(old_form(plain), old / "final.pth")
+    with pytest.raises(InputError, match=rf"config\.json of .*: .*{field} is {re.escape(repr(value))}"):
+        fetch(old, tmp_path / "m", "transformer_lens")
+
+
+@pytest.mark.parametrize("change", [torch.ones_like, lambda mask: mask ^ mask.tril(-4), lambda mask: mask[0]])
+def test_the_mask_of_another_attention_is_refused(old, tmp_path, plain, change):
+    state = old_form(plain)
+    torch.save(state | {"blocks.1.attn.mask": change(state["blocks.1.attn.mask"])}, old / "final.pth")
+    with pytest.raises(InputError, match=r"blocks\.1\.attn\.mask is no causal mask; only models that look at all"):
+        fetch(old, tmp_path / "m", "transformer_lens")
+
+
+SAME_MODEL = {
+    "shortformer_pos": False,
+    "use_attn_scale": True,
+    "attn_scale": -1.0,
+    "ln_eps": 1e-5,
+    "eps": 1e-5,
+    "normalization_type": "LN",
+    "attention_dir": "causal",
+    "use_local_attn": False,
+    "window_size": None,
+    "n_key_value_heads": None,
+    "d_vocab_out": 40,
+    "attn_scores_soft_cap": -1.0,
+    "output_logits_soft_cap": 0,
+    "rotary_base": 10000,
+    "use_attn_result": True,
+    "default_prepend_bos": False,
+    "init_mode": "gpt2",
+    "initializer_scale_global": 1.0,
+    "neuron_temp": 1.0,
+    "dataset_name": "c4_code",
+    "betas": [0.9, 0.99],
+}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("more", [SAME_MODEL, {"attn_scale": 8**0.5}, {"attn_scale": None, "d_vocab_out": -1}])
+def test_fields_that_say_what_is_computed_anyway_are_no_obstacle(old, tmp_path, plain, more):
+    (old / "config.json").write_text(json.dumps(OLD_CONFIG | more))
+    torch.save(old_form(plain), old / "final.pth")
+    subject = load_subject(fetch(old, tmp_path / "m", "transformer_lens"))
+    torch.testing.assert_close(subject.bridge(some_batch().inputs), plain(some_batch().inputs))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["eps", "ln_eps"])
+def test_norms_of_an_old_repository_have_the_epsilon_of_its_config(old, tmp_path, plain, name):
+    (old / "config.json").write_text(json.dumps(OLD_CONFIG | {name: 0.5}))
+    torch.save(old_form(plain), old / "final.pth")
+    subject, batch = load_subject(fetch(old, tmp_path / "m", "transformer_lens")), some_batch()
+    for module in plain.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.eps = 0.5
+    torch.testing.assert_close(subject.bridge(batch.inputs), plain(batch.inputs))
 
 
 def test_none_or_two_files_of_weights_are_refused(old, tmp_path):

@@ -119,6 +119,16 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path):
         load_tokenizer(tmp_path / "t.json")
 
 
+def test_a_sentence_gets_the_same_ids_every_time_and_those_of_its_tokenizer_without_dropout(tmp_path):
+    vocabulary = {"a": 0, "b": 1, "c": 2, "d": 3, "ab": 4, "cd": 5, "abcd": 6}
+    merges = [("a", "b"), ("c", "d"), ("ab", "cd")]
+    sampling, plain = (Tokenizer(models.BPE(vocabulary, merges, dropout=dropout)) for dropout in (0.5, None))
+    assert len({tuple(sampling.encode("abcdab").ids) for _ in range(100)}) > 1
+    sampling.save(str(tmp_path / "t.json"))
+    loaded = load_tokenizer(tmp_path / "t.json")
+    assert {tuple(loaded.encode("abcdab").ids) for _ in range(100)} == {tuple(plain.encode("abcdab").ids)}
+
+
 def test_the_same_work_gives_the_same_receipt(tokenized, corpus):
     documents = corpus(["ab", "cde"])
     first = receipt_path(tokenized(documents)).read_bytes()

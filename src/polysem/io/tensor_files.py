@@ -81,7 +81,10 @@ class TensorFile:
         """A tensor of one number, an integer or a float; InputError if it is none."""
         if math.prod(self._shape(name)) != 1:
             raise InputError(f"{self.path}: {name} has shape {list(self.shapes[name])}, expected a single number")
-        value = float(self._get(name).item())
+        found = self._get(name)
+        if found.dtype == torch.bool:
+            raise InputError(f"{self.path}: {name} is {bool(found)}, expected a number")
+        value = float(found.item())
         if not math.isfinite(value):
             raise InputError(f"{self.path}: {name} is {value}")
         return value

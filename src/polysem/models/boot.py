@@ -8,7 +8,7 @@ import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 from polysem.io.errors import InputError
-from polysem.models.filling import check_filling, is_mask, quiet
+from polysem.models.filling import check_filling, computed_buffers, is_mask, quiet
 from polysem.models.record import CONFIG, TOKENIZER
 from polysem.models.tokenizer import load_tokenizer
 
@@ -29,13 +29,14 @@ class _CheckedLoading:
         model, found = AutoModelForCausalLM.from_pretrained(
             name, output_loading_info=True, ignore_mismatched_sizes=True, **options
         )
-        check_filling(found, self._where, _masks(found))
+        check_filling(found, self._where, _left_aside(model, found))
         return model
 
 
-def _masks(found: Mapping[str, Any]) -> list[str]:
-    """Left over causal masks; what they hold was looked at when the model was imported."""
-    return [name for name in found["unexpected_keys"] if is_mask(name, ())]
+def _left_aside(model: "PreTrainedModel", found: Mapping[str, Any]) -> list[str]:
+    """Left over tensors that the model computes itself; what masks hold was looked at when the model was imported."""
+    names = found["unexpected_keys"]
+    return [*(name for name in names if is_mask(name, ())), *computed_buffers(model, names)]
 
 
 @torch.inference_mode(False)  # weights that are made in inference mode have no derivatives, and anatomy asks for some

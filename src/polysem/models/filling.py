@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 PREFIXES = {"module.": "DistributedDataParallel", "_orig_mod.": "torch.compile", "_fsdp_wrapped_module.": "FSDP"}
 """What wrappers of models put in front of the names of all weights."""
-MASK = re.compile(r"(^|\.)(attn|attention|self_attention|self_attn)\.(bias|masked_bias)$")
+MASK = re.compile(r"(^|\.)(attn|attention|self_attention|self_attn)\.(bias|masked_bias|causal_mask)$")
 """How causal masks are called that earlier versions of transformers stored among the weights."""
+ROTARY = re.compile(r"(^|\.)rotary(_pos)?(_emb)?\.(\w*inv_freq|cos_cached|sin_cached)$")
+"""How frequencies of rotary embeddings, and their cosines and sines, are called that were stored among the weights."""
 SHOWN = 3
 
 
@@ -82,9 +84,10 @@ def fill(
             f"({type(error).__name__}: {said})"
         ) from None
     own = set(model.state_dict())
-    ignored = _left_aside(model, shapes, own)
     masks = sorted(name for name in found["unexpected_keys"] if is_mask(name, shapes[name]))
-    check_filling(found, where, masks)
+    buffers = computed_buffers(model, found["unexpected_keys"])
+    check_filling(found, where, [*masks, *buffers])
+    ignored = sorted({*_left_aside(model, shapes, own), *buffers})
     tied = {name: source for name, source in sorted(model.all_tied_weights_keys.items()) if name not in shapes}
     return Filling(model, ignored, masks, tied)
 
@@ -98,10 +101,10 @@ def blank_model(config: "PretrainedConfig", written: Mapping[str, Any], path: Pa
         return causal_class(config, written, path)(config)
 
 
-def check_filling(found: Mapping[str, Iterable[Any]], where: str, masks: Iterable[str] = ()) -> None:
+def check_filling(found: Mapping[str, Iterable[Any]], where: str, aside: Iterable[str] = ()) -> None:
     """InputError if what transformers says of a loaded model has missing, left over or mismatched names, other than
-    those of masks."""
-    missing, unexpected = sorted(found["missing_keys"]), sorted(set(found["unexpected_keys"]) - set(masks))
+    those that may be left aside."""
+    missing, unexpected = sorted(found["missing_keys"]), sorted(set(found["unexpected_keys"]) - set(aside))
     if missing or unexpected:
         raise InputError(
             f"{where}: its weights are not those of its config.json: {_named('missing', missing)}"
@@ -121,6 +124,17 @@ def is_mask(name: str, shape: tuple[int, ...]) -> bool:
     """Whether a tensor is named and shaped as a causal mask, or as the number that masked scores got."""
     square = len(shape) == 4 and shape[:2] == (1, 1) and shape[2] == shape[3]
     return MASK.search(name) is not None and (square or shape == ())
+
+
+def computed_buffers(model: "PreTrainedModel", names: Iterable[str]) -> list[str]:
+    """Those of the names that are tables which the model computes itself, in this version of its class (buffers that
+    it does not store) or in earlier ones (rotary embeddings). Masks are none of them, as what they hold is looked at.
+    """
+    own, prefix = set(model.state_dict()), f"{model.base_model_prefix}."
+    computed = {name for name, _ in model.named_buffers() if name not in own}
+    return sorted(
+        name for name in names if not MASK.search(name) and ({name, prefix + name} & computed or ROTARY.search(name))
+    )
 
 
 def quiet() -> None:

@@ -10,15 +10,24 @@ from tokenizers import Tokenizer
 
 from polysem.io.errors import InputError
 
+SAMPLING = ("dropout", "alpha", "nbest_size")
+"""Settings of the library's models (BPE, Unigram) that make the ids of a text random; None turns them off."""
+
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a `tokenizer.json`, without truncation and padding; InputError if it cannot be read."""
+    """The tokenizer of a `tokenizer.json`, without truncation, padding and sampling; InputError if it cannot be read.
+
+    Sampling (BPE dropout) is for training: text gets the ids that a model is given afterwards, the same every time.
+    """
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exceptions
         raise InputError(f"{path} is no tokenizer.json that the tokenizers library reads ({error})") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    for setting in SAMPLING:
+        if getattr(tokenizer.model, setting, None) is not None:
+            setattr(tokenizer.model, setting, None)
     return tokenizer
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from polysem.io.disk import disk_problem
@@ -16,6 +16,9 @@ from polysem.io.errors import InputError
 from polysem.io.files import expanded
 from polysem.io.network import network_errors
 from polysem.params.recipes.pretrained import PretrainedSae
+
+if TYPE_CHECKING:
+    from polysem.saes.published import Published
 
 LARGEST = 64 << 30
 """Bytes of a download; the largest published SAEs have a tenth of that."""
@@ -33,6 +36,18 @@ class Fetched:
 def format_module(name: str) -> Any:
     """The module of a format."""
     return import_module(f"polysem.saes.formats.{name}")
+
+
+def read_published(name: str, weights: Path) -> "Published":
+    """The SAE of a file in a format. InputError for what the format cannot read, and for a TopK that keeps more
+    features than there are."""
+    published: Published = format_module(name).read(weights)
+    if published.k is not None and published.k > published.features:
+        raise InputError(
+            f"{weights}: k is {published.k}, but the SAE has {published.features} features; take the k that it was "
+            "trained with"
+        )
+    return published
 
 
 def local_weights(section: PretrainedSae) -> Path:

@@ -11,7 +11,7 @@ from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.saes.agreement import disagreement, unknown
-from polysem.saes.fetch import fetched, format_module
+from polysem.saes.fetch import fetched, read_published
 from polysem.saes.published import Published, norms_in_words
 from polysem.saes.sae import SPARSITY, save_sae
 
@@ -28,7 +28,7 @@ def import_sae(receipt: Path, output: Path, params: PretrainedSae) -> None:
     width, settings = activations["arrays"]["activations"]["shape"][1], activations["params"]["settings"]
     modules = activations["params"].get("modules")
     with fetched(params, output.parent) as files:
-        published = format_module(params.format).read(files.weights)
+        published = read_published(params.format, files.weights)
         if params.features not in (None, published.features):
             raise InputError(
                 f"{files.weights} has {published.features} features, the params file says {params.features}"

@@ -55,6 +55,8 @@ class Published:
     """What goes into the metadata beside the settings: the coefficient of the L1 penalty, names of the trainer."""
     notes: tuple[str, ...] = ()
     """What was converted, assumed or could not be known, as sentences."""
+    k: int | None = None
+    """Features that a TopK keeps of each token; None for other activation functions."""
 
 
 def without_input_bias(sae: SAE) -> SAE:

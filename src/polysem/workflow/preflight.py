@@ -272,11 +272,11 @@ def _check_config(where: str, folder: Path, model: ImportedModel) -> None:
 def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
     """A local SAE, whose weights are read once to see that they can be, and what is known of its site."""
     from polysem.saes.agreement import disagreement
-    from polysem.saes.fetch import format_module, local_weights
+    from polysem.saes.fetch import local_weights, read_published
 
     try:
         weights = local_weights(section)
-        published = format_module(section.format).read(weights)
+        published = read_published(section.format, weights)
         stamp = checked.stamp(section, outside_files(section), f"polysem.saes.formats.{section.format}")
         if section.sha256 not in (None, digest := known_digest(weights)):
             raise InputError(f"{weights} has sha256 {digest}, the params file says {section.sha256}; do not use it")

@@ -63,6 +63,8 @@ def test_version_5_is_topk_on_normalised_vectors(tmp_path, parts, x):
         ({"activation": "TopK"}, "activation_state_dict is missing"),
         ({**TOPK, "activation_state_dict": {"k": 6, "postact_fn": "Identity"}}, "keeps negative features"),
         ({**TOPK, "activation_state_dict": {"k": 0}}, "k is 0, expected a whole number of at least 1"),
+        ({**TOPK, "activation_state_dict": {"k": True}}, "k is True, expected a whole number of at least 1"),
+        ({**TOPK, "activation_state_dict": {"k": torch.tensor(True)}}, "k is True, expected a whole number"),
         ({"extra": torch.ones(2)}, "holds a tensor 'extra'"),
         ({"pre_bias": torch.ones(3)}, r"pre_bias has shape \[3\], expected \[12\]"),
         ({"decoder.weight": torch.ones(FEATURES, 12)}, r"decoder.weight has shape \[40, 12\], expected \[12, 40\]"),

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from polysem.io.errors import InputError
+from polysem.saes.activation_functions import topk
 from polysem.saes.formats.saelens import read
 from polysem.saes.published import norms_in_words
 from polysem.saes.sae import save_sae
@@ -66,11 +67,11 @@ def test_an_old_topk_is_known_by_its_activation_function(tmp_path, parts, x):
     old = OLD | {"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 5}, "apply_b_dec_to_input": False}
     sae = loaded(read(write(tmp_path, old, parts)))
 
-    def topk(pre):
+    def largest(pre):
         kept = pre.topk(5, dim=-1)
         return torch.zeros_like(pre).scatter(-1, kept.indices, kept.values.relu())
 
-    torch.testing.assert_close(output(sae, x), reference(x, parts, topk, subtract=False))
+    torch.testing.assert_close(output(sae, x), reference(x, parts, largest, subtract=False))
 
 
 @pytest.mark.parametrize("architecture", ["standard", "jumprelu", "gated"])
@@ -94,10 +95,10 @@ def test_a_bias_that_is_not_subtracted_is_folded_exactly(tmp_path, parts, x, arc
 
 
 def test_the_decoder_of_a_topk_keeps_its_norms_unless_the_file_compares_by_them(tmp_path, parts, x):
-    topk = MODERN | {"architecture": "topk", "k": 4}
-    plain = loaded(read(write(tmp_path / "plain", topk, parts)))
+    config = MODERN | {"architecture": "topk", "k": 4}
+    plain = loaded(read(write(tmp_path / "plain", config, parts)))
     torch.testing.assert_close(plain.W_dec, parts["W_dec"])
-    rescaled = loaded(read(write(tmp_path / "rescaled", topk | {"rescale_acts_by_decoder_norm": True}, parts)))
+    rescaled = loaded(read(write(tmp_path / "rescaled", config | {"rescale_acts_by_decoder_norm": True}, parts)))
     norms = parts["W_dec"].norm(dim=1)
     kept = (((x - parts["b_dec"]) @ parts["W_enc"] + parts["b_enc"]) * norms).topk(4, dim=-1)
     f = torch.zeros(len(x), FEATURES).scatter(-1, kept.indices, kept.values.relu())
@@ -152,7 +153,7 @@ def test_the_frequencies_of_a_folder_come_with_it(tmp_path, parts):
         ({"reshape_activations": "turned"}, "reshape_activations is 'turned'; polysem reads none, hook_z"),
         ({"normalize_activations": "covariance_whitening"}, "normalize_activations is 'covariance_whitening'"),
         ({"d_in": 13}, "d_in is 13, but W_enc of .* has 12"),
-        ({"architecture": "topk", "k": 0}, "k is 0; a topk SAE needs a whole number above 0"),
+        ({"architecture": "topk", "k": 0}, "k is 0, expected a whole number of at least 1"),
         ({"architecture": "jumprelu"}, "holds no tensor 'threshold'"),
         ({"metadata": {"prepend_bos": "yes"}}, "prepend_bos is 'yes', expected a bool"),
         ({"metadata": {"context_size": -1}}, "context_size is -1, expected a whole number"),
@@ -165,6 +166,27 @@ def test_the_frequencies_of_a_folder_come_with_it(tmp_path, parts):
 def test_what_polysem_cannot_represent_is_refused(tmp_path, parts, change, said):
     path = write(tmp_path, MODERN | change, parts)
     with pytest.raises(InputError, match=said):
+        read(path).load()
+
+
+TRUE_K = [
+    MODERN | {"architecture": "topk", "k": True},
+    OLD | {"activation_fn_str": "topk", "activation_fn_kwargs": {"k": True}},
+]
+
+
+@pytest.mark.parametrize("config", TRUE_K, ids=["version 6", "older"])
+def test_a_k_that_is_true_is_refused_before_the_weights_are_read(tmp_path, parts, config):
+    with pytest.raises(InputError, match=r"cfg\.json: k is True, expected a whole number of at least 1"):
+        read(write(tmp_path, config, parts))
+    with pytest.raises(InputError, match="k is True; a topk SAE needs a whole number above 0"):
+        topk.Function.from_saved({"k": True}, {})
+
+
+def test_a_scale_of_the_activations_that_is_true_is_refused(tmp_path, parts):
+    path = write(tmp_path, MODERN | {"normalize_activations": "expected_average_only_in"}, parts)
+    (tmp_path / "activation_scaler.json").write_text('{"scaling_factor": true}')
+    with pytest.raises(InputError, match=r"activation_scaler\.json: scaling_factor is True, expected a number"):
         read(path).load()
 
 

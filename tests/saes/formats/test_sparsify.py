@@ -57,6 +57,7 @@ def test_a_width_of_0_means_the_expansion_factor(tmp_path, parts):
         ({}, {"W_skip": torch.ones(INPUTS, INPUTS)}, "is a transcoder"),
         ({"activation": "groupmax"}, {}, "activation 'groupmax'; polysem reads topk"),
         ({"signed": True}, {}, "signed features; polysem reads topk"),
+        ({"k": True}, {}, "k is True, expected a whole number"),
         ({"k": None}, {}, "k is None, expected a whole number"),
         ({"d_in": 3}, {}, "d_in is 3, but encoder.weight of .* reads 12"),
     ],

@@ -17,21 +17,20 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
 from polysem.io.atomic import written
-from polysem.io.config_files import whole_number
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import read_state
 from polysem.models.hub import Repository, Snapshot, snapshot
+from polysem.models.masks import is_causal_mask
 from polysem.models.model_config import read_sizes
 from polysem.models.native import save_native
+from polysem.models.older_config import native_config
 from polysem.models.record import CONFIG, TOKENIZER
 from polysem.models.tokenizer import check_vocabulary, load_tokenizer
 from polysem.models.tokenizer_file import tokenizer_file
 from polysem.models.trial import try_out
 
-SIZES = ("d_model", "n_layers", "d_mlp", "d_head", "n_heads", "n_ctx", "d_vocab")
-NEEDED = (*SIZES, "act_fn")
 BUFFERS = (".mask", ".IGNORE")
-"""Causal masks, which the model computes itself."""
+"""Causal masks and the number that masked scores got, which the model computes itself."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,8 @@ def check_weights(source: Snapshot, where: str) -> Checked:
         raise InputError(f"{where} must hold {CONFIG} and one *final.pth; found {', '.join(names[:8]) or 'nothing'}")
     original = read_sizes(source.file(CONFIG))
     config = native_config(original, where)
-    state = {name: _finite(name, tensor.float(), where) for name, tensor in read_state(source.file(weights[0])).items()}
+    stored = read_state(source.file(weights[0]))
+    state = {name: _looked_over(name, tensor.float(), where) for name, tensor in stored.items()}
     _check_sizes(config, state, f"{weights[0]} of {where}")
     try:
         bridge = TransformerBridge.boot_native(TransformerBridgeConfig(**config))
@@ -96,21 +96,6 @@ def check_tokenizer(tokenizer: Path, checked: Checked) -> None:
     check_vocabulary(load_tokenizer(tokenizer), checked.config["d_vocab"], tokenizer)
 
 
-def native_config(original: dict[str, Any], where: str) -> dict[str, Any]:
-    """Arguments of TransformerBridgeConfig from the fields of an older TransformerLens config."""
-    if missing := [name for name in NEEDED if name not in original]:
-        raise InputError(f"{CONFIG} of {where} lacks {', '.join(missing)}; it is no TransformerLens config")
-    for name in SIZES:
-        whole_number(original[name], name, f"{CONFIG} of {where}")
-    if original.get("shortformer_pos") or original.get("attn_only"):
-        raise InputError(f"{where} is a shortformer or attention-only model; only models with MLPs are studied")
-    return {name: original[name] for name in NEEDED} | {
-        "final_rms": original.get("final_rms", False),
-        "normalization_type": original.get("normalization", original.get("normalization_type")),
-        "positional_embedding_type": "standard",
-    }
-
-
 def _check_sizes(config: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:
     """InputError if the weights have other sizes than the config says, before a model of these sizes is made."""
     width, last = config["d_model"], f"blocks.{config['n_layers'] - 1}"
@@ -127,7 +112,13 @@ def _check_sizes(config: Mapping[str, Any], state: Mapping[str, Tensor], where: 
             raise InputError(f"{where} does not fit its {CONFIG}: {name} {said}, expected {list(shape)}")
 
 
-def _finite(name: str, tensor: Tensor, where: str) -> Tensor:
-    if not name.endswith(BUFFERS) and not bool(tensor.isfinite().all()):
+def _looked_over(name: str, tensor: Tensor, where: str) -> Tensor:
+    """The tensor; InputError for weights that are no finite numbers, and for a mask of another attention."""
+    if name.endswith(BUFFERS):
+        if not is_causal_mask(tensor):
+            raise InputError(
+                f"{where}: {name} is no causal mask; only models that look at all earlier tokens are studied"
+            )
+    elif not bool(tensor.isfinite().all()):
         raise InputError(f"{where}: {name} holds NaN or infinite values")
     return tensor

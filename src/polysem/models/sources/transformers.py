@@ -17,6 +17,7 @@ from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
 from polysem.models.filling import Filling, causal_class, fill
 from polysem.models.hub import PICKLED_WEIGHTS, SAFE_WEIGHTS, Repository, Snapshot, snapshot
+from polysem.models.masks import is_causal_mask
 from polysem.models.model_config import read_model_config
 from polysem.models.record import CONFIG, TOKENIZER, WEIGHTS
 from polysem.models.stored_weights import StoredWeights, find_weights, read_checked
@@ -114,11 +115,12 @@ def _patterns(names: list[str]) -> list[str]:
 
 def _check_values(checked: Checked, where: str) -> None:
     """InputError for weights that are no finite numbers, and for something left over that is no mask."""
-    weights = checked.weights
+    weights, window = checked.weights, _window(checked)
     for name in weights.shapes:
         if name in checked.filling.masks:
-            if not _masks(weights.tensor(name)):
-                raise InputError(f"{where}: {name} is left over, and is no causal mask")
+            if not is_causal_mask(weights.tensor(name), window):
+                local = f", nor one of the last {window} tokens, as its config.json says" if window else ""
+                raise InputError(f"{where}: {name} is left over, and is no causal mask{local}")
         elif name not in checked.filling.ignored:
             read_checked(weights, name)
 
@@ -132,11 +134,11 @@ def _write_weights(weights: StoredWeights, target: Path) -> None:
         save_file(_apart(tensors), target, metadata={"format": "pt"})
 
 
-def _masks(tensor: Tensor) -> bool:
-    """Whether it is a causal mask, or the number that masked scores got."""
-    if tensor.dim() == 0:
-        return float(tensor) < 0
-    return torch.equal(tensor.bool(), torch.ones(tensor.shape, dtype=torch.bool).tril())
+def _window(checked: Checked) -> int | None:
+    """How many tokens local attention looks at, if the config says so."""
+    config = checked.filling.model.config
+    window = getattr(config, "window_size", None)
+    return window if isinstance(window, int) else None
 
 
 def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

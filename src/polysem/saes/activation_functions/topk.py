@@ -55,6 +55,6 @@ class Function:
     def from_saved(cls, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> "Function":
         """InputError if the config has no usable k."""
         k = config.get("k")
-        if not isinstance(k, int) or k < 1:
+        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise InputError(f"k is {k!r}; a topk SAE needs a whole number above 0")
         return cls(k)

@@ -1,5 +1,6 @@
 """dictionary_learning: `ae.pt` and `config.json`, whose `dict_class` says what the tensors mean."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ CLASSES = {
     "JumpReluAutoEncoder": ("W_enc", "b_enc", "W_dec", "b_dec", "threshold"),
 }
 """Tensors of each class."""
+PLACE = re.compile(r"(resid_pre|resid_mid|resid_post|resid_out|attn_out|mlp_out)_layer_?(0|[1-9][0-9]*)")
+"""How scripts of that library call the place that they read, `resid_post_layer_8`; the name is free."""
 
 
 def companions(weights: str) -> tuple[list[str], list[str]]:
@@ -54,23 +57,26 @@ def read(weights: Path) -> Published:
     for key, found in (("activation_dim", inputs), ("dict_size", features)):
         if key in trainer and trainer[key] != found:
             raise InputError(f"{file}: {key} is {trainer[key]!r}, but the encoder of {weights} has {found}")
-    k = _k(tensors, trainer, file, features) if kind == "AutoEncoderTopK" else None
+    _check_k(tensors, trainer, file)
+    k = _k(tensors, trainer, file) if kind == "AutoEncoderTopK" else None
     length = buffer.get("ctx_len")
     name = trainer.get("lm_name")
     settings = Settings(
         model_name=name if isinstance(name, str) else None,
+        hook_name=_hook(trainer, file),
         context_size=None if length is None else whole_number(length, "ctx_len", file),
     )
     facts = {key: trainer[key] for key in ("trainer_class", "submodule_name", "layer") if trainer.get(key) is not None}
-    if isinstance(trainer.get("l1_penalty"), int | float):
-        facts["l1_coefficient"] = trainer["l1_penalty"]
-    notes = ["the hook is not in the files: site says it"]
+    penalty = trainer.get("l1_penalty")
+    if isinstance(penalty, int | float) and not isinstance(penalty, bool):
+        facts["l1_coefficient"] = penalty
+    notes = [] if settings.hook_name else ["the hook is not in the files: site says it"]
     if kind in ("BatchTopKSAE", "MatryoshkaBatchTopKSAE"):
         notes.append(f"{kind} is studied as that library applies it: with its threshold, so it became a jumprelu")
     if kind == "JumpReluAutoEncoder":
         notes.append("the class subtracts no decoder bias from its input: b_dec W_enc was added to b_enc")
     return Published(
-        inputs, features, settings, lambda: Weights(_sae(kind, tensors, inputs, features, k)), facts, tuple(notes)
+        inputs, features, settings, lambda: Weights(_sae(kind, tensors, inputs, features, k)), facts, tuple(notes), k
     )
 
 
@@ -89,18 +95,40 @@ def _class(trainer: Mapping[str, Any], tensors: TensorFile, file: Path) -> str:
     return found
 
 
-def _k(tensors: TensorFile, trainer: Mapping[str, Any], file: Path, features: int) -> int:
+def _hook(trainer: Mapping[str, Any], file: Path) -> str | None:
+    """The hook, if `submodule_name` is called as scripts of that library or as TransformerLens call theirs. InputError
+    if `layer` is another one."""
+    name, layer = trainer.get("submodule_name"), trainer.get("layer")
+    if not isinstance(name, str):
+        return None
+    place = PLACE.fullmatch(name)
+    if place is None:
+        return name if "hook_" in name else None
+    if layer is not None and whole_number(layer, "layer", file, least=0) != int(place[2]):
+        raise InputError(f"{file}: layer is {layer!r}, but submodule_name is {name!r}; keep the one that is meant")
+    return f"blocks.{place[2]}.hook_{place[1].replace('resid_out', 'resid_post')}"
+
+
+def _check_k(tensors: TensorFile, trainer: Mapping[str, Any], file: Path) -> None:
+    """InputError if tensors and config name another k."""
+    if "k" not in tensors.shapes or trainer.get("k") is None:
+        return
+    stored, written = whole_number(tensors.number("k"), "k", tensors.path), whole_number(trainer["k"], "k", file)
+    if stored != written:
+        raise InputError(
+            f"{file}: k is {written}, but the tensor 'k' of {tensors.path} is {stored}; take the config that belongs "
+            "to the weights"
+        )
+
+
+def _k(tensors: TensorFile, trainer: Mapping[str, Any], file: Path) -> int:
     """Active features per token: a tensor of its own, which the class got in 2024; before that only the config says
     it."""
     if "k" in tensors.shapes:
-        k, where = whole_number(tensors.number("k"), "k", tensors.path), tensors.path
-    elif trainer.get("k") is not None:
-        k, where = whole_number(trainer["k"], "k", file), file
-    else:
-        raise InputError(f"{tensors.path} holds no tensor 'k', and {file} names none under trainer; add k there")
-    if k > features:
-        raise InputError(f"{where}: k is {k}, but the SAE has {features} features")
-    return k
+        return whole_number(tensors.number("k"), "k", tensors.path)
+    if trainer.get("k") is not None:
+        return whole_number(trainer["k"], "k", file)
+    raise InputError(f"{tensors.path} holds no tensor 'k', and {file} names none under trainer; add k there")
 
 
 def _sae(kind: str, tensors: TensorFile, inputs: int, features: int, k: int | None) -> SAE:

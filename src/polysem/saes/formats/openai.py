@@ -53,6 +53,7 @@ def read(weights: Path) -> Published:
         Settings(model_name="gpt2-small" if place else None, hook_name=hook, center_writing_weights=False),
         lambda: Weights(_sae(tensors, inputs, features, activation), _frequency(tensors, features)),
         notes=(*notes, "BOS and context length are not in the file"),
+        k=activation.k if isinstance(activation, topk.Function) else None,
     )
 
 

@@ -66,6 +66,8 @@ def read(weights: Path) -> Published:
             f"{file}: hook_name_out is {metadata['hook_name_out']!r}, another site than hook_name; polysem reads SAEs "
             "and no transcoders"
         )
+    if architecture == "topk":
+        config = config | {"k": whole_number(config.get("k"), "k", file)}
     normalization = _normalization(config.get("normalize_activations") or "none", file)
     inputs, features = tensors.matrix("W_enc")
     for key, found in (("d_in", inputs), ("d_sae", features)):
@@ -94,6 +96,7 @@ def read(weights: Path) -> Published:
         lambda: Weights(_sae(config, tensors, normalization, file), _frequency(weights.parent, features)),
         _facts(config, metadata),
         notes,
+        config["k"] if architecture == "topk" else None,
     )
 
 
@@ -184,7 +187,7 @@ def _sae(config: Mapping[str, Any], tensors: TensorFile, normalization: str, fil
         sae = replace(sae, W_enc=sae.W_enc * norms, b_enc=sae.b_enc * norms, W_dec=rows)
     if normalization == EXPECTED_AVERAGE:
         factor = read_config(file.parent / SCALER).get("scaling_factor")
-        if not isinstance(factor, int | float):
+        if not isinstance(factor, int | float) or isinstance(factor, bool):
             raise InputError(f"{file.parent / SCALER}: scaling_factor is {factor!r}, expected a number")
         sae = scaled_input(sae, factor)
     return sae

@@ -49,7 +49,7 @@ def read(weights: Path) -> Published:
         center_writing_weights=False,
     )
     notes = () if settings.module else ("the folder is not called as a module of a layer: hook not known",)
-    return Published(inputs, features, settings, lambda: Weights(_sae(tensors, inputs, features, k)), notes=notes)
+    return Published(inputs, features, settings, lambda: Weights(_sae(tensors, inputs, features, k)), notes=notes, k=k)
 
 
 def _sae(tensors: TensorFile, inputs: int, features: int, k: int) -> SAE:
