@@ -89,8 +89,8 @@ def section(record: dict[str, Any]) -> str:
         f"Made on: {record['machine']}.",
         "In brackets: 95 % bootstrap intervals, over eval sequences (losses, explained variance; L0 where it is of the",
         "same tokens), tags (means over tags) or features (medians over features). They say what other texts, tags or",
-        "features would change; what another seed changes stands in the table of seeds. Another kind of processor rounds",
-        "otherwise, so that other SAEs grow: expect differences like those between seeds.",
+        "features would change; what another seed changes stands in the table of seeds. Another kind of processor",
+        "rounds otherwise, so that other SAEs grow: expect differences like those between seeds.",
         "",
     ]
     for title, rows in (
