@@ -11,7 +11,7 @@ from polysem.io.files import expanded, files_of, matching_files
 from polysem.io.stated import OutsideFiles
 from polysem.models.processing import native_obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer
-from polysem.params.base import CorpusSection, ModelSection
+from polysem.params.base import CorpusSection, ModelSection, possible_hub_id
 from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
 from polysem.params.corpora.images import ImagesCorpus
@@ -95,6 +95,9 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
             key, named = "paths", [corpus.paths] if isinstance(corpus.paths, str) else corpus.paths
         case HuggingFaceCorpus() if corpus.local_copy is not None:
             key, named = "local_copy", [corpus.local_copy]
+        case HuggingFaceCorpus():
+            _check_data_set(where, corpus.dataset)
+            return
         case ImagesCorpus() if corpus.path is not None:
             key, named = "path", [corpus.path]
         case _:
@@ -115,6 +118,13 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
             _check_text(where, key, file)
     if isinstance(corpus, FilesCorpus | HuggingFaceCorpus) and not made:
         _check_documents(where, key, corpus)
+
+
+def _check_data_set(where: str, name: str) -> None:
+    try:
+        possible_hub_id(name)
+    except ValueError as error:
+        raise InputError(f"{where}.dataset: {error}") from None
 
 
 def _check_images(where: str, key: str, path: str) -> None:

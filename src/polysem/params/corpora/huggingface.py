@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import CorpusSection, Documents, FilePath, HubId, Text
+from polysem.params.base import CorpusSection, Documents, FilePath, Text
 from polysem.params.proxies import DEFAULT_PROXIES, Proxies
 
 
@@ -12,7 +12,7 @@ class HuggingFaceCorpus(CorpusSection):
     """A text data set of the Hugging Face hub, streamed, or a local copy of it."""
 
     source: Literal["huggingface"]
-    dataset: HubId
+    dataset: Text
     """Hub id, `roneneldan/TinyStories`."""
     config: Text | None = None
     """Configuration of the data set, where it has several."""
