@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from polysem.io.errors import InputError
 
@@ -23,6 +23,11 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path} holds a JSON {type(value).__name__}, expected an object with keys")
     return value
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value of JSON is a number; true and false are whole numbers in Python alone."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def whole_number(value: Any, name: str, where: Iterable[object] | Path, least: int = 1) -> int:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from polysem.io.config_files import whole_number
+from polysem.io.config_files import is_number, whole_number
 from polysem.io.errors import InputError
 from polysem.models.record import CONFIG
 
@@ -67,8 +67,8 @@ def _check_computation(original: Mapping[str, Any], file: str) -> None:
     }
     for name, values in allowed.items():
         value = original.get(name, values[0])
-        is_off = name in SOFT_CAPS and _number(value) and value <= 0
-        is_default = name == "attn_scale" and _number(value) and math.isclose(value, default, rel_tol=1e-6)
+        is_off = name in SOFT_CAPS and is_number(value) and value <= 0
+        is_default = name == "attn_scale" and is_number(value) and math.isclose(value, default, rel_tol=1e-6)
         if value not in values and not is_off and not is_default:
             without = values is OFF or name in SOFT_CAPS
             _refuse(file, name, value, "only models without it are" if without else f"only {values[0]!r} is")
@@ -78,7 +78,7 @@ def _epsilon(original: Mapping[str, Any], file: str) -> float:
     """What norms add to the variance: TransformerLens calls it `eps`, the configs of its first models `ln_eps`."""
     found = {name: original[name] for name in ("eps", "ln_eps") if name in original}
     for name, value in found.items():
-        if not _number(value) or not 0 < value < 1:
+        if not is_number(value) or not 0 < value < 1:
             raise InputError(f"{file}: {name} is {value!r}, expected a number between 0 and 1")
     if len(set(found.values())) > 1:
         raise InputError(
@@ -106,7 +106,3 @@ def _refuse(file: str, name: str, value: Any, known: str) -> None:
         f"{file}: {name} is {value!r}, but {known} computed here, so another model would be studied; use source: "
         "transformers if the model is also published in the hub's form"
     )
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from polysem.io.config_files import is_number
+
 MODEL = "model"
 """Beside its sites, a model has its own numbers under this key."""
 LOSSES = ("cross_entropy", "bigram_cross_entropy", "unigram_cross_entropy")
@@ -72,7 +74,7 @@ def board(numbers: dict[str, dict[str, Any]], names: list[str], rows: Iterable[s
 
 
 def _cell(value: Any) -> Cell:
-    ordered = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    ordered = is_number(value) and math.isfinite(value)
     return Cell(in_words(value), repr(value) if ordered else "")
 
 

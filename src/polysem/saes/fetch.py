@@ -50,6 +50,12 @@ def read_published(name: str, weights: Path) -> "Published":
     return published
 
 
+def require_digest(section: PretrainedSae, weights: Path, digest: str) -> None:
+    """InputError if the params file names another sha256 of the weights."""
+    if section.sha256 not in (None, digest):
+        raise InputError(f"{weights.name} has sha256 {digest}, the params file says {section.sha256}; do not use it")
+
+
 def local_weights(section: PretrainedSae) -> Path:
     """The file of weights of a local SAE. InputError if it is not there or a file beside it is missing."""
     assert section.path is not None
@@ -82,10 +88,7 @@ def fetched(section: PretrainedSae, scratch: Path) -> Iterator[Fetched]:
         weights, origin = _brought(section, Path(folder))
         with weights.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        if section.sha256 not in (None, digest):
-            raise InputError(
-                f"{weights.name} has sha256 {digest}, the params file says {section.sha256}; do not use it"
-            )
+        require_digest(section, weights, digest)
         yield Fetched(weights, {"file": weights.name, "sha256": digest, **origin})
 
 

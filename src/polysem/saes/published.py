@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polysem.io.config_files import is_number
 from polysem.io.errors import InputError
 from polysem.saes.sae import SAE
 
@@ -96,7 +97,7 @@ def norms_in_words(sae: SAE) -> str:
 
 def per_token(coefficient: Any, batch_size: int, stated: bool) -> tuple[dict[str, Any], str]:
     """The L1 coefficient of a loss that adds up the batch, as one of a per-token mean; facts and a sentence."""
-    if not isinstance(coefficient, int | float) or isinstance(coefficient, bool):
+    if not is_number(coefficient):
         return {}, f"the L1 coefficient is {coefficient!r} in the file, which was not converted"
     converted = coefficient * batch_size
     source = "of its config" if stated else "of the published runs, as its config names none"

@@ -24,7 +24,8 @@ def stamp(section: Section | None, files: Iterable[Path], *modules: str) -> str:
 def once(found: str, look: Callable[[], object]) -> None:
     """Look over what a stamp is of, which raises InputError where it is not good, unless that was done before. Where
     nothing can be written it is looked over at every call."""
-    if found not in (read_cache(MEMORY) or []):
+    known = read_cache(MEMORY) or []
+    if found not in known:
         look()
         with contextlib.suppress(InputError):
-            write_cache(MEMORY, [*(read_cache(MEMORY) or []), found][-KEPT:])
+            write_cache(MEMORY, [*known, found][-KEPT:])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from polysem.io.config_files import is_number
 from polysem.report.numbers import in_words
 from polysem.workflow.sides import Side
 
@@ -111,7 +112,7 @@ def _lines(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Line]:
 
 def _change(old: Any, new: Any) -> str:
     """The difference with its sign, and in percent of the old value."""
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in (old, new)):
+    if not (is_number(old) and is_number(new)):
         return ""
     difference = new - old
     if not math.isfinite(difference):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
-from polysem.io.errors import InputError
+from polysem.io.errors import named
 from polysem.models.hub import Repository, snapshot
 from polysem.models.processing import native_obstacles, obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer, tokenizer_file
@@ -27,14 +27,11 @@ def _look_over(where: str, model: ImportedModel) -> None:
     keys = Repository.model_validate(model.origin())
     source = snapshot(keys, [])
     module = import_module(f"polysem.models.sources.{model.source}")
-    key = "local_copy"
-    try:
+    with named(f"{where}.local_copy"):
         sound = module.check_weights(source, keys.where)
-        key = "local_copy" if keys.tokenizer is None else "tokenizer"
+    with named(f"{where}.{'tokenizer' if keys.tokenizer else 'local_copy'}"):
         name = module.tokenizer_name(keys, source, sound)
         if name is None or local_tokenizer(name):
             module.check_tokenizer(tokenizer_file(source, name, keys.where), sound)
-    except InputError as error:
-        raise InputError(f"{where}.{key}: {error}") from None
     native = isinstance(model, TransformerLensModel)
     refuse(model.processing, native_obstacles(sound.config) if native else obstacles(sound.filling.model), where)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polysem.io.content import known_digest
 from polysem.io.disk import fits, in_gigabytes
-from polysem.io.errors import InputError
+from polysem.io.errors import InputError, named
 from polysem.io.files import expanded, files_of, matching_files
 from polysem.io.stated import OutsideFiles
 from polysem.models.processing import native_obstacles, refuse
@@ -92,17 +92,18 @@ def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list
 def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
     match corpus:
         case FilesCorpus():
-            key, named = "paths", [corpus.paths] if isinstance(corpus.paths, str) else corpus.paths
+            key, patterns = "paths", [corpus.paths] if isinstance(corpus.paths, str) else corpus.paths
         case HuggingFaceCorpus() if corpus.local_copy is not None:
-            key, named = "local_copy", [corpus.local_copy]
+            key, patterns = "local_copy", [corpus.local_copy]
         case HuggingFaceCorpus():
-            _check_data_set(where, corpus.dataset)
+            with named(f"{where}.dataset", ValueError):
+                possible_hub_id(corpus.dataset)
             return
         case ImagesCorpus() if corpus.path is not None:
-            key, named = "path", [corpus.path]
+            key, patterns = "path", [corpus.path]
         case _:
             return
-    for pattern in named:
+    for pattern in patterns:
         if isinstance(corpus, FilesCorpus) and expanded(pattern).is_dir():
             raise InputError(
                 f"{where}.{key}: {pattern!r} is a folder; write a glob of its files, as {pattern.rstrip('/')}/*.txt"
@@ -110,7 +111,10 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
         if not matching_files(pattern):
             raise InputError(f"{where}.{key}: no file matches {pattern!r}; paths start at the folder of the Snakefile")
     if isinstance(corpus, ImagesCorpus) and not made:
-        _check_images(where, key, named[0])
+        from polysem.corpora.mnist_files import find_files
+
+        with named(f"{where}.{key}"):
+            find_files(expanded(patterns[0]))
     for file in [] if made else outside_files(corpus):
         if file.stat().st_size == 0:
             raise InputError(f"{where}.{key}: {file} is empty")
@@ -118,23 +122,6 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
             _check_text(where, key, file)
     if isinstance(corpus, FilesCorpus | HuggingFaceCorpus) and not made:
         _check_documents(where, key, corpus)
-
-
-def _check_data_set(where: str, name: str) -> None:
-    try:
-        possible_hub_id(name)
-    except ValueError as error:
-        raise InputError(f"{where}.dataset: {error}") from None
-
-
-def _check_images(where: str, key: str, path: str) -> None:
-    """InputError unless a path of images is an `.npz` file or the folder of the four idx files."""
-    from polysem.corpora.mnist_files import find_files
-
-    try:
-        find_files(expanded(path))
-    except InputError as error:
-        raise InputError(f"{where}.{key}: {error}") from None
 
 
 def _is_made(name: str, corpus: CorpusSection) -> bool:
@@ -153,7 +140,7 @@ def _check_documents(where: str, key: str, corpus: FilesCorpus | HuggingFaceCorp
     from polysem.corpora.sources import files, huggingface
     from polysem.corpora.splits import first_distinct, is_eval, require_both
 
-    try:
+    with named(f"{where}.{key}"):
         if isinstance(corpus, FilesCorpus):
             found, reading = files.local_files(corpus), files.reading_of(corpus)
         else:
@@ -166,13 +153,11 @@ def _check_documents(where: str, key: str, corpus: FilesCorpus | HuggingFaceCorp
             if len(set(splits)) == 2 or read > DECODED_BYTES:
                 return
         require_both(splits, "what is read", reading.advice())
-    except InputError as error:
-        raise InputError(f"{where}.{key}: {error}") from None
 
 
 def _check_text(where: str, key: str, file: Path) -> None:
     seen = False
-    try:
+    with named(f"{where}.{key}"):
         for start, piece in _pieces(file):
             try:
                 seen = bool(piece.decode("utf-8").strip()) or seen
@@ -180,10 +165,8 @@ def _check_text(where: str, key: str, file: Path) -> None:
                 raise InputError(
                     f"{file} is not UTF-8 (byte {start + error.start}); convert it, for example with iconv"
                 ) from None
-    except InputError as error:
-        raise InputError(f"{where}.{key}: {error}") from None
-    if not seen and file.stat().st_size <= DECODED_BYTES:
-        raise InputError(f"{where}.{key}: {file} holds nothing but white space, so it yields no document")
+        if not seen and file.stat().st_size <= DECODED_BYTES:
+            raise InputError(f"{file} holds nothing but white space, so it yields no document")
 
 
 def _pieces(file: Path) -> Iterator[tuple[int, bytes]]:
@@ -203,7 +186,9 @@ def _check_model(where: str, model: ModelSection) -> None:
         case TrainedModel():
             refuse(model.processing, native_obstacles({"normalization_type": model.architecture.normalization}), where)
         case ImportedModel():
-            _check_tokenizer(where, model.tokenizer)
+            if model.tokenizer is not None:
+                with named(where):
+                    local_tokenizer(model.tokenizer)
             if model.local_copy is not None:
                 folder = _local_folder(where, model.local_copy)
                 check_local_model(where, model, outside_files(model))
@@ -213,23 +198,13 @@ def _check_model(where: str, model: ModelSection) -> None:
             return
 
 
-def _check_tokenizer(where: str, tokenizer: str | None) -> None:
-    try:
-        if tokenizer is not None:
-            local_tokenizer(tokenizer)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-
-
 def _check_outline(where: str, model: ImportedModel) -> None:
     """Sites that the architecture has not are refused, with those that it has, and sequences that are too long."""
     outline = known_outline(where.removeprefix("models."), model)
     if outline is None:
         return
-    try:
+    with named(f"{where}.sites", ValueError):
         check_sites(list(model.sites), list(outline.widths))
-    except ValueError as error:
-        raise InputError(f"{where}.sites: {error}") from None
     if outline.positions is not None and model.context_length > outline.positions:
         raise InputError(
             f"{where}.context_length is {model.context_length}, and the model has {outline.positions} positions; lower "
@@ -243,10 +218,8 @@ def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection)
 
     assert model.weights is not None
     assert isinstance(corpus, ImagesCorpus)
-    try:
+    with named(f"{where}.weights"):
         (pixels, *_, classes), _ = read_layers(expanded(model.weights), model.hidden)
-    except InputError as error:
-        raise InputError(f"{where}.weights: {error}") from None
     wanted = PIXELS[corpus.images]
     if (pixels, classes) != (wanted, CLASSES):
         raise InputError(
@@ -267,10 +240,8 @@ def _check_config(where: str, folder: Path, model: ImportedModel) -> None:
     found = config_shape(folder / "config.json")
     if found is None:
         return
-    try:
+    with named(f"{where}.sites", ValueError):
         check_sites(list(model.sites), block_sites(found.layers))
-    except ValueError as error:
-        raise InputError(f"{where}.sites: {error}") from None
     for key in ("layers", "d_model", "d_mlp", "vocabulary"):
         if model.shape is not None and getattr(model.shape, key) != getattr(found, key):
             raise InputError(
@@ -282,17 +253,14 @@ def _check_config(where: str, folder: Path, model: ImportedModel) -> None:
 def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
     """A local SAE, whose weights are read once to see that they can be, and what is known of its site."""
     from polysem.saes.agreement import disagreement
-    from polysem.saes.fetch import local_weights, read_published
+    from polysem.saes.fetch import local_weights, read_published, require_digest
 
-    try:
+    with named(f"saes.{name}"):
         weights = local_weights(section)
         published = read_published(section.format, weights)
+        require_digest(section, weights, known_digest(weights))
         stamp = checked.stamp(section, outside_files(section), f"polysem.saes.formats.{section.format}")
-        if section.sha256 not in (None, digest := known_digest(weights)):
-            raise InputError(f"{weights} has sha256 {digest}, the params file says {section.sha256}; do not use it")
         checked.once(stamp, published.load)
-    except InputError as error:
-        raise InputError(f"saes.{name}: {error}") from None
     if section.features not in (None, published.features):
         raise InputError(f"saes.{name}.features is {section.features}, but {weights} has {published.features}; mend it")
     for model in section.models:

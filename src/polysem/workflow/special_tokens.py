@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from polysem.io.errors import InputError
+from polysem.io.errors import InputError, named
 from polysem.io.files import expanded
 from polysem.models.record import TOKENIZER
 from polysem.models.tokenizer_file import local_tokenizer
@@ -43,20 +43,18 @@ def _is_piece(token: str) -> bool:
 
 def _check_file(where: str, model: ImportedModel) -> None:
     """The tokens against the `tokenizer.json` of an imported model, where that is a local file."""
-    named = {"bos_token": [model.bos_token] if model.bos_token else [], "mask_tokens": model.mask_tokens}
+    tokens = {"bos_token": [model.bos_token] if model.bos_token else [], "mask_tokens": model.mask_tokens}
     file = _local_file(model)
-    if file is not None and any(named.values()):  # reading a large tokenizer takes half a second
-        checked.once(checked.stamp(model, [file], __name__), lambda: _look_up(where, file, named))
+    if file is not None and any(tokens.values()):  # reading a large tokenizer takes half a second
+        checked.once(checked.stamp(model, [file], __name__), lambda: _look_up(where, file, tokens))
 
 
-def _look_up(where: str, file: Path, named: Mapping[str, list[str]]) -> None:
+def _look_up(where: str, file: Path, by_key: Mapping[str, list[str]]) -> None:
     from polysem.models.tokenizer import load_tokenizer, token_id
 
-    try:
+    with named(where):
         tokenizer = load_tokenizer(file)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    for key, tokens in named.items():
+    for key, tokens in by_key.items():
         for token in tokens:
             try:
                 token_id(tokenizer, token)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.io.atomic import write_json, written
-from polysem.io.config_files import read_config, whole_number
+from polysem.io.config_files import is_number, read_config, whole_number
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors, tensors_of
 from polysem.saes.activation_functions import gated, jumprelu, standard, topk
@@ -68,7 +68,7 @@ def read(weights: Path) -> Published:
     )
     facts = {key: trainer[key] for key in ("trainer_class", "submodule_name", "layer") if trainer.get(key) is not None}
     penalty = trainer.get("l1_penalty")
-    if isinstance(penalty, int | float) and not isinstance(penalty, bool):
+    if is_number(penalty):
         facts["l1_coefficient"] = penalty
     notes = [] if settings.hook_name else ["the hook is not in the files: site says it"]
     if kind in ("BatchTopKSAE", "MatryoshkaBatchTopKSAE"):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polysem.io.config_files import read_config, whole_number
+from polysem.io.config_files import is_number, read_config, whole_number
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors
 from polysem.saes.exported import Exported
@@ -187,7 +187,7 @@ def _sae(config: Mapping[str, Any], tensors: TensorFile, normalization: str, fil
         sae = replace(sae, W_enc=sae.W_enc * norms, b_enc=sae.b_enc * norms, W_dec=rows)
     if normalization == EXPECTED_AVERAGE:
         factor = read_config(file.parent / SCALER).get("scaling_factor")
-        if not isinstance(factor, int | float) or isinstance(factor, bool):
+        if not is_number(factor):
             raise InputError(f"{file.parent / SCALER}: scaling_factor is {factor!r}, expected a number")
         sae = scaled_input(sae, factor)
     return sae
