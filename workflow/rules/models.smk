@@ -169,7 +169,9 @@ rule import_model:
         code=lambda wildcards: code_digest(
             "polysem.models.import_model", f"polysem.models.sources.{study.models[wildcards.model].source}"
         ),
-        spec=lambda wildcards: spec(source=study.models[wildcards.model].source, params=study.models[wildcards.model].origin()),
+        spec=lambda wildcards: spec(
+            source=study.models[wildcards.model].source, params=study.models[wildcards.model].origin()
+        ),
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
         folder=artifacts.MODEL,
     shell:
