@@ -15,9 +15,9 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
 from sklearn.metrics import silhouette_score
 
-from polysem.tables.embeddings.linkage import cosine_distances
-from polysem.tables.embeddings.measured import FEATURES, grouped, pieces
-from polysem.tables.embeddings.measures import cluster_measures
+from polysem.numerics.cluster_measures import cluster_measures
+from polysem.numerics.linkage import cosine_distances
+from polysem.tables.passes.embeddings.measured import FEATURES, grouped, pieces
 
 CUT = 0.5
 

@@ -23,7 +23,7 @@ from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.params.study import load_study, recipe_name
 from polysem.saes.sae import load_sae
-from polysem.tables.dead import DEAD_BELOW
+from polysem.tables.parts.dead import DEAD_BELOW
 
 PRESET = Path("presets/s3-mnist.yaml")
 SITE = "layers.0.hook_post"

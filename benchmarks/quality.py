@@ -214,8 +214,8 @@ def installed(library):
 def judge(arguments):
     from polysem.models.batches import TokenStore
     from polysem.models.load import load_subject
-    from polysem.tables.evaluation import leading_batches
     from polysem.tables.measure_fidelity import ablations, dictionary_fidelity, mean_activation
+    from polysem.tables.parts.evaluation import leading_batches
 
     setting, folder = SETTINGS[arguments.setting], arguments.output / arguments.setting
     names = dict.fromkeys(

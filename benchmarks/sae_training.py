@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 from sae_step import activations, our_trainer
 
-from polysem.io.checkpoints import Checkpoint
 from polysem.io.stores import create_array, written_store
 from polysem.params.study import section_class
 from polysem.saes.architectures import relu
@@ -25,6 +24,7 @@ from polysem.saes.history import History
 from polysem.saes.sources.stored import StoredRows
 from polysem.saes.train_sae import train
 from polysem.saes.trainer import Trainer
+from polysem.training.checkpoints import Checkpoint
 
 BATCH = 4096
 

@@ -17,8 +17,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from polysem.io.tables import write_table
 from polysem.params.sheets import SheetChoice
 from polysem.report.write_sheets import write_sheets
-from polysem.tables.alignment import neuron_alignment
-from polysem.tables.labels import index, labelled, variable
+from polysem.tables.of_dictionary.alignment import neuron_alignment
+from polysem.tables.parts.labels import index, labelled, variable
 
 NEURONS, TOKENS, VOCABULARY = 512, 100_000, 1024
 EXAMPLES, BEFORE, AFTER = 20, 20, 10

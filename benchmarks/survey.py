@@ -23,10 +23,10 @@ from polysem.saes import search
 from polysem.saes.activation_functions import standard, topk
 from polysem.saes.products import PRODUCTS, fastest
 from polysem.saes.sae import SAE
-from polysem.tables.survey import co_firing, correlation, examples, frequency, recording, survey
-from polysem.tables.survey.blocks import blocks
-from polysem.tables.survey.survey import ExampleChoice
-from polysem.tables.survey.windows import Window
+from polysem.tables.passes.survey import co_firing, correlation, examples, frequency, recording, survey
+from polysem.tables.passes.survey.blocks import blocks
+from polysem.tables.passes.survey.survey import ExampleChoice
+from polysem.tables.passes.survey.windows import Window
 
 CONTEXT = 128
 PARTS = {

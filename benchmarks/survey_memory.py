@@ -19,7 +19,7 @@ from polysem.io.stores import create_array, written_store
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import topk
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.directions import Directions, write_directions
+from polysem.tables.parts.directions import Directions, write_directions
 
 CONTEXT, VOCABULARY, TAGS = 128, 500, 12
 SITE = "blocks.0.mlp.hook_post"

@@ -19,13 +19,13 @@ from torch.nn.functional import normalize
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE
-from polysem.tables.alignment import BLOCK, neuron_alignment
-from polysem.tables.directions import Directions
-from polysem.tables.geometry import geometry
-from polysem.tables.logits import logits
-from polysem.tables.nearest import nearest
-from polysem.tables.null_space import seen_rows
-from polysem.tables.ultra_low import ultra_low
+from polysem.tables.of_dictionary.alignment import BLOCK, neuron_alignment
+from polysem.tables.of_dictionary.geometry import geometry
+from polysem.tables.of_dictionary.logits import logits
+from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.nearest import nearest
+from polysem.tables.parts.null_space import seen_rows
 
 SITE = "blocks.0.mlp.hook_post"
 

@@ -11,12 +11,12 @@ import torch
 import xarray as xr
 from hypothesis import settings
 
-from polysem.io import home_cache
 from polysem.io.stores import create_array, written_store
 from polysem.saes.entries import SparseEntries
-from polysem.tables.survey.blocks import Block
-from polysem.tables.tags import TagCounts
-from polysem.tables.token_tags import TokenTags
+from polysem.tables.of_dictionary.tags import TagCounts
+from polysem.tables.parts.token_tags import TokenTags
+from polysem.tables.passes.survey.blocks import Block
+from polysem.workflow import home_cache
 
 settings.register_profile("any machine", deadline=None)  # a busy one takes longer than a test usually does
 settings.load_profile("any machine")

@@ -24,7 +24,7 @@ from campaigns.case import tried
 from polysem.corpora.make_corpus import make_corpus
 from polysem.io.errors import InputError
 from polysem.params.study import load_study
-from polysem.workflow import feature_numbers, preflight, special_tokens
+from polysem.workflow.checks import feature_numbers, preflight, special_tokens
 
 TITLE = "Bad inputs"
 SECONDS = 60

@@ -128,7 +128,7 @@ def code_that_changes_under_a_run(repository):
     fresh = repository.digests()
     for name in ("metrics.json", "claims.json"):
         (repository / "results" / name).unlink()
-    source = repository / "src/polysem/tables/check_claims.py"
+    source = repository / "src/polysem/report/check_claims.py"
     text = source.read_text()
     log = repository / "logs/collect_metrics.log"
     log.unlink()
@@ -147,7 +147,7 @@ def code_that_changes_under_a_run(repository):
 
 def compiled_code_of_another_source(repository):
     """An edit that leaves size and date as they were: Python would run what it compiled before."""
-    source = repository / "src/polysem/tables/check_claims.py"
+    source = repository / "src/polysem/report/check_claims.py"
     status = source.stat()
     text = source.read_text()
     source.write_text(text.replace('"not run"', '"NOT RUN"'))
@@ -262,7 +262,7 @@ def age(file, old, new, times=-1):
 
 
 def record_of(repository, artifact):
-    from polysem.workflow.records import STATE, record_file
+    from polysem.workflow.provenance.records import STATE, record_file
 
     return repository / record_file(artifact, STATE).as_posix()
 

@@ -3,7 +3,7 @@
 import gc
 import os
 
-from polysem.io.loaded import install
+from polysem.workflow.running.loaded import install
 
 install()
 
@@ -14,5 +14,5 @@ COMMAND = "POLYSEM_COMMAND"
 """Set by the workflow to what the shell runs: the environment of all steps, `; exec `, and the command of one."""
 
 if int(os.environ.get(SUPERVISED, 0)):
-    # What a step imports stays, and is not searched for cycles; `io.command.run` begins to search.
+    # What a step imports stays, and is not searched for cycles; `workflow.running.command` begins to search.
     gc.disable()

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow import adopt, diff, doctor, explain, export, plan, verify
+from polysem.workflow.commands import adopt, diff, doctor, explain, export, plan, verify
 
 COMMANDS = {
     "verify": verify,

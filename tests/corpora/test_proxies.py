@@ -17,14 +17,14 @@ from polysem.corpora.proxies import proxy_spans
 from polysem.corpora.sources import files, huggingface
 from polysem.corpora.sources.generated import OTHER_KINDS
 from polysem.io.errors import InputError
-from polysem.io.time_limit import time_limit
 from polysem.models.batches import TokenStore
 from polysem.models.tokenize_corpus import Tokenization, tag_names, tokenize_corpus
 from polysem.models.tokenizer import load_tokenizer
 from polysem.models.train_tokenizer import train_tokenizer
 from polysem.params.proxies import DEFAULT_PROXIES, compiled_proxy
 from polysem.params.study import load_study
-from polysem.tables.token_tags import TokenTags
+from polysem.params.time_limit import time_limit
+from polysem.tables.parts.token_tags import TokenTags
 
 BYTES = b64encode(bytes(range(40, 70))).decode()
 DOCUMENTS = [

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import pdist, squareform
 
-from polysem.tables.labels import index, labelled, variable
+from polysem.tables.parts.labels import index, labelled, variable
 
 SITE = "blocks.0.mlp.hook_post"
 EMBEDDINGS = ("neuron", "input", "weighted")

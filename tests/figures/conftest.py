@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from polysem.figures import theme
+from polysem.figures.parts import theme
 from polysem.params.analysis import Analysis
-from polysem.tables.alignment import neuron_alignment
-from polysem.tables.labels import index, labelled, variable
-from polysem.tables.rank_frequency import rank_frequency
+from polysem.tables.of_dictionary.alignment import neuron_alignment
+from polysem.tables.of_dictionary.rank_frequency import rank_frequency
+from polysem.tables.parts.labels import index, labelled, variable
 
 TOKENS = 700_000
 SAE = "l1-x8_l1=3e-4_seed=0"

@@ -9,9 +9,9 @@ from matplotlib.text import Text
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import pdist, squareform
 
-from polysem.figures import shaded_tokens, theme
-from polysem.figures.cluster_tree import folded_tree
-from polysem.figures.embedding_planes import pair_distances
+from polysem.figures.of_dictionary.embedding_planes import pair_distances
+from polysem.figures.parts import shaded_tokens, theme
+from polysem.figures.parts.cluster_tree import folded_tree
 from polysem.figures.registry import NotApplicable, find_figure
 
 from .cluster_tables import CUT, cluster_table, made, measures, unclustered, without_inputs

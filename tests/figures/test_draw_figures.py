@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from polysem.figures import theme
 from polysem.figures.draw_figures import draw_figures
-from polysem.figures.feature_names import name_of
-from polysem.io.code import SOURCE, import_closure
+from polysem.figures.parts import theme
+from polysem.figures.parts.feature_names import name_of
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.workflow import artifacts
+from polysem.workflow.running.code import SOURCE, import_closure
 
 from .conftest import mixture
 

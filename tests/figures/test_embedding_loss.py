@@ -7,7 +7,7 @@ from scipy import stats
 
 from polysem.figures.draw_figures import argument
 from polysem.figures.draw_site_figures import recipe_table
-from polysem.figures.embedding_loss import families, interval, quantities
+from polysem.figures.of_site.embedding_loss import families, interval, quantities
 from polysem.figures.registry import NotApplicable, find_figure
 
 from .conftest import legible_texts, origin

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from polysem.figures import theme
+from polysem.figures.parts import theme
 from polysem.figures.registry import find_figure
 from polysem.io.errors import InputError
 

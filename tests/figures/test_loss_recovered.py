@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from polysem.figures.loss_recovered import draw
+from polysem.figures.of_site.loss_recovered import draw
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis

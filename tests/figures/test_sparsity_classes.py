@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from polysem.params.analysis import Analysis
-from polysem.tables.neuron_sparsity import sparsity_classes
+from polysem.tables.parts.neuron_sparsity import sparsity_classes
 
 
 @pytest.mark.parametrize(

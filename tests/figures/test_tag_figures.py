@@ -11,12 +11,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from polysem.figures import theme
 from polysem.figures.draw_site_figures import draw_site_figures
+from polysem.figures.parts import theme
 from polysem.figures.registry import NotApplicable, find_figure
 from polysem.io.tables import write_table
-from polysem.tables.monosemanticity import alignment_statistics
-from polysem.tables.showcase import showcase_tags
+from polysem.tables.parts.monosemanticity import alignment_statistics
+from polysem.tables.parts.showcase import showcase_tags
 
 from .conftest import SAE, alignment_table, legible_texts, origin
 

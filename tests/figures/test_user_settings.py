@@ -3,7 +3,7 @@
 import matplotlib
 from matplotlib.figure import Figure
 
-from polysem.figures import theme
+from polysem.figures.parts import theme
 
 
 def test_settings_of_the_user_stay_outside_of_the_theme():

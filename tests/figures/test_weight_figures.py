@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from polysem.figures import theme
-from polysem.figures.co_firing import independent
+from polysem.figures.of_dictionary.co_firing import independent
+from polysem.figures.parts import theme
+from polysem.figures.parts.token_words import shown
 from polysem.figures.registry import NotApplicable, find_figure
-from polysem.figures.token_words import shown
 
 from .conftest import legible_texts
 from .weight_tables import CASES, TOKENS, WeightTables, clustered, made

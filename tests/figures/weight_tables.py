@@ -12,12 +12,12 @@ from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.dictionary import Dictionary, Neurons
 from polysem.saes.sae import SAE
-from polysem.tables.alignment import BLOCK, neuron_alignment
-from polysem.tables.directions import Directions
-from polysem.tables.geometry import geometry
-from polysem.tables.labels import index, labelled, scalar, variable
-from polysem.tables.logits import logits
-from polysem.tables.ultra_low import ultra_low
+from polysem.tables.of_dictionary.alignment import BLOCK, neuron_alignment
+from polysem.tables.of_dictionary.geometry import geometry
+from polysem.tables.of_dictionary.logits import logits
+from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.labels import index, labelled, scalar, variable
 
 SITE = "blocks.0.mlp.hook_post"
 TOKENS = 200_000

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from polysem.io.adam import Adam
+from polysem.training.adam import Adam
 
 SHAPES = ((7, 5), (5,))
 SETTINGS = {"betas": (0.9, 0.98), "weight_decay": 0.1}
@@ -50,7 +50,7 @@ def test_a_step_does_not_end_up_in_the_graph():
 
 def test_it_imports_no_compiler():
     code = (
-        "import sys, torch; from polysem.io.adam import Adam; weight = torch.ones(3, requires_grad=True);"
+        "import sys, torch; from polysem.training.adam import Adam; weight = torch.ones(3, requires_grad=True);"
         "optimiser = Adam([weight], fused=True); weight.sum().backward(); optimiser.step(); optimiser.zero_grad();"
         "optimiser.load_state_dict(optimiser.state_dict());"
         "sys.exit('torch._dynamo' in sys.modules)"

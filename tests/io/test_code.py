@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from polysem.io import code
 from polysem.io.caches import read_cache, write_cache
+from polysem.workflow.running import code
 
 FILES = {
     "__init__.py": '"""Package."""\n',

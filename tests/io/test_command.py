@@ -18,7 +18,7 @@ STEP = '''
 import sys
 from pathlib import Path
 from typing import Literal
-from polysem.io.command import run
+from polysem.workflow.running.command import run
 from polysem.io.errors import InputError
 
 def step(output: Path, count: int, mode: Literal["a", "b"] = "a", values: list[int] = []) -> None:
@@ -89,7 +89,7 @@ def test_the_help_is_the_docstring(step):
 CHILD = """
 import time
 from pathlib import Path
-from polysem.io.command import run
+from polysem.workflow.running.command import run
 
 def step(started: Path, alive: Path) -> None:
     started.touch()
@@ -157,7 +157,7 @@ def test_a_supervised_step_collects_no_garbage_until_it_runs(tmp_path):
     script.write_text(
         "import gc, os\n"
         "os.environ['POLYSEM_SUPERVISED'] = '1'\n"
-        "from polysem.io.command import run\n"
+        "from polysem.workflow.running.command import run\n"
         "imported = gc.isenabled(), gc.get_freeze_count()\n"
         "def step() -> None:\n"
         "    print(imported, gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
@@ -168,6 +168,6 @@ def test_a_supervised_step_collects_no_garbage_until_it_runs(tmp_path):
 
 
 def test_importing_the_package_leaves_the_collector_alone():
-    code = "import gc, polysem.io.command; print(gc.isenabled(), gc.get_freeze_count())"
+    code = "import gc, polysem.workflow.running.command; print(gc.isenabled(), gc.get_freeze_count())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert done.stdout == "True 0\n"

@@ -26,7 +26,7 @@ def write():
         array = create_array(group, "x", (9000, 30), "float64", ("token", "neuron"), compressed=False)
         array[:] = np.ones((9000, 30))""",
     "checkpoint": """
-from polysem.io.checkpoints import Checkpoint
+from polysem.training.checkpoints import Checkpoint
 import torch
 checkpoint = Checkpoint("out")
 write = lambda: checkpoint.save({"a": torch.ones(300_000)})""",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from polysem.io.errors import InputError
-from polysem.io.feature_labels import Label, label_file, read_labels
+from polysem.layout.feature_labels import Label, label_file, read_labels
 
 HEADER = "feature,label,author,note\n"
 

@@ -8,7 +8,7 @@ import pytest
 from polysem.corpora.readers import corpus_files
 from polysem.io.files import matching_files
 from polysem.params.study import section_class
-from polysem.workflow import preflight
+from polysem.workflow.checks import preflight
 
 
 @pytest.fixture(autouse=True)

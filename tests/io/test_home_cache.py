@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from polysem.io import home_cache
+from polysem.workflow import home_cache
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import polysem
-from polysem.io.code import named_digest
+from polysem.workflow.running.code import named_digest
 
 SOURCE = Path(polysem.__file__).parents[1]
 
@@ -35,7 +35,7 @@ def package(tmp_path):
         "from importlib import import_module\n"
         "from pathlib import Path\n"
         "from polysem.io.atomic import write_text\n"
-        "from polysem.io.command import run\n"
+        "from polysem.workflow.running.command import run\n"
         "from polysem import early\n"
         "def step(output: Path, wait: Path | None = None, by_name: str = '') -> None:\n"
         "    '''Write two numbers.'''\n"
@@ -53,7 +53,7 @@ def package(tmp_path):
 
 
 def digest(package):
-    script = "from polysem.io.code import named_digest; print(named_digest('polysem.step'))"
+    script = "from polysem.workflow.running.code import named_digest; print(named_digest('polysem.step'))"
     return call(package, "-c", script).stdout.strip()
 
 
@@ -142,7 +142,7 @@ OUTSIDE = """
 import os, sys, time
 from pathlib import Path
 from polysem.io.atomic import write_text
-from polysem.io.command import run
+from polysem.workflow.running.command import run
 def step(output: Path, then: str = "") -> None:
     "Read a file, which changes meanwhile."
     text = Path("texts/a.txt").read_text()
@@ -177,5 +177,6 @@ def test_files_from_outside_are_what_the_rule_saw_until_the_output_is_there(tmp_
 
 def test_the_digest_with_its_modules_is_one_word():
     assert (
-        named_digest("polysem.io.errors", "polysem.io.order").partition(":")[2] == "polysem.io.errors,polysem.io.order"
+        named_digest("polysem.io.errors", "polysem.training.order").partition(":")[2]
+        == "polysem.io.errors,polysem.training.order"
     )

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polysem.io.checkpoints import Checkpoint
-from polysem.io.order import EpochOrder
+from polysem.training.checkpoints import Checkpoint
+from polysem.training.order import EpochOrder
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**31 - 1))

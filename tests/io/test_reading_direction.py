@@ -1,6 +1,6 @@
 """Stretches of tokens that read from the right."""
 
-from polysem.io.reading_direction import stretches
+from polysem.figures.parts.reading_direction import stretches
 
 
 def test_a_stretch_reaches_from_the_first_text_that_reads_from_the_right_to_the_last():

@@ -19,7 +19,7 @@ from polysem.models.import_model import import_model
 from polysem.models.load import load_subject
 from polysem.models.record_model import record_model
 from polysem.params.study import load_study
-from polysem.workflow import checked, preflight
+from polysem.workflow.checks import checked, preflight
 
 from .conftest import perturbed
 

@@ -13,7 +13,7 @@ from polysem.models.load import load_subject
 from polysem.models.record_model import record_model
 from polysem.params.models.language import Processing
 from polysem.params.study import load_study
-from polysem.workflow import preflight
+from polysem.workflow.checks import preflight
 
 from .test_broken_models import HEADS, SHAPE, before_the_run, fetch, llama, saved
 from .test_sources import some_batch

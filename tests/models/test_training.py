@@ -15,23 +15,23 @@ import torch
 
 import polysem
 from polysem.corpora.make_corpus import make_corpus
-from polysem.io.checkpoints import Checkpoint
 from polysem.io.errors import InputError
-from polysem.io.order import EpochOrder
 from polysem.io.stores import open_store, read_array
-from polysem.models import optimise as optimise_module
 from polysem.models.batches import TokenStore
 from polysem.models.classifier import Perceptron
 from polysem.models.load import load_subject
-from polysem.models.optimise import optimise
 from polysem.models.record_model import record_model
-from polysem.models.schedule import learning_rate
 from polysem.models.store_images import store_images
-from polysem.models.train_classifier import train_classifier
-from polysem.models.train_model import train_model
 from polysem.params.models.language import Processing
 from polysem.params.models.trained import Architecture
 from polysem.params.models.training import Training
+from polysem.training import optimise as optimise_module
+from polysem.training.checkpoints import Checkpoint
+from polysem.training.optimise import optimise
+from polysem.training.order import EpochOrder
+from polysem.training.schedule import learning_rate
+from polysem.training.train_classifier import train_classifier
+from polysem.training.train_model import train_model
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(polysem.__file__).parents[1])}
 ARCHITECTURE = {"layers": 1, "d_model": 16, "heads": 2, "d_mlp": 32, "vocabulary": 257}
@@ -114,8 +114,8 @@ def test_training_that_was_killed_ends_in_the_same_bytes(tokens, tmp_path, capsy
     script = f"""
     import os, signal, sys
     from pathlib import Path
-    from polysem.io.checkpoints import Checkpoint
-    from polysem.models.train_model import train_model
+    from polysem.training.checkpoints import Checkpoint
+    from polysem.training.train_model import train_model
     from polysem.params.models.trained import Architecture
     from polysem.params.models.training import Training
     save, Checkpoint.due = Checkpoint.save, lambda self: True

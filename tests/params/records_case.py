@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from polysem.workflow.records import FORMAT, record_file
+from polysem.workflow.provenance.records import FORMAT, record_file
 
 
 def write_record(artifact: str, *params: str) -> None:

@@ -13,9 +13,9 @@ from polysem.io.disk import in_bytes
 from polysem.params.models.shape import Shape
 from polysem.params.study import load_study
 from polysem.workflow import artifacts
-from polysem.workflow.needs import jobs, store_bytes
-from polysem.workflow.plan import Speed, Total, in_hours, phase_table, total
-from polysem.workflow.shapes import config_shape, flops_to, forward_flops, parameters
+from polysem.workflow.checks.needs import jobs, store_bytes
+from polysem.workflow.checks.shapes import config_shape, flops_to, forward_flops, parameters
+from polysem.workflow.commands.plan import Speed, Total, in_hours, phase_table, total
 
 ROOT = Path(__file__).parents[2]
 SITE = "blocks.0.mlp.hook_post"
@@ -252,6 +252,8 @@ def test_mistakes_are_explained(study, capsys):
 
 
 def test_planning_imports_no_torch():
-    loaded = "import sys, polysem.workflow.plan; print({'torch', 'transformers', 'snakemake'} & set(sys.modules))"
+    loaded = (
+        "import sys, polysem.workflow.commands.plan; print({'torch', 'transformers', 'snakemake'} & set(sys.modules))"
+    )
     found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert found.stdout == "set()\n"

@@ -13,9 +13,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from polysem.io.content import content_digest
 from polysem.io.errors import InputError
-from polysem.io.stated import OutsideFiles
 from polysem.params.study import Study, load_study
-from polysem.workflow import preflight
+from polysem.workflow.checks import preflight
+from polysem.workflow.running.stated import OutsideFiles
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from polysem.io.errors import InputError
 from polysem.params.study import load_study
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE, save_sae
-from polysem.workflow import preflight
+from polysem.workflow.checks import preflight
 
 SIZES = {"vocab_size": 40, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 MODEL = """

@@ -3,10 +3,10 @@
 import pytest
 
 from polysem.io.errors import InputError
-from polysem.io.feature_labels import label_file
+from polysem.layout.feature_labels import label_file
 from polysem.params.study import load_study
-from polysem.workflow import feature_numbers
 from polysem.workflow.artifacts import with_sheets
+from polysem.workflow.checks import feature_numbers
 
 PARAMS = """
 corpora:

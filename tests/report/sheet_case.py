@@ -12,8 +12,8 @@ from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
 from polysem.params.sheets import Sheets
 from polysem.report.write_sheets import write_sheets
-from polysem.tables.alignment import neuron_alignment
-from polysem.tables.labels import index, labelled, variable
+from polysem.tables.of_dictionary.alignment import neuron_alignment
+from polysem.tables.parts.labels import index, labelled, variable
 
 MODEL, SITE, SAE = "toy", "blocks.0.mlp.hook_post", "l1-x8_l1=3e-4_seed=0"
 NEURONS, TOKENS = 12, 10_000

@@ -10,9 +10,9 @@ import xarray as xr
 
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
+from polysem.numerics.resampling import interval_of_values
 from polysem.report.results.page import DEFAULT, NOT_REMADE, filled, main, marks, read_records
 from polysem.report.results.record import recorded, this_machine
-from polysem.tables.resampling import interval_of_values
 
 DOCS = Path(__file__).parents[2] / "docs"
 SITE = "blocks.0.mlp.hook_post"

@@ -5,7 +5,7 @@ import pytest
 
 from polysem.io.errors import InputError
 from polysem.report.sheet_choice import feature_groups, neuron_groups, neurons_with_sheets, shown_in_figures
-from polysem.tables.alignment import neuron_alignment
+from polysem.tables.of_dictionary.alignment import neuron_alignment
 
 from .sheet_case import NEURONS, SAE, SheetCase, frequency
 

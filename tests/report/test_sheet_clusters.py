@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from polysem.io.tables import write_table
-from polysem.tables.labels import labelled, variable
+from polysem.tables.parts.labels import labelled, variable
 
 from .sheet_case import BEFORE, CLUSTERED, DISTANCES, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase
 

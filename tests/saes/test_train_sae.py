@@ -67,7 +67,7 @@ def test_an_interrupted_training_ends_with_the_bytes_of_an_undisturbed_one(store
     path = store(sparse_sums(3000, random_directions(48, 32), 4))
     recipe = RECIPE | {"tokens": 400_000}
     program = (
-        "import sys, json, time, polysem.io.checkpoints as c\n"
+        "import sys, json, time, polysem.training.checkpoints as c\n"
         "c.Checkpoint.due = lambda self: time.monotonic() - self._saved > 0.05\n"
         "from pathlib import Path\n"
         "from polysem.saes.train_sae import train_sae\n"

@@ -6,7 +6,7 @@ import scipy.stats
 from safetensors.numpy import save_file
 
 from polysem.io.errors import InputError
-from polysem.tables.alignment import (
+from polysem.tables.of_dictionary.alignment import (
     BLOCK,
     decoder_blocks,
     identity_blocks,

@@ -9,9 +9,10 @@ from weight_cases import alignment_of, clustered_sae, frequencies
 
 from polysem.activations.rows import ActivationRows
 from polysem.models.batches import TokenStore
+from polysem.numerics.cluster_measures import MEASURES
 from polysem.params.analysis import Analysis
+from polysem.report.claims import read_ledger
 from polysem.saes.dictionary import Neurons
-from polysem.tables.claims import read_ledger
 from polysem.tables.collect_metrics import (
     PAIRS,
     alignment_metrics,
@@ -19,14 +20,13 @@ from polysem.tables.collect_metrics import (
     frequency_metrics,
     law_metrics,
 )
-from polysem.tables.dead import dead_features
-from polysem.tables.directions import Directions
-from polysem.tables.embeddings.measures import MEASURES
-from polysem.tables.geometry import geometry
 from polysem.tables.measure_fidelity import ablations, dictionary_fidelity
-from polysem.tables.rank_frequency import rank_frequency
-from polysem.tables.survey.co_firing import co_firing
-from polysem.tables.ultra_low import ultra_low
+from polysem.tables.of_dictionary.geometry import geometry
+from polysem.tables.of_dictionary.rank_frequency import rank_frequency
+from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.parts.dead import dead_features
+from polysem.tables.parts.directions import Directions
+from polysem.tables.passes.survey.co_firing import co_firing
 
 ROOT = Path(__file__).parents[2]
 SITE = "blocks.0.mlp.hook_post"

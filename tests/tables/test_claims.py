@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.params.base import NEURONS
 from polysem.params.study import load_study
-from polysem.tables.check_claims import ANALOGOUS, check_claims, checked
-from polysem.tables.claims import read_ledger
+from polysem.report.check_claims import ANALOGOUS, check_claims, checked
+from polysem.report.claims import read_ledger
 from polysem.tables.collect_metrics import ALL_SITES
+from polysem.workflow.running.command import run
 
 ROOT = Path(__file__).parents[2]
 LEDGER = ROOT / "workflow/claims.yaml"
@@ -245,7 +245,7 @@ def test_the_step_has_a_command_line_and_needs_no_torch(tmp_path):
     run(check_claims, [*options, "--output", str(tmp_path / "claims.json")])
     claims = json.loads((tmp_path / "claims.json").read_text())
     assert {claim["verdict"] for claim in claims} == {"not run"}
-    loaded = "import sys, polysem.tables.check_claims; print({'torch', 'xarray', 'snakemake'} & set(sys.modules))"
+    loaded = "import sys, polysem.report.check_claims; print({'torch', 'xarray', 'snakemake'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert found.stdout == "set()\n"
 

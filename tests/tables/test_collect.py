@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from polysem.io.command import run
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
-from polysem.tables.alignment import neuron_alignment
 from polysem.tables.collect_metrics import ALL_NEURONS, all_neurons, collect_metrics, law_metrics, pair_metrics, plain
 from polysem.tables.collect_plots import collect_plots, frequency_histogram, rank_curve
-from polysem.tables.labels import along_dictionaries
-from polysem.tables.rank_frequency import rank_frequency
+from polysem.tables.of_dictionary.alignment import neuron_alignment
+from polysem.tables.of_dictionary.rank_frequency import rank_frequency
+from polysem.tables.parts.labels import along_dictionaries
+from polysem.workflow.running.command import run
 
 KEY = "m/blocks.0.mlp.hook_post/l1-x8_seed=0"
 TOKENS = 100_000

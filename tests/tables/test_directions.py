@@ -5,7 +5,7 @@ from polysem.io.errors import InputError
 from polysem.models.load import load_subject
 from polysem.models.native import bridge_of, new_model, save_native
 from polysem.models.record_model import record_model
-from polysem.tables.directions import Directions, directions_of, write_directions
+from polysem.tables.parts.directions import Directions, directions_of, write_directions
 
 CONFIG = {
     "d_model": 8,

@@ -7,11 +7,11 @@ from weight_cases import alignment_of, frequencies, random_sae, sae_of
 
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Neurons
-from polysem.tables.alignment import identity_blocks, neuron_alignment
-from polysem.tables.decoder_cosines import BIN_EDGES, BLOCK
-from polysem.tables.directions import Directions
-from polysem.tables.geometry import geometry
-from polysem.tables.null_space import column_space, null_share, random_null_share, seen_rows
+from polysem.tables.of_dictionary.alignment import identity_blocks, neuron_alignment
+from polysem.tables.of_dictionary.geometry import geometry
+from polysem.tables.parts.decoder_cosines import BIN_EDGES, BLOCK
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.null_space import column_space, null_share, random_null_share, seen_rows
 
 SITE = "blocks.0.mlp.hook_post"
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from polysem.tables.in_context import in_context_tokens
+from polysem.tables.parts.in_context import in_context_tokens
 
 
 def test_a_token_belongs_to_a_context_if_at_least_half_of_its_places_do():

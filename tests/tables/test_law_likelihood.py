@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from polysem.tables.firing_noise import dispersion, probability_at_most
-from polysem.tables.law_likelihood import Likelihood, Ranked, count_edges
+from polysem.numerics.firing_noise import dispersion, probability_at_most
+from polysem.numerics.law_likelihood import Likelihood, Ranked, count_edges
 
 RANKS, FINE = 400, 40
 """Ranks of the law, which are taken as continuous: each as so many."""

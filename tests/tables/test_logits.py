@@ -8,10 +8,10 @@ from weight_cases import random_sae, sae_of
 
 from polysem.io.tables import read_table, write_table
 from polysem.saes.dictionary import Neurons
-from polysem.tables import logits as module
-from polysem.tables.directions import Directions
-from polysem.tables.logits import logits
-from polysem.tables.null_space import seen_rows
+from polysem.tables.of_dictionary import logits as module
+from polysem.tables.of_dictionary.logits import logits
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.null_space import seen_rows
 
 SITE = "blocks.0.mlp.hook_post"
 

@@ -15,7 +15,6 @@ from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.evaluation import leading_batches
 from polysem.tables.measure_fidelity import (
     INTERVALS,
     Reconstruction,
@@ -24,6 +23,7 @@ from polysem.tables.measure_fidelity import (
     mean_activation,
     measure_fidelity,
 )
+from polysem.tables.parts.evaluation import leading_batches
 
 SITE = "mlp"
 NONE = torch.zeros(6, dtype=torch.bool)
@@ -213,7 +213,7 @@ def test_where_ablation_changes_nothing_loss_recovered_is_nan_and_the_table_says
 @pytest.mark.parametrize(("tokens", "sequences"), [(1, 1), (5, 1), (6, 2), (7, 2), (8, 3), (15, 4), (16, 5), (99, 5)])
 def test_whole_sequences_are_run_until_enough_tokens_are_counted(store, monkeypatch, tokens, sequences):
     for positions in (1, 12, 1024):
-        monkeypatch.setattr("polysem.tables.evaluation.POSITIONS", positions)
+        monkeypatch.setattr("polysem.tables.parts.evaluation.POSITIONS", positions)
         batches = list(leading_batches(store, tokens))
         assert sum(len(batch.inputs) for batch in batches) == sequences
         assert {len(batch.inputs) == len(batch.counted) == len(batch.scored) for batch in batches} == {True}

@@ -7,10 +7,10 @@ import pytest
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table
 from polysem.models.batches import TokenStore
-from polysem.tables import pair_counts
-from polysem.tables.directions import Directions
+from polysem.numerics import pair_counts
+from polysem.numerics.pair_counts import PairCounts
 from polysem.tables.measure_model import count_pairs, measure_model, model_reference
-from polysem.tables.pair_counts import PairCounts
+from polysem.tables.parts.directions import Directions
 
 TRAIN = [[1, 2, 1, 2, 3], [1, 2, 1, 4], [5, 1, 2, 3, 3], [6, 2]]
 EVAL = [[1, 2, 3, 3], [2, 4, 5], [0, 6, 1, 2]]

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 from scipy.stats import spearmanr
 
-from polysem.tables.alignment import identity_blocks, neuron_alignment
-from polysem.tables.monosemanticity import SHUFFLES, alignment_statistics
+from polysem.tables.of_dictionary.alignment import identity_blocks, neuron_alignment
+from polysem.tables.parts.monosemanticity import SHUFFLES, alignment_statistics
 
 NEURONS = 30
 

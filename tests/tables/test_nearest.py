@@ -5,8 +5,8 @@ from weight_cases import random_sae, sae_of
 
 from polysem.saes.dictionary import Neurons
 from polysem.saes.products import BFLOAT16, FLOAT32
-from polysem.tables import nearest as nearest_module
-from polysem.tables.nearest import nearest, nearest_rows
+from polysem.tables.parts import nearest as nearest_module
+from polysem.tables.parts.nearest import nearest, nearest_rows
 
 
 def slow(rows, ranks):

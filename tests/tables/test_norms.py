@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from polysem.tables.norms import COLUMNS, ROWS, column_products, column_squares
+from polysem.numerics.norms import COLUMNS, ROWS, column_products, column_squares
 
 
 def test_squares_of_columns_equal_those_in_float64():

@@ -6,9 +6,9 @@ import pytest
 from rank_laws import exponential, fired, halves_of, power_law, truncated
 
 from polysem.io.tables import read_table, write_table
-from polysem.tables import rank_frequency as module
-from polysem.tables.law_likelihood import Likelihood, Ranked
-from polysem.tables.rank_frequency import decide, rank_frequency
+from polysem.numerics.law_likelihood import Likelihood, Ranked
+from polysem.tables.of_dictionary import rank_frequency as module
+from polysem.tables.of_dictionary.rank_frequency import decide, rank_frequency
 
 SMALL, LARGE = 60_000, 700_000
 """Eval tokens of the default study, and of document S0."""

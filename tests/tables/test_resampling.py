@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from polysem.tables.resampling import RESAMPLES, interval_of_sums, interval_of_values
+from polysem.numerics.resampling import RESAMPLES, interval_of_sums, interval_of_values
 
 
 def ratio(sums):

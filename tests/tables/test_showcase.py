@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from polysem.tables.showcase import showcase, showcase_tags
+from polysem.tables.parts.showcase import showcase, showcase_tags
 
 
 def known(**tags: tuple[int, float, float]) -> xr.Dataset:

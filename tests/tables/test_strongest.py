@@ -1,6 +1,6 @@
 import numpy as np
 
-from polysem.tables.strongest import largest
+from polysem.numerics.strongest import largest
 
 
 def test_the_largest_entries_come_in_order_and_nothing_is_changed():

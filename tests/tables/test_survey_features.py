@@ -13,10 +13,10 @@ from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.alignment import neuron_alignment
-from polysem.tables.directions import Directions, write_directions
+from polysem.tables.of_dictionary.alignment import neuron_alignment
+from polysem.tables.parts.directions import Directions, write_directions
+from polysem.tables.parts.token_tags import held_out
 from polysem.tables.survey_features import CATALOGUE, survey_features
-from polysem.tables.token_tags import held_out
 from polysem.workflow.artifacts import FEATURE_TABLES
 
 NEURONS, CLASSES, IMAGES = 4, 3, 500

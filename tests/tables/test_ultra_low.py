@@ -7,7 +7,7 @@ from weight_cases import clustered_sae, frequencies, random_sae, sae_of
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Neurons
 from polysem.tables.collect_metrics import frequency_metrics
-from polysem.tables.ultra_low import random_shares, ultra_low
+from polysem.tables.of_dictionary.ultra_low import random_shares, ultra_low
 
 
 def table_of(sae, frequency, **analysis):

@@ -6,7 +6,7 @@ import xarray as xr
 
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE
-from polysem.tables.alignment import BLOCK, neuron_alignment
+from polysem.tables.of_dictionary.alignment import BLOCK, neuron_alignment
 
 
 def sae_of(encoder, decoder, bias=None) -> SAE:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from repository import ROOT, environment
 
-from polysem.workflow import verify
+from polysem.workflow.commands import verify
 
 STORE = "results/activations/digits/layers.0.hook_post/train"
 

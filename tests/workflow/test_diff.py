@@ -10,8 +10,8 @@ import pytest
 
 from polysem.cli import main
 from polysem.io.errors import InputError
-from polysem.workflow.differences import Line, Pair, differences
-from polysem.workflow.sides import Side, read_side
+from polysem.workflow.commands.differences import Line, Pair, differences
+from polysem.workflow.commands.sides import Side, read_side
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 PARAMS = """\

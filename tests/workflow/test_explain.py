@@ -8,7 +8,7 @@ from repository import environment
 
 from polysem.cli import main
 from polysem.io.errors import InputError
-from polysem.workflow.records import read_record
+from polysem.workflow.provenance.records import read_record
 
 FOLDER = "stories-1l/blocks.0.mlp.hook_post"
 STEPS = [

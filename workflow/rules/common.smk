@@ -22,14 +22,20 @@ SOURCES = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCES))
 
 from polysem.io.caches import require_folder
-from polysem.io.code import named_digest
+from polysem.workflow.running.code import named_digest
 from polysem.io.errors import InputError
-from polysem.io.stated import OutsideFiles
+from polysem.workflow.running.stated import OutsideFiles
 from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
-from polysem.workflow import artifacts, call, feature_numbers, freshness, guard, lock, preflight, special_tokens
+from polysem.workflow import artifacts, call
+from polysem.workflow.checks import feature_numbers
+from polysem.workflow.provenance import freshness
+from polysem.workflow.provenance import guard
+from polysem.workflow.provenance import lock
+from polysem.workflow.checks import preflight
+from polysem.workflow.checks import special_tokens
 
 if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
     sys.exit(f"error: polysem was loaded from another folder than {SOURCES}; unset PYTHONPATH")

@@ -3,7 +3,7 @@
 
 import shlex
 
-from polysem.io.feature_labels import label_file
+from polysem.layout.feature_labels import label_file
 
 
 def history(wildcards):
@@ -49,7 +49,10 @@ rule draw_figures:
     benchmark:
         "logs/draw_figures/{model}/{site}/{dictionary}.tsv"
     params:
-        code=code_digest("polysem.figures.draw_figures", *(f"polysem.figures.{figure}" for figure in artifacts.FIGURES)),
+        code=code_digest(
+            "polysem.figures.draw_figures",
+            *(f"polysem.figures.of_dictionary.{figure}" for figure in artifacts.FIGURES),
+        ),
         spec=spec(figures=artifacts.FIGURES, params=analysis(*artifacts.FIGURE_KEYS)),
         tables=artifacts.TABLE,
         labels=lambda wildcards: outside([str(label_file(**wildcards))]),
@@ -83,7 +86,8 @@ rule draw_site_figures:
         "logs/draw_site_figures/{model}/{site}.tsv"
     params:
         code=code_digest(
-            "polysem.figures.draw_site_figures", *(f"polysem.figures.{figure}" for figure in artifacts.SITE_FIGURES)
+            "polysem.figures.draw_site_figures",
+            *(f"polysem.figures.of_site.{figure}" for figure in artifacts.SITE_FIGURES),
         ),
         spec=lambda wildcards: spec_file(
             figures=artifacts.SITE_FIGURES,

@@ -86,7 +86,7 @@ rule train_model:
     priority: 10
     threads: lambda wildcards: study.models[wildcards.model].training.threads
     params:
-        code=code_digest("polysem.models.train_model"),
+        code=code_digest("polysem.training.train_model"),
         spec=lambda wildcards: spec(
             architecture=study.models[wildcards.model].architecture.values(),
             training=study.models[wildcards.model].training.values(),
@@ -94,7 +94,7 @@ rule train_model:
         ),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.train_model --tokens {input.store} --folder {params.folder} "
+        "python -m polysem.training.train_model --tokens {input.store} --folder {params.folder} "
         "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -114,7 +114,7 @@ rule train_classifier:
         model=names([name for name in models_of("classifier") if study.models[name].weights is None]),
     threads: lambda wildcards: study.models[wildcards.model].training.threads
     params:
-        code=code_digest("polysem.models.train_classifier"),
+        code=code_digest("polysem.training.train_classifier"),
         spec=lambda wildcards: spec(
             hidden=study.models[wildcards.model].hidden,
             activation=study.models[wildcards.model].activation,
@@ -122,7 +122,7 @@ rule train_classifier:
         ),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.train_classifier --tokens {input.store} --folder {params.folder} "
+        "python -m polysem.training.train_classifier --tokens {input.store} --folder {params.folder} "
         "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
 
 

@@ -5,7 +5,7 @@ import re
 from snakemake.io import apply_wildcards
 from snakemake.iocontainers import Wildcards
 
-from polysem.io.feature_labels import label_file
+from polysem.layout.feature_labels import label_file
 from polysem.params.base import TOGETHER
 
 CAPTIONS = [f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES, *artifacts.SITE_FIGURES)]
@@ -105,7 +105,8 @@ rule write_report:
     params:
         code=code_digest(
             "polysem.report.write_report",
-            *(f"polysem.figures.{figure}" for figure in (*artifacts.FIGURES, *artifacts.SITE_FIGURES)),
+            *(f"polysem.figures.of_dictionary.{figure}" for figure in artifacts.FIGURES),
+            *(f"polysem.figures.of_site.{figure}" for figure in artifacts.SITE_FIGURES),
         ),
         outside=lambda wildcards: outside_file([*page_files(), *CAPTIONS, *label_files()]),
         spec=lambda wildcards: spec_file(

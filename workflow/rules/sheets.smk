@@ -1,6 +1,6 @@
 # Feature sheets: pages of chosen features, which the report links to.
 
-from polysem.io.feature_labels import label_file
+from polysem.layout.feature_labels import label_file
 
 SHEET_PAGE = [
     f"src/polysem/report/{name}" for name in ("sheet.html.j2", "sheets_index.html.j2", "sheet.css", "sheet.js")

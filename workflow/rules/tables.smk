@@ -239,10 +239,10 @@ rule check_claims:
     benchmark:
         "logs/check_claims.tsv"
     params:
-        code=code_digest("polysem.tables.check_claims"),
+        code=code_digest("polysem.report.check_claims"),
         ledger=outside([artifacts.LEDGER]),
     shell:
-        "python -m polysem.tables.check_claims --claims {input.claims} --metrics {input.metrics} "
+        "python -m polysem.report.check_claims --claims {input.claims} --metrics {input.metrics} "
         "--output {output.claims} --outside {params.ledger:q} --code {params.code} --log {log} > {log} 2>&1"
 
 

@@ -13,9 +13,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polysem.io.command import run
 from polysem.io.content import file_digest
-from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, create_array, receipt_path, written_store
@@ -23,6 +21,8 @@ from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import RECORD, read_record
 from polysem.models.subject import Subject
+from polysem.training.determinism import require_deterministic_kernels
+from polysem.workflow.running.command import run
 
 BATCH_TOKENS = 4096
 """Tokens per forward pass; more do not run faster on a CPU and need more memory."""

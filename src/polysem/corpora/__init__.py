@@ -1,1 +1,4 @@
-"""Corpora: text or images with a train and an eval split, from one of several sources."""
+"""Text and images with a train and an eval split: sources, readers, generated stories and their known truth.
+
+Nothing here knows a tokenizer or a model.
+"""

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from polysem.corpora import sources
 from polysem.io.atomic import written
-from polysem.io.command import run
 from polysem.io.errors import InputError
+from polysem.workflow.running.command import run
 
 ROWS_PER_GROUP = 8192
 

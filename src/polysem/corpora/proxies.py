@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from polysem.corpora.tagged import Span, tags_column
 from polysem.io.errors import InputError
-from polysem.io.time_limit import time_limit
 from polysem.params.proxies import compiled_proxy
+from polysem.params.time_limit import time_limit
 
 PREFIX = "proxy:"
 """Stands before the name of a proxy in its tag, so that nobody takes it for the truth."""

@@ -1,1 +1,4 @@
-"""Figures: one module each, drawn from tables, with no reading or computing of its own."""
+"""Figures: the steps that draw them, and folders that say of what they are.
+
+`of_dictionary` and `of_site` hold one module per figure and nothing else; what figures share is in `parts`.
+"""

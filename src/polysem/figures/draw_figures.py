@@ -5,15 +5,15 @@ from pathlib import Path
 
 import xarray as xr
 
-from polysem.figures import theme
-from polysem.figures.feature_names import LABELS
+from polysem.figures.parts import theme
+from polysem.figures.parts.feature_names import LABELS
 from polysem.figures.registry import NotApplicable, find_figure
-from polysem.io.command import run
 from polysem.io.content import file_digest
-from polysem.io.feature_labels import read_labels
 from polysem.io.folders import written_folder
 from polysem.io.tables import read_table
+from polysem.layout.feature_labels import read_labels
 from polysem.params.analysis import Analysis, GivenAnalysis
+from polysem.workflow.running.command import run
 
 TRAINING = "training"
 ON_SHEETS = ("cluster_token", "cluster_activation", "cluster_sequence", "cluster_example")

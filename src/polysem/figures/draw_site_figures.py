@@ -8,11 +8,11 @@ import numpy as np
 import xarray as xr
 
 from polysem.figures.draw_figures import write_figures
-from polysem.io.command import run
 from polysem.io.tables import read_table
 from polysem.params.analysis import GivenAnalysis
 from polysem.params.base import ALL_DICTIONARIES
-from polysem.tables.labels import along_dictionaries
+from polysem.tables.parts.labels import along_dictionaries
+from polysem.workflow.running.command import run
 
 
 def draw_site_figures(

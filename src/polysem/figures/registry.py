@@ -1,13 +1,13 @@
-"""Figures by name: a module of this package with `CATALOGUE`, `TABLES`, `TITLE` and `draw` is a figure."""
+"""Figures by name: a module of `of_dictionary` or `of_site` with `CATALOGUE`, `TABLES`, `TITLE` and `draw`."""
 
 import difflib
 import importlib
 import pkgutil
-from pathlib import Path
 from typing import Protocol, cast
 
 from matplotlib.figure import Figure
 
+from polysem.figures import of_dictionary, of_site
 from polysem.io.errors import InputError
 
 
@@ -34,17 +34,19 @@ def find_figure(name: str) -> FigureModule:
 
     Only the one module is imported, so that a step depends on the figures it draws and on no others.
     """
-    if name in _modules() and (module := _figure(name)):
-        return module
-    names = sorted(module for module in _modules() if _figure(module))
+    names = figure_modules()
+    if name in names:
+        return cast(FigureModule, importlib.import_module(names[name]))
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0)[0]
     raise InputError(f"there is no figure {name!r}; did you mean {nearest!r}? Figures are: {', '.join(names)}")
 
 
-def _modules() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])]
-
-
-def _figure(name: str) -> FigureModule | None:
-    module = importlib.import_module(f"{__package__}.{name}")
-    return cast(FigureModule, module) if hasattr(module, "CATALOGUE") else None
+def figure_modules() -> dict[str, str]:
+    """The modules of all figures, by the name of the figure, in the order of the alphabet."""
+    folders = (of_dictionary, of_site)
+    found = {
+        module.name: f"{folder.__name__}.{module.name}"
+        for folder in folders
+        for module in pkgutil.iter_modules(folder.__path__)
+    }
+    return dict(sorted(found.items()))

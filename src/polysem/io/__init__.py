@@ -1,1 +1,4 @@
-"""Files, stores, receipts and the command line of steps; everything else stands on this."""
+"""Files: atomic writes, digests of files, receipts, stores, tables on disk, tensors of strangers.
+
+Nothing here trains, draws or counts.
+"""

@@ -1,1 +1,4 @@
-"""Language models and classifiers, their tokenizers and token stores."""
+"""Models behind one interface, `Subject`: loading, checking, processing, tokenizing.
+
+What trains them is in `training`, what measures them in `tables`.
+"""

@@ -6,10 +6,10 @@ from typing import Literal
 
 from torch import Tensor
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors
 from polysem.models.classifier import Perceptron, save
+from polysem.workflow.running.command import run
 
 
 def import_classifier(

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from polysem.io.atomic import write_json
-from polysem.io.command import run
 from polysem.models.record_model import ORIGIN
+from polysem.workflow.running.command import run
 
 
 def import_model(folder: Path, source: Literal["transformers", "transformer_lens"], params: dict[str, Any]) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from polysem.io.atomic import write_json
-from polysem.io.command import run
 from polysem.io.content import file_digest
 from polysem.models.processing import check_processing
 from polysem.models.record import CONFIG, RECORD, TOKENIZER, WEIGHTS, Record
 from polysem.params.models.language import Processing
+from polysem.workflow.running.command import run
 
 ORIGIN = "origin.json"
 

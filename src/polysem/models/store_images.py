@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 import pyarrow.parquet as pq
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.stores import create_array, written_store
+from polysem.workflow.running.command import run
 
 
 def store_images(corpus: Path, output: Path, split: Literal["train", "eval"], code: str) -> None:

@@ -10,12 +10,12 @@ import zarr
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, create_array, written_store
 from polysem.models.packing import Concatenated, Documents, Packed, Packing
 from polysem.models.tokenizer import load_tokenizer, token_id
 from polysem.params.base import Section
+from polysem.workflow.running.command import run
 
 BITS = 64
 

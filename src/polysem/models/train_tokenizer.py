@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from polysem.io.atomic import written
-from polysem.io.command import run
 from polysem.io.errors import InputError
+from polysem.workflow.running.command import run
 
 
 def train_tokenizer(corpus: Path, output: Path, vocabulary: int, bos_token: str) -> None:

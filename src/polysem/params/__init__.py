@@ -1,1 +1,4 @@
-"""The typed schema of `params.yaml`, a module per phase, so that a step imports only its own (docs/design.md)."""
+"""The typed schema of `params.yaml`, a module per kind, so that a step imports only its own (docs/design.md).
+
+A section owns what hangs on it; nothing here opens what a params file points at.
+"""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from polysem.io.time_limit import time_limit
+from polysem.params.time_limit import time_limit
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 

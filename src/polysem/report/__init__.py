@@ -1,1 +1,4 @@
-"""The report: one static page with every figure, metric and receipt of a run."""
+"""The report: pages, sheets, the catalogue of the documents, and the ledger of their claims.
+
+Nothing here measures; a number on a page is one of a table.
+"""

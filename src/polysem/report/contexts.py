@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from polysem.io.reading_direction import stretches
+from polysem.figures.parts.reading_direction import stretches
 from polysem.models.vocabulary import Vocabulary
 from polysem.report.visible import hexadecimal, visible, visible_bytes
 

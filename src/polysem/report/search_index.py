@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from polysem.io.errors import InputError
-from polysem.io.feature_labels import Label, label_file, read_labels
+from polysem.layout.feature_labels import Label, label_file, read_labels
 from polysem.report.chapters import Chapter
 from polysem.report.gallery import Origin
 from polysem.report.site import script_json

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from polysem.io.atomic import before_placing, placed
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.report.captions import caption_html
 from polysem.report.chapters import Run, read_chapters
@@ -17,6 +16,7 @@ from polysem.report.pages import Making, write_pages
 from polysem.report.receipts import read_receipt_file
 from polysem.report.search_index import labels_of, read_features, search_index
 from polysem.report.site import Site
+from polysem.workflow.running.command import run
 
 
 def write_report(

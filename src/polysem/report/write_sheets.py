@@ -11,11 +11,10 @@ import xarray as xr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
-from polysem.io.feature_labels import Label, read_labels
 from polysem.io.folders import written_folder
 from polysem.io.tables import read_arrays, read_table
+from polysem.layout.feature_labels import Label, read_labels
 from polysem.models.tokenizer import load_tokenizer
 from polysem.models.vocabulary import Vocabulary
 from polysem.params.base import NEURONS
@@ -33,6 +32,7 @@ from polysem.report.sheet_choice import (
 from polysem.report.sheet_content import Contexts, Neighbour, Sheet, SheetContents
 from polysem.report.sheet_tables import read_rows
 from polysem.report.visible import visible
+from polysem.workflow.running.command import run
 
 TEMPLATES = Path(__file__).parent
 FILES = ("sheet.css", "sheet.js")

@@ -1,1 +1,4 @@
-"""Sparse autoencoders and the dictionaries that stand beside them."""
+"""Sparse autoencoders and the dictionaries beside them: architectures, formats, sources of rows, the trainer.
+
+What language models and classifiers train with, too, is in `training`.
+"""

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.saes.agreement import disagreement, unknown
 from polysem.saes.fetch import fetched, read_published
 from polysem.saes.published import Published, norms_in_words
 from polysem.saes.sae import SPARSITY, save_sae
+from polysem.workflow.running.command import run
 
 
 def import_sae(receipt: Path, output: Path, params: PretrainedSae) -> None:

@@ -8,9 +8,6 @@ from typing import Any
 
 import torch
 
-from polysem.io.checkpoints import Checkpoint
-from polysem.io.command import run
-from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.saes.forbidden import ultra_low_direction
@@ -18,6 +15,9 @@ from polysem.saes.history import History
 from polysem.saes.row_source import RowSource
 from polysem.saes.sae import save_sae
 from polysem.saes.trainer import Trainer
+from polysem.training.checkpoints import Checkpoint
+from polysem.training.determinism import require_deterministic_kernels
+from polysem.workflow.running.command import run
 
 
 def train_sae(

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polysem.io.adam import Adam
 from polysem.io.errors import InputError
 from polysem.params.recipes.base import Recipe
 from polysem.saes.constraints import Constraints
@@ -23,6 +22,7 @@ from polysem.saes.gradients import Gradients, auxiliary_gradients
 from polysem.saes.method import Method
 from polysem.saes.row_source import RowSource
 from polysem.saes.sae import SAE
+from polysem.training.adam import Adam
 
 SAMPLE = 16_384
 """Rows from which the scale of the activations and the first b_dec are taken."""

@@ -10,13 +10,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from polysem.io.atomic import write_json
-from polysem.io.command import run
 from polysem.io.tables import read_arrays, read_scalars, read_table
 from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.params.base import NEURONS
-from polysem.tables.comparison.metrics import site_metrics
-from polysem.tables.frequency_classes import firings, is_ultra_low
-from polysem.tables.neuron_sparsity import sparsity_classes
+from polysem.tables.parts.frequency_classes import firings, is_ultra_low
+from polysem.tables.parts.neuron_sparsity import sparsity_classes
+from polysem.tables.passes.comparison.metrics import site_metrics
+from polysem.workflow.running.command import run
 
 DIGITS = 6
 """Significant digits of a number: more would be noise that makes git diffs of `metrics.json` longer, fewer would hide

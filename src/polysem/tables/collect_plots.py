@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polysem.io.atomic import write_text
-from polysem.io.command import run
 from polysem.io.tables import read_table
+from polysem.workflow.running.command import run
 
 LOWEST = -7
 STEPS = 4

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import torch
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.params.analysis import GivenAnalysis
 from polysem.params.pair import Pair
-from polysem.tables.comparison.pair_table import pair_variables
-from polysem.tables.comparison.pairwise import compare
-from polysem.tables.comparison.shelf import Place, Site
-from polysem.tables.comparison.size_table import growing, splitting
-from polysem.tables.comparison.wrong_site import readings
-from polysem.tables.labels import labelled, site_attributes
-from polysem.tables.words import words
+from polysem.tables.parts.labels import labelled, site_attributes
+from polysem.tables.parts.words import words
+from polysem.tables.passes.comparison.pair_table import pair_variables
+from polysem.tables.passes.comparison.pairwise import compare
+from polysem.tables.passes.comparison.shelf import Place, Site
+from polysem.tables.passes.comparison.size_table import growing, splitting
+from polysem.tables.passes.comparison.wrong_site import readings
+from polysem.workflow.running.command import run
 
 CATALOGUE = "S0.X1 S1.F7 S1.F8 S2.F8 S2.F9"
 

@@ -18,8 +18,6 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
-from polysem.io.command import run
-from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.tables import write_table
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
@@ -27,12 +25,14 @@ from polysem.models.record import TOKENIZER
 from polysem.models.subject import Subject
 from polysem.models.tokenizer import load_tokenizer, token_id
 from polysem.saes.dictionary import load_dictionary
-from polysem.tables.directions import Directions
-from polysem.tables.embeddings.centres import Centres, read_centres, rows_at, space, unit_embeddings
-from polysem.tables.embeddings.entering import entering
-from polysem.tables.embeddings.importance import KeyTokens, token_importance
-from polysem.tables.embeddings.similar import NEIGHBOURS, nearest_clusters
-from polysem.tables.labels import COMPRESSED, index, labelled, model_attributes, variable
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.labels import COMPRESSED, index, labelled, model_attributes, variable
+from polysem.tables.passes.embeddings.centres import Centres, read_centres, rows_at, space, unit_embeddings
+from polysem.tables.passes.embeddings.entering import entering
+from polysem.tables.passes.embeddings.importance import KeyTokens, token_importance
+from polysem.tables.passes.embeddings.similar import NEIGHBOURS, nearest_clusters
+from polysem.training.determinism import require_deterministic_kernels
+from polysem.workflow.running.command import run
 
 IMPORTANT_CLUSTERS = 3
 """Clusters of a feature whose central examples have the importance of their tokens measured."""

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.activations.rows import ActivationRows
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Replacement, Subject
+from polysem.numerics.resampling import BOOTSTRAPPED, interval_of_sums
 from polysem.params.analysis import GivenAnalysis
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.saes.sae import SAE, normalized
-from polysem.tables.evaluation import Score, leading_batches
-from polysem.tables.labels import along_dictionaries, labelled, scalar, site_attributes
-from polysem.tables.resampling import BOOTSTRAPPED, interval_of_sums
+from polysem.tables.parts.evaluation import Score, leading_batches
+from polysem.tables.parts.labels import along_dictionaries, labelled, scalar, site_attributes
+from polysem.workflow.running.command import run
 
 CATALOGUE = "S0.T1 S2.T1 S3.T2"
 UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"

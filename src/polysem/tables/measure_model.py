@@ -8,18 +8,18 @@ import numpy as np
 import torch
 import xarray as xr
 
-from polysem.io.command import run
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import read_record
 from polysem.models.subject import Batch, Subject
-from polysem.tables.directions import directions_of, write_directions
-from polysem.tables.evaluation import Score, leading_batches
-from polysem.tables.labels import labelled, model_attributes, scalar
-from polysem.tables.pair_counts import Ids, PairCounts
-from polysem.tables.resampling import BOOTSTRAPPED, interval_of_sums
+from polysem.numerics.pair_counts import Ids, PairCounts
+from polysem.numerics.resampling import BOOTSTRAPPED, interval_of_sums
+from polysem.tables.parts.directions import directions_of, write_directions
+from polysem.tables.parts.evaluation import Score, leading_batches
+from polysem.tables.parts.labels import labelled, model_attributes, scalar
+from polysem.workflow.running.command import run
 
 SEQUENCES = 1024
 """Sequences of the train store per read, the length of its chunks."""

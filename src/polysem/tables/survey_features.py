@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.atomic import write_json
-from polysem.io.command import run
 from polysem.io.content import file_digest
 from polysem.io.folders import TABLES_RECEIPT
 from polysem.io.tables import write_table
@@ -21,27 +20,28 @@ from polysem.models.batches import TokenStore
 from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.params.base import NEURONS
 from polysem.saes.dictionary import Dictionary, load_dictionary
-from polysem.tables.alignment import decoder_blocks, identity_blocks, neuron_alignment
-from polysem.tables.dead import dead_features
-from polysem.tables.directions import Directions
-from polysem.tables.embeddings.clusters import clusters
-from polysem.tables.frequency_classes import is_ultra_low
-from polysem.tables.geometry import geometry
-from polysem.tables.in_context import in_context_tokens
-from polysem.tables.labels import dictionary_attributes
-from polysem.tables.logits import logits
-from polysem.tables.monosemanticity import alignment_statistics
-from polysem.tables.nearest import nearest
-from polysem.tables.null_space import seen_rows
-from polysem.tables.rank_frequency import rank_frequency
-from polysem.tables.showcase import showcase, showcase_tags
-from polysem.tables.survey.co_firing import CONTEXTS, co_firing, highest_projections
-from polysem.tables.survey.survey import ExampleChoice, Survey, survey
-from polysem.tables.survey.windows import Window
-from polysem.tables.tags import TagCounts
-from polysem.tables.token_tags import TokenTags
-from polysem.tables.ultra_low import ultra_low
-from polysem.tables.words import words
+from polysem.tables.of_dictionary.alignment import decoder_blocks, identity_blocks, neuron_alignment
+from polysem.tables.of_dictionary.clusters import clusters
+from polysem.tables.of_dictionary.geometry import geometry
+from polysem.tables.of_dictionary.logits import logits
+from polysem.tables.of_dictionary.rank_frequency import rank_frequency
+from polysem.tables.of_dictionary.tags import TagCounts
+from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.parts.dead import dead_features
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.frequency_classes import is_ultra_low
+from polysem.tables.parts.in_context import in_context_tokens
+from polysem.tables.parts.labels import dictionary_attributes
+from polysem.tables.parts.monosemanticity import alignment_statistics
+from polysem.tables.parts.nearest import nearest
+from polysem.tables.parts.null_space import seen_rows
+from polysem.tables.parts.showcase import showcase, showcase_tags
+from polysem.tables.parts.token_tags import TokenTags
+from polysem.tables.parts.words import words
+from polysem.tables.passes.survey.co_firing import CONTEXTS, co_firing, highest_projections
+from polysem.tables.passes.survey.survey import ExampleChoice, Survey, survey
+from polysem.tables.passes.survey.windows import Window
+from polysem.workflow.running.command import run
 
 CATALOGUE = {
     "frequency": "S0.F1 S1.F1 S2.F3",

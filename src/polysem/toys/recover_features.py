@@ -9,14 +9,14 @@ from typing import Any
 import torch
 import xarray as xr
 
-from polysem.io.command import run
-from polysem.io.determinism import require_deterministic_kernels
 from polysem.io.tables import write_table
 from polysem.params.recipes.base import Recipe
 from polysem.params.toys import Toy
 from polysem.saes.trainer import Trainer
 from polysem.toys.known_features import KnownFeatures, KnownRows, stream
 from polysem.toys.recovery import recovery
+from polysem.training.determinism import require_deterministic_kernels
+from polysem.workflow.running.command import run
 
 
 def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str, Any], device: str = "cpu") -> None:

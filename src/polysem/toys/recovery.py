@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.saes.sae import SAE
-from polysem.tables.labels import index, labelled, scalar, variable
+from polysem.tables.parts.labels import index, labelled, scalar, variable
 
 BLOCK = 4096
 

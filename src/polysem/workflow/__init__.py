@@ -1,1 +1,4 @@
-"""What the Snakefile and the console command need: artifacts, guards and checks. No step imports from here."""
+"""What the Snakefile and the console command need: paths, checks before a run, records, commands, the runner of steps.
+
+No step imports anything from here.
+"""

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from polysem.io.feature_labels import label_file
 from polysem.io.folders import TABLES_RECEIPT
+from polysem.layout.feature_labels import label_file
 from polysem.params.base import NEURONS, TOGETHER, ModelSection
 from polysem.params.comparisons import firsts_of_recipes
 from polysem.params.study import Study

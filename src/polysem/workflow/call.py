@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from polysem.io import home_cache
 from polysem.io.errors import InputError
+from polysem.workflow import home_cache
 
 NO_VALUES = "--config is not supported; write values into params.yaml or pass --configfile"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from polysem.io.content import file_digest, text_digest
-from polysem.io.seals import write_seal
-from polysem.workflow.records import FORMAT, record_file
+from polysem.workflow.provenance.records import FORMAT, record_file
+from polysem.workflow.running.seals import write_seal
 
 
 def left_by(rule: str, outputs: Iterable[Path], inputs: Iterable[Path] = (), **values: object) -> None:

@@ -13,10 +13,10 @@ from polysem.params.study import load_study
 from polysem.saes.activation_functions import gated, jumprelu, standard, topk
 from polysem.saes.fetch import format_module
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.labels import index, labelled, variable
+from polysem.tables.parts.labels import index, labelled, variable
 from polysem.workflow import artifacts
-from polysem.workflow.export import FORMATS
-from polysem.workflow.records import record_file
+from polysem.workflow.commands.export import FORMATS
+from polysem.workflow.provenance.records import record_file
 
 from .conftest import FEATURES, INPUTS, output
 from .records import left_by

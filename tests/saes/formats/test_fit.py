@@ -16,7 +16,7 @@ from polysem.params.study import load_study
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.import_sae import import_sae
 from polysem.saes.sae import SAE, load_sae, save_sae
-from polysem.workflow import preflight
+from polysem.workflow.checks import preflight
 
 from .conftest import FEATURES, INPUTS, output, save
 

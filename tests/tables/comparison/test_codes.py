@@ -6,8 +6,8 @@ from scipy import sparse
 
 from polysem.activations.rows import ActivationRows
 from polysem.saes.dictionary import Neurons
-from polysem.tables.comparison import codes
-from polysem.tables.comparison.codes import FEWEST, Codes, best_correlation, correlations, encode, sampled_rows
+from polysem.tables.passes.comparison import codes
+from polysem.tables.passes.comparison.codes import FEWEST, Codes, best_correlation, correlations, encode, sampled_rows
 
 
 def made(tokens: int, features: int, share: float, seed: int) -> tuple[Codes, np.ndarray]:

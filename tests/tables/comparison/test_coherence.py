@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from polysem.tables.comparison.codes import Codes
-from polysem.tables.comparison.coherence import coherence, random_coherence
+from polysem.tables.passes.comparison.codes import Codes
+from polysem.tables.passes.comparison.coherence import coherence, random_coherence
 
 
 def test_the_coherence_of_three_features_worked_by_hand():

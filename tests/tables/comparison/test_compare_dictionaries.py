@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from polysem.io import command
 from polysem.io.stores import create_array, written_store
 from polysem.io.tables import read_table, write_table
 from polysem.params.analysis import Analysis
@@ -15,10 +14,11 @@ from polysem.params.pair import Pair
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.compare_dictionaries import compare_dictionaries
-from polysem.tables.comparison.metrics import site_metrics
-from polysem.tables.directions import Directions, write_directions
-from polysem.tables.labels import index, labelled, variable
-from polysem.tables.words import words
+from polysem.tables.parts.directions import Directions, write_directions
+from polysem.tables.parts.labels import index, labelled, variable
+from polysem.tables.parts.words import words
+from polysem.tables.passes.comparison.metrics import site_metrics
+from polysem.workflow.running import command
 
 NEURONS, FEATURES, TOKENS = 12, 24, 600
 SITES = ("first", "second", "narrow")

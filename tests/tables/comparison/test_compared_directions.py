@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from polysem.tables.comparison import directions
-from polysem.tables.comparison.directions import cosine, logit_correlation, nearest, neurons_permuted
+from polysem.tables.passes.comparison import directions
+from polysem.tables.passes.comparison.directions import cosine, logit_correlation, nearest, neurons_permuted
 
 
 def test_the_nearest_row_is_that_of_a_slow_search(monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from polysem.tables.comparison.splitting import Leaf, Split, evenly, showcase, split, tree, two_dimensions
+from polysem.tables.passes.comparison.splitting import Leaf, Split, evenly, showcase, split, tree, two_dimensions
 
 
 def test_parents_and_children_worked_by_hand():

@@ -16,15 +16,15 @@ from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
-from polysem.tables.directions import Directions
-from polysem.tables.embeddings import clusters as clusters_module
-from polysem.tables.embeddings import measured
-from polysem.tables.embeddings.clusters import AFTER, clusters
-from polysem.tables.embeddings.entering import entering
-from polysem.tables.survey.survey import ExampleChoice, survey
-from polysem.tables.survey.windows import Window
-from polysem.tables.tags import TagCounts
-from polysem.tables.token_tags import TokenTags
+from polysem.tables.of_dictionary import clusters as clusters_module
+from polysem.tables.of_dictionary.clusters import AFTER, clusters
+from polysem.tables.of_dictionary.tags import TagCounts
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.token_tags import TokenTags
+from polysem.tables.passes.embeddings import measured
+from polysem.tables.passes.embeddings.entering import entering
+from polysem.tables.passes.survey.survey import ExampleChoice, survey
+from polysem.tables.passes.survey.windows import Window
 
 INPUTS, NEURONS, BEFORE, SITE = 5, 12, 3, "blocks.0.mlp.hook_post"
 LENGTHS = (40, 3, 25, 1, 60, 31, 40, 7, 90, 55)

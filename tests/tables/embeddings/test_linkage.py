@@ -7,8 +7,8 @@ from scipy.cluster.hierarchy import fcluster, is_valid_linkage, linkage
 from scipy.spatial.distance import pdist, squareform
 from slow import slow_clusters, slow_measures
 
-from polysem.tables.embeddings.linkage import average_linkage, cosine_distances, cut_clusters
-from polysem.tables.embeddings.measures import MEASURES, cluster_measures
+from polysem.numerics.cluster_measures import MEASURES, cluster_measures
+from polysem.numerics.linkage import average_linkage, cosine_distances, cut_clusters
 
 
 def several(seed, features=30, examples=25, inputs=9):

@@ -7,15 +7,15 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
 from polysem.models.batches import TokenStore
+from polysem.numerics.plane import plane
 from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
-from polysem.tables.directions import Directions
-from polysem.tables.embeddings.first_clusters import rare_secondary
-from polysem.tables.embeddings.plane import plane
-from polysem.tables.embeddings.rank_correlation import agreement_scalars, spearman
-from polysem.tables.embeddings.shown import Shown, image_variables, mean_images, shown_features
-from polysem.tables.embeddings.windows import random_tokens
+from polysem.tables.parts.directions import Directions
+from polysem.tables.passes.embeddings.first_clusters import rare_secondary
+from polysem.tables.passes.embeddings.rank_correlation import agreement_scalars, spearman
+from polysem.tables.passes.embeddings.shown import Shown, image_variables, mean_images, shown_features
+from polysem.tables.passes.embeddings.windows import random_tokens
 
 
 def test_a_secondary_behaviour_is_rare_in_a_tenth_of_twenty_examples_or_more():

@@ -17,21 +17,21 @@ import torch
 from polysem.activations.rows import ActivationRows
 from polysem.io.tensor_files import open_tensors
 from polysem.models.batches import TokenStore
+from polysem.numerics.cluster_measures import cluster_measures
+from polysem.numerics.linkage import cosine_distances
 from polysem.params.analysis import Analysis
 from polysem.saes.entries import SparseEntries
 from polysem.saes.formats.mechmnistic import INPUT_MEAN, INPUT_STD, read
-from polysem.tables.alignment import neuron_alignment
-from polysem.tables.directions import Directions
-from polysem.tables.embeddings.clusters import clusters
-from polysem.tables.embeddings.linkage import cosine_distances
-from polysem.tables.embeddings.measured import grouped
-from polysem.tables.embeddings.measures import cluster_measures
-from polysem.tables.embeddings.strong_examples import collect_examples
-from polysem.tables.survey.recording import Recorded
-from polysem.tables.survey.survey import ExampleChoice, survey
-from polysem.tables.survey.windows import Window
-from polysem.tables.tags import TagCounts
-from polysem.tables.token_tags import TokenTags
+from polysem.tables.of_dictionary.alignment import neuron_alignment
+from polysem.tables.of_dictionary.clusters import clusters
+from polysem.tables.of_dictionary.tags import TagCounts
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.token_tags import TokenTags
+from polysem.tables.passes.embeddings.measured import grouped
+from polysem.tables.passes.embeddings.strong_examples import collect_examples
+from polysem.tables.passes.survey.recording import Recorded
+from polysem.tables.passes.survey.survey import ExampleChoice, survey
+from polysem.tables.passes.survey.windows import Window
 
 DATA = Path(__file__).parents[3] / "../shared/data"
 PAIR, MNIST = DATA / "mechmnistic/standard_sae", DATA / "mnist/mnist.npz"

@@ -10,11 +10,11 @@ from polysem.io.stores import create_array, written_store
 from polysem.models.batches import TokenStore
 from polysem.models.subject import Batch, Subject
 from polysem.saes.dictionary import Neurons
-from polysem.tables.embeddings import similar
-from polysem.tables.embeddings.centres import Centres, rows_at
-from polysem.tables.embeddings.importance import KeyTokens, token_importance
-from polysem.tables.embeddings.similar import NEIGHBOURS, nearest_clusters
 from polysem.tables.examine_clusters import Part, relations, replacement_token
+from polysem.tables.passes.embeddings import similar
+from polysem.tables.passes.embeddings.centres import Centres, rows_at
+from polysem.tables.passes.embeddings.importance import KeyTokens, token_importance
+from polysem.tables.passes.embeddings.similar import NEIGHBOURS, nearest_clusters
 
 SITE = "blocks.0.mlp.hook_post"
 
@@ -154,7 +154,7 @@ def test_a_token_that_is_the_replacement_already_has_no_importance(tokens):
 def test_importance_does_not_depend_on_what_is_measured_together(tokens, monkeypatch):
     keys = KeyTokens(np.array([0, 1, 0, 0]), np.array([0, 0, 1, 2]), np.array([3, 2, 1, 4]))
     together = token_importance(Sums(), SITE, Neurons(2), tokens, keys, before=3, replacement=0)
-    monkeypatch.setattr("polysem.tables.embeddings.importance.BATCH_TOKENS", 1)
+    monkeypatch.setattr("polysem.tables.passes.embeddings.importance.BATCH_TOKENS", 1)
     alone = token_importance(Sums(), SITE, Neurons(2), tokens, keys, before=3, replacement=0)
     np.testing.assert_array_equal(together, alone)
 

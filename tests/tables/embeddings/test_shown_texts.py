@@ -3,7 +3,7 @@
 import numpy as np
 
 from polysem.models.batches import TokenStore
-from polysem.tables.embeddings.shown_texts import example_images, token_texts
+from polysem.tables.passes.embeddings.shown_texts import example_images, token_texts
 
 
 def test_tokens_are_named_and_places_outside_of_the_sequence_are_empty():

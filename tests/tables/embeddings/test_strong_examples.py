@@ -2,8 +2,8 @@ import numpy as np
 import torch
 
 from polysem.saes.entries import SparseEntries
-from polysem.tables.embeddings.strong_examples import collect_examples, strong_thresholds
-from polysem.tables.survey.recording import Recorded
+from polysem.tables.passes.embeddings.strong_examples import collect_examples, strong_thresholds
+from polysem.tables.passes.survey.recording import Recorded
 
 
 def looks(f, block):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score
 
-from polysem.tables.embeddings.tag_agreement import agreement
+from polysem.tables.passes.embeddings.tag_agreement import agreement
 
 
 def test_purity_worked_by_hand():

@@ -9,8 +9,8 @@ from polysem.saes.activation_functions import gated, jumprelu, standard, topk
 from polysem.saes.dictionary import Neurons
 from polysem.saes.products import PRODUCTS
 from polysem.saes.sae import NORMALIZATIONS, SAE
-from polysem.tables.survey import blocks as blocks_module
-from polysem.tables.survey.blocks import block_rows, blocks, search
+from polysem.tables.passes.survey import blocks as blocks_module
+from polysem.tables.passes.survey.blocks import block_rows, blocks, search
 
 NEURONS, FEATURES = 24, 640
 generator = torch.Generator().manual_seed(0)

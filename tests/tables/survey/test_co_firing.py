@@ -5,9 +5,9 @@ import torch
 
 from polysem.activations.rows import ActivationRows
 from polysem.saes.dictionary import Neurons
-from polysem.tables.survey import blocks as blocks_module
-from polysem.tables.survey.blocks import blocks
-from polysem.tables.survey.co_firing import co_firing, highest_projections
+from polysem.tables.passes.survey import blocks as blocks_module
+from polysem.tables.passes.survey.blocks import blocks
+from polysem.tables.passes.survey.co_firing import co_firing, highest_projections
 
 
 def test_co_firing_worked_by_hand(activation_store):

@@ -3,12 +3,12 @@ import torch
 import xarray as xr
 
 from polysem.saes.entries import SparseEntries
-from polysem.tables.survey.best import Best
-from polysem.tables.survey.blocks import Block
-from polysem.tables.survey.examples import Examples, quantiles
-from polysem.tables.survey.frequency import BINS
-from polysem.tables.survey.recording import Recording
-from polysem.tables.survey.windows import Window
+from polysem.tables.passes.survey.best import Best
+from polysem.tables.passes.survey.blocks import Block
+from polysem.tables.passes.survey.examples import Examples, quantiles
+from polysem.tables.passes.survey.frequency import BINS
+from polysem.tables.passes.survey.recording import Recording
+from polysem.tables.passes.survey.windows import Window
 
 
 def block(first, rows, value, feature=None, features=1):
@@ -95,7 +95,7 @@ def test_images_have_no_neighbours_and_no_tokens(activation_store, image_store):
     from polysem.activations.rows import ActivationRows
     from polysem.models.batches import TokenStore
     from polysem.saes.dictionary import Neurons
-    from polysem.tables.survey.survey import ExampleChoice, survey
+    from polysem.tables.passes.survey.survey import ExampleChoice, survey
 
     x = np.array([[1.0, 0.0], [3.0, -1.0], [2.0, 0.0]], np.float32)
     images = TokenStore(image_store(np.zeros((3, 4), np.float32), np.zeros(3, np.int32), 2))

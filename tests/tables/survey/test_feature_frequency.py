@@ -10,10 +10,10 @@ from polysem.io.errors import InputError
 from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.survey import blocks as blocks_module
-from polysem.tables.survey.blocks import blocks
-from polysem.tables.survey.frequency import BINS, Frequency, bin_edges, bins
-from polysem.tables.token_tags import held_out
+from polysem.tables.parts.token_tags import held_out
+from polysem.tables.passes.survey import blocks as blocks_module
+from polysem.tables.passes.survey.blocks import blocks
+from polysem.tables.passes.survey.frequency import BINS, Frequency, bin_edges, bins
 
 
 def feature_frequency(rows, dictionary):

@@ -7,14 +7,14 @@ import pytest
 import torch
 from dense import NEURONS, sae
 
+from polysem.exporters import neuronpedia
 from polysem.io.tables import write_table
 from polysem.saes.exported import Exported
-from polysem.saes.formats import neuronpedia
-from polysem.tables.directions import Directions
-from polysem.tables.labels import dictionary_attributes
-from polysem.tables.logits import logits
-from polysem.tables.survey.survey import ExampleChoice, survey
-from polysem.tables.survey.windows import Window
+from polysem.tables.of_dictionary.logits import logits
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.labels import dictionary_attributes
+from polysem.tables.passes.survey.survey import ExampleChoice, survey
+from polysem.tables.passes.survey.windows import Window
 
 SITE, TOKENS = "blocks.0.mlp.hook_post", 50
 

@@ -7,12 +7,12 @@ from dense import partners, sae, top, window
 from polysem.activations.rows import ActivationRows
 from polysem.io.tables import read_table, write_table
 from polysem.saes.dictionary import Neurons
-from polysem.tables.survey import blocks as blocks_module
-from polysem.tables.survey import correlation as correlation_module
-from polysem.tables.survey import windows as windows_module
-from polysem.tables.survey.frequency import Frequency, bin_edges
-from polysem.tables.survey.survey import ExampleChoice, survey
-from polysem.tables.survey.windows import Window
+from polysem.tables.passes.survey import blocks as blocks_module
+from polysem.tables.passes.survey import correlation as correlation_module
+from polysem.tables.passes.survey import windows as windows_module
+from polysem.tables.passes.survey.frequency import Frequency, bin_edges
+from polysem.tables.passes.survey.survey import ExampleChoice, survey
+from polysem.tables.passes.survey.windows import Window
 
 CHOICE = ExampleChoice(top=4, sampled=5, window=Window(5, 3), seed=0)
 

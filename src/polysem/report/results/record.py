@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from polysem.io.errors import InputError
 from polysem.io.tables import read_arrays
+from polysem.numerics.resampling import interval_of_values
 from polysem.params.base import NEURONS
 from polysem.params.study import recipe_name
-from polysem.tables.resampling import interval_of_values
 
 MODEL, ALL_SITES = "model", "all sites"
 KNOWN = "known"

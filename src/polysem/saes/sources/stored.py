@@ -9,8 +9,8 @@ from torch import Tensor
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
-from polysem.io.order import EpochOrder
 from polysem.params.recipes.base import Recipe
+from polysem.training.order import EpochOrder
 
 
 class StoredRows:

@@ -1,0 +1,76 @@
+"""S2.F6: how many ultra-low features are active on the same token."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from polysem.figures.parts import theme
+from polysem.figures.registry import NotApplicable
+from polysem.params.analysis import Analysis
+
+CATALOGUE = "S2.F6"
+TABLES = ("ultra_low",)
+TITLE = "Ultra-low features active together"
+LOG_FLOOR = 0.5
+"""Where the log axis starts, so that a single token is seen."""
+
+
+@theme.styled
+def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
+    """Tokens by the least number of ultra-low features that are active on them; independent features as the baseline.
+
+    Source: document S2, section "Ultra Low Frequency Features Are All The Same Feature".
+    """
+    cluster = int(ultra_low["ultra_low_features"])
+    if not cluster:
+        raise NotApplicable(
+            "no feature that is ever active is so on less than "
+            f"{theme.scientific(analysis.ultra_low_frequency)} of the tokens; another recipe, more "
+            "training or a larger analysis.ultra_low_frequency may show an ultra-low cluster"
+        )
+    figure = theme.sheet()
+    axes = figure.subplots()
+    tokens = ultra_low["ultra_low_active"].to_numpy()
+    most = int(ultra_low["co_firing_largest"])
+    highest = 1.0
+    for counts, colour in ((tokens, "ultra_low"), (independent(tokens), "random")):
+        at_least = np.cumsum(counts[::-1])[::-1][1:]
+        highest = max(highest, float(at_least[0]))
+        style: Any = (
+            {"fill": True, "baseline": LOG_FLOOR} if colour == "ultra_low" else {"linewidth": 1.3, "baseline": None}
+        )
+        edges = np.arange(at_least.size + 1) + 0.5
+        axes.stairs(np.maximum(at_least, LOG_FLOOR), edges, color=theme.COLOURS[colour], **style)
+    axes.set(xscale="log", yscale="log", xlim=(0.5, 1.3 * max(cluster, 10)), ylim=(LOG_FLOOR, 3 * highest))
+    axes.axvline(cluster, color=theme.INK, linewidth=1.1, linestyle="--")
+    axes.set_xlabel("ultra-low features active on the token, at least (log scale)")
+    axes.set_ylabel("tokens (log scale)")
+    some = int(tokens[1:].sum())
+    theme.frame(
+        figure,
+        ultra_low,
+        title=TITLE,
+        catalogue=CATALOGUE,
+        legend=[
+            theme.swatch("ultra_low", f"tokens, {int(tokens.sum()):,} in all"),
+            Line2D([], [], color=theme.INK, linewidth=1.1, linestyle="--", label="all of them"),
+            Line2D([], [], color=theme.COLOURS["random"], linewidth=1.3, label="each on tokens of its own (Poisson)"),
+        ],
+        notes=[
+            f"{theme.several(cluster, 'ultra-low feature')} on {some:,} tokens, at most {theme.counted(most, cluster)} "
+            "on one; the never active are none of them. The threshold is "
+            f"{float(ultra_low['ultra_low_threshold_firings']):.3g} firings. Document: 95 %."
+        ],
+    )
+    return figure
+
+
+def independent(tokens: np.ndarray) -> np.ndarray:
+    """Tokens by number of active features, were each activation on a token of its own choice: a Poisson law with the
+    same mean."""
+    mean = float((np.arange(tokens.size) * tokens).sum() / tokens.sum())
+    terms = np.cumprod(np.r_[np.exp(-mean), mean / np.arange(1, max(tokens.size, 2))])
+    return np.asarray(tokens.sum() * terms)

@@ -1,0 +1,164 @@
+"""S3.F1: how a neuron embedding is made, from the two largest clusters of one feature."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from polysem.figures.parts import shaded_tokens, theme
+from polysem.figures.parts.dendrogram_panel import ROW, cluster_colour, draw_picture
+from polysem.figures.parts.feature_names import noun
+from polysem.figures.parts.shown_feature import (
+    EXAMPLES,
+    MOST,
+    RARE,
+    TIGHTEST,
+    TWO,
+    ShownFeature,
+    examples_in_words,
+    require_clusters,
+    shown_for,
+    states_in_words,
+)
+from polysem.figures.registry import NotApplicable
+from polysem.params.analysis import Analysis
+
+CATALOGUE = "S3.F1"
+TABLES = ("clusters",)
+TITLE = "How a neuron embedding is made"
+INPUTS = 40
+"""Inputs that are drawn, those with the largest products."""
+COLUMNS = ("what enters, h", "weights, w", "embedding, e = h ⊙ w")
+
+
+@theme.styled
+def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
+    """The central examples of the two largest clusters of a feature: entering vector, weights, and their product. Where
+    all have a single cluster, its central example and the one that is most unlike it.
+
+    Source: document S3, section 3.1 and its figure 1.
+    """
+    require_clusters(clusters)
+    shown = _shown(clusters)
+    chosen = _two_examples(shown)
+    order = np.argsort(-np.abs(shown.embeddings[chosen]).max(0), kind="stable")[:INPUTS]
+    as_pictures = shown.shape is not None
+    figure = theme.sheet(6.4 if as_pictures else 5.4)
+    grid = figure.add_gridspec(4, 3, height_ratios=[0.7, 3, 0.7, 3])
+    lines = [figure.add_subplot(grid[row, :]) for row in (0, 2)]
+    panels = [[figure.add_subplot(grid[row, column]) for column in range(3)] for row in (1, 3)]
+    for number, (example, row) in enumerate(zip(chosen, panels, strict=True)):
+        values = (shown.entering[example], shown.weight, shown.embeddings[example])
+        for column, (axes, vector) in enumerate(zip(row, values, strict=True)):
+            extreme = _extreme(shown, chosen, column)
+            if as_pictures and shown.shape is not None:
+                _draw_map(axes, vector.reshape(shown.shape), extreme)
+            else:
+                colour = cluster_colour(int(shown.cluster[example])) if column == 2 else theme.COLOURS["bulk"]
+                _draw_bars(axes, vector[order], extreme, colour)
+            if not number:
+                axes.set_title(COLUMNS[column], size=9, loc="left")
+    if not as_pictures:
+        for axes in panels[1]:
+            axes.set_xlabel(f"inputs, largest |e| first ({order.size})")
+    for axes in lines:
+        axes.axis("off")
+    theme.frame(
+        figure, clusters, title=TITLE, catalogue=CATALOGUE, notes=_notes(shown, clusters, chosen, order, as_pictures)
+    )
+    theme.lay_out(figure)
+    for axes, example in zip(lines, chosen, strict=True):
+        _write_line(axes, shown, example)
+    return figure
+
+
+def _shown(clusters: xr.Dataset) -> ShownFeature:
+    found = shown_for(clusters, TWO, MOST, RARE, EXAMPLES, TIGHTEST)
+    if not found:
+        raise NotApplicable(f"no {noun(clusters)} has examples to cluster: {states_in_words(clusters)}")
+    return next((shown for shown in found if shown.sizes.size > 1), found[0])
+
+
+def _two_examples(shown: ShownFeature) -> list[int]:
+    central = [int(example) for example in shown.central[:2]]
+    if len(central) == 2:
+        return central
+    unit = shown.embeddings / np.linalg.norm(shown.embeddings, axis=1, keepdims=True)
+    return [central[0], int((unit @ unit[central[0]]).argmin())]
+
+
+def _extreme(shown: ShownFeature, chosen: list[int], column: int) -> float:
+    vectors = (shown.entering[chosen], shown.weight, shown.embeddings[chosen])
+    return float(np.abs(vectors[column]).max()) or 1.0
+
+
+def _draw_bars(axes: Axes, values: NDArray[np.float64], extreme: float, colour: str) -> None:
+    axes.bar(np.arange(values.size), values, width=0.8, color=colour, zorder=3)
+    axes.axhline(0, color=theme.FAINT, linewidth=0.7, zorder=4)
+    axes.set(ylim=(-1.08 * extreme, 1.08 * extreme), xticks=[], xlim=(-0.8, values.size - 0.2))
+    axes.spines["bottom"].set_visible(False)
+    axes.locator_params(axis="y", nbins=4)
+
+
+def _draw_map(axes: Axes, values: NDArray[np.float64], extreme: float) -> None:
+    axes.imshow(values, cmap="PuOr_r", vmin=-extreme, vmax=extreme, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+
+
+def _write_line(axes: Axes, shown: ShownFeature, example: int) -> None:
+    """The example itself, in the colour of its cluster."""
+    number = int(shown.cluster[example])
+    height = theme.inches(axes)[1]
+    lines = height / ROW
+    width, middle = shaded_tokens.prepare(axes, lines), (lines - 1) / 2
+    style: Any = {"size": 8.5, "va": "center_baseline", "color": cluster_colour(number), "parse_math": False}
+    said = f"cluster {number + 1} of {shown.sizes.size}, {theme.several(int(shown.sizes[number]), 'example')}"
+    axes.text(0, middle, said, weight="bold", **style).set_in_layout(False)
+    start = 150.0
+    if shown.texts is not None:
+        largest = float(shown.activation.max())
+        tokens = shaded_tokens.line(shown.texts[example], shown.window[example], shown.offset, largest)
+        shaded_tokens.write(axes, middle, tokens, start, width)
+    elif shown.pictures is not None and shown.shape is None:
+        tall, wide = shown.pictures.shape[1:]
+        across = 72 * 0.98 * height * wide / tall
+        extent = (start, start + across, middle + 0.49 * lines, middle - 0.49 * lines)
+        draw_picture(axes, shown.pictures[example], extent)
+
+
+def _notes(
+    shown: ShownFeature, clusters: xr.Dataset, chosen: list[int], order: NDArray[np.int64], as_pictures: bool
+) -> list[str]:
+    embeddings = shown.embeddings[chosen]
+    held = (embeddings[:, order] ** 2).sum(1) / (embeddings**2).sum(1)
+    words = [
+        examples_in_words(shown, clusters),
+        f"Drawn: {_what(shown)}. Cosine distance between the two: {_distance(shown.entering[chosen]):.2f} of what "
+        f"enters, {_distance(embeddings):.2f} of the neuron embeddings. Weights: {clusters.attrs['weights']}.",
+    ]
+    if as_pictures:
+        words.append("One scale per column; orange is positive, purple negative.")
+    elif order.size < shown.weight.size:
+        words.append(
+            f"{order.size} of {shown.weight.size:,} inputs, in one order; they hold {100 * held[0]:.0f} % and "
+            f"{100 * held[1]:.0f} % of the squared length of the two embeddings."
+        )
+    return words
+
+
+def _what(shown: ShownFeature) -> str:
+    if shown.sizes.size > 1:
+        return "the central examples of its two largest clusters, the members nearest to all others"
+    return "the central example of its one cluster, nearest to all others, and the one most unlike it"
+
+
+def _distance(pair: NDArray[np.float64]) -> float:
+    """1 − cosine of two rows."""
+    lengths = np.linalg.norm(pair, axis=1)
+    return float(1 - pair[0] @ pair[1] / (lengths[0] * lengths[1]))

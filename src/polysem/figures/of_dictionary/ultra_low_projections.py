@@ -1,0 +1,55 @@
+"""S2.F5: how far each encoder row reaches along the mean direction of the ultra-low ones."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from polysem.figures.parts import theme
+from polysem.figures.parts.frequency_groups import baseline, bins, groups, legend, stack, threshold_in_words
+from polysem.figures.registry import NotApplicable
+from polysem.params.analysis import Analysis
+
+CATALOGUE = "S2.F5"
+TABLES = ("ultra_low", "frequency")
+TITLE = "Encoder rows along the mean ultra-low direction"
+
+
+@theme.styled
+def draw(ultra_low: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Figure:
+    """Histogram of the component of each encoder row along the mean ultra-low direction, which has norm 1.
+
+    Source: document S2, section "Ultra Low Frequency Features Are All The Same Feature".
+    """
+    if reason := ultra_low.attrs.get("not_applicable"):
+        raise NotApplicable(reason)
+    figure = theme.sheet(4.8)
+    axes = figure.subplots()
+    projection, random = (ultra_low[name].to_numpy() for name in ("mean_projection", "mean_projection_random"))
+    members = groups(frequency, analysis)
+    both = np.concatenate([projection, random])
+    edges = np.linspace(both.min(), both.max() + 1e-6 * (np.ptp(both) or 1), bins(projection.size) + 1)
+    highest = max(stack(axes, projection, members, edges), baseline(axes, random, edges, projection.size))
+    axes.axvline(0, color=theme.FAINT, linewidth=0.8)
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.06 * max(1.0, highest)))
+    axes.set_xlabel("component of the encoder row along the mean ultra-low direction (encoder weight)")
+    axes.set_ylabel(f"features per bin of {theme.scientific(edges[1] - edges[0])}")
+    theme.number_in_thousands(axes.yaxis)
+    low, usual = members["ultra_low"], members["bulk"]
+    theme.frame(
+        figure,
+        ultra_low,
+        title=TITLE,
+        catalogue=CATALOGUE,
+        legend=legend(members, analysis, "random directions of the encoder rows' norms, as many as features"),
+        columns=1,
+        notes=[
+            f"{theme.several(projection.size, 'feature')}, none clipped. Median component: ultra-low "
+            f"{theme.scientific(float(np.median(projection[low])))}, others {_median(projection[usual])}, the "
+            f"never active left out. {threshold_in_words(frequency, analysis)}"
+        ],
+    )
+    return figure
+
+
+def _median(values: np.ndarray) -> str:
+    return theme.scientific(float(np.median(values))) if values.size else "none"

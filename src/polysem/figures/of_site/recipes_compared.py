@@ -1,0 +1,148 @@
+"""S2.M2-M4, S2.X1, S2.X3: what the options of recipes change, for all SAEs of a site side by side."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
+
+from polysem.figures.parts import theme
+from polysem.figures.registry import NotApplicable
+from polysem.params.analysis import Analysis
+from polysem.params.base import NEURONS
+
+CATALOGUE = "S2.M2 S2.M3 S2.M4 S2.X1 S2.X3"
+TABLES = ("site/fidelity", "ultra_low", "geometry")
+TITLE = "Recipes compared"
+APART = 16
+"""SAEs up to which each has a row of its own; more of them stand in the row of their recipe."""
+MOST = 60
+"""Rows that are drawn."""
+ROW = 0.21
+LONGEST = 30
+"""Characters of a row's name."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of the figure: a value per dictionary, NaN where there is none."""
+
+    title: str
+    values: NDArray[np.float64]
+    logarithmic: bool = False
+    share: bool = True
+
+
+@theme.styled
+def draw(site_fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset, analysis: Analysis) -> Figure:
+    """A dot per SAE in each of six small plots, a row per SAE, or per recipe where there are many.
+
+    Sources: document S2, "Implementation Details", "Misc Questions" and its comments.
+    """
+    names = np.array([str(name) for name in site_fidelity["dictionary"].to_numpy()])
+    if (names == NEURONS).all():
+        raise NotApplicable("this site has no SAE; name one under saes")
+    rows, row_of = _rows(names)
+    measures = _measures(site_fidelity, ultra_low, geometry)
+    shown = min(len(rows), MOST)
+    figure = theme.sheet(2.15 + ROW * shown)
+    every = figure.subplots(1, len(measures), sharey=True)
+    for axes, measure in zip(every, measures, strict=True):
+        _draw(axes, measure, names, row_of, shown)
+    first: Axes = every[0]
+    first.set(ylim=(shown - 0.4, -0.6), yticks=range(shown))
+    first.set_yticklabels([_short(row) for row in rows[:shown]], parse_math=False, size=8)
+    theme.frame(
+        figure,
+        site_fidelity,
+        title=TITLE,
+        catalogue=CATALOGUE,
+        notes=[_note(names, rows, measures, analysis, ultra_low)],
+    )
+    return figure
+
+
+def _rows(names: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
+    """Names of the rows, and the row of each dictionary."""
+    saes = int((names != NEURONS).sum())
+    of = [name if saes <= APART else name.split("_")[0] for name in names]
+    rows = list(dict.fromkeys(of))
+    return rows, np.array([rows.index(name) for name in of])
+
+
+def _measures(fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset) -> list[Measure]:
+    def known(table: xr.Dataset, name: str) -> NDArray[np.float64]:
+        if name not in table:
+            return np.full(fidelity.sizes["dictionary"], np.nan)
+        return table[name].to_numpy().astype(np.float64)
+
+    features, never = known(ultra_low, "features"), known(ultra_low, "never_active")
+    low = known(ultra_low, "ultra_low_features")
+    return [
+        Measure("L0", known(fidelity, "L0"), logarithmic=True, share=False),
+        Measure("explained\nvariance, %", 100 * known(fidelity, "explained_variance")),
+        Measure("loss\nrecovered, %", 100 * known(fidelity, "loss_recovered_zero")),
+        Measure("ultra-low\nfeatures, %", 100 * low / features),
+        Measure("never active\nfeatures, %", 100 * never / features),
+        Measure("median cosine\nenc. · dec.", known(geometry, "encoder_decoder_cosine_median"), share=False),
+    ]
+
+
+def _draw(axes: Axes, measure: Measure, names: NDArray[np.str_], row_of: NDArray[np.int64], rows: int) -> None:
+    recipes = list(dict.fromkeys(name.split("_")[0] for name in names if name != NEURONS))
+    for place in range(rows):
+        axes.axhline(place, color="#E6E6E6", linewidth=0.7, zorder=1)
+    for name, row, value in zip(names, row_of, measure.values, strict=True):
+        if not np.isfinite(value) or row >= rows:
+            continue
+        colour = theme.FAINT
+        if name != NEURONS:
+            colour = theme.FAMILIES[recipes.index(name.split("_")[0]) % len(theme.FAMILIES)]
+        at = max(value, 0.0) if measure.share else value
+        axes.plot(at, row, "o", color=colour, markersize=5, alpha=0.85, markeredgewidth=0, clip_on=False, zorder=3)
+    if measure.logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(numticks=3))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        known = measure.values[np.isfinite(measure.values)]
+        top = max(100.0 if measure.share and known.size and known.max() > 50 else 0.0, known.max() if known.size else 1)
+        axes.set_xlim(min(0.0, 0.0 if measure.share or not known.size else known.min()), (top or 1.0) * 1.04)
+        axes.xaxis.set_major_locator(MaxNLocator(2, min_n_ticks=2))
+    axes.set_title(measure.title, size=8.2, loc="left", color=theme.INK)
+    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x")
+    axes.spines["left"].set_visible(False)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def _firings(ultra_low: xr.Dataset) -> str:
+    """The threshold in firings, which is the same for all dictionaries of a site."""
+    return f"{float(ultra_low['ultra_low_threshold_firings'].max()):.3g} firings"
+
+
+def _note(
+    names: NDArray[np.str_], rows: list[str], measures: list[Measure], analysis: Analysis, ultra_low: xr.Dataset
+) -> str:
+    saes = int((names != NEURONS).sum())
+    words = [
+        f"{theme.several(saes, 'SAE')}, a row per {'SAE' if saes <= APART else 'recipe'}, a colour per recipe. L0: "
+        "mean number of active features per token. Ultra-low: active on < "
+        f"{theme.scientific(analysis.ultra_low_frequency)} of eval tokens ({_firings(ultra_low)}), but on one "
+        "at least. Cosine: of encoder and decoder row, ultra-low features left out."
+    ]
+    below = sum(int((measure.values < 0).sum()) for measure in measures if measure.share)
+    if below:
+        words.append(f"Drawn at 0: {theme.several(below, 'value')} below it.")
+    if len(rows) > MOST:
+        words.append(f"Drawn: the first {MOST} of {len(rows)} recipes.")
+    return " ".join(words)

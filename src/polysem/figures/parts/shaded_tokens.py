@@ -1,0 +1,120 @@
+"""Lines of tokens in a figure, each shaded by activation, with the key token of all lines in one column."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import text_to_path
+from numpy.typing import NDArray
+
+from polysem.figures.parts import theme
+from polysem.figures.parts.reading_direction import stretches
+from polysem.figures.parts.token_words import shown_in_context
+
+SIZE = 7.2
+"""Points."""
+FAMILY = ("DejaVu Sans",)
+DARKEST = 0.8
+"""Opacity of the shade of the largest activation; ink stays legible on it."""
+TALL = 0.86
+"""Height of a shade as a share of the line's."""
+KEY_COLUMN = 0.56
+"""Where the key token begins, as a share of the width."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Tokens in their order; `shares` of the largest activation, NaN where it is not known."""
+
+    texts: Sequence[str]
+    shares: NDArray[np.float64]
+    key: int
+
+
+def line(
+    texts: Sequence[str | None], activations: NDArray[np.float64], offsets: NDArray[np.int64], largest: float
+) -> Line:
+    """The tokens that are inside of the sequence (not None), out of texts and activations by offset."""
+    tokens = [(text, place) for place, text in enumerate(texts) if text is not None]
+    inside = [place for _, place in tokens]
+    shares = activations[inside] / largest if largest > 0 else np.zeros(len(inside))
+    return Line([text for text, _ in tokens], shares, inside.index(int(np.flatnonzero(offsets == 0)[0])))
+
+
+def prepare(axes: Axes, rows: float) -> float:
+    """Make the horizontal unit of laid-out axes a point, the vertical one a line; the width in points."""
+    width = 72 * theme.inches(axes)[0]
+    axes.set(xlim=(0, width), ylim=(rows - 0.5, -0.5))
+    axes.axis("off")
+    return width
+
+
+def write(axes: Axes, row: float, shown: Line, start: float, stop: float) -> None:
+    """Write as much of a line as fits between two places, in points; what does not is cut at the ends with an ellipsis.
+
+    A run of tokens that read from the right stands in that order, so that it reads as it should, and every other token
+    keeps its place.
+    """
+    words = [shown_in_context(text) for text in shown.texts]
+    widths = [width(word) for word in words]
+    order = _visual_order(shown.texts)
+    place = order.index(shown.key)
+    left = start + KEY_COLUMN * (stop - start)
+    _write_token(axes, row, left, words[shown.key], float(shown.shares[shown.key]), is_key=True)
+    after = left + widths[shown.key]
+    _write_run(axes, row, [(words[t], widths[t], float(shown.shares[t])) for t in order[place + 1 :]], after, stop, 1)
+    before = [(words[t], widths[t], float(shown.shares[t])) for t in order[:place][::-1]]
+    _write_run(axes, row, before, left, start, -1)
+
+
+@lru_cache(maxsize=65_536)
+def width(word: str) -> float:
+    """Points that the word takes."""
+    return float(text_to_path.get_text_width_height_descent(word, _font(), ismath=False)[0]) if word else 0.0
+
+
+@lru_cache(maxsize=1)
+def _font() -> FontProperties:
+    return FontProperties(family=list(FAMILY), size=SIZE)
+
+
+def _write_run(
+    axes: Axes, row: float, tokens: list[tuple[str, float, float]], at: float, limit: float, direction: int
+) -> None:
+    """Tokens one after the other from `at` on, to the right (1) or to the left (−1), up to the limit."""
+    room = width("…")
+    for number, (word, wide, share) in enumerate(tokens):
+        left_over = (limit - at) * direction - wide
+        if left_over < (room if number + 1 < len(tokens) else 0):
+            _write_token(axes, row, at if direction > 0 else at - room, "…", math.nan)
+            return
+        _write_token(axes, row, at if direction > 0 else at - wide, word, share)
+        at += direction * wide
+
+
+def _write_token(axes: Axes, row: float, left: float, word: str, share: float, *, is_key: bool = False) -> None:
+    wide = width(word)
+    if is_key or share > 0:
+        style: Any = {"facecolor": theme.COLOURS["activation"], "alpha": DARKEST * min(1.0, share), "linewidth": 0}
+        if share > 0:  # no add_patch, which looks for the limits of the axes again
+            axes.add_artist(Rectangle((left, row - TALL / 2), wide, TALL, **style))
+        if is_key:
+            axes.add_artist(
+                Rectangle((left, row - TALL / 2), wide, TALL, fill=False, edgecolor=theme.INK, linewidth=0.8, zorder=4)
+            )
+    if word.strip():
+        text = axes.text(
+            left, row, word, size=SIZE, family=list(FAMILY), va="center_baseline", ha="left", parse_math=False, zorder=5
+        )
+        text.set_in_layout(False)
+
+
+def _visual_order(texts: Sequence[str]) -> list[int]:
+    """Tokens from left to right: stretches that read from the right are turned round."""
+    return [place for run, is_turned in stretches(texts) for place in (reversed(run) if is_turned else run)]

@@ -1,0 +1,4 @@
+"""Pure functions on arrays that more than one room needs, or that stand for themselves.
+
+They know no files, models, dictionaries or tables; each is tested against a slow reference.
+"""

@@ -1,0 +1,187 @@
+"""S2.F11-F14: encoder against decoder, the null space of the weights behind the site, decoder rows among themselves."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polysem.numerics.norms import column_products, column_squares
+from polysem.params.analysis import Analysis
+from polysem.saes.dictionary import Dictionary
+from polysem.saes.sae import SAE
+from polysem.tables.parts.decoder_cosines import (
+    BIN_EDGES,
+    SAMPLE,
+    histogram,
+    mean_and_variance,
+    moments,
+    pair_cosines,
+    random_rows,
+)
+from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.labels import index, labelled, scalar, variable
+from polysem.tables.parts.neuron_sparsity import sparsity_classes
+from polysem.tables.parts.null_space import SeenRows, null_share, random_null_share, seen_rows
+
+Variables = dict[str, xr.Variable]
+Squares = Mapping[str, NDArray[np.float64]]
+"""Squared norm of the row of each feature, by the matrix."""
+NEURONS_HAVE_NO_ENCODER = (
+    "the neurons have neither an encoder nor a decoder that was learned: their directions are the axes themselves"
+)
+NO_OUTPUT_WEIGHTS = (
+    "the site has no weights of its own behind it, and so no null space; mlp.hook_post has one, in front of W_out, and "
+    "attn.hook_z, in front of W_O"
+)
+
+
+def geometry(
+    dictionary: Dictionary,
+    frequency: xr.Dataset,
+    alignment: xr.Dataset,
+    directions: Directions,
+    site: str,
+    analysis: Analysis,
+    showcase: Sequence[int] = (),
+    seen: SeenRows | None = None,
+) -> xr.Dataset:
+    """Where the encoder and decoder rows of a dictionary point, from its weights alone.
+
+    Of an SAE, over `feature`: `encoder_decoder_cosine`, `encoder_decoder_product`, `encoder_norm`, `decoder_norm`,
+    `encoder_bias`; scalar `encoder_decoder_cosine_median`; and what `_pairs` adds, cosines between decoder rows. Of
+    every dictionary of a site with W_out: `null_share_decoder` and, of an SAE, `null_share_encoder` over `feature`
+    (share of the row's squared norm that W_out does not see), `null_share_random` over `random_row`, and their means
+    and standard deviations as scalars. Scalars are taken over features of at least `ultra_low_frequency`, as in
+    the document. Over (`showcase`, `neuron`): `showcase_decoder`, the decoder rows of some features.
+    `seen` saves a product of all rows where the caller has it for the logits too.
+    What does not apply is left out; the attributes `not_applicable` and `null_space_not_applicable` say why.
+    Source: document S2, "Should encoder and decoder weights be tied?", "Should we train autoencoders on the MLP
+    output?", and its comments.
+    """
+    usual = frequency["frequency"].values >= analysis.ultra_low_frequency
+    variables: Variables = {}
+    coordinates = {"feature": index("feature", 0, dictionary.features, "feature")}
+    attributes: dict[str, str | int | float] = {"ultra_low_frequency": analysis.ultra_low_frequency}
+    decoder, W_enc = dictionary.decoder().cpu(), None
+    squares = {"decoder": torch.linalg.vector_norm(decoder, dim=1).double().square().numpy()}
+    if isinstance(dictionary, SAE):
+        W_enc = dictionary.W_enc.cpu()
+        squares["encoder"] = column_squares(W_enc.numpy())
+        product = column_products(W_enc, decoder).numpy()
+        variables |= _encoder_against_decoder(product, squares, dictionary.b_enc.cpu().numpy(), usual)
+        of_pairs, bins = _pairs(decoder, usual, alignment, analysis)
+        variables |= of_pairs
+        coordinates |= bins
+    else:
+        attributes["not_applicable"] = NEURONS_HAVE_NO_ENCODER
+    seen = seen or seen_rows(dictionary, directions, site)
+    if seen is None:
+        attributes["null_space_not_applicable"] = NO_OUTPUT_WEIGHTS
+    else:
+        of_null_space = _null_space(W_enc, seen, squares, usual, analysis.baseline_seed)
+        variables |= of_null_space
+        coordinates["random_row"] = index("random_row", 0, of_null_space["null_share_random"].size, "random row")
+        attributes["rank"] = seen.basis.shape[1]
+    if showcase:
+        rows = decoder[list(showcase)].numpy()
+        variables["showcase_decoder"] = variable(("showcase", "neuron"), rows, "decoder row", "weight")
+        coordinates["showcase"] = variable("showcase", list(showcase), "feature shown", "feature")
+        coordinates["neuron"] = index("neuron", 0, dictionary.inputs, "neuron")
+    return labelled(variables, coordinates, attributes)
+
+
+def _encoder_against_decoder(
+    product: NDArray[np.float32], squares: Squares, bias: NDArray[np.float32], usual: NDArray[np.bool_]
+) -> Variables:
+    encoder, decoder = (np.sqrt(squares[name]).astype(np.float32) for name in ("encoder", "decoder"))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = product / (encoder * decoder)
+    return {
+        "encoder_decoder_cosine": variable("feature", cosine, "cosine of the encoder and the decoder row", "1"),
+        "encoder_decoder_product": variable(
+            "feature", product, "inner product of the encoder and the decoder row", "1"
+        ),
+        "encoder_norm": variable("feature", encoder, "norm of the encoder row", "weight"),
+        "decoder_norm": variable("feature", decoder, "norm of the decoder row", "weight"),
+        "encoder_bias": variable("feature", bias, "bias of the encoder", "activation"),
+        "encoder_decoder_cosine_median": scalar(
+            _median(cosine[usual]), "median cosine of encoder and decoder rows, ultra-low features left out", "1"
+        ),
+    }
+
+
+def _pairs(
+    decoder: Float[Tensor, "feature neuron"], usual: NDArray[np.bool_], alignment: xr.Dataset, analysis: Analysis
+) -> tuple[Variables, Variables]:
+    """Cosines of all pairs of decoder rows of frequent features, with and without neuron-sparse ones, and of random
+    directions; `decoder_cosine_pairs` [kind, cosine_bin] counts pairs of at most 1,024 rows of each kind."""
+    dense = sparsity_classes(alignment, analysis).values == "dense"
+    chosen = {"frequent": np.flatnonzero(usual), "frequent_dense": np.flatnonzero(usual & dense)}
+    of_dense = moments(decoder, chosen["frequent_dense"])
+    all_usual = of_dense + moments(decoder, np.flatnonzero(usual & ~dense))
+    random = random_rows(decoder.shape[1], analysis.baseline_seed)
+    cosines = {kind: pair_cosines(decoder, features) for kind, features in chosen.items()}
+    cosines["random"] = pair_cosines(random, np.arange(len(random)))
+    kinds = {
+        "frequent": (len(chosen["frequent"]), all_usual.mean_and_variance(), "frequent features"),
+        "frequent_dense": (
+            len(chosen["frequent_dense"]),
+            of_dense.mean_and_variance(),
+            "frequent features that are not neuron-sparse",
+        ),
+        "random": (len(random), mean_and_variance(cosines["random"]), "random directions"),
+    }
+    variables: Variables = {}
+    for kind, (rows, (mean, variance), words) in kinds.items():
+        variables[f"{kind}_decoder_rows"] = scalar(rows, f"{words}: decoder rows", "feature")
+        variables[f"{kind}_decoder_cosine_mean"] = scalar(mean, f"{words}: mean cosine of two decoder rows", "1")
+        variables[f"{kind}_decoder_cosine_variance"] = scalar(variance, f"{words}: variance of the cosine", "1")
+    variables["isotropic_cosine_variance"] = scalar(
+        1 / decoder.shape[1], "variance of the cosine of two random directions, 1/neurons", "1"
+    )
+    counts = np.stack([histogram(cosines[kind]) for kind in kinds])
+    variables["decoder_cosine_pairs"] = variable(
+        ("kind", "cosine_bin"), counts, f"pairs among at most {SAMPLE:,} decoder rows", "pair"
+    )
+    bins: Variables = {
+        "kind": variable("kind", list(kinds), "rows that are paired", "1"),
+        "cosine_edge": variable("cosine_edge", BIN_EDGES, "edges of the bins of the cosine", "1"),
+    }
+    return variables, bins
+
+
+def _null_space(
+    W_enc: Float[Tensor, "neuron feature"] | None, seen: SeenRows, squares: Squares, usual: NDArray[np.bool_], seed: int
+) -> Variables:
+    neurons, rank = seen.basis.shape
+    rows = {"decoder": torch.linalg.vector_norm(seen.decoder, dim=1).double().square().numpy()}
+    if W_enc is not None:
+        rows = {"encoder": column_squares(seen.basis.numpy().T @ W_enc.numpy()), **rows}
+    variables: Variables = {}
+    for name, squares_seen in rows.items():
+        share = null_share(squares_seen, squares[name])
+        words = f"share of the squared norm of the {name} row in the null space of W_out"
+        variables[f"null_share_{name}"] = variable("feature", share, words, "1")
+        variables |= _mean_and_deviation(f"null_share_{name}", share[usual], f"{words}, ultra-low features left out")
+    random = random_null_share(neurons, rank, seed)
+    words = "share of the squared norm of a random direction in the null space of W_out"
+    variables["null_share_random"] = variable("random_row", random, words, "1")
+    return variables | _mean_and_deviation("null_share_random", random, words)
+
+
+def _mean_and_deviation(name: str, values: NDArray[np.floating], words: str) -> Variables:
+    finite = values[np.isfinite(values)].astype(np.float64)
+    mean, deviation = (finite.mean(), finite.std()) if finite.size else (np.nan, np.nan)
+    return {
+        f"{name}_mean": scalar(mean, f"mean {words}", "1"),
+        f"{name}_standard_deviation": scalar(deviation, f"standard deviation of the {words}", "1"),
+    }
+
+
+def _median(values: NDArray[np.floating]) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")

@@ -1,0 +1,131 @@
+"""S1.F3: which tokens each feature makes more and less likely, on the direct path from its decoder to the logits."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from polysem.numerics.strongest import largest
+from polysem.saes.dictionary import Dictionary
+from polysem.tables.parts.directions import NO_DIRECT_PATH, Directions, through
+from polysem.tables.parts.labels import index, labelled, variable
+from polysem.tables.parts.null_space import SeenRows
+
+RANKS = 10
+ENTRIES = 1 << 23
+"""Logit weights per product: 32 MiB of float32."""
+CACHED = 1 << 18
+"""Logit weights that are looked at together: 1 MiB, read from the cache again and again."""
+MOMENTS = {
+    "logit_mean": "mean logit weight over the tokens",
+    "logit_std": "standard deviation of the logit weights over the tokens",
+    "logit_skewness": "skewness of the logit weights over the tokens",
+    "logit_kurtosis_excess": "excess kurtosis (Fisher) of the logit weights over the tokens",
+}
+
+
+def logits(
+    dictionary: Dictionary,
+    directions: Directions,
+    site: str,
+    showcase: Sequence[int] = (),
+    neurons: Sequence[int] = (),
+    in_context: NDArray[np.bool_] | None = None,
+    text: Callable[[int], str] = str,
+    contexts: Sequence[str] | None = None,
+    seen: SeenRows | None = None,
+) -> xr.Dataset:
+    """Logit weights of every feature: its decoder row times the weights between the site and the logits.
+
+    Over (`feature`, `rank`): `boosted_token`, `boost` (largest first), `suppressed_token`, `suppression` (most negative
+    first); over `feature`: `logit_mean`, `logit_std`, `logit_skewness`, `logit_kurtosis_excess`, over the tokens, NaN
+    where all weights are equal. Of the features in `showcase`, over (`showcase`, `token`): `logit_weight`, and, of one
+    neuron for each of them given in `neurons`, `neuron_logit_weight`; `in_context` [showcase, token], 1 for the tokens
+    of the feature's context, and `context`, what it is called; over (`showcase`, `rank`): `boosted_text` and
+    `suppressed_text`, by `text` of an id.
+    `seen` saves the product of all rows with W_out where the caller has it for the geometry too.
+    The attributes `processing` and `final_norm` say what was done to the weights. A site without a direct path has none
+    of the variables, and the attribute `not_applicable`.
+    Source: document S1, "Feature downstream effects" (the path expansion trick).
+    """
+    path = directions.logit_path(site)
+    feature = index("feature", 0, dictionary.features, "feature")
+    if path is None:
+        return labelled({}, {"feature": feature}, {"not_applicable": NO_DIRECT_PATH, **directions.attributes})
+    decoder, tokens = dictionary.decoder().cpu(), path[-1].shape[1]
+    ranks = min(RANKS, tokens)
+    rows, matrices = decoder, path
+    if seen is not None and path[0] is directions.output_weights(site):
+        onward = seen.onward(path[0])
+        if onward is not None:
+            rows, matrices = seen.decoder, [through(onward, path[1:])]
+    parts = [_of_block(through(block, matrices), ranks) for block in rows.split(max(1, ENTRIES // tokens))]
+    boosted, boost, suppressed, suppression, moments = (np.concatenate(part) for part in zip(*parts, strict=True))
+    by_rank = ("feature", "rank")
+    variables = {
+        "boosted_token": variable(by_rank, boosted, "tokens whose logits it raises most", "token"),
+        "boost": variable(by_rank, boost, "logit weight of these tokens", "logit"),
+        "suppressed_token": variable(by_rank, suppressed, "tokens whose logits it lowers most", "token"),
+        "suppression": variable(by_rank, suppression, "logit weight of these tokens", "logit"),
+    }
+    for column, (name, words) in enumerate(MOMENTS.items()):
+        unit = "logit" if name in ("logit_mean", "logit_std") else "1"
+        variables[name] = variable("feature", moments[:, column], words, unit)
+    coordinates = {"feature": feature, "rank": index("rank", 0, ranks, "place, 0 is the strongest")}
+    if showcase:
+        chosen = list(showcase)
+        coordinates["showcase"] = variable("showcase", chosen, "feature shown", "feature")
+        variables["logit_weight"] = _all_weights(directions, site, decoder[chosen], "feature")
+        variables["boosted_text"] = _in_words(boosted[chosen], text)
+        variables["suppressed_text"] = _in_words(suppressed[chosen], text)
+        if neurons:
+            rows = torch.eye(dictionary.inputs)[list(neurons)]
+            variables["neuron_logit_weight"] = _all_weights(directions, site, rows, "neuron")
+            variables["showcase_neuron"] = variable("showcase", list(neurons), "neuron shown beside it", "neuron")
+        if in_context is not None:
+            variables["in_context"] = variable(
+                ("showcase", "token"), in_context.astype(np.int8), "1 for a token of the feature's context", "1"
+            )
+        if contexts is not None:
+            names = np.array(contexts, dtype=object)
+            variables["context"] = variable("showcase", names, "tag that the feature's context is", "1")
+    return labelled(variables, coordinates, {"tokens_of_vocabulary": tokens, **directions.attributes})
+
+
+def _all_weights(directions: Directions, site: str, rows: Float[Tensor, "showcase neuron"], whose: str) -> xr.Variable:
+    weights = directions.logit_weights(site, rows)
+    assert weights is not None
+    return variable(("showcase", "token"), weights.numpy(), f"logit weight of the {whose}", "logit")
+
+
+def _in_words(ids: NDArray[np.int64], text: Callable[[int], str]) -> xr.Variable:
+    words = np.array([[text(int(token)) for token in row] for row in ids], dtype=object)
+    return variable(("showcase", "rank"), words, "tokens in words", "1")
+
+
+def _of_block(weights: Float[Tensor, "feature token"], ranks: int) -> list[NDArray[Any]]:
+    """Tokens raised most and their weights, tokens lowered most and theirs [feature, rank], moments [feature, 4]."""
+    parts = []
+    for part in weights.split(max(1, CACHED // weights.shape[1])):
+        moments = _moments(part).numpy()
+        boosted, boost = largest(part.numpy(), ranks)
+        suppressed, negative = largest(part.neg_().numpy(), ranks)
+        parts.append((boosted, boost, suppressed, -negative, moments))
+    return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+
+def _moments(weights: Float[Tensor, "feature token"]) -> Float[Tensor, "feature 4"]:
+    mean = weights.mean(1)
+    centred = weights - mean[:, None]
+    squared = centred.square()
+    variance, third = squared.mean(1), torch.linalg.vecdot(squared, centred) / weights.shape[1]
+    fourth = torch.linalg.vecdot(squared, squared) / weights.shape[1]
+    constant = variance <= (1e-6 * mean).square()
+    skewness = torch.where(constant, torch.nan, third / variance**1.5)
+    kurtosis = torch.where(constant, torch.nan, fourth / variance.square() - 3)
+    return torch.stack([mean, variance.sqrt(), skewness, kurtosis], dim=1)

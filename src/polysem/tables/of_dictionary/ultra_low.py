@@ -1,0 +1,171 @@
+"""S2.F4, S2.F5, S2.F7: whether the features that are hardly ever active are all the same feature."""
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.linalg import eigvalsh
+from torch import Tensor
+
+from polysem.numerics.norms import column_squares
+from polysem.params.analysis import Analysis
+from polysem.saes.dictionary import Dictionary
+from polysem.saes.sae import SAE
+from polysem.tables.parts.decoder_cosines import products
+from polysem.tables.parts.frequency_classes import firings, is_ultra_low
+from polysem.tables.parts.labels import index, labelled, scalar, variable
+
+RANDOM_ROWS = 1024
+FEWEST = 3
+"""Features of a cluster: the cosine of one or two rows with their mean says nothing about a cluster."""
+ALIKE = 0.95
+"""Cosine with the mean above which the document calls encoder rows the same (S2.F4)."""
+STEPS = 20_000
+Values = NDArray[np.float64]
+
+
+def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis) -> xr.Dataset:
+    """The directions of the ultra-low cluster: features active on less than `ultra_low_frequency` of the tokens, and on
+    one at least.
+
+    Scalars: `ultra_low_features`; `never_active`, how many are active on no token, which are none of these;
+    `ultra_low_threshold_firings`, on how many tokens a feature at the threshold is active; and, where an SAE has at
+    least 3 ultra-low features, `ultra_low_cosine_median` and `ultra_low_cosine_above_095_share` with their baselines,
+    `ultra_low_first_singular_share`, `ultra_low_mean_decoder_cosine` (of the mean direction with the mean decoder row).
+    Over `feature`, for all features: `mean_cosine`, the cosine of its encoder row with the mean of the cluster's
+    encoder rows, and `mean_projection`, its component along that mean. Over `neuron`: `mean_direction`, the mean with
+    norm 1.
+    Over `singular`: `variance_share`, by singular direction of the cluster's decoder rows, each scaled to norm 1, and
+    `variance_share_random`, what independent random rows show (Marchenko and Pastur's law).
+    Over `random_row`: `mean_cosine_random`, cosines of as many random rows (at most 1,024) with their own mean, because
+    every row has a share in its mean; `mean_projection_random`, components along a fixed direction of random rows that
+    have the norms of the encoder rows.
+    Where there is no cluster, or none of an SAE, the attribute `not_applicable` says so.
+    Source: document S2, section "Ultra Low Frequency Features Are All The Same Feature".
+    """
+    low = is_ultra_low(frequency, analysis.ultra_low_frequency)
+    least = firings(frequency, analysis.ultra_low_frequency)
+    variables = {
+        "ultra_low_features": scalar(
+            int(low.sum()), "features below the ultra-low frequency, active on a token at least", "feature"
+        ),
+        "never_active": scalar(
+            int((frequency["frequency"].values == 0).sum()), "features that were never active", "feature"
+        ),
+        "ultra_low_threshold_firings": scalar(
+            least, "tokens on which a feature at the ultra-low frequency is active", "token"
+        ),
+    }
+    coordinates = {"feature": index("feature", 0, dictionary.features, "feature")}
+    attributes: dict[str, str | float] = {"ultra_low_frequency": analysis.ultra_low_frequency}
+    if not isinstance(dictionary, SAE):
+        attributes["not_applicable"] = (
+            "the neurons' directions are the axes themselves, which cannot cluster; an SAE's can"
+        )
+    elif least <= 1:
+        attributes["not_applicable"] = (
+            f"{analysis.ultra_low_frequency:g} of {frequency.attrs['tokens']:,} eval tokens is {least:.2g} of a token, "
+            "so that no feature that is ever active lies below; more eval_tokens or a larger "
+            "analysis.ultra_low_frequency is needed"
+        )
+    elif low.sum() < FEWEST:
+        attributes["not_applicable"] = (
+            f"{int(low.sum())} of {low.size:,} features are active on less than {analysis.ultra_low_frequency:g} of "
+            f"{frequency.attrs['tokens']:,} eval tokens ({least:.3g} of them), but on one at least, and a cluster has "
+            f"{FEWEST}; another recipe, more training or a larger analysis.ultra_low_frequency may show one"
+        )
+    else:
+        of_encoder = _encoder_rows(dictionary, torch.from_numpy(low), analysis.baseline_seed)
+        of_decoder = _decoder_rows(dictionary.W_dec.cpu(), low)
+        variables |= of_encoder | of_decoder
+        sizes = {name: size for entry in (of_encoder | of_decoder).values() for name, size in entry.sizes.items()}
+        for name in ("neuron", "random_row"):
+            coordinates[name] = index(name, 0, sizes[name], name.replace("_", " "))
+        coordinates["singular"] = index("singular", 1, sizes["singular"] + 1, "singular direction, 1 is the strongest")
+    return labelled(variables, coordinates, attributes)
+
+
+def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable]:
+    W_enc = sae.W_enc.cpu()
+    mean = (W_enc @ cluster.float()).double()
+    direction = (mean / mean.norm()).float()
+    norms = np.sqrt(column_squares(W_enc.numpy())).astype(np.float32)
+    projection = (direction @ W_enc).numpy()
+    with np.errstate(invalid="ignore"):
+        cosine = projection / norms
+    in_cluster = cosine[cluster.numpy()]
+    random = _random_cosines(int(cluster.sum()), len(W_enc), seed)
+    some = norms[np.linspace(0, sae.features - 1, min(sae.features, RANDOM_ROWS)).astype(np.int64)]
+    generator = np.random.default_rng([seed, 1])
+    components = some * _component(generator.standard_normal(len(some)), len(W_enc), generator)
+    decoded = (cluster.float() @ sae.W_dec.cpu()).double()
+    agreement = float(direction.double() @ decoded / decoded.norm())
+    words = "cosine of the encoder row with the mean of the ultra-low encoder rows"
+    return {
+        "mean_cosine": variable("feature", cosine, words, "1"),
+        "mean_projection": variable(
+            "feature", projection, "component of the encoder row along the mean ultra-low direction", "weight"
+        ),
+        "mean_direction": variable("neuron", direction.numpy(), "mean ultra-low encoder row, scaled to norm 1", "1"),
+        "mean_cosine_random": variable("random_cosine", random, "cosine of random rows with their own mean", "1"),
+        "mean_projection_random": variable(
+            "random_row", components, "component of random rows of the encoder rows' norms", "weight"
+        ),
+        "ultra_low_cosine_median": scalar(np.nanmedian(in_cluster), f"median {words}, ultra-low features", "1"),
+        "ultra_low_cosine_above_095_share": scalar(
+            np.mean(in_cluster > ALIKE), f"share of ultra-low features with a {words} above {ALIKE}", "1"
+        ),
+        "ultra_low_cosine_median_random": scalar(
+            np.median(random), "median cosine of as many random rows with their own mean", "1"
+        ),
+        "ultra_low_mean_decoder_cosine": scalar(
+            agreement, "cosine of the mean ultra-low encoder row with the mean ultra-low decoder row", "1"
+        ),
+    }
+
+
+def _component(normal: Values, neurons: int, generator: np.random.Generator) -> Values:
+    """Components along one axis of random directions, from standard-normal numbers."""
+    rest = generator.chisquare(neurons - 1, len(normal)) if neurons > 1 else 0.0
+    return normal / np.sqrt(normal**2 + rest)
+
+
+def _random_cosines(rows: int, neurons: int, seed: int) -> Values:
+    """Cosines of at most 1,024 of `rows` random directions with the mean of all of them."""
+    generator = np.random.default_rng([seed, 0])
+    drawn = generator.standard_normal((min(rows, RANDOM_ROWS), neurons), np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    total = drawn.sum(0, dtype=np.float64)
+    if rest := rows - len(drawn):
+        total += generator.standard_normal(neurons) * np.sqrt(rest / neurons)
+    return np.asarray(drawn @ total / np.linalg.norm(total), np.float64)
+
+
+def _decoder_rows(decoder: Float[Tensor, "feature neuron"], low: NDArray[np.bool_]) -> dict[str, xr.Variable]:
+    chosen = np.flatnonzero(low)
+    power = eigvalsh(products(decoder, chosen), lower=False, driver="evd", overwrite_a=True)
+    power = power[::-1].clip(min=0).astype(np.float64)
+    share = power / power.sum()
+    words = "share of the squared norm of the ultra-low decoder rows by singular direction"
+    return {
+        "variance_share": variable("singular", share, words, "1"),
+        "variance_share_random": variable(
+            "singular", random_shares(len(chosen), decoder.shape[1]), "the same of independent random rows", "1"
+        ),
+        "ultra_low_first_singular_share": scalar(share[0], f"{words}, the first one", "1"),
+    }
+
+
+def random_shares(rows: int, neurons: int) -> Values:
+    """Shares of the singular directions of independent random rows, largest first, as Marchenko and Pastur's law has
+    them in the limit of many rows and neurons: its quantiles at the middle of as many equal parts."""
+    few, many = sorted((rows, neurons))
+    ratio = few / many
+    low, high = (1 - ratio**0.5) ** 2, (1 + ratio**0.5) ** 2
+    angle = (np.arange(STEPS) + 0.5) * np.pi / STEPS
+    value = (low + high) / 2 - (high - low) / 2 * np.cos(angle)
+    cumulative = np.cumsum(np.sin(angle) ** 2 / value)
+    middles = (np.arange(few) + 0.5) / few
+    quantiles = np.interp(middles, cumulative / cumulative[-1], value)[::-1]
+    return quantiles / quantiles.sum()

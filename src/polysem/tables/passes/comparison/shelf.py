@@ -1,0 +1,119 @@
+"""What a comparison reads of the dictionaries of several sites, each thing once while it is needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+
+from polysem.activations.rows import ActivationRows
+from polysem.io.stores import open_store, read_array, read_receipt
+from polysem.io.tables import read_table
+from polysem.params.base import NEURONS
+from polysem.saes.dictionary import Dictionary, load_dictionary
+from polysem.saes.sae import SAE
+from polysem.tables.parts.directions import Directions
+from polysem.tables.passes.comparison.codes import Codes, encode, sampled_rows
+
+KEPT = 6
+"""Dictionaries, and activations of dictionaries, that are held in memory; most are held against the first of a site."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the files of one site of a model are."""
+
+    activations: Path
+    """Store of eval activations."""
+    tokens: Path
+    """Store of eval tokens."""
+    directions: Path
+    """Directions of the model."""
+    dictionaries: Path
+    """Folder with a folder for each SAE."""
+    tables: Path
+    """Folder with a folder of tables for each dictionary."""
+
+
+class Site:
+    """The dictionaries, activations and tables of one site of a model."""
+
+    def __init__(self, model: str, site: str, place: Place, device: str) -> None:
+        self.model, self.site, self.place, self._device = model, site, place, device
+        self.rows = ActivationRows(place.activations)
+        self.dictionary: Callable[[str], Dictionary] = lru_cache(KEPT)(self._dictionary)
+        self.codes: Callable[[str, int, int], Codes] = lru_cache(KEPT)(self._codes)
+
+    @property
+    def width(self) -> int:
+        """Number of neurons."""
+        return self.rows.width
+
+    @cached_property
+    def tokens_digest(self) -> str:
+        """Which tokens the activations are of: the digest of the token store's content."""
+        return str(read_receipt(self.place.tokens)["sha256"])
+
+    @cached_property
+    def directions(self) -> Directions:
+        """Directions of the model."""
+        return Directions.read(self.place.directions)
+
+    def decoder(self, name: str) -> Float[NDArray, "feature neuron"]:
+        """Directions of the features of a dictionary."""
+        return np.asarray(self.dictionary(name).decoder().cpu().numpy(), np.float32)
+
+    def encoder(self, name: str) -> Float[NDArray, "feature neuron"] | None:
+        """Encoder rows of an SAE; None for the neurons."""
+        found = self.dictionary(name)
+        return np.asarray(found.W_enc.T.cpu().numpy(), np.float32) if isinstance(found, SAE) else None
+
+    def stream(self, rows: Float[NDArray, "feature neuron"]) -> Float[NDArray, "feature stream"] | None:
+        """What some directions write in front of the last matrix before the logits; None without a direct path."""
+        path = self.directions.logit_path(self.site)
+        if path is None:
+            return None
+        written = torch.from_numpy(rows)
+        for matrix in path[:-1]:
+            written = written @ matrix
+        return written.numpy()
+
+    def unembedding(self) -> Float[NDArray, "stream token"]:
+        """That last matrix."""
+        path = self.directions.logit_path(self.site)
+        assert path is not None
+        return np.asarray(path[-1].numpy(), np.float32)
+
+    def table(self, dictionary: str, name: str) -> xr.Dataset:
+        """A table of a dictionary."""
+        return read_table(self.place.tables / dictionary / f"{name}.nc")
+
+    def read_with(
+        self, dictionary: Dictionary, tokens: int, length: int, order: NDArray[np.int64] | None = None
+    ) -> Codes:
+        """This site's activations through any dictionary of its width, on a sample of its first `length` tokens."""
+        return encode(self.rows, sampled_rows(length, tokens), dictionary, self._device, order)
+
+    def token_ids(self, tokens: int, length: int) -> Int[NDArray, " token"]:
+        """Token, or class of the image, at each row of that sample."""
+        chosen = sampled_rows(length, tokens)
+        store, group = open_store(self.place.activations), open_store(self.place.tokens)
+        sequence, position = (
+            np.asarray(read_array(store, name)[:length], np.int64)[chosen] for name in ("sequence", "position")
+        )
+        if "ids" not in group:
+            return np.asarray(read_array(group, "labels")[:], np.int64)[sequence]
+        ids = np.asarray(read_array(group, "ids")[: int(sequence.max()) + 1], np.int64)
+        return ids[sequence, position]
+
+    def _dictionary(self, name: str) -> Dictionary:
+        path = Path(NEURONS) if name == NEURONS else self.place.dictionaries / name
+        return load_dictionary(path, self.width, self._device)
+
+    def _codes(self, name: str, tokens: int, length: int) -> Codes:
+        return self.read_with(self.dictionary(name), tokens, length)

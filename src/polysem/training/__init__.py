@@ -1,0 +1,4 @@
+"""What trains, for language models, classifiers and SAEs: optimiser, schedule, order of rows, checkpoints, determinism.
+
+What is peculiar to SAEs is in `saes`.
+"""

@@ -1,0 +1,331 @@
+"""What each job of a study takes, counted from the params: downloads, disk, operations, memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from polysem.params.base import NEURONS, ModelSection
+from polysem.params.corpora.generated import GeneratedCorpus
+from polysem.params.corpora.huggingface import HuggingFaceCorpus
+from polysem.params.corpora.images import ImagesCorpus
+from polysem.params.models.classifier import ClassifierModel
+from polysem.params.models.imported import ImportedModel
+from polysem.params.models.language import LanguageModel
+from polysem.params.models.trained import TrainedModel
+from polysem.params.recipes.base import Recipe
+from polysem.params.study import Study
+from polysem.workflow import artifacts
+from polysem.workflow.checks.shapes import flops_to, forward_flops, input_width, known_shape, parameters, width
+
+PHASES = ("corpora", "models", "tokens", "activations", "saes", "toys", "tables", "figures and report")
+FLOAT = 4
+"""Bytes of a weight."""
+TRAINING = 3
+"""A step of training takes three times a forward pass."""
+STORY_BYTES, STORY_TOKENS, TOKEN_BYTES = 430, 250, 13
+"""Of a generated story in its Parquet file; tokens of one; bytes of a token with its mask and tags, uncompressed."""
+SEARCH, DENSE = 2, 10
+"""Operations of an SAE's step per neuron, feature and token: the search for active features on a CPU, to which the rest
+adds little; on a GPU five dense products."""
+FOUR_COPIES = 4
+"""Weights, gradients and Adam's two means."""
+SURVEY = 1.4
+"""The pass over the eval activations, in encoder products."""
+CLUSTERINGS = 4
+"""Gram matrices of a feature's strong examples: three embeddings and random tokens."""
+REFERENCE_TOKENS = 200_000
+"""Tokens on which a model's own loss is measured."""
+ABLATIONS, SPLICES = 3, 2
+"""Forward passes of a site's fidelity table: clean and two ablations; of each dictionary, with all features and without
+the ultra-low ones."""
+EXAMPLE_BYTES = 16_000
+"""Of the tables of one feature, most of them contexts, uncompressed."""
+START, DRAWING = 4.0, 15.0
+"""Seconds in which a job starts, most of them imports; in which the figures of a dictionary are drawn."""
+IMAGES = {"digits": (1797, 64), "mnist": (70_000, 784)}
+"""Images of a corpus, and their pixels."""
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one job takes. None: not known, and `missing` says what would tell; `flops` are for a CPU and for a GPU."""
+
+    phase: str
+    name: str
+    outputs: tuple[str, ...]
+    download: float | None = 0.0
+    disk: float | None = 0.0
+    flops: tuple[float, float] | None = (0.0, 0.0)
+    seconds: float = START
+    memory: float | None = 0.0
+    missing: tuple[str, ...] = field(default=())
+
+    @property
+    def made(self) -> bool:
+        """Whether everything that it makes is there; whether it is up to date, Snakemake knows."""
+        return all(Path(output).exists() for output in self.outputs)
+
+
+def jobs(study: Study) -> Iterator[Job]:
+    """All jobs of a study that take more than a moment, phase by phase."""
+    yield from _corpora(study)
+    for name, model in study.models.items():
+        yield _model(name, model, study)
+        yield from _tokens(name, model, study)
+    yield from _activations(study)
+    yield from _saes(study)
+    yield from _toys(study)
+    yield from _tables(study)
+    yield from _figures(study)
+
+
+def store_bytes(study: Study, store: str) -> float | None:
+    """Bytes of an activation store, at most; None if the widths of its model are not known."""
+    _, _, name, site, split = Path(store).with_suffix("").parts
+    model = study.models[name]
+    neurons = width(name, model, site)
+    if neurons is None:
+        return None
+    kept = neurons + (input_width(name, model, site, _pixels(study, model)) if split == "eval" else 0)
+    return _rows(study, model, split) * kept * _item(model)
+
+
+def _corpora(study: Study) -> Iterator[Job]:
+    for name, corpus in study.corpora.items():
+        path = artifacts.CORPUS.format(corpus=name)
+        match corpus:
+            case GeneratedCorpus():
+                disk = float(STORY_BYTES * (corpus.train_documents + corpus.eval_documents))
+                yield Job("corpora", name, (path,), disk=disk)
+            case ImagesCorpus():
+                yield Job("corpora", name, (path,), disk=float(np.prod(IMAGES[corpus.images])))
+            case HuggingFaceCorpus() if corpus.local_copy is None:
+                why = f"corpora.{name}: how long the documents of {corpus.dataset} are; limit bounds their number"
+                yield Job("corpora", name, (path,), None, None, memory=None, missing=(why,))
+            case _:
+                why = f"corpora.{name}: as large as the files that it is read from"
+                yield Job("corpora", name, (path,), disk=None, memory=None, missing=(why,))
+
+
+def _model(name: str, model: ModelSection, study: Study) -> Job:
+    folder = artifacts.MODEL.format(model=name)
+    outputs = tuple(f"{folder}/{file}" for file in artifacts.model_files(model))
+    if isinstance(model, ClassifierModel):
+        weights = _perceptron(model, study)
+        flops = TRAINING * 2.0 * weights * (model.training.tokens if model.weights is None else 0)
+        return Job("models", name, outputs, disk=FLOAT * weights, flops=(flops, flops), memory=16.0 * weights)
+    shape = known_shape(name, model)
+    if shape is None:
+        return Job("models", name, outputs, None, None, memory=None, missing=(_no_shape(name),))
+    size = float(FLOAT * parameters(shape))
+    if isinstance(model, TrainedModel):
+        flops = TRAINING * forward_flops(shape, model.context_length) * model.training.tokens
+        logits = 2.0 * FLOAT * model.training.batch_tokens * shape.vocabulary
+        return Job("models", name, outputs, disk=size, flops=(flops, flops), memory=FOUR_COPIES * size + logits)
+    local = isinstance(model, ImportedModel) and model.local_copy is not None
+    return Job("models", name, outputs, 0.0 if local else size, size, memory=2 * size)
+
+
+def _tokens(name: str, model: ModelSection, study: Study) -> Iterator[Job]:
+    corpus = study.corpora[model.corpus]
+    for split in artifacts.SPLITS:
+        outputs = tuple(f"{artifacts.TOKENS.format(model=name, split=split)}{end}" for end in (".zarr", ".json"))
+        match corpus:
+            case GeneratedCorpus():
+                stories = corpus.train_documents if split == "train" else corpus.eval_documents
+                yield Job("tokens", f"{name} {split}", outputs, disk=float(stories * STORY_TOKENS * TOKEN_BYTES))
+            case ImagesCorpus():
+                images, pixels = IMAGES[corpus.images]
+                yield Job("tokens", f"{name} {split}", outputs, disk=float(FLOAT * images * pixels))
+            case _:
+                why = f"corpora.{model.corpus}: how many tokens it has; each takes 5 bytes or less"
+                yield Job("tokens", f"{name} {split}", outputs, disk=None, missing=(why,))
+
+
+def _activations(study: Study) -> Iterator[Job]:
+    for store in (path for path in artifacts.stores(study) if path.startswith("results/activations/")):
+        _, _, name, site, split = Path(store).with_suffix("").parts
+        model, size = study.models[name], store_bytes(study, store)
+        outputs = (store, store.removesuffix(".zarr") + ".json")
+        if size is None:
+            missing = (_no_shape(name),)
+            yield Job("activations", f"{name} {site} {split}", outputs, 0.0, None, None, memory=None, missing=missing)
+            continue
+        flops = _rows(study, model, split) * _flops_to(name, model, site, study)
+        memory = float(FLOAT * _weights(name, model, study))
+        yield Job("activations", f"{name} {site} {split}", outputs, 0.0, size, (flops, flops), memory=memory)
+
+
+def _saes(study: Study) -> Iterator[Job]:
+    for name, site, dictionary in study.dictionaries():
+        if dictionary == NEURONS:
+            continue
+        sae, model = study.saes[dictionary], study.models[name]
+        folder = artifacts.SAE.format(model=name, site=site, sae=dictionary)
+        files = artifacts.TRAINED_SAE_FILES if sae.trained else artifacts.SAE_FILES
+        label, outputs = f"{name} {site} {dictionary}", tuple(f"{folder}/{file}" for file in files)
+        neurons, features = width(name, model, site), _features(study, name, site, dictionary)
+        if neurons is None or features is None:
+            missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)
+            away = None if sae.imported and sae.imported.path is None else 0.0
+            known = (0.0, 0.0) if sae.imported else None
+            yield Job("saes", label, outputs, away, None, known, memory=None, missing=missing)
+            continue
+        size = FLOAT * (2.0 * neurons * features + neurons + features)
+        if sae.imported:
+            yield Job("saes", label, outputs, 0.0 if sae.imported.path else size, size, memory=4 * size)
+            continue
+        assert sae.trained
+        cpu, gpu = training_flops(sae.trained, neurons, features)
+        memory = FOUR_COPIES * size + FLOAT * sae.trained.batch_size * (2.0 * neurons + features)
+        if sae.trained.embedding_loss:
+            memory += FLOAT * neurons * features
+        if sae.trained.activations == "streamed":
+            forward = sae.trained.tokens * _flops_to(name, model, site, study)
+            cpu, gpu = cpu + forward, gpu + forward
+            memory += sae.trained.buffer_gib * 2**30 + FLOAT * _weights(name, model, study)
+        yield Job("saes", label, outputs, 0.0, size, (cpu, gpu), memory=memory)
+
+
+def training_flops(recipe: Recipe, neurons: int, features: int) -> tuple[float, float]:
+    """Operations of a training, on a CPU and on a GPU, without those of the model.
+
+    On a GPU the neuron-embedding loss has as many products as the rest of a step.
+    """
+    product = float(neurons) * features * recipe.tokens
+    return SEARCH * product, DENSE * product * (2 if recipe.embedding_loss else 1)
+
+
+def _toys(study: Study) -> Iterator[Job]:
+    for toy, identity in study.known():
+        recipe, neurons = study.saes[identity].trained, study.toys[toy].neurons
+        assert recipe
+        features = neurons * recipe.expansion
+        memory = 4.0 * FLOAT * FOUR_COPIES * neurons * features
+        path = artifacts.KNOWN_TABLE.format(toy=toy, sae=identity)
+        flops = training_flops(recipe, neurons, features)
+        yield Job("toys", f"{toy} {identity}", (path,), 0.0, 0.0, flops, memory=memory)
+
+
+def _tables(study: Study) -> Iterator[Job]:
+    for name, model in study.models.items():
+        whole = _forward(name, model, study)
+        cost = None if whole is None else (REFERENCE_TOKENS * whole,) * 2
+        why = () if whole is not None else (_no_shape(name),)
+        yield Job("tables", name, (artifacts.MODEL_TABLE.format(model=name),), flops=cost, missing=why)
+        yield Job("tables", f"{name} clusters", (artifacts.RELATIONS.format(model=name),), seconds=2 * START)
+    for name, site in study.sites():
+        yield _fidelity(study, name, site)
+    for name, site, dictionary in study.dictionaries():
+        model = study.models[name]
+        folder = artifacts.TABLE.format(model=name, site=site, dictionary=dictionary)
+        label, outputs = (
+            f"{name} {site} {dictionary}",
+            tuple(f"{folder}/{table}.nc" for table in artifacts.FEATURE_TABLES),
+        )
+        neurons, features = width(name, model, site), _features(study, name, site, dictionary)
+        if neurons is None or features is None:
+            missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)
+            yield Job("tables", label, outputs, 0.0, None, None, memory=None, missing=missing)
+            continue
+        product = 2.0 * neurons * features
+        flops = SURVEY * product * _rows(study, model, "eval") + product * features
+        flops += CLUSTERINGS * 2.0 * study.analysis.strong_examples**2 * neurons * features
+        memory = 2.0 * FLOAT * product
+        disk = float(EXAMPLE_BYTES * features)
+        yield Job("tables", label, outputs, 0.0, disk, (flops, flops), START, memory)
+
+
+def _fidelity(study: Study, name: str, site: str) -> Job:
+    model, label = study.models[name], f"{name} {site} fidelity"
+    outputs = (artifacts.FIDELITY.format(model=name, site=site),)
+    neurons, whole = width(name, model, site), _forward(name, model, study)
+    if neurons is None or whole is None:
+        return Job("tables", label, outputs, flops=None, memory=None, missing=(_no_shape(name),))
+    widths = {dictionary: _features(study, name, site, dictionary) for dictionary in study.dictionaries_of(name, site)}
+    if unknown := [dictionary for dictionary, features in widths.items() if features is None]:
+        return Job("tables", label, outputs, flops=None, memory=None, missing=(_no_features(unknown[0]),))
+    products = [2.0 * neurons * (features or 0) for features in widths.values()]
+    passes = (ABLATIONS + SPLICES * len(products)) * whole + 3 * sum(products)
+    flops = study.analysis.fidelity_tokens * passes
+    memory = 2.0 * FLOAT * max(products) + FLOAT * _weights(name, model, study)
+    return Job("tables", label, outputs, flops=(flops, flops), memory=memory)
+
+
+def _figures(study: Study) -> Iterator[Job]:
+    for folder in artifacts.figures(study):
+        name = folder.removeprefix("results/figures/")
+        yield Job("figures and report", name, (folder, f"{folder}.json"), seconds=START + DRAWING)
+    yield Job("figures and report", "report", (artifacts.REPORT_INDEX, artifacts.METRICS, artifacts.CLAIMS))
+
+
+def _features(study: Study, name: str, site: str, dictionary: str) -> int | None:
+    neurons = width(name, study.models[name], site)
+    if dictionary == NEURONS:
+        return neurons
+    sae = study.saes[dictionary]
+    if sae.imported:
+        return sae.imported.features
+    assert sae.trained
+    return None if neurons is None else neurons * sae.trained.expansion
+
+
+def _rows(study: Study, model: ModelSection, split: str) -> int:
+    rows = int(getattr(model.activations, f"{split}_tokens"))
+    if isinstance(model, ClassifierModel):
+        corpus = study.corpora[model.corpus]
+        assert isinstance(corpus, ImagesCorpus)
+        return min(rows, IMAGES[corpus.images][0])
+    return rows
+
+
+def _pixels(study: Study, model: ModelSection) -> int:
+    corpus = study.corpora[model.corpus]
+    return IMAGES[corpus.images][1] if isinstance(corpus, ImagesCorpus) else 0
+
+
+def _item(model: ModelSection) -> int:
+    return int(np.dtype(model.activations.dtype).itemsize)
+
+
+def _weights(name: str, model: ModelSection, study: Study) -> int:
+    if isinstance(model, ClassifierModel):
+        return _perceptron(model, study)
+    shape = known_shape(name, model)
+    return 0 if shape is None else parameters(shape)
+
+
+def _perceptron(model: ClassifierModel, study: Study) -> int:
+    corpus = study.corpora[model.corpus]
+    assert isinstance(corpus, ImagesCorpus)
+    widths = [IMAGES[corpus.images][1], *model.hidden, CLASSES]
+    return sum(one * other for one, other in pairwise(widths))
+
+
+def _forward(name: str, model: ModelSection, study: Study) -> float | None:
+    if isinstance(model, ClassifierModel):
+        return 2.0 * _perceptron(model, study)
+    shape = known_shape(name, model)
+    assert isinstance(model, LanguageModel)
+    return None if shape is None else forward_flops(shape, model.context_length)
+
+
+def _flops_to(name: str, model: ModelSection, site: str, study: Study) -> float:
+    if isinstance(model, ClassifierModel):
+        return 2.0 * _perceptron(model, study)
+    shape = known_shape(name, model)
+    assert shape is not None
+    assert isinstance(model, LanguageModel)
+    return flops_to(shape, model.context_length, site)
+
+
+def _no_shape(name: str) -> str:
+    return f"models.{name}: the widths of the model; set shape, or local_copy to a folder with its config.json"
+
+
+def _no_features(dictionary: str) -> str:
+    return f"saes.{dictionary}: how many features it has; set features"

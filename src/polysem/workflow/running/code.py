@@ -1,0 +1,152 @@
+"""What makes a step another step: a digest over the syntax of its code (docs/design.md)."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from polysem.io.caches import FOLDER, read_cache, write_cache
+from polysem.workflow.running.loaded import PACKAGE
+
+SOURCE = Path(__file__).resolve().parents[3]
+MEMORY = FOLDER / "syntax.json"
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Digest over the syntax trees of the modules and of everything of the package that they import.
+
+    Comments, docstrings, attribute docstrings and layout are no syntax that matters. Modules found by name at run time
+    are not followed; the rule that uses one names it here. Raises ModuleNotFoundError for a module without a source.
+    """
+    return _digest(repr(sorted(syntax_digests(*modules).items())))
+
+
+@cache
+def named_digest(*modules: str) -> str:
+    """The digest with the modules that it is of, `0123456789abcdef:polysem.saes.train_sae,…`: a step that gets it
+    compares it with what it loaded (`workflow.running.command`)."""
+    return f"{code_digest(*modules)}:{','.join(modules)}"
+
+
+def syntax_digests(*modules: str) -> dict[str, str]:
+    """Of every module that counts: the digest of its syntax."""
+    trees: dict[str, str] = {}
+    queue = list(modules)
+    known = len(_memory())
+    while queue:
+        name = queue.pop()
+        if name in trees:
+            continue
+        tree, imports = _parsed(name)
+        trees[name] = tree
+        queue += imports
+        queue += [parent for parent in _parents(name) if parent not in trees]
+    if len(_memory()) > known:
+        write_cache(MEMORY, {"by": _own_digest(), "modules": _memory()})
+    return trees
+
+
+def text_syntax(name: str, text: str) -> str:
+    """The digest of the syntax of a module whose source is `text`, whatever the file says by now."""
+    file = _file(name)
+    return _known(text, name, file)[0] if file is not None else ""
+
+
+def import_closure(module: str) -> set[str]:
+    """Names of all modules of the package that a module imports, directly or not, itself included."""
+    seen: set[str] = set()
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            queue += [*_parsed(name)[1], *_parents(name)]
+    return seen
+
+
+@cache
+def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
+    """Digest of a module's syntax, and what it imports of the package. What was parsed before is looked up by name and
+    content: parsing everything takes a second of every call of Snakemake."""
+    file = _file(name)
+    if file is None:
+        raise ModuleNotFoundError(f"{name} has no source below {SOURCE}")
+    tree, imports = _known(file.read_text(encoding="utf-8"), name, file)
+    return tree, tuple(target for target in imports if _file(target) is not None)
+
+
+def _known(text: str, name: str, file: Path) -> tuple[str, list[str]]:
+    key, memory = _digest(f"{name} {file.name} {text}"), _memory()
+    if key not in memory:
+        memory[key] = _syntax(text, name, file)
+    return memory[key]
+
+
+def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | Definition):
+            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
+    imports = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, name, file)
+            imports += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return _digest(_written_out(tree)), sorted({target for target in imports if target.split(".")[0] == PACKAGE})
+
+
+@cache
+def _memory() -> dict[str, tuple[str, list[str]]]:
+    """What is known of modules that were parsed by this very code."""
+    memory = read_cache(MEMORY)
+    return dict(memory["modules"]) if memory and memory["by"] == _own_digest() else {}
+
+
+@cache
+def _own_digest() -> str:
+    return _digest(Path(__file__).read_text(encoding="utf-8"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _written_out(node: object) -> str:
+    """A syntax tree as text. Empty fields are left out: other versions of Python have other ones, and the same code
+    has the same digest under all of them."""
+    if isinstance(node, ast.AST):
+        fields = [(name, value) for name, value in ast.iter_fields(node) if value is not None and value != []]
+        return f"{type(node).__name__}({', '.join(f'{name}={_written_out(value)}' for name, value in fields)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_written_out, node))}]"
+    return repr(node)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _absolute(node: ast.ImportFrom, name: str, file: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
+    base = package[: len(package) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _file(name: str) -> Path | None:
+    base = SOURCE.joinpath(*name.split("."))
+    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
