@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
 import xarray as xr
 
 from polysem.io.tables import write_table
@@ -15,8 +14,6 @@ from polysem.params.toys import Toy
 from polysem.saes.trainer import Trainer
 from polysem.toys.known_features import KnownFeatures, KnownRows, stream
 from polysem.toys.recovery import recovery
-from polysem.training.determinism import require_deterministic_kernels
-from polysem.workflow.running.command import run
 
 
 def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str, Any], device: str = "cpu") -> None:
@@ -33,8 +30,6 @@ def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str
     """
     kind = import_module(f"polysem.saes.architectures.{architecture}")
     recipe = kind.Recipe.model_validate(params | {"architecture": architecture})
-    torch.set_num_threads(recipe.threads)
-    require_deterministic_kernels()
     write_table(output, recovered(kind.Method(recipe), recipe, toy, device))
 
 
@@ -50,7 +45,3 @@ def recovered(method: Any, recipe: Recipe, toy: Toy, device: str = "cpu") -> xr.
     found = f"mean max cosine {float(table['mean_max_cosine']):.3f}, recall {float(table['recall']):.3f}"
     print(f"{trainer.steps} steps in {time.monotonic() - begun:.0f} s: {found}", file=sys.stderr, flush=True)
     return table.assign_attrs(catalogue="S1.X1")
-
-
-if __name__ == "__main__":
-    run(recover_features)
