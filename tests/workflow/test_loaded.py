@@ -16,7 +16,7 @@ from polysem.workflow.running.code import named_digest
 SOURCE = Path(polysem.__file__).parents[1]
 RUNNER = "polysem.workflow.running.command"
 INSTALL = "from polysem.workflow.running import loaded; loaded.install()"
-STEP = (*STEP)
+STEP = ("-m", "polysem", "step", "step", "--output", "results/x")
 
 
 @pytest.fixture
@@ -86,9 +86,7 @@ def test_a_step_refuses_before_it_writes_if_its_code_is_another(package, module)
     stated = digest(package)
     file = package / f"{module}.py"
     file.write_text(f"{file.read_text()}\nMORE = 1\n")
-    done = call(
-        package, *STEP, "--code", stated, "--log", "logs/a.log"
-    )
+    done = call(package, *STEP, "--code", stated, "--log", "logs/a.log")
     assert (done.returncode, done.stderr) == (
         1, "error: the code of polysem.step changed since the run began; run again, and the job starts from what is "
         "there then\n")  # fmt: skip

@@ -1,8 +1,8 @@
 """What this process loaded of the package: the text of every module as it was when it was imported.
 
 Python takes compiled code for up to date if size and time of the source fit, to the second; here compiled code fits its
-source by content. A step compares the texts with the digest that its rule names (`running.command`), so a source that is
-edited and put back while it is imported cannot slip in.
+source by content. A step compares the texts with the digest that its rule names (`running.command`), so a source that
+is edited and put back while it is imported cannot slip in.
 """
 
 import sys
