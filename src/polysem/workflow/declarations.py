@@ -4,8 +4,11 @@ import ast
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
+
+from polysem.layout.addons import modules_of
+
+__all__ = ["declared", "modules_of"]
 
 
 @cache
@@ -15,9 +18,10 @@ def declared(module: str) -> dict[str, Any]:
     Raises ModuleNotFoundError for a module that has no source.
     """
     package, _, name = module.rpartition(".")
-    file = Path(import_module(package).__path__[0]) / f"{name}.py"
-    if not file.is_file():
-        raise ModuleNotFoundError(f"{module} has no source at {file}")
+    folder = Path(str(import_module(package).__path__[0])) / name
+    file = next((file for file in (folder.with_suffix(".py"), folder / "__init__.py") if file.is_file()), None)
+    if file is None:
+        raise ModuleNotFoundError(f"{module} has no source at {folder}.py")
     found: dict[str, Any] = {}
     for statement in ast.parse(file.read_text(encoding="utf-8")).body:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
@@ -27,12 +31,3 @@ def declared(module: str) -> dict[str, Any]:
             except (ValueError, TypeError):
                 continue
     return found
-
-
-@cache
-def modules_of(package: str) -> dict[str, str]:
-    """The modules of a package by their last names, in the order of the alphabet."""
-    return {
-        module.name: f"{package}.{module.name}"
-        for module in sorted(iter_modules(import_module(package).__path__), key=lambda one: one.name)
-    }
