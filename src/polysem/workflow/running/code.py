@@ -97,9 +97,7 @@ def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, name, file)
             imports += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return _digest(_written_out(tree)), sorted(
-        {target for target in imports if target.split(".")[0] in (PACKAGE, *addon_packages())}
-    )
+    return _digest(_written_out(tree)), sorted({target for target in imports if _is_followed(target)})
 
 
 @cache
@@ -111,7 +109,7 @@ def _memory() -> dict[str, tuple[str, list[str]]]:
 
 @cache
 def _own_digest() -> str:
-    return _digest(Path(__file__).read_text(encoding="utf-8"))
+    return _digest(f"{Path(__file__).read_text(encoding='utf-8')} {addon_packages()}")
 
 
 def _digest(text: str) -> str:
@@ -143,6 +141,10 @@ def _absolute(node: ast.ImportFrom, name: str, file: Path) -> str:
     package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
     base = package[: len(package) - node.level + 1]
     return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _is_followed(module: str) -> bool:
+    return module.partition(".")[0] in (PACKAGE, *addon_packages())
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What this process loaded of the package, and of packages that add to it: the text of every module as it was when it was imported.
+"""What this process loaded of the package and of those that add to it: the text of each module as it was imported.
 
 Python takes compiled code for up to date if size and time of the source fit, to the second; here compiled code fits its
 source by content. A step compares the texts with the digest that its rule names (`running.command`), so a source that
