@@ -1,5 +1,8 @@
 # Sparse autoencoders: one job per point of a recipe's grid, and one per SAE that somebody else trained.
 
+from polysem.layout.addons import modules_of
+from polysem.params.recipes.pretrained import FORMATS
+
 
 def rows(wildcards):
     """Where the rows of a training come from, by the names that `polysem.saes.sources` knows."""
@@ -110,7 +113,7 @@ rule import_sae:
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.import_sae",
-            f"polysem.saes.formats.{recipe(wildcards.sae).format}",
+            modules_of(FORMATS)[recipe(wildcards.sae).format],
             *activation_functions(),
         ),
         spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),

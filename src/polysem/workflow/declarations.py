@@ -17,13 +17,8 @@ def declared(module: str) -> dict[str, Any]:
 
     Raises ModuleNotFoundError for a module that has no source.
     """
-    package, _, name = module.rpartition(".")
-    folder = Path(str(import_module(package).__path__[0])) / name
-    file = next((file for file in (folder.with_suffix(".py"), folder / "__init__.py") if file.is_file()), None)
-    if file is None:
-        raise ModuleNotFoundError(f"{module} has no source at {folder}.py")
     found: dict[str, Any] = {}
-    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+    for statement in _statements(module):
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         if isinstance(target, ast.Name) and target.id.isupper():
             try:
@@ -31,3 +26,18 @@ def declared(module: str) -> dict[str, Any]:
             except (ValueError, TypeError):
                 continue
     return found
+
+
+@cache
+def defines(module: str, function: str) -> bool:
+    """Whether a module has a function of this name."""
+    return any(isinstance(one, ast.FunctionDef) and one.name == function for one in _statements(module))
+
+
+def _statements(module: str) -> list[ast.stmt]:
+    package, _, name = module.rpartition(".")
+    folder = Path(str(import_module(package).__path__[0])) / name
+    file = next((file for file in (folder.with_suffix(".py"), folder / "__init__.py") if file.is_file()), None)
+    if file is None:
+        raise ModuleNotFoundError(f"{module} has no source at {folder}.py")
+    return ast.parse(file.read_text(encoding="utf-8")).body

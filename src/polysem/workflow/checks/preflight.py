@@ -8,6 +8,7 @@ from polysem.io.content import known_digest
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError, named
 from polysem.io.files import expanded, files_of, matching_files
+from polysem.layout.addons import modules_of
 from polysem.models.processing import native_obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer
 from polysem.params.base import CorpusSection, ModelSection, possible_hub_id
@@ -18,7 +19,7 @@ from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import block_sites, check_sites
 from polysem.params.models.trained import TrainedModel
-from polysem.params.recipes.pretrained import PretrainedSae
+from polysem.params.recipes.pretrained import FORMATS, PretrainedSae
 from polysem.params.study import Study
 from polysem.workflow import artifacts
 from polysem.workflow.checks import checked
@@ -260,7 +261,7 @@ def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
         weights = local_weights(section)
         published = read_published(section.format, weights)
         require_digest(section, weights, known_digest(weights))
-        stamp = checked.stamp(section, outside_files(section), f"polysem.saes.formats.{section.format}")
+        stamp = checked.stamp(section, outside_files(section), modules_of(FORMATS)[section.format])
         checked.once(stamp, published.load)
     if section.features not in (None, published.features):
         raise InputError(f"saes.{name}.features is {section.features}, but {weights} has {published.features}; mend it")
