@@ -1,7 +1,7 @@
 """Tables as the table steps make them, small enough to draw in a second, and their degenerate relatives."""
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from polysem.figures.draw_figures import draw
 from polysem.figures.parts import theme
+from polysem.figures.registry import find_figure
+from polysem.io.atomic import write_json
+from polysem.io.content import file_digest
+from polysem.io.folders import TABLES_RECEIPT
+from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
 from polysem.tables.of_dictionary.alignment import neuron_alignment
 from polysem.tables.of_dictionary.rank_frequency import rank_frequency
@@ -75,6 +81,23 @@ def legible_texts(figure: Figure, path: Path, monkeypatch: pytest.MonkeyPatch) -
     for text, box in drawn.items():
         assert Bbox.union([page, box]).bounds == pytest.approx(page.bounds, abs=1), text.get_text()
     return [text.get_text() for text in drawn]
+
+
+def draw_from(name: str, tables: Mapping[str, xr.Dataset], analysis: Analysis) -> Figure:
+    """A figure of tables by the names that stand in its READS, with no more params than it declares, and no labels."""
+    return draw(find_figure(name), tables.__getitem__, analysis.values(), {})
+
+
+def without_codes(*names: str) -> dict[str, str]:
+    """What a step takes for figures, if the digests of their code do not matter."""
+    return dict.fromkeys(names, "")
+
+
+def place(tables: Path, **named: xr.Dataset) -> None:
+    """Write the tables of a dictionary with their receipt."""
+    for name, table in named.items():
+        write_table(tables / f"{name}.nc", table)
+    write_json(tables / TABLES_RECEIPT, {"sha256": {file.stem: file_digest(file) for file in tables.glob("*.nc")}})
 
 
 def origin(dictionary: str) -> dict[str, str]:

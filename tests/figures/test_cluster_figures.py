@@ -15,7 +15,7 @@ from polysem.figures.parts.cluster_tree import folded_tree
 from polysem.figures.registry import NotApplicable, find_figure
 
 from .cluster_tables import CUT, cluster_table, made, measures, unclustered, without_inputs
-from .conftest import alignment_table, frequency_table, legible_texts
+from .conftest import alignment_table, draw_from, frequency_table, legible_texts
 
 HOSTILE = ("\u202e", "$x_1$", " שלום", " عالم", "\n", "\x00", "<b>", "日本", "w" * 60, " ", "a", "")
 ONE_TABLE = ("embedding_making", "dendrogram", "rare_behaviour", "embedding_planes", "cluster_distances")
@@ -60,9 +60,7 @@ def related(clusters: xr.Dataset, score: bool = True) -> dict[str, xr.Dataset]:
 
 
 def draw(name, clusters, analysis, **changes):
-    module = find_figure(name)
-    tables = related(clusters) | changes
-    return module.draw(**{table: tables[table] for table in module.TABLES}, analysis=analysis)
+    return draw_from(name, related(clusters) | changes, analysis)
 
 
 def words(figure) -> str:
@@ -90,10 +88,9 @@ def test_the_figure_of_an_image_feature_is_legible(table, analysis, tmp_path, mo
 @pytest.mark.parametrize("name", [*ONE_TABLE, "image_feature", "label_free_measure"])
 def test_a_site_without_input_weights_says_which_sites_have_them(name, analysis):
     table = without_inputs()
-    module = find_figure(name)
     others = related(cluster_table(dictionary="neurons")) | {"clusters": table}
     with pytest.raises(NotApplicable, match=r"sites that have: blocks\.0\.mlp\.hook_post"):
-        module.draw(**{one: others[one] for one in module.TABLES}, analysis=analysis)
+        draw_from(name, others, analysis)
 
 
 @pytest.mark.parametrize(

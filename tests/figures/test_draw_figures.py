@@ -1,7 +1,7 @@
 """The step that draws the figures of a dictionary."""
 
-import ast
 import json
+import os
 import subprocess
 import sys
 
@@ -11,29 +11,25 @@ from polysem.figures.draw_figures import draw_figures
 from polysem.figures.parts import theme
 from polysem.figures.parts.feature_names import name_of
 from polysem.io.errors import InputError
-from polysem.io.tables import write_table
+from polysem.io.folders import receipt_of
 from polysem.params.analysis import Analysis, GivenAnalysis
-from polysem.workflow import artifacts
-from polysem.workflow.running.code import SOURCE, import_closure
 
-from .conftest import mixture
+from .conftest import mixture, place, without_codes
 
-DEFAULTS = Analysis().values()
-GIVEN = {key: DEFAULTS[key] for key in artifacts.FIGURE_KEYS} | {"rare_frequency": 0.01}
+GIVEN = Analysis().values() | {"rare_frequency": 0.01}
 
 
 @pytest.fixture
 def folder(tmp_path):
     tables = mixture(200, 16)
-    for name in ("frequency", "alignment", "rank_frequency"):
-        write_table(tmp_path / "tables" / f"{name}.nc", getattr(tables, name))
+    place(tmp_path / "tables", **vars(tables))
     return tmp_path
 
 
 def drawn(folder, output: str, *figures: str, given=GIVEN) -> dict[str, bytes]:
     """Names and bytes of what a process of its own draws."""
     command = [sys.executable, "-m", "polysem", "step", "draw_figures", f"--tables={folder / 'tables'}"]
-    options = {"figures": figures, "params": dict(given)}
+    options = {"figures": without_codes(*figures), "params": dict(given)}
     subprocess.run([*command, f"--output={folder / output}", f"--config={json.dumps(options)}"], check=True)
     return {file.name: file.read_bytes() for file in (folder / output).iterdir()}
 
@@ -61,22 +57,6 @@ def test_a_key_that_the_rule_does_not_pass_cannot_be_read_as_its_default(folder)
         GivenAnalysis.model_validate(without).rare_frequency  # noqa: B018
 
 
-@pytest.mark.parametrize(
-    ("figures", "keys"),
-    [(artifacts.FIGURES, artifacts.FIGURE_KEYS), (artifacts.SITE_FIGURES, artifacts.SITE_FIGURE_KEYS)],
-)
-def test_the_rule_passes_every_key_that_a_figure_reads(figures, keys):
-    closure = {name for figure in figures for name in import_closure(f"polysem.figures.{figure}")}
-    read = {}
-    for name in closure:
-        file = SOURCE.joinpath(*name.split(".")).with_suffix(".py")
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if file.is_file() else ():
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "analysis":
-                read.setdefault(node.attr, name)
-    read = {key: name for key, name in read.items() if key in Analysis.model_fields}
-    assert read and read.keys() <= set(keys), read
-
-
 def test_two_runs_in_two_processes_give_the_same_bytes(folder):
     figures = ("neuron_sparsity", "ultra_low_frequency")
     assert drawn(folder, "one", *figures) == drawn(folder, "two", *figures)
@@ -84,14 +64,16 @@ def test_two_runs_in_two_processes_give_the_same_bytes(folder):
 
 def test_only_the_tables_that_the_figures_need_are_read(folder, analysis):
     (folder / "tables" / "alignment.nc").unlink()
-    draw_figures(folder / "tables", folder / "figures", ["ultra_low_frequency"], analysis)
+    draw_figures(folder / "tables", folder / "figures", without_codes("ultra_low_frequency"), analysis)
     with pytest.raises(InputError, match=r"alignment\.nc"):
-        draw_figures(folder / "tables", folder / "figures", ["decoder_power"], analysis)
+        draw_figures(folder / "tables", folder / "figures", without_codes("decoder_power"), analysis)
 
 
 def test_an_unknown_figure_is_refused_before_any_is_drawn(folder, analysis):
     with pytest.raises(InputError, match="did you mean 'decoder_power'"):
-        draw_figures(folder / "tables", folder / "figures", ["ultra_low_frequency", "decoder_powers"], analysis)
+        draw_figures(
+            folder / "tables", folder / "figures", without_codes("ultra_low_frequency", "decoder_powers"), analysis
+        )
     assert not (folder / "figures").exists()
 
 
@@ -100,7 +82,7 @@ def test_drawing_imports_neither_torch_nor_transformer_lens(folder):
         "import sys; from pathlib import Path; from polysem.figures.draw_figures import draw_figures;"
         "from polysem.params.analysis import Analysis;"
         f"draw_figures(Path({str(folder / 'tables')!r}), Path({str(folder / 'figures')!r}),"
-        "['neuron_sparsity', 'rank_frequency'], Analysis());"
+        "{'neuron_sparsity': '', 'rank_frequency': ''}, Analysis());"
         "print(sorted({'torch', 'transformer_lens', 'transformers', 'snakemake'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
@@ -118,20 +100,100 @@ def test_the_style_is_seaborns():
 def test_labels_stand_beside_the_numbers_of_features(folder, analysis, monkeypatch):
     given = {}
     monkeypatch.setattr(
-        "polysem.figures.draw_figures.write_figures", lambda output, figures, read, params: given.update(table=read)
+        "polysem.figures.draw_figures.write_figures",
+        lambda output, figures, sources, params: given.update(vars(sources)),
     )
     labels = folder / "labels.csv"
     labels.write_text("feature,label,author,note\n12,base64\u202e,Ada,\n12,digits,Bob,\n13," + "x" * 40 + ",Ada,\n")
-    draw_figures(folder / "tables", folder / "model/site/sae", ["decoder_power"], analysis, labels=labels)
-    table = given["table"]("alignment").assign_attrs(dictionary="sae")
+    draw_figures(folder / "tables", folder / "model/site/sae", {}, analysis, labels=labels)
+    table = given["read"]("alignment").assign_attrs(dictionary="sae", labels=given["labels"])
     assert name_of(table, 12) == "feature 12 “base64\\u202e; digits”"
     assert name_of(table, 13) == f"feature 13 “{'x' * 27}…”"
     assert name_of(table, 1400) == "feature 1,400"
     assert name_of(table.assign_attrs(dictionary="neurons", labels={}), 3) == "neuron 3"
 
 
+def test_a_figure_that_does_not_read_labels_cannot_name_features():
+    table = mixture(20, 4).frequency
+    with pytest.raises(KeyError, match="its READS lacks 'labels'"):
+        name_of(table, 3)
+
+
 def test_labels_that_cannot_be_read_are_refused(folder, analysis):
     labels = folder / "labels.csv"
     labels.write_text("number,label\n1,a\n")
     with pytest.raises(InputError, match=r"labels\.csv"):
-        draw_figures(folder / "tables", folder / "figures", ["decoder_power"], analysis, labels=labels)
+        draw_figures(folder / "tables", folder / "figures", without_codes("decoder_power"), analysis, labels=labels)
+
+
+NAMES = ("decoder_power", "frequency_histogram", "neuron_sparsity", "rank_frequency", "training_frequencies")
+LONG_AGO = 1_000_000_000
+
+
+@pytest.fixture
+def redraw(folder):
+    """Draws some figures, puts their dates back, changes something and draws again: the names of those that are new."""
+    output = folder / "model/site/sae"
+
+    def again(*, codes=(), params=(), tables=None, labels="", training=None):
+        changed = without_codes(*NAMES) | dict(codes)
+        file = folder / "labels.csv"
+        first = GivenAnalysis.model_validate(GIVEN)
+        draw_figures(folder / "tables", output, without_codes(*NAMES), first, labels=file)
+        before = json.loads(receipt_of(output).read_text())["artifacts"]
+        for figure in output.iterdir():
+            os.utime(figure, (LONG_AGO, LONG_AGO))
+        if tables:
+            place(folder / "tables", **tables)
+        if labels:
+            file.write_text(f"feature,label,author,note\n{labels}\n")
+        second = GivenAnalysis.model_validate(GIVEN | dict(params))
+        draw_figures(folder / "tables", output, changed, second, labels=file, training=training)
+        after = json.loads(receipt_of(output).read_text())["artifacts"]
+        assert sorted(after) == sorted(NAMES)
+        drawn = {file.stem for file in output.iterdir() if file.stat().st_mtime != LONG_AGO}
+        remade = {name for name in NAMES if before[name]["made_of"] != after[name]["made_of"]}
+        assert drawn == {name for name in remade if "sha256" in after[name]}
+        return remade
+
+    return again
+
+
+def test_figures_that_are_made_of_the_same_keep_bytes_and_date(redraw):
+    assert redraw() == set()
+
+
+def test_the_code_of_one_figure_draws_that_figure_again(redraw):
+    assert redraw(codes={"decoder_power": "another"}) == {"decoder_power"}
+
+
+def test_a_param_draws_the_figures_again_that_declare_it(redraw):
+    assert redraw(params={"rare_frequency": 0.02}) == {"decoder_power", "frequency_histogram"}
+    assert redraw(params={"next_nine": 0.2}) == {"neuron_sparsity"}
+    assert redraw(params={"head_ranks": 900}) == set()
+
+
+def test_a_table_draws_the_figures_again_that_read_it(redraw):
+    other = mixture(200, 16, seed=1)
+    assert redraw(tables={"rank_frequency": other.rank_frequency}) == {"rank_frequency"}
+    assert redraw(tables={"alignment": other.alignment}) == {"decoder_power", "neuron_sparsity"}
+
+
+def test_a_label_draws_figures_that_name_no_feature_not_again(redraw):
+    assert redraw(labels="3,dogs,Ada,") == set()
+
+
+def test_a_history_draws_figures_of_the_training_again(redraw, folder):
+    place(folder, history=mixture(20, 4).frequency)
+    assert redraw(training=folder / "history.nc") == {"training_frequencies"}
+
+
+def test_the_receipt_says_what_the_report_shows(redraw, folder):
+    redraw()
+    said = json.loads((folder / "model/site/sae.json").read_text())["artifacts"]
+    assert said["decoder_power"]["catalogue"] == "S0.F3a"
+    assert said["decoder_power"]["reads"] == ["alignment", "frequency"]
+    assert said["decoder_power"]["params"] == {"rare_frequency": 0.01}
+    assert said["decoder_power"]["file"] == "decoder_power.svg" and len(said["decoder_power"]["sha256"]) == 64
+    assert "sha256" not in said["training_frequencies"]
+    assert "was not trained here" in said["training_frequencies"]["not_applicable"]

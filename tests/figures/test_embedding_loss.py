@@ -92,7 +92,7 @@ def test_the_points_are_the_tables_numbers(analysis):
     figure = find_figure("embedding_loss").draw(**every, analysis=analysis)
     for axes, quantity in zip(
         figure.axes,
-        quantities(*(every[argument(name)] for name in find_figure("embedding_loss").TABLES[:4])),
+        quantities(*(every[argument(name)] for name in find_figure("embedding_loss").READS[:4])),
         strict=False,
     ):
         seeds = [line.get_ydata() for line in axes.lines if line.get_marker() == "."]
@@ -104,14 +104,14 @@ def test_the_points_are_the_tables_numbers(analysis):
             assert quantity.title == "monosemanticity above base" and not seeds
     shares = {
         quantity.title: quantity.values
-        for quantity in quantities(*(every[argument(name)] for name in find_figure("embedding_loss").TABLES[:4]))
+        for quantity in quantities(*(every[argument(name)] for name in find_figure("embedding_loss").READS[:4]))
     }
     np.testing.assert_allclose(shares["L0, %"], 100 * every["site_fidelity"]["L0"] / 512)
     np.testing.assert_allclose(shares["max distance"], every["clusters"]["median_max_distance"][:, 0])
 
 
 def test_dead_are_those_of_the_training_images_and_without_such_the_never_active_are_not_called_so():
-    every = [tables(GRID)[argument(name)] for name in find_figure("embedding_loss").TABLES[:4]]
+    every = [tables(GRID)[argument(name)] for name in find_figure("embedding_loss").READS[:4]]
     (of_images,) = [one for one in quantities(*every) if one.document == ("23.8", "3.7")]
     assert of_images.title == "dead, %"
     np.testing.assert_allclose(of_images.values, 100 * every[1]["dead_share"])

@@ -11,14 +11,14 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from polysem.figures.draw_figures import draw_figures
 from polysem.figures.draw_site_figures import draw_site_figures
 from polysem.figures.parts import theme
 from polysem.figures.registry import NotApplicable, find_figure
-from polysem.io.tables import write_table
 from polysem.tables.parts.monosemanticity import alignment_statistics
 from polysem.tables.parts.showcase import showcase_tags
 
-from .conftest import SAE, alignment_table, legible_texts, origin
+from .conftest import SAE, alignment_table, draw_from, legible_texts, origin, place, without_codes
 
 NAMES = ["kind:arabic", "kind:hebrew", "kind:story", "plot:spoiled-plan", "pronoun:I", "object"]
 RATES = [0.02, 0.03, 0.95, 0.1, 0.05, 0.01]
@@ -48,8 +48,7 @@ def tables(tag_table) -> Callable[..., dict[str, xr.Dataset]]:
 
 
 def draw(name: str, tables: dict[str, xr.Dataset], analysis) -> Figure:
-    module = find_figure(name)
-    return module.draw(**{table: tables[table] for table in module.TABLES}, analysis=analysis)
+    return draw_from(name, tables, analysis)
 
 
 def words(figure: Figure) -> str:
@@ -151,20 +150,38 @@ def test_what_cannot_be_drawn_says_why_and_what_would_change_it(name, case, reas
         draw(name, tables(**case), analysis)
 
 
+def test_a_label_is_shown_and_draws_the_figures_again_that_read_labels(tables, tmp_path, analysis):
+    place(tmp_path / "tables", **tables())
+    output, labels = tmp_path / "model/site/sae", tmp_path / "labels.csv"
+    made_of = []
+    best = int(tables()["tags"]["best_feature"].values[0])
+    for label in ("", f"{best},dogs,Ada,", f"{best},dogs,Ada,a note", f"{best},cats,Ada,"):
+        labels.write_text(f"feature,label,author,note\n{label}\n")
+        draw_figures(
+            tmp_path / "tables", output, without_codes("tag_activations", "monosemanticity"), analysis, labels=labels
+        )
+        said = json.loads((tmp_path / "model/site/sae.json").read_text())["artifacts"]
+        made_of.append({name: each["made_of"] for name, each in said.items()})
+    assert "cats" in (output / "tag_activations.svg").read_text()
+    one, two, three, four = (each["tag_activations"] for each in made_of)
+    assert two == three and len({one, two, four}) == 3
+    assert len({each["monosemanticity"] for each in made_of}) == 1
+
+
 @pytest.fixture
 def site(tables, tmp_path):
     """Tables of four dictionaries of a site, of which the neurons have fewer features."""
     for name in ("neurons", "l1-x8_seed=0", "l1-x8_seed=1", "topk-x8"):
         table = tables(name)["tags"]
         table = table.isel(feature=slice(0, 20)) if name == "neurons" else table
-        write_table(tmp_path / "site" / name / "tags.nc", table)
+        place(tmp_path / "site" / name, tags=table)
     return tmp_path / "site"
 
 
 def test_all_dictionaries_of_a_site_stand_on_the_line_of_each_tag(site, tmp_path, analysis):
     names = [folder.name for folder in sorted(site.iterdir(), key=lambda folder: folder.name != "neurons")]
-    draw_site_figures(site, tmp_path / "figures", names, ["tags_by_dictionary"], analysis)
-    said = json.loads((tmp_path / "figures.json").read_text())["figures"]["tags_by_dictionary"]
+    draw_site_figures(site, tmp_path / "figures", names, without_codes("tags_by_dictionary"), analysis)
+    said = json.loads((tmp_path / "figures.json").read_text())["artifacts"]["tags_by_dictionary"]
     assert said["catalogue"] == "S1.F2" and "not_applicable" not in said
 
 

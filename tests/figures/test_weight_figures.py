@@ -11,7 +11,7 @@ from polysem.figures.parts import theme
 from polysem.figures.parts.token_words import shown
 from polysem.figures.registry import NotApplicable, find_figure
 
-from .conftest import legible_texts
+from .conftest import draw_from, legible_texts
 from .weight_tables import CASES, TOKENS, WeightTables, clustered, made
 
 FIGURES = {
@@ -44,9 +44,8 @@ def every() -> dict[str, WeightTables]:
 
 
 def draw(name, tables, analysis):
-    module = find_figure(name)
-    given = {table.replace("/", "_"): getattr(tables, table.replace("/", "_")) for table in module.TABLES}
-    return module.draw(**given, analysis=analysis)
+    found = {table: getattr(tables, table.replace("/", "_")) for table in find_figure(name).READS if table != "labels"}
+    return draw_from(name, found, analysis)
 
 
 def words(figure) -> str:

@@ -220,12 +220,12 @@ def outside_file(paths):
     return text_file(outside(paths))
 
 
-def text_file(text):
+def text_file(text, place=".cache/specs/{}.json"):
     """The path of a file that holds a text, and is called after it."""
     from polysem.io.caches import place_text
     from polysem.io.content import text_digest
 
-    path = Path(".cache/specs") / f"{text_digest(text)}.json"
+    path = Path(place.format(text_digest(text)))
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         place_text(path, text)
     return str(path)

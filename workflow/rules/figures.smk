@@ -1,17 +1,36 @@
-# Figures, all of one dictionary or of one site in one job: starting Python takes longer than drawing.
-
+# Figures, all of one dictionary or of one site in one job: starting Python takes longer than drawing. A job draws those
+# that are made of something else than before; the others stay, which is why folders and receipts are updated.
 
 import shlex
 
 from polysem.layout.feature_labels import label_file
+from polysem.layout.place import DICTIONARY, SITE, Place
+from polysem.workflow import figures
+
+FIGURES = figures.figures_of(figures.OF_DICTIONARY)
+SITE_FIGURES = figures.figures_of(figures.OF_SITE)
+
+
+def figure_codes(step, drawn):
+    """The digest of the code of each figure: its module, the step that draws it, and what runs that."""
+    return {one.name: code_digest(step, one.module).partition(":")[0] for one in drawn}
+
+
+def captions(drawn):
+    """A file with the captions of all figures of a folder, as Snakemake's report wants it."""
+    return os.path.abspath(text_file(figures.captions_template(drawn), ".cache/captions/{}.rst"))
+
+
+def surveyed(wildcards, dictionaries):
+    """The receipts of the tables of some dictionaries of a site."""
+    site = Place(wildcards.model, wildcards.site)
+    return [site.of(dictionary).tables_receipt for dictionary in dictionaries]
 
 
 def history(wildcards):
     """What a training left of its course; neurons and imported SAEs have nothing like it."""
     sae = None if wildcards.dictionary == NEURONS else study.saes[wildcards.dictionary]
-    if sae is None or not sae.trained:
-        return []
-    return f"{artifacts.SAE.format(model=wildcards.model, site=wildcards.site, sae=sae.id)}/training.nc"
+    return Place(**wildcards).sae.file("training.nc") if sae is not None and sae.trained else []
 
 
 def hyper_parameters(model, site):
@@ -30,31 +49,31 @@ def other_options(wildcards, input):
 rule draw_figures:
     """All figures of one dictionary; those that hold features against neurons read the neurons' tables, too."""
     input:
-        lambda wildcards: artifacts.surveys(
-            wildcards.model, wildcards.site, dict.fromkeys([wildcards.dictionary, NEURONS])
-        ),
+        lambda wildcards: surveyed(wildcards, dict.fromkeys([wildcards.dictionary, NEURONS])),
         training=history,
     output:
-        folder=report(
-            directory(artifacts.FIGURE),
-            patterns=["{figure}.svg"],
-            caption="../report/figures.rst",
-            category="{model}",
-            subcategory="{site}",
-            labels={"dictionary": "{dictionary}", "figure": "{figure}"},
+        folder=update(
+            report(
+                directory(DICTIONARY.figures.path),
+                patterns=["{figure}.svg"],
+                caption=captions(FIGURES),
+                category="{model}",
+                subcategory="{site}",
+                labels={"dictionary": "{dictionary}", "figure": "{figure}"},
+            )
         ),
-        receipt=f"{artifacts.FIGURE}.json",
+        receipt=update(DICTIONARY.figures.receipt),
     log:
         "logs/draw_figures/{model}/{site}/{dictionary}.log",
     benchmark:
         "logs/draw_figures/{model}/{site}/{dictionary}.tsv"
     params:
-        code=code_digest(
-            "polysem.figures.draw_figures",
-            *(f"polysem.figures.of_dictionary.{figure}" for figure in artifacts.FIGURES),
+        code=code_digest("polysem.figures.draw_figures", *(one.module for one in FIGURES)),
+        spec=spec(
+            figures=figure_codes("polysem.figures.draw_figures", FIGURES),
+            params=analysis(*figures.params_of(FIGURES)),
         ),
-        spec=spec(figures=artifacts.FIGURES, params=analysis(*artifacts.FIGURE_KEYS)),
-        tables=artifacts.TABLE,
+        tables=DICTIONARY.tables,
         labels=lambda wildcards: outside([str(label_file(**wildcards))]),
         others=other_options,
     shell:
@@ -65,37 +84,33 @@ rule draw_figures:
 rule draw_site_figures:
     """S0.T1, S2.T1, S3.T2, S3.T3: all dictionaries of one site together."""
     input:
-        lambda wildcards: artifacts.surveys(
-            wildcards.model, wildcards.site, study.dictionaries_of(wildcards.model, wildcards.site)
-        ),
-        comparison=artifacts.COMPARISON,
-        fidelity=artifacts.FIDELITY,
+        lambda wildcards: surveyed(wildcards, study.dictionaries_of(wildcards.model, wildcards.site)),
+        [SITE.table(table) for table in figures.site_tables_of(SITE_FIGURES)],
     output:
-        folder=report(
-            directory(artifacts.SITE_FIGURE),
-            patterns=["{figure}.svg"],
-            caption="../report/figures.rst",
-            category="{model}",
-            subcategory="{site}",
-            labels={"dictionary": ALL_DICTIONARIES, "figure": "{figure}"},
+        folder=update(
+            report(
+                directory(SITE.figures.path),
+                patterns=["{figure}.svg"],
+                caption=captions(SITE_FIGURES),
+                category="{model}",
+                subcategory="{site}",
+                labels={"dictionary": ALL_DICTIONARIES, "figure": "{figure}"},
+            )
         ),
-        receipt=f"{artifacts.SITE_FIGURE}.json",
+        receipt=update(SITE.figures.receipt),
     log:
         "logs/draw_site_figures/{model}/{site}.log",
     benchmark:
         "logs/draw_site_figures/{model}/{site}.tsv"
     params:
-        code=code_digest(
-            "polysem.figures.draw_site_figures",
-            *(f"polysem.figures.of_site.{figure}" for figure in artifacts.SITE_FIGURES),
-        ),
+        code=code_digest("polysem.figures.draw_site_figures", *(one.module for one in SITE_FIGURES)),
         spec=lambda wildcards: spec_file(
-            figures=artifacts.SITE_FIGURES,
+            figures=figure_codes("polysem.figures.draw_site_figures", SITE_FIGURES),
             dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
-            params=analysis(*artifacts.SITE_FIGURE_KEYS),
+            params=analysis(*figures.params_of(SITE_FIGURES)),
             recipes=hyper_parameters(wildcards.model, wildcards.site),
         ),
-        tables=artifacts.TABLE.removesuffix("/{dictionary}"),
+        tables=SITE.tables,
     shell:
         "python -m polysem step draw_site_figures --tables {params.tables} --output {output.folder} "
         "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"

@@ -1,13 +1,13 @@
 # The report: one static site with all figures, metrics, claims and provenance.
 
-from snakemake.io import apply_wildcards
+from snakemake.io import apply_wildcards, is_flagged
 from snakemake.iocontainers import Wildcards
 
 from polysem.layout.feature_labels import label_file
 from polysem.workflow.running.steps import step_module
 from polysem.params.base import TOGETHER
 
-CAPTIONS = [f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES, *artifacts.SITE_FIGURES)]
+INTRODUCTION = "workflow/report/workflow.rst"
 
 
 def label_files():
@@ -35,6 +35,7 @@ def making(name, inputs, **wildcards):
         "inputs": inputs,
         "params": json.loads(Path(text).read_text(encoding="utf-8") if text.endswith(".json") else text),
         "target": apply_wildcards(str(made.output[-1]), wildcards),
+        "keeps": is_flagged(made.output[-1], "update"),
     }
 
 
@@ -44,7 +45,6 @@ def makings():
     for model, site in study.sites():
         place = {"model": model, "site": site}
         tables = f"{artifacts.TABLE.format(**place, dictionary='*')}/{{}}.nc"
-        fidelity, comparison = artifacts.FIDELITY.format(**place), artifacts.COMPARISON.format(**place)
         eval_files = [
             f"{store.format(**place, split='eval')}.json" for store in (artifacts.ACTIVATIONS, artifacts.TOKENS)
         ]
@@ -52,7 +52,10 @@ def makings():
         found[f"{model}/{site}/{TOGETHER}"] = [
             making(
                 "draw_site_figures",
-                [*(tables.format(table) for table in artifacts.SITE_TABLES), fidelity, comparison],
+                [
+                    *(tables.format(table) for table in figures.tables_of(SITE_FIGURES)),
+                    *(SITE.table(table).format(**place) for table in figures.site_tables_of(SITE_FIGURES)),
+                ],
                 **place,
             ),
             making(
@@ -70,7 +73,7 @@ def makings():
         record = f"{artifacts.MODEL.format(**place)}/model.json"
         files = [] if dictionary == NEURONS else [f"{sae}/{file}" for file in artifacts.SAE_FILES]
         jobs = [
-            making("draw_figures", [f"{folder}/{table}.nc" for table in artifacts.FEATURE_TABLES], **place),
+            making("draw_figures", [f"{folder}/{table}.nc" for table in figures.tables_of(FIGURES)], **place),
             making("survey_features", [*files, store, tokens, artifacts.DIRECTIONS.format(**place)], **place),
         ]
         if dictionary != NEURONS:
@@ -93,7 +96,7 @@ rule write_report:
         metrics=artifacts.METRICS,
         claims=artifacts.CLAIMS,
         receipts=artifacts.receipts(study),
-        captions=CAPTIONS,
+        introduction=INTRODUCTION,
     output:
         index=artifacts.REPORT_INDEX,
         pages=directory(artifacts.REPORT_PAGES),
@@ -102,14 +105,11 @@ rule write_report:
     benchmark:
         "logs/write_report.tsv"
     params:
-        code=code_digest(
-            "polysem.report.write_report",
-            *(f"polysem.figures.of_dictionary.{figure}" for figure in artifacts.FIGURES),
-            *(f"polysem.figures.of_site.{figure}" for figure in artifacts.SITE_FIGURES),
-        ),
-        outside=lambda wildcards: outside_file([*page_files(), *CAPTIONS, *label_files()]),
+        code=code_digest("polysem.report.write_report"),
+        outside=lambda wildcards: outside_file([*page_files(), INTRODUCTION, *label_files()]),
         spec=lambda wildcards: spec_file(
             params=study.values(),
+            captions={one.name: one.caption for one in figures.all_figures()},
             folders=[folder.removeprefix("results/figures/") for folder in artifacts.figures(study)],
             sheets=[
                 "/".join((*place, name)) for place in study.sites() for name in artifacts.with_sheets(study, *place)
@@ -121,6 +121,6 @@ rule write_report:
         folder=artifacts.REPORT,
     shell:
         "python -m polysem step write_report --figures results/figures --tables results/tables "
-        "--metrics {input.metrics} --claims {input.claims} --labels labels --captions workflow/report "
+        "--metrics {input.metrics} --claims {input.claims} --labels labels --introduction {input.introduction} "
         "--output {params.folder} --config {params.spec} --outside {params.outside} "
         "--code {params.code} --log {log} > {log} 2>&1"

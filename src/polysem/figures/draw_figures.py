@@ -1,15 +1,21 @@
 """The step that draws the figures of one dictionary."""
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
+from matplotlib.figure import Figure
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.feature_names import LABELS
-from polysem.figures.registry import NotApplicable, find_figure
-from polysem.io.content import file_digest
-from polysem.io.folders import written_folder
+from polysem.figures.registry import FigureModule, NotApplicable, find_figure
+from polysem.io.content import file_digest, text_digest
+from polysem.io.errors import InputError
+from polysem.io.folders import renewed_folder, table_digest
 from polysem.io.tables import read_table
 from polysem.layout.feature_labels import read_labels
 from polysem.params.analysis import Analysis, GivenAnalysis
@@ -19,22 +25,33 @@ ON_SHEETS = ("cluster_token", "cluster_activation", "cluster_sequence", "cluster
 """Variables that no figure shows, and that take long to read."""
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What figures are drawn from, by the names that stand in their `READS`."""
+
+    read: Callable[[str], xr.Dataset]
+    digest: Callable[[str], str]
+    """Of what `read` gives, without reading it."""
+    labels: dict[int, str] = field(default_factory=dict)
+    """What people call features."""
+
+
 def draw_figures(
     tables: Path,
     output: Path,
-    figures: list[str],
+    figures: dict[str, str],
     params: GivenAnalysis,
     training: Path | None = None,
     labels: Path | None = None,
 ) -> None:
-    """Draw figures of one dictionary from its tables.
+    """Draw those figures of one dictionary that are not there yet, made of the same.
 
     Args:
-        tables: Folder with the tables of the dictionary, `{table}.nc`; each is read once. A figure may ask for a table
-            of the neurons of the same site, as `neurons/{table}`.
-        output: Folder for `{figure}.svg`, written whole or not at all; its receipt comes to lie beside it.
-        figures: Names of figure modules, for example `frequency_histogram`.
-        params: Thresholds.
+        tables: Folder with the tables of the dictionary, `{table}.nc`, and their receipt; each table is read once. A
+            figure may ask for a table of the neurons of the same site, as `neurons/{table}`.
+        output: Folder for `{figure}.svg`, renewed whole or not at all; its receipt comes to lie beside it.
+        figures: Names of figure modules, for example `frequency_histogram`, each with the digest of its code.
+        params: Thresholds; a figure gets those that it declares.
         training: History of the training, for figures that ask for the table `training`; without one, as for neurons
             and imported SAEs, that table is empty.
         labels: What people call features of the dictionary; the file need not exist.
@@ -48,31 +65,67 @@ def draw_figures(
         if table == TRAINING:
             names = dict(zip(("model", "site", "dictionary"), output.parts[-3:], strict=True))
             return (xr.Dataset() if training is None else read_table(training)).assign_attrs(names)
-        folder = tables.parent if "/" in table else tables
-        found = read_table(folder / f"{table}.nc", without=ON_SHEETS)
-        return found if "/" in table else found.assign_attrs({LABELS: called})
+        return read_table(_folder(tables, table) / f"{table}.nc", without=ON_SHEETS)
 
-    write_figures(output, figures, read, params)
+    def digest(table: str) -> str:
+        if table == TRAINING:
+            return "" if training is None else digest_of_file(training)
+        return table_digest(_folder(tables, table) / Path(table).parent, Path(table).name)
+
+    write_figures(output, figures, Sources(read, digest, called), params)
 
 
-def write_figures(output: Path, figures: Sequence[str], read: Callable[[str], xr.Dataset], params: Analysis) -> None:
-    """Draw figures into a folder. The receipt says of each its catalogue ids, its title and the digest of its file, or
-    why there is none."""
+def _folder(tables: Path, table: str) -> Path:
+    """The folder that the name of a table begins in: `neurons/…` is beside the dictionary's own."""
+    return tables.parent if "/" in table else tables
+
+
+def digest_of_file(path: Path) -> str:
+    """The sha256 of a table that has no receipt; InputError if it cannot be read."""
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as a table ({error}); delete it and run again") from error
+
+
+def write_figures(output: Path, figures: Mapping[str, str], sources: Sources, params: Analysis) -> None:
+    """Draw the figures whose receipt tells of other code, params, tables or labels than theirs; the others stay.
+
+    The receipt says of each its catalogue ids and title, what it reads, its params, and the digest of its file or why
+    there is none.
+    """
     modules = {name: find_figure(name) for name in figures}
-    needed = sorted({table for module in modules.values() for table in module.TABLES})
-    found: Mapping[str, xr.Dataset] = {table: read(table) for table in needed}
-    with written_folder(output) as (folder, receipt):
-        receipt["figures"] = drawn = {}
-        for name, module in modules.items():
-            said = {"catalogue": module.CATALOGUE, "title": module.TITLE}
-            given = {argument(table): found[table] for table in module.TABLES}
+    given = {name: {key: getattr(params, key) for key in module.PARAMS} for name, module in modules.items()}
+    read, digest = cache(sources.read), cache(sources.digest)
+    called = text_digest(json.dumps(sources.labels, sort_keys=True))
+
+    def made_of(name: str) -> str:
+        found = {table: called if table == LABELS else digest(table) for table in modules[name].READS}
+        return text_digest(json.dumps([figures[name], given[name], found], sort_keys=True))
+
+    with renewed_folder(output, {name: made_of(name) for name in modules}) as renewal:
+        for name in renewal.missing:
+            module = modules[name]
+            said: dict[str, Any] = {"catalogue": module.CATALOGUE, "title": module.TITLE}
+            said |= {"reads": list(module.READS), "params": given[name]}
             try:
-                figure = module.draw(**given, analysis=params)
+                figure = draw(module, read, given[name], sources.labels)
             except NotApplicable as reason:
-                drawn[name] = said | {"not_applicable": str(reason)}
+                renewal.add(name, None, **said, not_applicable=str(reason))
                 continue
-            theme.save(figure, folder / f"{name}.svg")
-            drawn[name] = said | {"sha256": file_digest(folder / f"{name}.svg")}
+            theme.save(figure, renewal.folder / f"{name}.svg")
+            renewal.add(name, f"{name}.svg", **said)
+
+
+def draw(
+    module: FigureModule, read: Callable[[str], xr.Dataset], params: Mapping[str, Any], labels: Mapping[int, str]
+) -> Figure:
+    """The figure of a module: it gets the tables that it reads, the params that it declares, and labels only where it
+    says that it reads them. NotApplicable as `FigureModule.draw` raises it."""
+    tables = {argument(table): read(table) for table in module.READS if table != LABELS}
+    if LABELS in module.READS:
+        tables = {name: table.assign_attrs({LABELS: dict(labels)}) for name, table in tables.items()}
+    return module.draw(**tables, analysis=GivenAnalysis.model_validate({key: params[key] for key in module.PARAMS}))
 
 
 def argument(table: str) -> str:

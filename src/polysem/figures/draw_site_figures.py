@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from polysem.figures.draw_figures import write_figures
+from polysem.figures.draw_figures import Sources, digest_of_file, write_figures
+from polysem.io.content import text_digest
+from polysem.io.folders import table_digest
 from polysem.io.tables import read_table
 from polysem.params.analysis import GivenAnalysis
 from polysem.params.base import ALL_DICTIONARIES
@@ -18,20 +20,20 @@ def draw_site_figures(
     tables: Path,
     output: Path,
     dictionaries: list[str],
-    figures: list[str],
+    figures: dict[str, str],
     params: GivenAnalysis,
     recipes: dict[str, dict[str, Any]] | None = None,
 ) -> None:
-    """Draw figures of one site from the tables of its dictionaries.
+    """Draw those figures of one site that are not there yet, made of the same.
 
     Args:
-        tables: Folder of the site, with `{dictionary}/{table}.nc`.
-        output: Folder for `{figure}.svg`, written whole or not at all; its receipt comes to lie beside it.
+        tables: Folder of the site, with `{dictionary}/{table}.nc` and the receipt of each dictionary's tables.
+        output: Folder for `{figure}.svg`, renewed whole or not at all; its receipt comes to lie beside it.
         dictionaries: All dictionaries of the site, in the order in which they are drawn.
-        figures: Names of figure modules, for example `loss_recovered`. A table that they ask for as `site/{table}` is
-            one of the site itself, `{table}.nc` in its folder; any other holds the numbers of all dictionaries, along
-            `dictionary`.
-        params: Thresholds.
+        figures: Names of figure modules, for example `loss_recovered`, each with the digest of its code. A table that
+            they ask for as `site/{table}` is one of the site itself, `{table}.nc` in its folder; any other holds the
+            numbers of all dictionaries, along `dictionary`.
+        params: Thresholds; a figure gets those that it declares.
         recipes: Hyper-parameters of the dictionaries that were trained here, by dictionary, for figures that ask for
             the table `recipes`.
 
@@ -45,7 +47,14 @@ def draw_site_figures(
             return read_table(tables / f"{table.removeprefix(SITE)}.nc")
         return _together(tables, table, dictionaries)
 
-    write_figures(output, figures, read, params)
+    def digest(table: str) -> str:
+        if table == RECIPES:
+            return text_digest(json.dumps([dictionaries, recipes], sort_keys=True))
+        if table.startswith(SITE):
+            return digest_of_file(tables / f"{table.removeprefix(SITE)}.nc")
+        return text_digest(json.dumps([(name, table_digest(tables / name, table)) for name in dictionaries]))
+
+    write_figures(output, figures, Sources(read, digest), params)
 
 
 SITE = "site/"

@@ -1,4 +1,4 @@
-"""Figures by name: a module of `of_dictionary` or `of_site` with `CATALOGUE`, `TABLES`, `TITLE` and `draw`."""
+"""Figures by name: modules of `of_dictionary` and `of_site`."""
 
 import difflib
 import importlib
@@ -16,14 +16,21 @@ class NotApplicable(Exception):  # noqa: N818 - it says why there is no figure, 
 
 
 class FigureModule(Protocol):
-    """What a figure module holds: its catalogue ids, the tables `draw` takes by name, its title."""
+    """What the module of a figure declares, as literals: the workflow reads them from the source."""
 
+    READS: tuple[str, ...]
+    """Tables that `draw` takes: `frequency`, and as `neurons_frequency` the table `neurons/frequency`. With `labels`
+    among them the tables carry what people call features."""
+    PARAMS: tuple[str, ...]
+    """Keys of `analysis:` that `draw` can read; each is given."""
     CATALOGUE: str
-    TABLES: tuple[str, ...]
+    """Ids of the documents, with blanks between."""
     TITLE: str
+    CAPTION: str
+    """reStructuredText that stands beside the figure on pages, with its source."""
 
     def draw(self, **tables_and_analysis: object) -> Figure:
-        """The figure of the tables named in `TABLES` (Datasets) and `analysis` (Analysis).
+        """The figure of the tables named in `READS` (Datasets) and `analysis` (Analysis).
 
         NotApplicable, with the reason, if the notion makes no sense for this dictionary.
         """

@@ -135,6 +135,20 @@ def read_folder_receipt(folder: Path) -> dict[str, Any]:
     return content
 
 
+def table_digest(tables: Path, name: str) -> str:
+    """The sha256 of one of the tables of a dictionary, by their receipt. InputError if it names no such table."""
+    receipt = tables / TABLES_RECEIPT
+    try:
+        digests = dict(json.loads(receipt.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"the receipt {receipt} cannot be read ({error!r}); delete it and run again, and the tables are measured"
+        ) from error
+    if name not in digests:
+        raise InputError(f"{receipt} names no table {name!r}; dictionaries have {', '.join(sorted(digests))}")
+    return str(digests[name])
+
+
 def damage(folder: Path, digests: Mapping[str, str]) -> str:
     """What is wrong with the files of a folder, by their digests, or ''."""
     for name, digest in digests.items():

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from polysem.figures.registry import find_figure
 from polysem.io.errors import InputError
 from polysem.io.folders import damage, read_folder_receipt, receipt_of
 from polysem.params.base import TOGETHER
@@ -59,7 +58,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure of the catalogue: what it is called, which tables it is drawn from, and all that was made of it."""
+    """A figure of the catalogue: what it is called, what it is drawn from, and all that was made of it."""
 
     name: str
     catalogue: tuple[str, ...]
@@ -89,12 +88,10 @@ def read_gallery(figures: Path, folders: list[str]) -> dict[str, Picture]:
     for relative in folders:
         origin, folder = read_origin(relative), figures / relative
         for name, said in _drawn(folder).items():
-            if name not in pictures:
-                module = find_figure(name)
-                pictures[name] = Picture(name, tuple(ids_in(module.CATALOGUE)), module.TITLE, tuple(module.TABLES))
-            source, reason = folder / f"{name}.svg", str(said.get("not_applicable", ""))
-            size = (0, 0) if reason else _size(source)
-            pictures[name].shown[origin] = Shown(name, origin, source, size, reason)
+            pictures.setdefault(name, Picture(name, said.catalogue, said.title, said.reads))
+            source = folder / f"{name}.svg"
+            size = (0, 0) if said.reason else _size(source)
+            pictures[name].shown[origin] = Shown(name, origin, source, size, said.reason)
     return {one.name: one for one in sorted(pictures.values(), key=lambda one: (natural(one.catalogue[0]), one.name))}
 
 
@@ -112,18 +109,35 @@ def all_shown(pictures: dict[str, Picture]) -> Iterator[Shown]:
         yield from picture.drawn
 
 
-def _drawn(folder: Path) -> dict[str, dict[str, Any]]:
+@dataclass(frozen=True)
+class _Said:
+    """What a receipt says of a figure."""
+
+    catalogue: tuple[str, ...]
+    title: str
+    reads: tuple[str, ...]
+    reason: str
+
+
+def _drawn(folder: Path) -> dict[str, _Said]:
     """What a receipt says of each figure; InputError if they are not all there as they were drawn."""
     again = f"draw it again: snakemake --cores all --force {shlex.quote(folder.as_posix())}"
     receipt = read_folder_receipt(folder)
     try:
-        figures = {str(name): dict(said) for name, said in receipt["figures"].items()}
-        digests = {f"{name}.svg": said["sha256"] for name, said in figures.items() if "not_applicable" not in said}
+        figures = {str(name): _said(said) for name, said in receipt["artifacts"].items()}
+        digests = {f"{name}.svg": receipt["artifacts"][name]["sha256"] for name in figures if not figures[name].reason}
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(f"{receipt_of(folder)} is no receipt of figures ({error!r}); {again}") from error
     if problem := damage(folder, digests):
         raise InputError(f"{folder}: {problem}; {again}")
     return figures
+
+
+def _said(said: dict[str, Any]) -> _Said:
+    catalogue = tuple(ids_in(said["catalogue"]))
+    if not catalogue:
+        raise ValueError("a figure without an id of the catalogue")
+    return _Said(catalogue, str(said["title"]), tuple(map(str, said["reads"])), str(said.get("not_applicable", "")))
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -30,23 +30,29 @@ class Making(BaseModel):
     params: dict[str, Any]
     target: str
     """A file of its, which Snakemake makes again when asked to."""
+    keeps: bool
+    """Whether the job keeps what its receipt, the target, shows to be right: without that it makes all again."""
 
     @property
     def command(self) -> str:
         """What to type to do this job again."""
-        return f"snakemake --cores all --force {shlex.quote(self.target)}"
+        target = shlex.quote(self.target)
+        return (
+            f"rm {target}; snakemake --cores all {target}" if self.keeps else f"snakemake --cores all --force {target}"
+        )
 
 
 def write_pages(
     site: Site,
     run: Run,
     chapters: list[Chapter],
+    introduction: str,
     captions: dict[str, str],
     tables: dict[Origin, dict[str, Path]],
     makings: dict[str, list[Making]],
     receipts: list[Receipt],
 ) -> None:
-    """Write every page; `index.html` last."""
+    """Write every page; `index.html` last. `introduction` and `captions`, by figure, are HTML."""
     models = models_of(run)
     common = {"run": run, "captions": captions}
     for chapter in chapters:
@@ -72,7 +78,7 @@ def write_pages(
         run=run,
         chapters=chapters,
         models=models,
-        introduction=captions["workflow"],
+        introduction=introduction,
         verdicts=counted(run.claims),
         drawn=sum(1 for _ in all_shown(run.pictures)),
         sheets=sum(run.sheets.values()),

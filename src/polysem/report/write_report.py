@@ -25,9 +25,10 @@ def write_report(
     claims: Path,
     labels: Path,
     receipts: list[Path],
-    captions: Path,
+    introduction: Path,
     output: Path,
     params: dict[str, Any],
+    captions: dict[str, str],
     folders: list[str],
     sheets: list[str],
     table_names: list[str],
@@ -44,10 +45,11 @@ def write_report(
         claims: JSON, the list of published numbers with their verdicts.
         labels: Folder of `{model}/{site}/{dictionary}.csv`.
         receipts: JSON files of stores and models.
-        captions: Folder with `{figure}.rst` and `workflow.rst`, the description of the whole.
+        introduction: reStructuredText that describes the whole.
         output: Folder to write. In it lie the feature sheets, `sheets/{model}/{site}/{dictionary}/` with a receipt
             beside each; they are linked and searched, and left alone. `index.html` is written last.
         params: The study as it was run, plain JSON types; also written as `pages/params.json`.
+        captions: reStructuredText of each figure, by its name.
         folders: Paths below `figures` of all folders of the run, which name its dictionaries and their order; others
             there are none of its business.
         sheets: Those of these paths that have feature sheets.
@@ -71,7 +73,10 @@ def write_report(
     )
     chapters = read_chapters(study)
     found = {origin: _tables(tables / origin.path, table_names) for origin in origins}
-    words = {name: caption_html(captions / f"{name}.rst") for name in ("workflow", *pictures)}
+    if without := [name for name in pictures if name not in captions]:
+        raise InputError(f"figure {without[0]!r} has no caption; its module declares one as CAPTION")
+    words = {name: caption_html(captions[name]) for name in pictures}
+    about = caption_html(introduction.read_text(encoding="utf-8"))
     stores = [read_receipt_file(path) for path in receipts]
     site = Site(output / "pages.partial")
     shutil.rmtree(site.root, ignore_errors=True)
@@ -80,7 +85,7 @@ def write_report(
     site.write_static()
     site.write_file("pages/static/search-index.js", search_index(chapters, features))
     site.write_file("pages/params.json", json.dumps(params, indent=2, ensure_ascii=False) + "\n")
-    write_pages(site, study, chapters, captions=words, tables=found, makings=makings, receipts=stores)
+    write_pages(site, study, chapters, about, captions=words, tables=found, makings=makings, receipts=stores)
     _publish(site.root, output)
 
 

@@ -8,57 +8,6 @@ from polysem.params.base import NEURONS, TOGETHER, ModelSection
 from polysem.params.comparisons import firsts_of_recipes
 from polysem.params.study import Study
 
-FIGURES = (
-    "frequency_histogram",
-    "rank_frequency",
-    "decoder_power",
-    "decoder_kurtosis",
-    "features_per_neuron",
-    "neuron_sparsity",
-    "kurtosis_against_random",
-    "ultra_low_frequency",
-    "ultra_low_encoders",
-    "ultra_low_projections",
-    "co_firing",
-    "ultra_low_singular_values",
-    "encoder_decoder_cosine",
-    "null_space",
-    "frequency_bias_product",
-    "decoder_cosines",
-    "tag_activations",
-    "logit_weights",
-    "feature_not_neuron",
-    "monosemanticity",
-    "training_frequencies",
-    "followed_features",
-    "embedding_making",
-    "dendrogram",
-    "rare_behaviour",
-    "embedding_planes",
-    "image_feature",
-    "cluster_distances",
-    "label_free_measure",
-)
-"""Figures of every dictionary; each is a module of its name in `polysem.figures`."""
-SITE_FIGURES = (
-    "loss_recovered",
-    "recipes_compared",
-    "tags_by_dictionary",
-    "universality",
-    "wrong_site",
-    "feature_splitting",
-    "feature_map",
-    "splitting_tree",
-    "ultra_low_directions",
-    "embedding_loss",
-)
-"""Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
-FIGURE_KEYS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine", "head_ranks")
-"""Keys of `analysis:` that the figures of a dictionary show or name; a figure cannot read another one."""
-SITE_FIGURE_KEYS = ("ultra_low_frequency",)
-"""The same of the figures of a site."""
-SITE_TABLES = ("ultra_low", "geometry", "tags", "clusters")
-"""Tables of every dictionary that these figures show."""
 FEATURE_TABLES = (
     "frequency",
     "rank_frequency",

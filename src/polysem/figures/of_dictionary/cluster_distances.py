@@ -16,8 +16,15 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.T1"
-TABLES = ("clusters",)
+READS = ("clusters",)
+PARAMS = ()
 TITLE = "Distances within and between clusters"
+CAPTION = """\
+Mean cosine distance of two examples in one cluster, and in two clusters, over all features: by what enters the
+feature, by neuron embeddings, and by neuron embeddings of as many random tokens with the same weights. Lines mark the
+medians; those of document S3 are for all neurons of GPT-2 small and stand in the note for comparison. Only features
+whose examples could be clustered count. Source: document S3, section 4.1.3 and table 1.
+"""
 BINS = 50
 PANELS = {"intra_cluster_distance": "within clusters", "inter_cluster_distance": "between clusters"}
 LINES: dict[str, tuple[str, Any, str]] = {

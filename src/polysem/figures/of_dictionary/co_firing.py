@@ -12,8 +12,15 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F6"
-TABLES = ("ultra_low",)
+READS = ("ultra_low",)
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Ultra-low features active together"
+CAPTION = """\
+On how many eval tokens at least so many ultra-low features are active together, on logarithmic axes; the dashed line
+stands for all of them, which are active on a token at least. The outline is what the same number of activations would
+give if each feature chose its tokens for itself. Source: document S2, section "Ultra Low Frequency Features Are All
+The Same Feature".
+"""
 LOG_FLOOR = 0.5
 """Where the log axis starts, so that a single token is seen."""
 

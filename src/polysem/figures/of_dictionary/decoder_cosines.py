@@ -12,8 +12,14 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F14"
-TABLES = ("geometry",)
+READS = ("geometry",)
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Decoder rows of frequent features against each other"
+CAPTION = """\
+Cosines between the decoder rows of features at least as frequent as ``analysis.ultra_low_frequency``, the same without
+those that are made of few neurons, and between directions drawn at random. Mean and variance are over all pairs. More
+variance than that of random directions means that features share directions. Source: document S2, comments.
+"""
 KINDS: dict[str, tuple[str, Literal["-", "--"], str]] = {
     "frequent": ("real", "-", "frequent features"),
     "frequent_dense": ("10-sparse", "--", "without neuron-sparse ones"),

@@ -10,8 +10,15 @@ from polysem.figures.parts.clipped_range import clipped_edges, tail_in_words
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S0.F3b"
-TABLES = ("alignment",)
+READS = ("alignment",)
+PARAMS = ()
 TITLE = "Decoder kurtosis"
+CAPTION = """\
+Pearson kurtosis of each decoder row over the neurons; a row of Gaussian weights has 3, and a large value means that
+the neuron basis is privileged. The histogram ends four interquartile ranges above the third quartile; how many
+features lie beyond, and how far, is written under it. Source: document S0, section "Distribution of neuron
+importance", middle panel.
+"""
 GAUSSIAN = 3.0
 
 

@@ -9,8 +9,15 @@ from polysem.figures.parts.power_axes import prepare_power_axes
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S0.F3a"
-TABLES = ("alignment", "frequency")
+READS = ("alignment", "frequency")
+PARAMS = ("rare_frequency",)
 TITLE = "Decoder power: strongest neuron against next nine"
+CAPTION = """\
+Where features point in the neuron basis: the share of a decoder row's squared weight in its strongest neuron against
+the share in the next nine. A feature aligned with one neuron lies at the lower right, a dense one near the origin.
+Features rarer than ``analysis.rare_frequency`` have a colour of their own. Source: document S0, section "Distribution
+of neuron importance", left panel.
+"""
 
 
 @theme.styled

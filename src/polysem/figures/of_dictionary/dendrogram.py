@@ -20,8 +20,16 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.F2"
-TABLES = ("clusters",)
+READS = ("clusters",)
+PARAMS = ()
 TITLE = "Clusters of one feature's examples"
+CAPTION = """\
+The strong examples of one feature as a tree: average linkage of the cosine distances of their neuron embeddings, cut
+at ``analysis.cluster_cut``. Clusters are coloured and numbered by size. Beside each leaf stands its example: tokens
+shaded by the feature's activation, the key token in a frame, five tokens behind it for context, which the embedding
+knows nothing of. Where there are too many leaves the closest sub-clusters are folded into one, which the note counts.
+Source: document S3, section 4.1.2 and figure 2.
+"""
 
 
 @theme.styled

@@ -27,8 +27,16 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.F1"
-TABLES = ("clusters",)
+READS = ("clusters", "labels")
+PARAMS = ()
 TITLE = "How a neuron embedding is made"
+CAPTION = """\
+How the neuron embedding of an example is made, for the central examples of the two largest clusters of one feature
+(or, where every feature has a single cluster, its central example and the one most unlike it): what enters the feature
+at the key token, times its weights, input by input, is the embedding. The bars stand in one order in all panels,
+largest products first; where the image itself enters, all three are drawn as images. Of neurons the vector behind the
+norm enters, of SAE features the activation less ``b_dec``. Source: document S3, section 3.1 and figure 1.
+"""
 INPUTS = 40
 """Inputs that are drawn, those with the largest products."""
 COLUMNS = ("what enters, h", "weights, w", "embedding, e = h ⊙ w")

@@ -13,8 +13,14 @@ from polysem.figures.parts.shown_feature import ShownFeature, examples_in_words,
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.F4"
-TABLES = ("clusters",)
+READS = ("clusters", "labels")
+PARAMS = ()
 TITLE = "Two clusters under two embeddings"
+CAPTION = """\
+The two largest clusters of one feature in the plane (classical scaling of cosine distances), left by what enters the
+feature, right by neuron embeddings. The titles give the mean distance within and between these two clusters under
+both: good embeddings make the first small and the second large. Source: document S3, section 4.1.3 and figure 4.
+"""
 EACH = 3
 """Examples of each cluster that are written out."""
 PANELS = {"input": "what enters the neuron", "neuron": "neuron embedding"}

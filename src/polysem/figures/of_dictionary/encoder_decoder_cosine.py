@@ -11,8 +11,14 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F11"
-TABLES = ("geometry", "frequency")
+READS = ("geometry", "frequency")
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Encoder rows against decoder rows"
+CAPTION = """\
+The cosine of each feature's encoder row with its decoder row, ultra-low features in a colour of their own, and the
+median of the others. The outline shows random pairs of directions. Encoders that are far from 1 are a reason not to
+tie the weights. Source: document S2, "Should encoder and decoder weights be tied?".
+"""
 
 
 @theme.styled

@@ -13,8 +13,14 @@ from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
 CATALOGUE = "S1.F6"
-TABLES = ("geometry", "associations", "frequency", "logits", "neurons/frequency")
+READS = ("geometry", "associations", "frequency", "logits", "neurons/frequency", "labels")
+PARAMS = ()
 TITLE = "A feature is not a neuron"
+CAPTION = """\
+One feature beside the neuron whose activation is best correlated with its own: the feature's decoder row in the neuron
+basis, the activations of both where they are active, and the logit weights of both token by token. The last panel has
+the best correlation with any neuron for all features. Source: document S1, "Feature is not a neuron".
+"""
 BINS = 50
 
 

@@ -8,8 +8,14 @@ from polysem.figures.parts import theme
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S0.F3c"
-TABLES = ("alignment", "frequency")
+READS = ("alignment", "frequency")
+PARAMS = ("rare_frequency",)
 TITLE = "Features per neuron"
+CAPTION = """\
+For each neuron, the number of features of which it is the strongest neuron, as a histogram over the neurons. The
+neuron that leads is named, with how many of its features are rare and how many common. Source: document S0, section
+"Distribution of neuron importance", right panel.
+"""
 BINS = 60
 LOG_FLOOR = 0.5
 """Where bars on the log axis start, so that a single neuron is seen."""

@@ -5,14 +5,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from polysem.figures.of_dictionary.training_frequencies import require_history
 from polysem.figures.parts import theme
+from polysem.figures.parts.history import require_history
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.X2"
-TABLES = ("training",)
+READS = ("training",)
+PARAMS = ()
 TITLE = "Followed features"
+CAPTION = """\
+The features of ``followed_features`` through the training, a line each: frequency, norm of the encoder row and encoder
+bias at each checkpoint. Features that are dying would become ever rarer, with ever lower biases. Source: the comments
+of document S2, which ask whether rare features are dying.
+"""
 PANELS = {
     "followed_frequency": "frequency (log scale)",
     "followed_encoder_norm": "norm of the encoder row",

@@ -12,8 +12,14 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F13"
-TABLES = ("geometry", "frequency")
+READS = ("geometry", "frequency")
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Frequency, encoder bias, and encoder · decoder"
+CAPTION = """\
+The logarithm of the frequency, the encoder's bias, and the inner product of the encoder and the decoder row, each
+against the others, with ultra-low features in a colour of their own. Features that were never active have no logarithm
+and are counted below. Source: document S2, comments, after a plot of Anthropic's.
+"""
 TAIL = 0.002
 """Share of the features that may lie outside of each end of an axis."""
 

@@ -8,8 +8,15 @@ from polysem.figures.parts.frequency_axis import draw_frequencies
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S0.F1"
-TABLES = ("frequency",)
+READS = ("frequency",)
+PARAMS = ("rare_frequency",)
 TITLE = "Feature frequency"
+CAPTION = """\
+How often the features of a dictionary are active: a histogram of the logarithm of their frequency, the share of eval
+tokens on which a feature is active. Rare and common features are told apart at ``analysis.rare_frequency``; features
+that were active on no token at all stand in a bar of their own at the left. Masked positions (BOS, padding) do not
+count. Source: document S0, section "Feature frequency".
+"""
 
 
 @theme.styled

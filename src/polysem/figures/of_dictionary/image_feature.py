@@ -24,8 +24,15 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.F5"
-TABLES = ("clusters", "logits")
+READS = ("clusters", "logits", "labels")
+PARAMS = ()
 TITLE = "What a feature of an image classifier sees"
+CAPTION = """\
+Features of an image classifier, a row each: what a single bright pixel adds to the pre-activation (activation map),
+the same times the mean of the feature's examples (importance map), the weight of the feature on the logit of each
+class, and examples drawn at random from those that activate it strongly. Source: document S3, section 4.2 and figure
+5.
+"""
 FEATURES = 3
 COLUMNS, LINES = 4, 2
 """Examples drawn at random, in columns and lines."""

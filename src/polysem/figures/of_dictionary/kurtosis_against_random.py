@@ -9,8 +9,14 @@ from polysem.figures.parts.clipped_range import clipped_edges, tail_in_words
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F2"
-TABLES = ("alignment", "frequency")
+READS = ("alignment", "frequency")
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Kurtosis against a random decoder"
+CAPTION = """\
+Excess kurtosis (Fisher: a Gaussian has 0) of the decoder rows over the neurons, in red, against rows of independent
+standard normal weights of the same width, in blue. Each histogram is in percent of its own rows. Ultra-low-frequency
+features are left out and the clipped tail is counted. Source: document S2, section "Exploring Neuron Sparsity".
+"""
 GAUSSIAN = 0.0
 
 

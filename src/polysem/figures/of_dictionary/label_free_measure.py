@@ -18,8 +18,17 @@ from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
 CATALOGUE = "S3.X1"
-TABLES = ("clusters", "frequency", "alignment", "tags")
+READS = ("clusters", "frequency", "alignment", "tags")
+PARAMS = ()
 TITLE = "A measure without labels against what is known"
+CAPTION = """\
+Does the measure of polysemanticity that needs no labels agree with what is known? The mean distance of a feature's
+examples (neuron embeddings) against its monosemanticity score by known tags, its frequency, and its power in one
+neuron; the titles give Spearman's ρ and what shuffled features stay below, also for the part of the distance that
+exceeds random examples. Right below: how well clusters agree with the tags of their key tokens, with embeddings of the
+key token and of several tokens weighted by activation. The last note says in words what comes of it. Source: document
+S3, section 5.
+"""
 LEAST = 3
 """Features from which on a rank correlation says anything."""
 BINS = 40

@@ -14,8 +14,14 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S1.F3"
-TABLES = ("logits", "frequency")
+READS = ("logits", "frequency", "labels")
+PARAMS = ()
 TITLE = "Logit weights"
+CAPTION = """\
+What the direction of a feature adds to the logit of each token on the direct path, through ``W_out``, the final norm
+and the unembedding, for a few features: the distribution over the vocabulary, with the tokens of the feature's context
+(where the corpus has tags) coloured, and the tokens at both ends. Source: document S1, "Feature downstream effects".
+"""
 BINS = 60
 WORDS = 6
 """Tokens named at each end."""

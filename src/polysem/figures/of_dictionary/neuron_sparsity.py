@@ -12,8 +12,15 @@ from polysem.params.analysis import Analysis
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
 
 CATALOGUE = "S2.F1"
-TABLES = ("alignment", "frequency")
+READS = ("alignment", "frequency")
+PARAMS = ("ultra_low_frequency", "one_sparse", "next_nine")
 TITLE = "Neuron sparsity of features"
+CAPTION = """\
+Share of squared decoder weight in the strongest neuron against the next nine, in three clusters. A feature is 1-sparse
+if its strongest neuron holds more than ``analysis.one_sparse`` and the next nine less than ``analysis.next_nine``,
+10-sparse if the ten together hold more than ``analysis.one_sparse`` and it is not 1-sparse, and dense otherwise.
+Ultra-low-frequency features are left out. Source: document S2, section "Exploring Neuron Sparsity".
+"""
 
 
 @theme.styled

@@ -10,8 +10,14 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F12"
-TABLES = ("geometry", "frequency")
+READS = ("geometry", "frequency")
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Share in the null space of W_out"
+CAPTION = """\
+How much of each encoder and decoder row (its squared norm) lies in the null space of ``W_out``, where it cannot matter
+to the model, against directions drawn at random. For the neurons, each is its own row. Source: document S2, "Should we
+train autoencoders on the MLP output?".
+"""
 
 
 @theme.styled

@@ -14,8 +14,19 @@ from polysem.figures.parts import theme
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S0.F2"
-TABLES = ("rank_frequency",)
+READS = ("rank_frequency",)
+PARAMS = ()
 TITLE = "Frequency by rank"
+CAPTION = """\
+Features ranked by one half of the eval tokens (half A, whole sequences), and their mean frequencies in the other half,
+on log–log axes (where a power law is straight) and on log–linear axes (where an exponential is). Sorted by the counts
+that are shown, any tail of few firings would fall off. Both laws and their product, the truncated power law, are
+fitted by maximum likelihood to the head, ranks below ``analysis.head_ranks``, and to the tail, if these have at least
+100 ranks; lines show what each leads to where half A misplaces features by chance. Of the fall that the product
+describes, a share belongs to its exponential: near 0 it is a power law, near 1 an exponential, clearly between them a
+truncated power law, and else undecided. Its standard error is that over resamples of the features. Source: document
+S0, section "Feature frequency".
+"""
 LAWS: dict[str, Any] = {"power_law": "--", "exponential": "-", "truncated_power_law": ":"}
 """Each with its dashes."""
 LEAST_SPAN = 30.0

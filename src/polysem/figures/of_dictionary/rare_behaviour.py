@@ -12,8 +12,14 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.F3"
-TABLES = ("clusters",)
+READS = ("clusters",)
+PARAMS = ()
 TITLE = "A common primary and a rare secondary behaviour"
+CAPTION = """\
+A feature with a common primary and a rare secondary behaviour, drawn as in S3.F2. Such features are found by a rule:
+at least 20 strong examples, at least 90 % of them in the largest cluster, and another cluster beside it; the note
+counts and names them. Source: document S3, section 4.1.2 and figure 3.
+"""
 LEAST, SHARE = 20, 0.9
 """Examples, and share of them in the largest cluster, from which on the rule of the table looks for another cluster."""
 LISTED = 12

@@ -7,25 +7,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polysem.figures.parts import theme
-from polysem.figures.registry import NotApplicable
+from polysem.figures.parts.history import require_history
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F10"
-TABLES = ("training",)
+READS = ("training",)
+PARAMS = ()
 TITLE = "Frequencies during training"
-NO_HISTORY = (
-    "{dictionary} was not trained here and has no history; an SAE with an architecture of its own in the params has one"
-)
+CAPTION = """\
+Frequencies of the features while they are trained. Above: their histogram at each checkpoint, a column per checkpoint.
+Below: the shares of features below 10⁻⁴ and 10⁻⁵ and of those that did not fire, at each log entry, over the training
+tokens of the last tenth. Document S2 saw them drift upwards from 1.6 billion tokens on. Source: document S2, "Phase
+transition in training for feature sparsity".
+"""
 SHARES = {"share_below_1e-4": "ultra_low", "share_below_1e-5": "random", "share_dead": "never"}
 DASHED = (0, (3, 2))
 """So that a line on top of another one leaves it in sight."""
 WORDS = {"share_below_1e-4": "below 10⁻⁴", "share_below_1e-5": "below 10⁻⁵", "share_dead": "did not fire"}
-
-
-def require_history(training: xr.Dataset) -> None:
-    """NotApplicable where nothing was trained."""
-    if "frequency_histogram" not in training:
-        raise NotApplicable(NO_HISTORY.format(dictionary=training.attrs["dictionary"]))
 
 
 @theme.styled

@@ -10,8 +10,15 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F4"
-TABLES = ("ultra_low", "frequency")
+READS = ("ultra_low", "frequency")
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Ultra-low encoder rows against their mean"
+CAPTION = """\
+Whether ultra-low-frequency features are all the same feature: the cosine of every encoder row with the mean of the
+encoder rows of features rarer than ``analysis.ultra_low_frequency`` but active on a token at least, these in a colour
+of their own. The outline shows as many random rows with their own mean, because every row has a share in its mean.
+Source: document S2, section "Ultra Low Frequency Features Are All The Same Feature".
+"""
 
 
 @theme.styled

@@ -9,8 +9,15 @@ from polysem.figures.parts.frequency_groups import groups, threshold_in_words
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F3"
-TABLES = ("frequency",)
+READS = ("frequency",)
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Ultra-low-frequency features"
+CAPTION = """\
+Frequency of the features on a log axis, with the ultra-low cluster, below ``analysis.ultra_low_frequency``, in a
+colour of its own and never-active features apart; they are none of the cluster. The note says how many firings the
+threshold is: near one, no feature can be told from one that is never active. Source: document S2, section "Ultra Low
+Frequency Features Are All The Same Feature".
+"""
 
 
 @theme.styled

@@ -10,8 +10,15 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F5"
-TABLES = ("ultra_low", "frequency")
+READS = ("ultra_low", "frequency")
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Encoder rows along the mean ultra-low direction"
+CAPTION = """\
+How far every encoder row reaches along the mean encoder row of the ultra-low features, scaled to norm 1. The outline
+shows rows of the same norms that point at random. Ultra-low features reach far, though not equally far, if they are
+the same feature in several sizes. Source: document S2, section "Ultra Low Frequency Features Are All The Same
+Feature".
+"""
 
 
 @theme.styled

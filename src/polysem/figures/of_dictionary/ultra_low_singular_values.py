@@ -12,8 +12,15 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F7"
-TABLES = ("ultra_low",)
+READS = ("ultra_low",)
+PARAMS = ()
 TITLE = "Ultra-low decoder rows by singular direction"
+CAPTION = """\
+Share of the squared norm of the ultra-low features' decoder rows along each of their singular directions, and its
+running sum; rows are scaled to norm 1 and not centred. Independent random rows give the dashed curve, by Marchenko and
+Pastur's law. One tall first direction would mean that the decoder rows are alike, too. Source: document S2, section
+"Ultra Low Frequency Features Are All The Same Feature".
+"""
 OURS: Any = {"color": theme.COLOURS["ultra_low"], "linewidth": 3.5}
 RANDOM: Any = {"color": theme.COLOURS["random"], "linewidth": 1.3, "linestyle": "--"}
 FLOOR = 1e-4

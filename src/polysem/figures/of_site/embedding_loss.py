@@ -17,8 +17,15 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.T2 S3.T3"
-TABLES = ("site/fidelity", "ultra_low", "tags", "clusters", "recipes")
+READS = ("site/fidelity", "ultra_low", "tags", "clusters", "recipes")
+PARAMS = ()
 TITLE = "SAEs with and without the neuron-embedding loss"
+CAPTION = """\
+SAEs whose recipes differ in the weight of the neuron-embedding loss alone: quantities of document S3's tables 2 and 3
+and two more, a panel each, mean over seeds with its 95 % interval. The document's numbers, without and with the loss,
+stand above each panel; they are of an MLP on MNIST and comparable in their direction where the model is another.
+Source: document S3, section 4.2, tables 2 and 3.
+"""
 COLUMNS = 4
 MANY = 3
 """Weights whose labels stand side by side."""

@@ -4,15 +4,19 @@ import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from polysem.figures.of_site.feature_splitting import require_sizes
 from polysem.figures.parts import theme
+from polysem.figures.parts.sizes import MARKERS, SHADES, require_sizes
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S1.F8"
-TABLES = ("site/comparison",)
+READS = ("site/comparison",)
+PARAMS = ()
 TITLE = "Map of features"
-SHADES = ("#0072B2", "#D55E00", "#3F9E74", "#A3A8AE")
-MARKERS = "o^sD"
+CAPTION = """\
+Decoder directions of dictionaries of several sizes on one map (UMAP with cosine distance and exact neighbours; one
+seed). Where a large point stands among many small ones, the larger dictionaries have several features near the smaller
+one's. Distances across the map mean little. Source: document S1, "Feature splitting".
+"""
 
 
 @theme.styled

@@ -8,24 +8,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from polysem.figures.parts import relations, theme
-from polysem.figures.registry import NotApplicable
+from polysem.figures.parts.sizes import require_sizes
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S1.F8"
-TABLES = ("site/comparison",)
+READS = ("site/comparison",)
+PARAMS = ()
 TITLE = "Feature splitting"
-ONE_SIZE = (
-    "the SAEs of this site have one size alone; a recipe with several expansions (expansion: [4, 8]) would show which "
-    "features split"
-)
+CAPTION = """\
+Dictionaries of several sizes at one site. Left: for each level, the share of the larger dictionary's features whose
+decoder row has at least that cosine with its nearest row of the next smaller one; grey: after permuting the weights of
+each row. Right: features of the smaller one by number of children, a child being a feature of the larger one that is
+nearest to it with a cosine of at least ``analysis.split_cosine``. SAEs with one seed start from the same first rows,
+which favours features of the same number. Source: document S1, "Feature splitting".
+"""
 CHILDREN = ("no child", "1", "2", "3 or more")
 SHADES = ("#D9DCE0", "#9CC3E6", "#3B86C4", "#0B3C6F")
-
-
-def require_sizes(comparison: xr.Dataset) -> None:
-    """NotApplicable where there is one size alone."""
-    if "size_features" not in comparison:
-        raise NotApplicable(ONE_SIZE)
 
 
 @theme.styled

@@ -10,13 +10,20 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from polysem.figures.parts import theme
+from polysem.figures.parts.families import MARKERS, family_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
 CATALOGUE = "S2.T1"
-TABLES = ("site/fidelity",)
+READS = ("site/fidelity",)
+PARAMS = ()
 TITLE = "Loss recovered against sparsity"
-MARKERS = "os^Dv*P<X>p"
+CAPTION = """\
+The share of the model's loss that survives the reconstruction of each SAE of a site, against the mean number of
+features that it keeps active: as sparsity is given up, the curves of good recipes rise early and end near 1. Points of
+one recipe are joined in the order of their L0. Two recipes are compared at the same L0, never by their loss alone.
+Source: document S2 (loss recovered) and document S0, section "A TinyStories SAE".
+"""
 LOWEST = -0.25
 """Loss recovered below which a dictionary is drawn at the lower edge: far worse than zeros says nothing more."""
 HIGHEST_FLOOR = 0.5
@@ -63,11 +70,6 @@ def draw(site_fidelity: xr.Dataset, analysis: Analysis) -> Figure:
         notes=[_note(site_fidelity, names, recovered, known, active)],
     )
     return figure
-
-
-def family_of(dictionary: str) -> str:
-    """The recipe of an id, `l1-x8` of `l1-x8_l1=3e-4_seed=0`: names of recipes have no underscore."""
-    return dictionary.split("_")[0]
 
 
 def _prepare(axes: Axes, active: NDArray[np.float64], recovered: NDArray[np.float64]) -> None:

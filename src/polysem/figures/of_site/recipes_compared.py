@@ -15,8 +15,16 @@ from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
 CATALOGUE = "S2.M2 S2.M3 S2.M4 S2.X1 S2.X3"
-TABLES = ("site/fidelity", "ultra_low", "geometry")
+READS = ("site/fidelity", "ultra_low", "geometry")
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Recipes compared"
+CAPTION = """\
+All SAEs of a site side by side; with more than 16 of them, a row per recipe. Which keys of a recipe answer which
+question: ``dead_features: reinitialise`` and ``loss_weighted`` S2.M2, ``decoder_norm: unit`` and ``project_only``
+S2.M3, the site ``hook_mlp_out`` beside ``mlp.hook_post`` S2.M4 (the same figure at the other site), ``encoder_l1`` and
+``encoder_l2`` S2.X1 (does the ultra-low cluster survive?), ``tied`` S2.X3. Compare loss recovered at the same L0 only.
+Source: document S2, "Implementation Details", "Misc Questions" and its comments.
+"""
 APART = 16
 """SAEs up to which each has a row of its own; more of them stand in the row of their recipe."""
 MOST = 60

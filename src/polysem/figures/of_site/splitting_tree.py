@@ -6,15 +6,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.cluster import hierarchy
 
-from polysem.figures.of_site.feature_map import MARKERS, SHADES
-from polysem.figures.of_site.feature_splitting import require_sizes
 from polysem.figures.parts import theme
+from polysem.figures.parts.sizes import MARKERS, SHADES, require_sizes
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S1.F8"
-TABLES = ("site/comparison",)
+READS = ("site/comparison",)
+PARAMS = ()
 TITLE = "Families of features"
+CAPTION = """\
+The features of the smallest dictionary with most children, and their descendants in the larger ones, as a cluster tree
+(average linkage of the cosine distance of decoder rows). Beside each: its number, the token that is most common among
+the 20 on which it is most active, and that token's share of them. Source: document S1, "Feature splitting".
+"""
 ROW = 0.165
 """Inches per leaf."""
 

@@ -9,15 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from polysem.figures.of_site.loss_recovered import MARKERS, family_of
 from polysem.figures.parts import theme
+from polysem.figures.parts.families import MARKERS, family_of
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
 CATALOGUE = "S1.F2"
-TABLES = ("tags",)
+READS = ("tags",)
+PARAMS = ()
 TITLE = "What the best feature of each dictionary knows of each tag"
+CAPTION = """\
+How well the best feature of each dictionary knows each tag: F1 (harmonic mean of precision and recall) on half of the
+sequences, of a feature that was chosen on the other half. Left, each feature is active from a threshold on that was
+chosen with it; right, wherever it is above 0, by which neurons lose most, as they are active on many tokens. The
+neurons are one more dictionary, and a cross marks what a feature that is always active would reach. Source: document
+S1, sections "Detailed investigation of features" and "Feature is not a neuron".
+"""
 MOST = 70
 """Tags that are drawn, those that somebody knows best."""
 LINE = 0.132

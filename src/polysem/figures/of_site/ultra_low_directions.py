@@ -10,8 +10,16 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.F8 S2.F9"
-TABLES = ("site/comparison",)
+READS = ("site/comparison",)
+PARAMS = ("ultra_low_frequency",)
 TITLE = "Directions of ultra-low clusters"
+CAPTION = """\
+Cosine of the mean encoder row of the ultra-low features of two SAEs: across seeds (S2.F8), where document S2 finds
+0.96, and between an SAE and the one whose direction it was trained to avoid (``orthogonal_to``, S2.F9), which is 0 if
+the cluster has formed elsewhere. Hollow: the same of as many features that are not ultra-low, because encoder rows of
+any kind have directions in common. Grey band: random directions. Source: document S2, "Ultra Low Frequency Features
+Are All The Same Feature".
+"""
 MOST = 24
 """Pairs that are drawn, those of other seeds and avoided directions first."""
 ROW = 0.3

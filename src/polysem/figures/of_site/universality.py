@@ -9,8 +9,17 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S1.F7"
-TABLES = ("site/comparison",)
+READS = ("site/comparison",)
+PARAMS = ()
 TITLE = "Universality"
+CAPTION = """\
+How many features have a counterpart in another dictionary. Left: for each level, the share of features whose
+activations correlate at least so well with those of some feature of the other dictionary (Pearson, over eval tokens
+spread evenly over the store; at most ``analysis.comparison_tokens``). Right: the same for the logit weights of that
+counterpart, on the direct path. One line per relation, all its pairs together: another seed, another setting or
+recipe, another site or model of the same tokens, and the neurons. Grey: the other dictionary's tokens shuffled, and
+counterparts exchanged at random. Source: document S1, "Universality".
+"""
 
 
 @theme.styled

@@ -10,8 +10,16 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S0.X1"
-TABLES = ("site/comparison",)
+READS = ("site/comparison",)
+PARAMS = ()
 TITLE = "Activations of another site"
+CAPTION = """\
+The bug of document S0 as an experiment. Left: activations of other sites of the same width, read through an SAE of
+this site. A feature is coherent if at least half of the 20 tokens on which it is most active are the same token.
+Permuting the neurons of the activations leaves no learned direction in place: coherence that survives it is owed to
+the activations and not to the SAE. Right: how near each decoder row comes to one of an SAE at another site, against
+rows with permuted weights. Source: document S0, "Conclusion".
+"""
 MOST = 8
 """Other sites that are drawn, the nearest in the order of the params file."""
 LEVEL = 0.5

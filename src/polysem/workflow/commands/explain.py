@@ -5,11 +5,12 @@ import ast
 import shlex
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from polysem.io.errors import InputError
-from polysem.io.folders import TABLES_RECEIPT, read_folder_receipt
+from polysem.io.folders import TABLES_RECEIPT, read_folder_receipt, receipt_of
 from polysem.params.base import TOGETHER
 from polysem.params.explain import nearest
 from polysem.workflow.artifacts import FEATURE_TABLES
@@ -70,9 +71,9 @@ def found(text: str) -> tuple[str, str]:
 def figures_of(folder: Path) -> dict[str, dict[str, Any]]:
     """What the receipt of a folder of figures says of each. InputError if it is not what a run writes."""
     receipt: Any = read_folder_receipt(folder)
-    figures = receipt.get("figures") if isinstance(receipt, dict) else None
+    figures = receipt.get("artifacts") if isinstance(receipt, dict) else None
     if not isinstance(figures, dict) or not all(
-        isinstance(said, dict) and {"catalogue", "title"} <= said.keys() for said in figures.values()
+        isinstance(said, dict) and {"catalogue", "title", "reads", "params"} <= said.keys() for said in figures.values()
     ):
         raise InputError(f"the receipt {folder}.json is not what a run writes; delete {folder} and run again")
     return figures
@@ -83,8 +84,6 @@ def explanation(folder: str, name: str) -> Iterator[str]:
 
     InputError if Snakemake has no record of the figure.
     """
-    from polysem.figures.registry import find_figure
-
     said = figures_of(Path(folder))[name]
     drawing = read_record(folder)
     if drawing is None:
@@ -92,7 +91,8 @@ def explanation(folder: str, name: str) -> Iterator[str]:
             f"Snakemake has no record of how {folder} was made; run `dvc checkout` (or `dvc pull`) to get artifacts "
             "and records together, or `snakemake --cores all`"
         )
-    tables = _tables(drawing, find_figure(name).TABLES)
+    tables = _tables(drawing, said["reads"])
+    drawing = replace(drawing, params=said["params"])
     yield f"{said['catalogue']} · {said['title']}"
     yield f"{folder}/{name}.svg"
     if reason := said.get("not_applicable"):
@@ -144,7 +144,7 @@ def _read_by(record: Record) -> list[str]:
     return found
 
 
-def _tables(drawing: Record, names: tuple[str, ...]) -> list[str]:
+def _tables(drawing: Record, names: list[str]) -> list[str]:
     """Those inputs of a drawing job that a figure names: `table` of its dictionary (or, where all of a site stand
     together, of every one), `neurons/table`, `site/table`."""
     site, dictionary = drawing.artifact.split("/")[-2:]
@@ -175,7 +175,20 @@ def _job(number: int, job: list[Record], numbers: dict[str, int], only: list[str
         yield from _wrapped(f"   params ({_section(record.artifact)}): {values}", "      ")
     if record.digests:
         yield f"   digests of code and of files from outside: {', '.join(record.digests)}"
-    yield f"   again: snakemake --cores all --force {shlex.quote(record.artifact)}"
+    if receipt := _receipt_by_artifact(record.artifact):
+        yield f"   again: rm {receipt}; snakemake --cores all {receipt}"
+    else:
+        yield f"   again: snakemake --cores all --force {shlex.quote(record.artifact)}"
+
+
+def _receipt_by_artifact(path: str) -> str:
+    """The receipt of a folder whose job keeps what it shows to be right, for a shell; '' for all other jobs."""
+    folder = Path(path.removesuffix(".json"))
+    try:
+        keeps = "artifacts" in read_folder_receipt(folder)
+    except InputError:
+        return ""
+    return shlex.quote(receipt_of(folder).as_posix()) if keeps else ""
 
 
 def _summary(module: str) -> str:

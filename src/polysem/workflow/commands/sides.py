@@ -145,8 +145,9 @@ def _figures(files: dict[str, Path | None], notes: list[str]) -> dict[str, Figur
 
 
 def _drawn(receipt: Any) -> dict[str, str]:
-    """Digests of the figures that a receipt names as drawn."""
-    return {name: said["sha256"] for name, said in receipt["figures"].items() if "sha256" in said}
+    """Digests of the figures that a receipt names as drawn; older revisions have them under another key."""
+    figures = receipt["artifacts"] if "artifacts" in receipt else receipt["figures"]
+    return {name: said["sha256"] for name, said in figures.items() if "sha256" in said}
 
 
 def _listed(entries: Any) -> dict[str, str]:

@@ -131,8 +131,8 @@ def tables_problem(folder: Path) -> str:
 def figures_problem(folder: Path) -> str:
     """What is wrong with a folder of figures, or ''."""
     try:
-        said = read_folder_receipt(folder)["figures"]
-        return damage(folder, {f"{name}.svg": each["sha256"] for name, each in said.items() if "sha256" in each})
+        said = read_folder_receipt(folder)["artifacts"].values()
+        return damage(folder, {each["file"]: each["sha256"] for each in said if "file" in each})
     except UNUSABLE as error:
         return f"its receipt cannot be used: {error}"
 

@@ -108,7 +108,7 @@ class Review:
 
     def _add(self, path: str, made: Made) -> None:
         output = self._sealed(made, path)
-        if output is None or not self._is_what_was_left(path, made, output):
+        if output is None or _was_brought_back(made, output) or not self._is_what_was_left(path, made, output):
             self._again[path] = None
         else:
             self._made[path], self._outputs[path] = made, output
@@ -167,6 +167,13 @@ class Review:
             if other in self._outputs and self._outputs[other].sha256 != digest
         ]
         return any(Path(other).stat().st_mtime <= _date(path) for other in changed)
+
+
+def _was_brought_back(made: Made, output: Output) -> bool:
+    """Whether the job of the record failed. Snakemake then puts what was there before back in its place, if the job was
+    to update it, and writes a record of it as if it were new; of a folder it keeps the date, and a job that ended well
+    sets another."""
+    return bool(output.dates and made.time and made.started and made.time < made.started)
 
 
 def _date(path: str) -> float:

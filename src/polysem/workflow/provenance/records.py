@@ -53,6 +53,8 @@ class Made:
     """Digest of the shell command of its job."""
     time: float | None
     """The date of the artifact when its record was written; None if its date says nothing."""
+    started: float | None
+    """When the job of the record began."""
     inputs: dict[str, str]
     """sha256 of the plain files that the job read."""
 
@@ -88,7 +90,8 @@ def read_made(artifact: str, state: Path = STATE) -> Made | None:
         return None
     checksums = {path: digest.removeprefix("sha256:") for path, digest in (content["input_checksums"] or {}).items()}
     command = text_digest(content["shellcmd"] or "")
-    return Made(next(iter(content["log"] or []), ""), command, content["endtime"], checksums)
+    log = next(iter(content["log"] or []), "")
+    return Made(log, command, content["endtime"], content["starttime"], checksums)
 
 
 def _content(artifact: str, state: Path) -> dict[str, Any] | None:

@@ -11,6 +11,9 @@ from polysem.layout.addons import PACKAGE, addon_packages
 
 SOURCE = Path(__file__).resolve().parents[3]
 MEMORY = FOLDER / "syntax.json"
+CAPTION = "CAPTION"
+"""What the module of a figure says of it on pages: the rule that writes them gets it from the source, so that nothing
+that runs knows it, and a changed one draws no figure again."""
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -18,8 +21,9 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 def code_digest(*modules: str) -> str:
     """Digest over the syntax trees of the modules and of everything of the package that they import.
 
-    Comments, docstrings, attribute docstrings and layout are no syntax that matters. Modules found by name at run time
-    are not followed; the rule that uses one names it here. Raises ModuleNotFoundError for a module without a source.
+    Comments, docstrings, attribute docstrings, the caption of a figure and layout are no syntax that matters. Modules
+    found by name at run time are not followed; the rule that uses one names it here. Raises ModuleNotFoundError for a
+    module without a source.
     """
     return _digest(repr(sorted(syntax_digests(*modules).items())))
 
@@ -90,6 +94,9 @@ def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | Definition):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    if CAPTION not in read:
+        tree.body = [statement for statement in tree.body if not _is_caption(statement)]
     imports = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -130,6 +137,15 @@ def _written_out(node: object) -> str:
 def _is_text(statement: ast.stmt) -> bool:
     return (
         isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _is_caption(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Assign)
+        and [getattr(target, "id", "") for target in statement.targets] == [CAPTION]
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )

@@ -1,0 +1,111 @@
+"""What the modules of figures declare, in the order of the catalogue. Adding a figure is adding its module."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from polysem.io.errors import InputError
+from polysem.params.analysis import Analysis
+from polysem.params.explain import nearest
+from polysem.report.catalogue import ENTRIES, ids_in, natural
+from polysem.workflow.declarations import declared, modules_of
+
+OF_DICTIONARY = "polysem.figures.of_dictionary"
+OF_SITE = "polysem.figures.of_site"
+DECLARED = {"READS": tuple, "PARAMS": tuple, "CATALOGUE": str, "TITLE": str, "CAPTION": str}
+"""What every module declares, as literals."""
+SITE = "site/"
+"""What a figure of a site reads of the site itself, not of its dictionaries, begins with this."""
+OTHER = ("training", "recipes", "labels")
+"""What figures read that is no table."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as its module declares it."""
+
+    name: str
+    module: str
+    reads: tuple[str, ...]
+    """Tables of the dictionary or of all dictionaries of the site, `neurons/…`, `site/…`, and what is in `OTHER`."""
+    params: tuple[str, ...]
+    """Keys of `analysis:`."""
+    catalogue: str
+    """One or more ids, with blanks between."""
+    title: str
+    caption: str
+    """reStructuredText."""
+
+
+@cache
+def figures_of(package: str) -> tuple[Figure, ...]:
+    """The figures of a folder: by their first id in the catalogue, those with the same one by name.
+
+    InputError for a module that declares something else than a figure does.
+    """
+    found = [_figure(name, module) for name, module in modules_of(package).items()]
+    return tuple(sorted(found, key=lambda one: (natural(ids_in(one.catalogue)[0]), one.name)))
+
+
+def all_figures() -> tuple[Figure, ...]:
+    """Those of dictionaries and those of sites. InputError where two have one name."""
+    figures = (*figures_of(OF_DICTIONARY), *figures_of(OF_SITE))
+    names = [one.name for one in figures]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"figure {twice[0]!r} is both in {OF_DICTIONARY} and in {OF_SITE}; rename one of the modules")
+    return figures
+
+
+def params_of(figures: Sequence[Figure]) -> list[str]:
+    """The keys of `analysis:` that some of the figures show or name."""
+    return sorted({key for one in figures for key in one.params})
+
+
+def tables_of(figures: Sequence[Figure]) -> list[str]:
+    """The tables of dictionaries that some of the figures show, by name."""
+    read = {table for one in figures for table in one.reads if not table.startswith(SITE)}
+    return sorted({table.rpartition("/")[2] for table in read - {*OTHER}})
+
+
+def site_tables_of(figures: Sequence[Figure]) -> list[str]:
+    """The tables of the site itself that some of the figures show."""
+    return sorted({table.removeprefix(SITE) for one in figures for table in one.reads if table.startswith(SITE)})
+
+
+def captions_template(figures: Sequence[Figure]) -> str:
+    """The captions as one file for Snakemake's report, which takes one for a whole folder and fills it in by Jinja."""
+    chosen = "".join(
+        f'{{% {"if" if not number else "elif"} snakemake.wildcards.figure == "{one.name}" %}}\n'
+        f"{{% raw %}}{one.caption.strip()}{{% endraw %}}\n"
+        for number, one in enumerate(figures)
+    )
+    return f"{chosen}{{% endif %}}\n\n{PLACE}"
+
+
+PLACE = (
+    "Model ``{{ snakemake.wildcards.model }}``, site ``{{ snakemake.wildcards.site }}``, "
+    "{% if snakemake.wildcards.dictionary is defined %}dictionary ``{{ snakemake.wildcards.dictionary }}``"
+    "{% else %}all dictionaries{% endif %}.\n"
+)
+
+
+def _figure(name: str, module: str) -> Figure:
+    values = declared(module)
+    for constant, kind in DECLARED.items():
+        if not isinstance(values.get(constant), kind):
+            raise InputError(
+                f"{module} declares no {constant} that is a literal {'tuple' if kind is tuple else 'text'}; a figure "
+                f"declares {', '.join(DECLARED)} and has a function draw"
+            )
+    reads, params, catalogue, title, caption = (values[constant] for constant in DECLARED)
+    for key in params:
+        if key not in Analysis.model_fields:
+            raise InputError(f"PARAMS of {module}: analysis has no {key!r}{nearest(key, list(Analysis.model_fields))}")
+    ids = ids_in(catalogue)
+    for identity in ids or [""]:
+        if identity not in ENTRIES:
+            raise InputError(
+                f"CATALOGUE of {module}: there is no id {identity!r}{nearest(identity, list(ENTRIES))}; a new id needs "
+                "an entry in polysem.report.catalogue"
+            )
+    return Figure(name, module, reads, params, catalogue, title, caption)
