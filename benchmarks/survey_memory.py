@@ -88,7 +88,7 @@ def peak(folder, rows, neurons, features, active, **params):
         "site": SITE,
         "config": json.dumps({"params": Analysis(**params).model_dump()}),
     }
-    command = [sys.executable, "-m", "polysem.tables.survey_features"]
+    command = [sys.executable, "-m", "polysem", "step", "survey_features"]
     process = subprocess.Popen([*command, *(f"--{name}={value}" for name, value in files.items())])
     _, status, usage = os.wait4(process.pid, 0)
     if status:

@@ -23,7 +23,8 @@ settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tests run where the home folder cannot be written, too."""
+    """Tests run where the home folder cannot be written, too, and with one thread of torch, as steps do."""
+    torch.set_num_threads(1)
     home_cache.provide(Path(tempfile.gettempdir()) / f"polysem-tests-{os.getuid()}")
 
 

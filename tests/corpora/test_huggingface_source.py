@@ -27,7 +27,7 @@ def many(count: int = 60, word: str = "story") -> list[str]:
 def call_with_hub(endpoint: str, output: Path, **params) -> subprocess.CompletedProcess[str]:
     config = json.dumps({"source": "huggingface", "params": PARAMS | params})
     arguments = ["--output", str(output), "--config", config]
-    command = [sys.executable, "-m", "polysem.corpora.make_corpus", *arguments]
+    command = [sys.executable, "-m", "polysem", "step", "make_corpus", *arguments]
     environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "0", "HF_TOKEN": ""}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 

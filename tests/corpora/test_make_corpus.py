@@ -30,7 +30,7 @@ def test_the_command_line_writes_the_bytes_that_the_function_writes_whatever_the
     for seed in ("1", "2"):
         output = tmp_path / f"{seed}/documents.parquet"
         options = ["--output", str(output), "--config", json.dumps({"source": "generated", "params": SMALL})]
-        done = command("-m", "polysem.corpora.make_corpus", *options, PYTHONHASHSEED=seed)
+        done = command("-m", "polysem", "step", "make_corpus", *options, PYTHONHASHSEED=seed)
         assert done.returncode == 0, done.stderr
         assert digest(output) == digest(tmp_path / "a.parquet")
 
@@ -61,7 +61,7 @@ def test_params_that_the_source_does_not_know_are_named(tmp_path):
 def test_bad_input_leaves_no_file_and_no_traceback(tmp_path):
     config = {"source": "files", "params": {"source": "files", "paths": "missing.txt"}}
     options = ["--output", str(tmp_path / "a.parquet"), "--config", json.dumps(config)]
-    done = command("-m", "polysem.corpora.make_corpus", *options)
+    done = command("-m", "polysem", "step", "make_corpus", *options)
     assert done.returncode == 1
     assert done.stderr.startswith("error: `missing.txt` matches no file")
     assert not list(tmp_path.iterdir())

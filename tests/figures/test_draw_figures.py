@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 def drawn(folder, output: str, *figures: str, given=GIVEN) -> dict[str, bytes]:
     """Names and bytes of what a process of its own draws."""
-    command = [sys.executable, "-m", "polysem.figures.draw_figures", f"--tables={folder / 'tables'}"]
+    command = [sys.executable, "-m", "polysem", "step", "draw_figures", f"--tables={folder / 'tables'}"]
     options = {"figures": figures, "params": dict(given)}
     subprocess.run([*command, f"--output={folder / output}", f"--config={json.dumps(options)}"], check=True)
     return {file.name: file.read_bytes() for file in (folder / output).iterdir()}

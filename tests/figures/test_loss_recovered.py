@@ -91,7 +91,7 @@ def site(tmp_path) -> Path:
 
 
 def run(site, output, *names):
-    command = [sys.executable, "-m", "polysem.figures.draw_site_figures", f"--tables={site / 'tables'}"]
+    command = [sys.executable, "-m", "polysem", "step", "draw_site_figures", f"--tables={site / 'tables'}"]
     options = {"figures": ["loss_recovered"], "dictionaries": names, "params": Analysis().values()}
     command += [f"--output={site / output}", f"--config={json.dumps(options)}"]
     return subprocess.run(command, capture_output=True, text=True)

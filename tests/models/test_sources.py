@@ -340,7 +340,7 @@ def test_a_hub_out_of_reach_is_an_error_of_one_line_within_seconds(tmp_path, sou
             "HF_HUB_OFFLINE": "0",  # whoever has no network may have set it to 1
         }
         params = {"repository": "some/model", "revision": "main", "local_copy": None, "tokenizer": None}
-        command = [sys.executable, "-m", "polysem.models.import_model", "--folder", str(tmp_path / "m")]
+        command = [sys.executable, "-m", "polysem", "step", "import_model", "--folder", str(tmp_path / "m")]
         begun = time.monotonic()
         found = subprocess.run(
             [*command, "--config", json.dumps({"source": source, "params": params})],
@@ -413,7 +413,7 @@ def test_pickles_are_downloaded_only_from_a_repository_without_safetensors(copy,
             "HF_HUB_DISABLE_XET": "1",
         }
         params = {"repository": "some/model", "revision": "main", "local_copy": None, "tokenizer": None}
-        command = [sys.executable, "-m", "polysem.models.import_model", "--folder", str(tmp_path / "m")]
+        command = [sys.executable, "-m", "polysem", "step", "import_model", "--folder", str(tmp_path / "m")]
         found = subprocess.run(
             [*command, "--config", json.dumps({"source": "transformers", "params": params})],
             env=environment,

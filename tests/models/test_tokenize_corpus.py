@@ -161,7 +161,7 @@ def test_training_a_tokenizer_gives_the_same_bytes_every_time_and_reads_the_trai
         make_corpus(tmp_path / f"{name}.parquet", "generated", params | {"eval_documents": eval_documents})
     train_tokenizer(tmp_path / "a.parquet", tmp_path / "a.json", 600, BOS)
     environment = {**os.environ, "PYTHONPATH": str(Path(polysem.__file__).parents[1]), "PYTHONHASHSEED": "7"}
-    command = [sys.executable, "-m", "polysem.models.train_tokenizer", "--corpus", str(tmp_path / "b.parquet")]
+    command = [sys.executable, "-m", "polysem", "step", "train_tokenizer", "--corpus", str(tmp_path / "b.parquet")]
     subprocess.run(
         [*command, "--output", str(tmp_path / "b.json"), "--vocabulary", "600", "--bos_token", BOS],
         env=environment,

@@ -114,6 +114,7 @@ def test_training_that_was_killed_ends_in_the_same_bytes(tokens, tmp_path, capsy
     script = f"""
     import os, signal, sys
     from pathlib import Path
+    import torch
     from polysem.training.checkpoints import Checkpoint
     from polysem.training.train_model import train_model
     from polysem.params.models.trained import Architecture
@@ -124,6 +125,7 @@ def test_training_that_was_killed_ends_in_the_same_bytes(tokens, tmp_path, capsy
         if len(state["losses"]) == 30:
             os.kill(os.getpid(), signal.SIGKILL)
     Checkpoint.save = save_and_die
+    torch.set_num_threads(1)
     architecture, training = Architecture(**{ARCHITECTURE}), Training(**{TRAINING})
     train_model(Path(sys.argv[1]), Path(sys.argv[2]), architecture, training, 16, "code")
     """

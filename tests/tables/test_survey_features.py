@@ -79,7 +79,7 @@ def test_an_sae_folder_is_surveyed_by_the_command_line_with_its_params(study, tm
     files = {**study.files, "dictionary": folder, "output": output, "site": "s"}
     given = {"baseline_seed": 1, "head_ranks": 10, "top_examples": 3, "sampled_examples": 2}
     params = Analysis().values() | given
-    command = [sys.executable, "-m", "polysem.tables.survey_features", "--config", json.dumps({"params": params})]
+    command = [sys.executable, "-m", "polysem", "step", "survey_features", "--config", json.dumps({"params": params})]
     subprocess.run([*command, *(f"--{name}={value}" for name, value in files.items())], check=True)
     tables = read_tables(output)
     f = np.maximum(study.x @ W_enc.numpy() - 0.5, 0)

@@ -189,7 +189,7 @@ def test_the_step_writes_the_same_table_each_time(tmp_path):
         "architecture": "topk",
         "params": {"k": 1, "expansion": 1, "tokens": 4096, "batch_size": 256},
     }
-    command = [sys.executable, "-m", "polysem.toys.recover_features", f"--config={json.dumps(config)}"]
+    command = [sys.executable, "-m", "polysem", "step", "recover_features", f"--config={json.dumps(config)}"]
     for name in ("one.nc", "two.nc"):
         subprocess.run([*command, f"--output={tmp_path / name}"], check=True)
     assert (tmp_path / "one.nc").read_bytes() == (tmp_path / "two.nc").read_bytes()

@@ -106,7 +106,7 @@ def tiny(tmp_path_factory):
     (folder / "Snakefile").write_text(
         f"rule make_it:\n    output: '{LONG}'\n    log: 'logs/make_it.log'\n"
         "    params: code='0123456789abcdef', spec='{\"seed\": 0, \"params\": {\"k\": 3}}', folder='results'\n"
-        "    shell: 'true python -m polysem.tables.survey_features; touch {output}'\n"
+        "    shell: 'true python -m polysem step survey_features; touch {output}'\n"
     )
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
     subprocess.run(command, cwd=folder, env=environment(folder), check=True, capture_output=True)

@@ -28,5 +28,5 @@ rule extract_activations:
         ),
         model=artifacts.MODEL,
     shell:
-        "python -m polysem.activations.extract_activations --model {params.model} --tokens {input.tokens} "
+        "python -m polysem step extract_activations --model {params.model} --tokens {input.tokens} "
         "--output {output.store} --config {params.spec:q} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"

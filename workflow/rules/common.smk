@@ -137,8 +137,9 @@ wildcard_constraints:
 
 
 def code_digest(*modules):
-    """Digest of a step's code, and of which modules it is: the step compares it with what it loaded."""
-    return named_digest(*modules)
+    """Digest of a step's code and of what runs it, and of which modules it is: the step compares it with what it
+    loaded."""
+    return named_digest(*modules, "polysem.workflow.running.command")
 
 
 def outside(paths):

@@ -18,5 +18,5 @@ rule make_corpus:
         ),
         content=lambda wildcards: outside_content(study.corpora[wildcards.corpus]),
     shell:
-        "python -m polysem.corpora.make_corpus --output {output.documents} --config {params.spec:q} "
+        "python -m polysem step make_corpus --output {output.documents} --config {params.spec:q} "
         "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"

@@ -58,7 +58,7 @@ rule draw_figures:
         labels=lambda wildcards: outside([str(label_file(**wildcards))]),
         others=other_options,
     shell:
-        "python -m polysem.figures.draw_figures --tables {params.tables} --output {output.folder} "
+        "python -m polysem step draw_figures --tables {params.tables} --output {output.folder} "
         "--config {params.spec:q} {params.others} --outside {params.labels:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -97,5 +97,5 @@ rule draw_site_figures:
         ),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),
     shell:
-        "python -m polysem.figures.draw_site_figures --tables {params.tables} --output {output.folder} "
+        "python -m polysem step draw_site_figures --tables {params.tables} --output {output.folder} "
         "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"

@@ -23,7 +23,7 @@ rule train_tokenizer:
             bos_token=study.models[wildcards.model].bos_token,
         ),
     shell:
-        "python -m polysem.models.train_tokenizer --corpus {input.documents} --output {output.tokenizer} "
+        "python -m polysem step train_tokenizer --corpus {input.documents} --output {output.tokenizer} "
         "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -45,7 +45,7 @@ rule tokenize_corpus:
         code=code_digest("polysem.models.tokenize_corpus"),
         spec=lambda wildcards: spec(params=tokenization(wildcards)),
     shell:
-        "python -m polysem.models.tokenize_corpus --corpus {input.documents} --tokenizer {input.tokenizer} "
+        "python -m polysem step tokenize_corpus --corpus {input.documents} --tokenizer {input.tokenizer} "
         "--output {output.store} --split {wildcards.split} --config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -65,7 +65,7 @@ rule store_images:
     params:
         code=code_digest("polysem.models.store_images"),
     shell:
-        "python -m polysem.models.store_images --corpus {input.documents} --output {output.store} "
+        "python -m polysem step store_images --corpus {input.documents} --output {output.store} "
         "--split {wildcards.split} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -93,9 +93,10 @@ rule train_model:
             context_length=study.models[wildcards.model].context_length,
         ),
         folder=artifacts.MODEL,
+        threads=lambda wildcards: study.models[wildcards.model].training.threads,
     shell:
-        "python -m polysem.training.train_model --tokens {input.store} --folder {params.folder} "
-        "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
+        "python -m polysem step train_model --tokens {input.store} --folder {params.folder} "
+        "--config {params.spec:q} --threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule train_classifier:
@@ -121,9 +122,10 @@ rule train_classifier:
             training=study.models[wildcards.model].training.values(),
         ),
         folder=artifacts.MODEL,
+        threads=lambda wildcards: study.models[wildcards.model].training.threads,
     shell:
-        "python -m polysem.training.train_classifier --tokens {input.store} --folder {params.folder} "
-        "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
+        "python -m polysem step train_classifier --tokens {input.store} --folder {params.folder} "
+        "--config {params.spec:q} --threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule import_classifier:
@@ -148,7 +150,7 @@ rule import_classifier:
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.import_classifier --folder {params.folder} --config {params.spec:q} "
+        "python -m polysem step import_classifier --folder {params.folder} --config {params.spec:q} "
         "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -175,7 +177,7 @@ rule import_model:
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.import_model --folder {params.folder} --config {params.spec:q} "
+        "python -m polysem step import_model --folder {params.folder} --config {params.spec:q} "
         "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -202,5 +204,5 @@ rule record_model:
         ),
         folder=artifacts.MODEL,
     shell:
-        "python -m polysem.models.record_model --folder {params.folder} --config {params.spec:q} "
+        "python -m polysem step record_model --folder {params.folder} --config {params.spec:q} "
         "--code {params.code} --log {log} > {log} 2>&1"

@@ -1,11 +1,10 @@
 # The report: one static site with all figures, metrics, claims and provenance.
 
-import re
-
 from snakemake.io import apply_wildcards
 from snakemake.iocontainers import Wildcards
 
 from polysem.layout.feature_labels import label_file
+from polysem.workflow.running.steps import step_module
 from polysem.params.base import TOGETHER
 
 CAPTIONS = [f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES, *artifacts.SITE_FIGURES)]
@@ -31,7 +30,7 @@ def making(name, inputs, **wildcards):
     text = values.get("spec", "{}")
     return {
         "rule": name,
-        "module": re.search(r"python -m ([\w.]+)", made.shellcmd)[1],
+        "module": step_module(name),
         "code": values["code"].partition(":")[0],
         "inputs": inputs,
         "params": json.loads(Path(text).read_text(encoding="utf-8") if text.endswith(".json") else text),
@@ -121,7 +120,7 @@ rule write_report:
         ),
         folder=artifacts.REPORT,
     shell:
-        "python -m polysem.report.write_report --figures results/figures --tables results/tables "
+        "python -m polysem step write_report --figures results/figures --tables results/tables "
         "--metrics {input.metrics} --claims {input.claims} --labels labels --captions workflow/report "
         "--output {params.folder} --config {params.spec} --outside {params.outside} "
         "--code {params.code} --log {log} > {log} 2>&1"

@@ -89,9 +89,10 @@ rule train_sae:
         ),
         spec=lambda wildcards: spec(**training(wildcards)),
         folder=artifacts.SAE,
+        threads=lambda wildcards: recipe(wildcards.sae).threads,
     shell:
-        "python -m polysem.saes.train_sae --output {params.folder} --config {params.spec:q} {DEVICE} "
-        "--code {params.code} --log {log} > {log} 2>&1"
+        "python -m polysem step train_sae --output {params.folder} --config {params.spec:q} {DEVICE} "
+        "--threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule import_sae:
@@ -116,5 +117,5 @@ rule import_sae:
         content=lambda wildcards: outside_content(recipe(wildcards.sae)),
         folder=artifacts.SAE,
     shell:
-        "python -m polysem.saes.import_sae --receipt {input.receipt} --output {params.folder} "
+        "python -m polysem step import_sae --receipt {input.receipt} --output {params.folder} "
         "--config {params.spec:q} --outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"

@@ -67,6 +67,6 @@ rule write_sheets:
         tables=artifacts.TABLE,
         others=other_files,
     shell:
-        "python -m polysem.report.write_sheets --tables {params.tables} --output {output.folder} "
+        "python -m polysem step write_sheets --tables {params.tables} --output {output.folder} "
         "--config {params.spec} {params.others} --outside {params.outside:q} "
         "--code {params.code} --log {log} > {log} 2>&1"

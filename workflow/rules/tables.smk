@@ -56,7 +56,7 @@ rule survey_features:
         tokenizer=lambda wildcards: "".join(f"--tokenizer {file}" for file in tokenizer_files(wildcards)),
         training=lambda wildcards, input: f"--training {input.training[0]}" if input.training else "",
     shell:
-        "python -m polysem.tables.survey_features --activations {input.store} --tokens {input.tokens} "
+        "python -m polysem step survey_features --activations {input.store} --tokens {input.tokens} "
         "--dictionary {params.dictionary} --directions {input.directions} --output {params.folder} "
         "{params.tokenizer} {params.training} --config {params.spec:q} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
 
@@ -104,7 +104,7 @@ rule measure_fidelity:
         saes=artifacts.SAE.removesuffix("/{sae}"),
         tables=artifacts.TABLE.removesuffix("/{dictionary}"),
     shell:
-        "python -m polysem.tables.measure_fidelity --model {params.model} --tokens {input.tokens} "
+        "python -m polysem step measure_fidelity --model {params.model} --tokens {input.tokens} "
         "--activations {input.store} --saes {params.saes} --tables {params.tables} --output {output.table} "
         "--config {params.spec} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
 
@@ -170,7 +170,7 @@ rule examine_clusters:
         spec=lambda wildcards: spec_file(**relations(wildcards.model)),
         model=artifacts.MODEL,
     shell:
-        "python -m polysem.tables.examine_clusters --model {params.model} --tokens {input.tokens} "
+        "python -m polysem step examine_clusters --model {params.model} --tokens {input.tokens} "
         "--directions {input.directions} --output {output.table} --config {params.spec} {DEVICE} "
         "--code {params.code} --log {log} > {log} 2>&1"
 
@@ -197,7 +197,7 @@ rule measure_model:
         spec=lambda wildcards: spec(sites=list(study.models[wildcards.model].sites)),
         model=artifacts.MODEL,
     shell:
-        "python -m polysem.tables.measure_model --model {params.model} --train_tokens {input.train} "
+        "python -m polysem step measure_model --model {params.model} --train_tokens {input.train} "
         "--eval_tokens {input.eval} --output {output.table} --directions {output.directions} --config {params.spec:q} "
         "{DEVICE} --code {params.code} --log {log} > {log} 2>&1"
 
@@ -223,7 +223,7 @@ rule collect_metrics:
             params=analysis(*THRESHOLDS),
         ),
     shell:
-        "python -m polysem.tables.collect_metrics --tables results/tables --output {output.metrics} "
+        "python -m polysem step collect_metrics --tables results/tables --output {output.metrics} "
         "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -242,7 +242,7 @@ rule check_claims:
         code=code_digest("polysem.report.check_claims"),
         ledger=outside([artifacts.LEDGER]),
     shell:
-        "python -m polysem.report.check_claims --claims {input.claims} --metrics {input.metrics} "
+        "python -m polysem step check_claims --claims {input.claims} --metrics {input.metrics} "
         "--output {output.claims} --outside {params.ledger:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -261,7 +261,7 @@ rule collect_plots:
         folder=artifacts.PLOT_FOLDER,
         spec=spec_file(dictionaries=["/".join(key) for key in study.dictionaries()]),
     shell:
-        "python -m polysem.tables.collect_plots --tables results/tables --output {params.folder} "
+        "python -m polysem step collect_plots --tables results/tables --output {params.folder} "
         "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"
 
 
@@ -326,5 +326,5 @@ rule compare_dictionaries:
         code=code_digest("polysem.tables.compare_dictionaries", "polysem.saes.sae", *activation_functions()),
         spec=lambda wildcards: spec_file(**comparison(**wildcards)),
     shell:
-        "python -m polysem.tables.compare_dictionaries --output {output.table} --config {params.spec} {DEVICE} "
+        "python -m polysem step compare_dictionaries --output {output.table} --config {params.spec} {DEVICE} "
         "--code {params.code} --log {log} > {log} 2>&1"

@@ -21,6 +21,7 @@ rule recover_features:
             architecture=recipe(wildcards.sae).architecture,
             params=recipe(wildcards.sae).hyper_parameters(),
         ),
+        threads=lambda wildcards: recipe(wildcards.sae).threads,
     shell:
-        "python -m polysem.toys.recover_features --output {output.table} --config {params.spec:q} {DEVICE} "
-        "--code {params.code} --log {log} > {log} 2>&1"
+        "python -m polysem step recover_features --output {output.table} --config {params.spec:q} {DEVICE} "
+        "--threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"

@@ -21,8 +21,6 @@ from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import RECORD, read_record
 from polysem.models.subject import Subject
-from polysem.training.determinism import require_deterministic_kernels
-from polysem.workflow.running.command import run
 
 BATCH_TOKENS = 4096
 """Tokens per forward pass; more do not run faster on a CPU and need more memory."""
@@ -39,7 +37,6 @@ def extract_activations(
     dtype: Literal["float16", "float32"],
     code: str,
     device: str = "cpu",
-    threads: int = 1,
     inputs: bool = False,
 ) -> None:
     """Write the activation store of one site and its receipt; memory does not grow with the number of tokens.
@@ -50,8 +47,6 @@ def extract_activations(
     out; at most `limit` tokens are kept. Raises InputError if the model lacks the site, the disk the space, or a number
     does not fit into the number format.
     """
-    torch.set_num_threads(threads)
-    require_deterministic_kernels()
     subject = load_subject(model, device)
     store = TokenStore(tokens)
     width = subject.width(site)
@@ -212,7 +207,3 @@ class _Column:
             self._array[self._written : self._written + count] = held[:count]
             self._held = [held[count:].copy()]
             self._written += count
-
-
-if __name__ == "__main__":
-    run(extract_activations)

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 from polysem.corpora import sources
 from polysem.io.atomic import written
 from polysem.io.errors import InputError
-from polysem.workflow.running.command import run
 
 ROWS_PER_GROUP = 8192
 
@@ -33,7 +32,3 @@ def make_corpus(output: Path, source: str, params: dict[str, Any]) -> None:
         print(f"{name.decode()}: {value.decode()}")
     with written(output) as partial:
         pq.write_table(table, partial, compression="zstd", row_group_size=ROWS_PER_GROUP)
-
-
-if __name__ == "__main__":
-    run(make_corpus)

@@ -13,7 +13,6 @@ from polysem.io.folders import written_folder
 from polysem.io.tables import read_table
 from polysem.layout.feature_labels import read_labels
 from polysem.params.analysis import Analysis, GivenAnalysis
-from polysem.workflow.running.command import run
 
 TRAINING = "training"
 ON_SHEETS = ("cluster_token", "cluster_activation", "cluster_sequence", "cluster_example")
@@ -79,7 +78,3 @@ def write_figures(output: Path, figures: Sequence[str], read: Callable[[str], xr
 def argument(table: str) -> str:
     """The name under which `draw` takes a table: `frequency`, `neurons_frequency`."""
     return table.replace("/", "_")
-
-
-if __name__ == "__main__":
-    run(draw_figures)

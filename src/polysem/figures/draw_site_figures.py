@@ -12,7 +12,6 @@ from polysem.io.tables import read_table
 from polysem.params.analysis import GivenAnalysis
 from polysem.params.base import ALL_DICTIONARIES
 from polysem.tables.parts.labels import along_dictionaries
-from polysem.workflow.running.command import run
 
 
 def draw_site_figures(
@@ -78,7 +77,3 @@ def _without_features(table: xr.Dataset) -> xr.Dataset:
     if "feature" not in table.sizes:
         return table
     return table.drop_dims("feature").assign(features=table.sizes["feature"])
-
-
-if __name__ == "__main__":
-    run(draw_site_figures)

@@ -4,9 +4,11 @@ Snakemake checksums plain files, never folders: what follows from a folder takes
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,79 @@ def written_folder(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     partial.rename(path)
     placed(path)
     write_json(receipt, content)
+
+
+@dataclass
+class Renewal:
+    """A folder whose files are made one by one, each from what its own digest is of."""
+
+    folder: Path
+    """Where new files are written; those that are kept lie there already."""
+    kept: dict[str, dict[str, Any]]
+    """What the receipt said of each artifact that stays as it is."""
+    missing: list[str]
+    """The artifacts that have to be made."""
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, name: str, file: str | None, **said: Any) -> None:
+        """Note an artifact that was made: the name of its file in the folder, None if there is none, and what else the
+        receipt says of it."""
+        digest = {} if file is None else {"file": file, "sha256": file_digest(self.folder / file)}
+        self.made[name] = said | digest
+
+
+@names_what_the_disk_refused
+@contextmanager
+def renewed_folder(path: Path, digests: Mapping[str, str]) -> Iterator[Renewal]:
+    """A folder of artifacts of which only those are made that are not there yet, by the digest of what each is made of.
+
+    An artifact is kept, in bytes and date, if the receipt names this digest for it and its file is what was written
+    then. The receipt holds `artifacts`: by name, `made_of` and what `Renewal.add` was told. All others go. The order is
+    that of `written_folder`; a rule marks folder and receipt as `update`, as Snakemake removes other outputs first.
+    """
+    partial, receipt = path.with_name(f"{path.name}.partial"), receipt_of(path)
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    kept = dict(_unchanged(path, digests))
+    for said in kept.values():
+        if "file" in said:
+            _keep(path / said["file"], partial)
+    renewal = Renewal(partial, kept, [name for name in digests if name not in kept])
+    try:
+        yield renewal
+        before_placing()
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    receipt.unlink(missing_ok=True)
+    if path.exists():
+        shutil.rmtree(path)
+    partial.rename(path)
+    placed(path)
+    said = kept | renewal.made
+    write_json(receipt, {"artifacts": {name: {"made_of": digests[name]} | said[name] for name in digests}})
+
+
+def _unchanged(path: Path, digests: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        known: dict[str, dict[str, Any]] = json.loads(receipt_of(path).read_text(encoding="utf-8"))["artifacts"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for name, digest in digests.items():
+        said = known.get(name)
+        if said is not None and said["made_of"] == digest:
+            file = path / said["file"] if "file" in said else None
+            if file is None or (file.is_file() and file_digest(file) == said["sha256"]):
+                yield name, {key: value for key, value in said.items() if key != "made_of"}
+
+
+def _keep(file: Path, folder: Path) -> None:
+    """The same file in another folder, with its date."""
+    try:
+        os.link(file, folder / file.name)
+    except OSError:  # a file system without hard links
+        shutil.copy2(file, folder / file.name)
 
 
 def receipt_of(folder: Path) -> Path:

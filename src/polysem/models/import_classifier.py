@@ -9,7 +9,6 @@ from torch import Tensor
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors
 from polysem.models.classifier import Perceptron, save
-from polysem.workflow.running.command import run
 
 
 def import_classifier(
@@ -54,7 +53,3 @@ def _widths(tensors: TensorFile, hidden: list[int]) -> list[int]:
     if found != hidden:
         raise InputError(f"{tensors.path} has hidden layers of {found} neurons, the params say hidden: {hidden}")
     return [shapes[0][1], *hidden, shapes[-1][0]]
-
-
-if __name__ == "__main__":
-    run(import_classifier)

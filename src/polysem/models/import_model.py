@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from polysem.io.atomic import write_json
 from polysem.models.record_model import ORIGIN
-from polysem.workflow.running.command import run
 
 
 def import_model(folder: Path, source: Literal["transformers", "transformer_lens"], params: dict[str, Any]) -> None:
@@ -16,7 +15,3 @@ def import_model(folder: Path, source: Literal["transformers", "transformer_lens
     """
     origin = import_module(f"polysem.models.sources.{source}").fetch(params, folder)
     write_json(folder / ORIGIN, {"repository": params["repository"], **origin})
-
-
-if __name__ == "__main__":
-    run(import_model)

@@ -9,7 +9,6 @@ from polysem.io.content import file_digest
 from polysem.models.processing import check_processing
 from polysem.models.record import CONFIG, RECORD, TOKENIZER, WEIGHTS, Record
 from polysem.params.models.language import Processing
-from polysem.workflow.running.command import run
 
 ORIGIN = "origin.json"
 
@@ -30,7 +29,3 @@ def record_model(
     names = [name for name in (CONFIG, WEIGHTS, TOKENIZER, ORIGIN) if (folder / name).is_file()]
     files = {name: file_digest(folder / name) for name in names}
     write_json(folder / RECORD, Record(kind=kind, settings=settings, origin=origin, files=files).values())
-
-
-if __name__ == "__main__":
-    run(record_model)

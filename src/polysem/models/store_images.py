@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 
 from polysem.io.errors import InputError
 from polysem.io.stores import create_array, written_store
-from polysem.workflow.running.command import run
 
 
 def store_images(corpus: Path, output: Path, split: Literal["train", "eval"], code: str) -> None:
@@ -29,7 +28,3 @@ def store_images(corpus: Path, output: Path, split: Literal["train", "eval"], co
     with written_store(output, attributes=attributes, params=params, code=code, device="cpu") as group:
         create_array(group, "pixels", pixels.shape, "float32", ("image", "pixel"), compressed=True)[:] = pixels
         create_array(group, "labels", labels.shape, "int32", ("image",), compressed=True)[:] = labels
-
-
-if __name__ == "__main__":
-    run(store_images)

@@ -15,7 +15,6 @@ from polysem.io.stores import ROWS_PER_CHUNK, create_array, written_store
 from polysem.models.packing import Concatenated, Documents, Packed, Packing
 from polysem.models.tokenizer import load_tokenizer, token_id
 from polysem.params.base import Section
-from polysem.workflow.running.command import run
 
 BITS = 64
 
@@ -182,7 +181,3 @@ class _Arrays:
                 array.append(np.stack(rows))
                 rows.clear()
         return int(self._columns["ids"][0].shape[0])
-
-
-if __name__ == "__main__":
-    run(tokenize_corpus)

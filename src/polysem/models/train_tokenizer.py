@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 
 from polysem.io.atomic import written
 from polysem.io.errors import InputError
-from polysem.workflow.running.command import run
 
 
 def train_tokenizer(corpus: Path, output: Path, vocabulary: int, bos_token: str) -> None:
@@ -43,7 +42,3 @@ def train_texts(corpus: Path) -> Iterator[list[str]]:
             for text, split in zip(*(batch[name].to_pylist() for name in ("text", "split")), strict=True)
             if split == "train"
         ]
-
-
-if __name__ == "__main__":
-    run(train_tokenizer)

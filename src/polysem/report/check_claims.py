@@ -9,7 +9,6 @@ from polysem.io.atomic import write_json
 from polysem.io.errors import InputError
 from polysem.params.base import NEURONS, UNDECIDED
 from polysem.report.claims import Claim, Document, Place, read_ledger
-from polysem.workflow.running.command import run
 
 ANALOGOUS = 6
 """Numbers of other dictionaries that are shown beside a claim, at most."""
@@ -132,7 +131,3 @@ def _read_metrics(path: Path) -> Metrics:
     if not isinstance(metrics, dict):
         raise InputError(f"{path} holds {type(metrics).__name__}, expected an object; delete it and run again")
     return metrics
-
-
-if __name__ == "__main__":
-    run(check_claims)

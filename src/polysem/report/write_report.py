@@ -16,7 +16,6 @@ from polysem.report.pages import Making, write_pages
 from polysem.report.receipts import read_receipt_file
 from polysem.report.search_index import labels_of, read_features, search_index
 from polysem.report.site import Site
-from polysem.workflow.running.command import run
 
 
 def write_report(
@@ -111,7 +110,3 @@ def _publish(written: Path, output: Path) -> None:
         (written / name).rename(output / name)
         placed(output / name)
     written.rmdir()
-
-
-if __name__ == "__main__":
-    run(write_report)

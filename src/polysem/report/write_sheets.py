@@ -32,7 +32,6 @@ from polysem.report.sheet_choice import (
 from polysem.report.sheet_content import Contexts, Neighbour, Sheet, SheetContents
 from polysem.report.sheet_tables import read_rows
 from polysem.report.visible import visible
-from polysem.workflow.running.command import run
 
 TEMPLATES = Path(__file__).parent
 FILES = ("sheet.css", "sheet.js")
@@ -222,7 +221,3 @@ def _receipt(dictionary: str, features: int, groups: list[Group], lines: dict[in
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
-
-
-if __name__ == "__main__":
-    run(write_sheets)

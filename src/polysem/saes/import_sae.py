@@ -5,15 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from polysem.io.errors import InputError
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.saes.agreement import disagreement, unknown
 from polysem.saes.fetch import fetched, read_published
 from polysem.saes.published import Published, norms_in_words
 from polysem.saes.sae import SPARSITY, save_sae
-from polysem.workflow.running.command import run
 
 
 def import_sae(receipt: Path, output: Path, params: PretrainedSae) -> None:
@@ -23,7 +20,6 @@ def import_sae(receipt: Path, output: Path, params: PretrainedSae) -> None:
     `receipt` is that of an activation store of the site: its width and settings are what the SAE must have been trained
     on. Raises InputError for files that cannot be read or do not fit, and for settings that differ.
     """
-    torch.set_num_threads(1)
     activations = json.loads(receipt.read_text(encoding="utf-8"))
     width, settings = activations["arrays"]["activations"]["shape"][1], activations["params"]["settings"]
     modules = activations["params"].get("modules")
@@ -56,7 +52,3 @@ def metadata(published: Published, site: str) -> dict[str, Any]:
     if processing:
         known["model_from_pretrained_kwargs"] = processing
     return known | {"hook_name": site} | published.facts
-
-
-if __name__ == "__main__":
-    run(import_sae)

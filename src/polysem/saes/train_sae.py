@@ -6,8 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.saes.architecture import recipe_class
@@ -17,8 +15,6 @@ from polysem.saes.row_source import RowSource
 from polysem.saes.sae import save_sae
 from polysem.saes.trainer import Trainer
 from polysem.training.checkpoints import Checkpoint
-from polysem.training.determinism import require_deterministic_kernels
-from polysem.workflow.running.command import run
 
 
 def train_sae(
@@ -43,8 +39,6 @@ def train_sae(
     checkpoint is then kept.
     """
     recipe = recipe_class(architecture).model_validate(params)
-    torch.set_num_threads(recipe.threads)
-    require_deterministic_kernels()
     source: RowSource = import_module(f"polysem.saes.sources.{recipe.activations}").open_rows(recipe, rows, device)
     features = recipe.expansion * source.width
     if unknown := [feature for feature in recipe.followed_features if feature >= features]:
@@ -88,7 +82,3 @@ def train(trainer: Trainer, history: History, checkpoint: Checkpoint, batch_size
             print(f"{history.last()}  {speed:,.0f} tokens/s  {left:.0f} s left", file=sys.stderr, flush=True)
         if checkpoint.due():
             checkpoint.save({"trainer": trainer.state(), "history": history.state()})
-
-
-if __name__ == "__main__":
-    run(train_sae)

@@ -16,7 +16,6 @@ from polysem.params.base import NEURONS
 from polysem.tables.parts.frequency_classes import firings, is_ultra_low
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
 from polysem.tables.passes.comparison.metrics import site_metrics
-from polysem.workflow.running.command import run
 
 DIGITS = 6
 """Significant digits of a number: more would be noise that makes git diffs of `metrics.json` longer, fewer would hide
@@ -238,7 +237,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float | np.floating):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     return value
-
-
-if __name__ == "__main__":
-    run(collect_metrics)

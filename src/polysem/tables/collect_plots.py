@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from polysem.io.atomic import write_text
 from polysem.io.tables import read_table
-from polysem.workflow.running.command import run
 
 LOWEST = -7
 STEPS = 4
@@ -67,7 +66,3 @@ def rank_curve(frequency_sorted: NDArray[np.float64]) -> str:
 
 def _csv(header: str, lines: Iterable[str]) -> str:
     return "\n".join([header, *lines]) + "\n"
-
-
-if __name__ == "__main__":
-    run(collect_plots)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.params.analysis import GivenAnalysis
@@ -15,7 +13,6 @@ from polysem.tables.passes.comparison.pairwise import compare
 from polysem.tables.passes.comparison.shelf import Place, Site
 from polysem.tables.passes.comparison.size_table import growing, splitting
 from polysem.tables.passes.comparison.wrong_site import readings
-from polysem.workflow.running.command import run
 
 CATALOGUE = "S0.X1 S1.F7 S1.F8 S2.F8 S2.F9"
 
@@ -30,7 +27,6 @@ def compare_dictionaries(
     params: GivenAnalysis,
     tokenizer: Path | None = None,
     device: str = "cpu",
-    threads: int = 1,
 ) -> None:
     """Write the comparison of a site: `pair_variables`, `readings` and `splitting`, as far as there is what they need.
 
@@ -44,11 +40,9 @@ def compare_dictionaries(
         params: `baseline_seed`, `comparison_tokens`, `split_cosine` and `ultra_low_frequency` are read.
         tokenizer: The model's, to spell tokens; without one, tokens are numbers.
         device: Where features are encoded.
-        threads: CPU threads.
 
     Raises InputError if a place is missing or holds no such dictionary.
     """
-    torch.set_num_threads(threads)
     sites = {key: Site(key.split("/")[0], key.split("/")[1], place, device) for key, place in places.items()}
     here = _known(sites, model, site)
     matches = [compare(here, _known(sites, pair.model, pair.site), pair, params) for pair in pairs]
@@ -82,7 +76,3 @@ def _known(sites: dict[str, Site], model: str, site: str) -> Site:
             f"places name no {model}/{site}, with which something is compared; they name {', '.join(sites)}"
         )
     return found
-
-
-if __name__ == "__main__":
-    run(compare_dictionaries)

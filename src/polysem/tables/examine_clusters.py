@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
 from jaxtyping import Float
 from numpy.typing import NDArray
@@ -31,8 +30,6 @@ from polysem.tables.passes.embeddings.centres import Centres, read_centres, rows
 from polysem.tables.passes.embeddings.entering import entering
 from polysem.tables.passes.embeddings.importance import KeyTokens, token_importance
 from polysem.tables.passes.embeddings.similar import NEIGHBOURS, nearest_clusters
-from polysem.training.determinism import require_deterministic_kernels
-from polysem.workflow.running.command import run
 
 IMPORTANT_CLUSTERS = 3
 """Clusters of a feature whose central examples have the importance of their tokens measured."""
@@ -62,7 +59,6 @@ def examine_clusters(
     places: dict[str, Place],
     context_before: int,
     device: str = "cpu",
-    threads: int = 1,
 ) -> None:
     """Write the table `cluster_relations` of a model.
 
@@ -74,12 +70,9 @@ def examine_clusters(
         places: By site.
         context_before: Tokens in front of a key token whose importance is measured.
         device: Where model and SAEs run.
-        threads: CPU threads.
 
     Raises InputError if a place lacks a dictionary or table.
     """
-    torch.set_num_threads(threads)
-    require_deterministic_kernels()
     store, weights = TokenStore(tokens), Directions.read(directions)
     before = context_before if store.is_text else 0
     subject = load_subject(model, device) if store.is_text else None
@@ -176,7 +169,3 @@ def replacement_token(model: Path, store: TokenStore) -> int:
         return token_id(load_tokenizer(model / TOKENIZER), bos)
     ids = store.ids(0, min(COUNTED, store.sequences))
     return int(np.bincount(ids[ids >= 0]).argmax())
-
-
-if __name__ == "__main__":
-    run(examine_clusters)

@@ -25,7 +25,6 @@ from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.saes.sae import SAE, normalized
 from polysem.tables.parts.evaluation import Score, leading_batches
 from polysem.tables.parts.labels import along_dictionaries, labelled, scalar, site_attributes
-from polysem.workflow.running.command import run
 
 CATALOGUE = "S0.T1 S2.T1 S3.T2"
 UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"
@@ -43,7 +42,6 @@ def measure_fidelity(
     output: Path,
     params: GivenAnalysis,
     device: str = "cpu",
-    threads: int = 1,
 ) -> None:
     """Write the numbers of `dictionary_fidelity` over the first sequences of the eval tokens, along `dictionary`.
 
@@ -62,11 +60,9 @@ def measure_fidelity(
         output: The table.
         params: `fidelity_tokens` and `ultra_low_frequency` are read.
         device: Where the model runs.
-        threads: CPU threads.
 
     Raises InputError if the model has no such site or the store or an SAE is of another width.
     """
-    torch.set_num_threads(threads)
     subject = load_subject(model, device)
     rows = ActivationRows(activations)
     if rows.width != subject.width(site):
@@ -325,7 +321,3 @@ def _table(scores: dict[str, Score], reconstruction: Reconstruction, sequence: N
         for end, value in zip(BOOTSTRAPPED, ends, strict=True):
             variables[f"{name}_{end}"] = scalar(value, f"{long_name}, {BOOTSTRAPPED[end]}", units)
     return labelled(variables, {}, {"tokens": tokens, "scored_tokens": scores["clean"].scored})
-
-
-if __name__ == "__main__":
-    run(measure_fidelity)

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
 
 from polysem.io.errors import InputError
@@ -19,7 +18,6 @@ from polysem.numerics.resampling import BOOTSTRAPPED, interval_of_sums
 from polysem.tables.parts.directions import directions_of, write_directions
 from polysem.tables.parts.evaluation import Score, leading_batches
 from polysem.tables.parts.labels import labelled, model_attributes, scalar
-from polysem.workflow.running.command import run
 
 SEQUENCES = 1024
 """Sequences of the train store per read, the length of its chunks."""
@@ -34,14 +32,12 @@ def measure_model(
     sites: list[str],
     limit: int = 200_000,
     device: str = "cpu",
-    threads: int = 1,
 ) -> None:
     """Write the table of `model_reference`: the train store is counted whole, the eval store up to `limit` tokens.
 
     Whole eval sequences are taken until `limit` counted tokens are reached. `directions` is where the weights around
     `sites` go, as safetensors (see `Directions`).
     """
-    torch.set_num_threads(threads)
     store, train = TokenStore(eval_tokens), TokenStore(train_tokens)
     classes = train.attributes["vocabulary" if train.is_text else "classes"]
     counts = count_pairs(train.batches(SEQUENCES), classes, text=train.is_text)
@@ -101,7 +97,3 @@ def model_reference(subject: Subject, batches: Iterable[Batch], counts: PairCoun
 def _pairs(batch: Batch, *, text: bool) -> tuple[Ids, Ids]:
     following = batch.targets[batch.scored].numpy()
     return (batch.inputs[batch.scored].numpy() if text else np.zeros_like(following)), following
-
-
-if __name__ == "__main__":
-    run(measure_model)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -41,7 +40,6 @@ from polysem.tables.parts.words import words
 from polysem.tables.passes.survey.co_firing import CONTEXTS, co_firing, highest_projections
 from polysem.tables.passes.survey.survey import ExampleChoice, Survey, survey
 from polysem.tables.passes.survey.windows import Window
-from polysem.workflow.running.command import run
 
 CATALOGUE = {
     "frequency": "S0.F1 S1.F1 S2.F3",
@@ -70,7 +68,6 @@ def survey_features(
     tokenizer: Path | None = None,
     training: Path | None = None,
     device: str = "cpu",
-    threads: int = 1,
 ) -> None:
     """Write the tables of `CATALOGUE` of a dictionary into a folder, and then their receipt.
 
@@ -85,11 +82,9 @@ def survey_features(
         tokenizer: The model's `tokenizer.json`; a model of images has none.
         training: Store of the training activations, of a model of images, whose dead features are told by them.
         device: Where the features are encoded.
-        threads: CPU threads.
 
     Raises InputError if a file is none of these, or the SAE is for another width.
     """
-    torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)
     rows = ActivationRows(activations)
     features = load_dictionary(dictionary, rows.width, device)
@@ -183,7 +178,3 @@ def _context_tags(tags: xr.Dataset, shown: Sequence[int]) -> NDArray[np.int64]:
     """The tag for which each feature is shown, else its main tag, as places along `tag`; -1: none."""
     best = {int(tags["best_feature"].values[tag]): tag for tag in reversed(showcase_tags(tags, len(shown)))}
     return np.array([best.get(feature, int(tags["main_tag"].values[feature])) for feature in shown], np.int64)
-
-
-if __name__ == "__main__":
-    run(survey_features)

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 import xarray as xr
 
 from polysem.io.tables import write_table
@@ -15,8 +14,6 @@ from polysem.saes.architecture import recipe_class
 from polysem.saes.trainer import Trainer
 from polysem.toys.known_features import KnownFeatures, KnownRows, stream
 from polysem.toys.recovery import recovery
-from polysem.training.determinism import require_deterministic_kernels
-from polysem.workflow.running.command import run
 
 
 def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str, Any], device: str = "cpu") -> None:
@@ -32,8 +29,6 @@ def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str
     Raises FloatingPointError if the loss is no longer finite or all features are dead.
     """
     recipe = recipe_class(architecture).model_validate(params)
-    torch.set_num_threads(recipe.threads)
-    require_deterministic_kernels()
     write_table(output, recovered(recipe, toy, device))
 
 
@@ -49,7 +44,3 @@ def recovered(recipe: Recipe, toy: Toy, device: str = "cpu") -> xr.Dataset:
     found = f"mean max cosine {float(table['mean_max_cosine']):.3f}, recall {float(table['recall']):.3f}"
     print(f"{trainer.steps} steps in {time.monotonic() - begun:.0f} s: {found}", file=sys.stderr, flush=True)
     return table.assign_attrs(catalogue="S1.X1")
-
-
-if __name__ == "__main__":
-    run(recover_features)

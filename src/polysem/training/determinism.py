@@ -1,7 +1,5 @@
 """Kernels that give the same numbers every time."""
 
-import torch
-
 
 def require_deterministic_kernels() -> None:
     """Make torch refuse kernels whose results vary, for the whole process.
@@ -9,4 +7,6 @@ def require_deterministic_kernels() -> None:
     `torch.use_deterministic_algorithms` sets the same and imports torch's compiler for a setting of it, which takes a
     second; nothing here is compiled.
     """
+    import torch
+
     torch.set_deterministic_debug_mode("error")

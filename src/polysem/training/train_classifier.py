@@ -13,7 +13,6 @@ from polysem.params.models.training import Training
 from polysem.training.checkpoints import Checkpoint
 from polysem.training.optimise import optimise
 from polysem.training.order import EpochOrder
-from polysem.workflow.running.command import run
 
 
 def train_classifier(
@@ -23,7 +22,6 @@ def train_classifier(
 
     Raises InputError if the store holds fewer images than one batch.
     """
-    torch.set_num_threads(training.threads)
     store = TokenStore(tokens)
     if store.sequences < training.batch_tokens:
         raise InputError(
@@ -43,7 +41,3 @@ def train_classifier(
     optimise(model, loss_on, order, steps, training, checkpoint)
     save(model, widths, activation, folder)
     checkpoint.remove()
-
-
-if __name__ == "__main__":
-    run(train_classifier)

@@ -14,7 +14,6 @@ from polysem.params.models.training import Training
 from polysem.training.checkpoints import Checkpoint
 from polysem.training.optimise import optimise
 from polysem.training.order import EpochOrder
-from polysem.workflow.running.command import run
 
 ENDED = -1
 """What `TokenStore.ids` says behind the end of a sequence; nothing predicts it."""
@@ -28,7 +27,6 @@ def train_model(
     `context_length` is that of the store; `code` names the code that the checkpoint belongs to. Raises InputError if
     the store holds fewer tokens than one batch. Memory holds four bytes for each token of the store.
     """
-    torch.set_num_threads(training.threads)
     store = TokenStore(tokens)
     batch = max(1, training.batch_tokens // context_length)
     if store.sequences < batch:
@@ -68,7 +66,3 @@ def model_config(architecture: Architecture, context_length: int, seed: int) -> 
         "normalization_type": architecture.normalization,
         "seed": seed,
     }
-
-
-if __name__ == "__main__":
-    run(train_model)

@@ -58,7 +58,8 @@ def hold_workflow_lock(dry_run: bool, state: Path = STATE) -> IO[str] | None:
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")
     lock.flush()
-    shutil.rmtree(state / "locks", ignore_errors=True)
+    for left in ("locks", "backups"):  # Snakemake takes neither away after a kill, and stops where it finds them
+        shutil.rmtree(state / left, ignore_errors=True)
     return lock
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from polysem.io.content import text_digest
 from polysem.io.errors import InputError
+from polysem.workflow.running.steps import STEPS
 
 STATE = Path(".snakemake")
 FORMAT = 6
@@ -33,7 +34,7 @@ class Record:
     artifact: str
     rule: str
     module: str
-    """The step, as `python -m` runs it; '' if the rule runs none."""
+    """Of the step; '' if the rule runs none."""
     inputs: tuple[str, ...]
     params: dict[str, Any]
     """The values that the step read, by name."""
@@ -64,12 +65,12 @@ def read_record(artifact: str, state: Path = STATE) -> Record | None:
     content = _content(artifact, state)
     if content is None:
         return None
-    step = re.search(r"python -m ([\w.]+)", content["shellcmd"] or "")
+    step = re.search(r"polysem step (\w+)", content["shellcmd"] or "")
     params, digests = _params([ast.literal_eval(text) for text in content["params"]])
     return Record(
         artifact=artifact,
         rule=content["rule"],
-        module=step[1] if step else "",
+        module=STEPS.get(step[1], "") if step else "",
         inputs=tuple(content["input"]),
         params=params,
         digests=digests,

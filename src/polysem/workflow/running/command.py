@@ -14,42 +14,67 @@ from typing import Any
 
 from pydantic import ConfigDict, ValidationError, validate_call
 
-from polysem import COMMAND, SUPERVISED
 from polysem.io import atomic
 from polysem.io.caches import FOLDER
 from polysem.io.content import text_digest
 from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
+from polysem.training.determinism import require_deterministic_kernels
 from polysem.workflow.running.seals import write_seal
 from polysem.workflow.running.stated import OutsideFiles, require_code
+from polysem.workflow.running.steps import DETERMINISTIC, load_step
 
-RUNNERS = {"code": "digest:modules", "outside": "json", "log": "path"}
+SUPERVISED = "POLYSEM_SUPERVISED"
+"""Set by the workflow to its process id: a step ends when that process is gone. `1` stands for whatever process started
+the step, which goes unnoticed if it dies while the step is still importing its modules."""
+COMMAND = "POLYSEM_COMMAND"
+"""Set by the workflow to what the shell runs: the environment of all steps, `; exec `, and the command of one."""
+RUNNERS = {"code": "digest:modules", "outside": "json", "log": "path", "threads": "count"}
 """Options of the runner itself."""
 SPECS = FOLDER / "specs"
 """Values that are too long for a command line."""
 
 
-def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
+def run_named(arguments: list[str]) -> None:
+    """`polysem step NAME --option value …`: import the step of that name and run it."""
+    supervise()
+    name = arguments[0] if arguments else ""
+    try:
+        module = load_step(name)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    run(getattr(module, name), arguments[1:], deterministic=name in DETERMINISTIC)
+
+
+def supervise() -> None:
+    """Under the workflow, end with the process that started this one: a killed Snakemake must not leave writers behind
+    (docs/design.md). And collect no garbage until `run`: what a step imports stays."""
+    if supervisor := int(os.environ.get(SUPERVISED, 0)):
+        gc.disable()
+        parent = os.getppid() if supervisor == 1 else supervisor
+        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+
+
+def run(step: Callable[..., None], arguments: list[str] | None = None, *, deterministic: bool = False) -> None:
     """Call a step with the options of the command line (`--name value`), checked against its annotations.
 
     A value that begins with a brace or a bracket is read as JSON.
     `--config` takes several options at once as a JSON object, or the path of a `.json` file that holds one. An
-    InputError becomes one line on standard error and exit status 1. Under the workflow the step dies with its parent:
-    a killed Snakemake must not leave writers behind (docs/design.md).
+    InputError becomes one line on standard error and exit status 1.
 
-    Three options are the runner's. `--code` is the digest that the rule saw, with the modules that it is of, and
+    Four options are the runner's. `--code` is the digest that the rule saw, with the modules that it is of, and
     `--outside` the digest of files from outside, with their paths: before the step begins it is compared with what was
     loaded, and before an output is put in its place with what was read. `--log` names the job, whose outputs are sealed
-    when all are there.
+    when all are there. `--threads` is the number of CPU threads of torch, 1 without it; where a step uses torch, its
+    kernels are to be `deterministic`.
     """
-    if supervisor := int(os.environ.get(SUPERVISED, 0)):
+    if not gc.isenabled():
         gc.freeze()
         gc.enable()
-        parent = os.getppid() if supervisor == 1 else supervisor
-        threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     try:
         options = _options(step, arguments)
         log, stated, outside = options.pop("log", ""), options.pop("code", ""), options.pop("outside", None)
+        threads = int(options.pop("threads", 1))
         code = require_code(stated) if stated else ""
         if stated and "code" in inspect.signature(step).parameters:
             options["code"] = code
@@ -57,6 +82,8 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
             files = OutsideFiles(**outside)
             stamps = files.require()
             atomic.BEFORE_PLACING.append(lambda: files.require_unchanged(stamps))
+        if "torch" in sys.modules:
+            set_kernels(threads, deterministic)
         validate_call(config=ConfigDict(extra="forbid"))(step)(**options)
         if log:
             write_seal(log, text_digest(os.environ.get(COMMAND, "").partition("; exec ")[2]), atomic.PLACED)
@@ -69,6 +96,16 @@ def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
         if said := disk_problem(error):
             sys.exit(f"error: {said}")
         raise
+
+
+def set_kernels(threads: int, deterministic: bool) -> None:
+    """Torch's CPU threads, which decide the order in which sums are rounded, and whether it refuses kernels whose
+    results vary."""
+    import torch
+
+    torch.set_num_threads(threads)
+    if deterministic:
+        require_deterministic_kernels()
 
 
 def _options(step: Callable[..., None], arguments: list[str] | None) -> dict[str, Any]:

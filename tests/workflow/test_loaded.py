@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,21 +14,18 @@ import polysem
 from polysem.workflow.running.code import named_digest
 
 SOURCE = Path(polysem.__file__).parents[1]
+RUNNER = "polysem.workflow.running.command"
+INSTALL = "from polysem.workflow.running import loaded; loaded.install()"
+STEP = ("-m", "polysem", "step", "step", "--output", "results/x")
 
 
 @pytest.fixture
 def package(tmp_path):
-    """A copy of what a step needs, with a step that imports one module at once and another one late."""
-    for name in ("__init__.py", "io"):
-        source, target = SOURCE / "polysem" / name, tmp_path / "src/polysem" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            target.mkdir()
-            for file in source.glob("*.py"):
-                (target / file.name).write_text(file.read_text())
-        else:
-            target.write_text(source.read_text())
+    """A copy of the package with one more step, which imports one module at once and another one late."""
     folder = tmp_path / "src/polysem"
+    shutil.copytree(SOURCE / "polysem", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "workflow/running/steps.py").open("a") as steps:
+        steps.write("\nSTEPS['step'] = 'polysem.step'\n")
     (folder / "early.py").write_text("VALUE = 1\n")
     (folder / "late.py").write_text("VALUE = 1\n")
     (folder / "unnamed.py").write_text("VALUE = 1\n")
@@ -35,7 +33,6 @@ def package(tmp_path):
         "from importlib import import_module\n"
         "from pathlib import Path\n"
         "from polysem.io.atomic import write_text\n"
-        "from polysem.workflow.running.command import run\n"
         "from polysem import early\n"
         "def step(output: Path, wait: Path | None = None, by_name: str = '') -> None:\n"
         "    '''Write two numbers.'''\n"
@@ -46,14 +43,12 @@ def package(tmp_path):
         "    if by_name:\n"
         "        import_module(by_name)\n"
         "    write_text(output, f'{early.VALUE} {late.VALUE}')\n"
-        "if __name__ == '__main__':\n"
-        "    run(step)\n"
     )
     return folder
 
 
 def digest(package):
-    script = "from polysem.workflow.running.code import named_digest; print(named_digest('polysem.step'))"
+    script = f"from polysem.workflow.running.code import named_digest; print(named_digest('polysem.step', '{RUNNER}'))"
     return call(package, "-c", script).stdout.strip()
 
 
@@ -66,7 +61,17 @@ def call(package, *arguments):
 
 def test_a_step_runs_with_the_code_that_its_rule_saw_and_seals_its_output(package):
     done = call(
-        package, "-m", "polysem.step", "--output", "results/x", "--code", digest(package), "--log", "logs/a.log"
+        package,
+        "-m",
+        "polysem",
+        "step",
+        "step",
+        "--output",
+        "results/x",
+        "--code",
+        digest(package),
+        "--log",
+        "logs/a.log",
     )
     assert done.returncode == 0, done.stderr
     folder = package.parents[1]
@@ -81,7 +86,7 @@ def test_a_step_refuses_before_it_writes_if_its_code_is_another(package, module)
     stated = digest(package)
     file = package / f"{module}.py"
     file.write_text(f"{file.read_text()}\nMORE = 1\n")
-    done = call(package, "-m", "polysem.step", "--output", "results/x", "--code", stated, "--log", "logs/a.log")
+    done = call(package, *STEP, "--code", stated, "--log", "logs/a.log")
     assert (done.returncode, done.stderr) == (
         1, "error: the code of polysem.step changed since the run began; run again, and the job starts from what is "
         "there then\n")  # fmt: skip
@@ -91,13 +96,25 @@ def test_a_step_refuses_before_it_writes_if_its_code_is_another(package, module)
 def test_a_comment_is_no_other_code(package):
     stated = digest(package)
     (package / "early.py").write_text("# a comment\nVALUE = 1\n")
-    assert call(package, "-m", "polysem.step", "--output", "results/x", "--code", stated).returncode == 0
+    assert call(package, *STEP, "--code", stated).returncode == 0
 
 
 def test_a_module_that_changes_before_it_is_imported_late_is_refused(package):
     wait = package.parents[1] / "wait"
     wait.write_text(f"{package / 'late.py'}|VALUE = 2\n")
-    done = call(package, "-m", "polysem.step", "--output", "results/x", "--code", digest(package), "--wait", str(wait))
+    done = call(
+        package,
+        "-m",
+        "polysem",
+        "step",
+        "step",
+        "--output",
+        "results/x",
+        "--code",
+        digest(package),
+        "--wait",
+        str(wait),
+    )
     assert done.stderr.startswith("error: polysem.late changed since the run began")
     assert not (package.parents[1] / "results").exists()
 
@@ -105,14 +122,26 @@ def test_a_module_that_changes_before_it_is_imported_late_is_refused(package):
 def test_a_module_that_changes_after_it_was_loaded_does_no_harm(package):
     wait = package.parents[1] / "wait"
     wait.write_text(f"{package / 'early.py'}|VALUE = 2\n")
-    done = call(package, "-m", "polysem.step", "--output", "results/x", "--code", digest(package), "--wait", str(wait))
+    done = call(
+        package,
+        "-m",
+        "polysem",
+        "step",
+        "step",
+        "--output",
+        "results/x",
+        "--code",
+        digest(package),
+        "--wait",
+        str(wait),
+    )
     assert done.returncode == 0, done.stderr
     assert (package.parents[1] / "results/x").read_text() == "1 1"
 
 
 def test_a_module_found_by_a_name_that_the_rule_does_not_know_is_refused(package):
-    arguments = ("--output", "results/x", "--code", digest(package), "--by_name", "polysem.unnamed")
-    done = call(package, "-m", "polysem.step", *arguments)
+    arguments = ("--code", digest(package), "--by_name", "polysem.unnamed")
+    done = call(package, *STEP, *arguments)
     assert "polysem.unnamed is used, but the digest of polysem.step does not cover it" in done.stderr
 
 
@@ -121,7 +150,7 @@ def test_a_source_that_is_put_back_while_it_is_imported_is_noticed(package):
     stated, file = digest(package), package / "early.py"
     right = file.read_text()
     file.write_text(f"from pathlib import Path\nPath(__file__).write_text({right!r})\nVALUE = 2\n")
-    done = call(package, "-m", "polysem.step", "--output", "results/x", "--code", stated)
+    done = call(package, *STEP, "--code", stated)
     assert file.read_text() == right
     assert done.stderr.startswith("error: polysem.early changed since the run began")
     assert not (package.parents[1] / "results").exists()
@@ -129,7 +158,7 @@ def test_a_source_that_is_put_back_while_it_is_imported_is_noticed(package):
 
 def test_compiled_code_fits_its_source_by_content(package):
     """Python alone takes a source of the same size and second for the one that it compiled."""
-    file, script = package / "early.py", "import polysem.early; print(polysem.early.VALUE)"
+    file, script = package / "early.py", f"{INSTALL}; import polysem.early; print(polysem.early.VALUE)"
     assert call(package, "-c", script).stdout == "1\n"
     status = file.stat()
     file.write_text("VALUE = 2\n")

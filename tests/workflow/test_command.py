@@ -1,5 +1,6 @@
 """The command line of steps."""
 
+import ast
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import polysem
+from polysem.workflow.running.steps import STEPS
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(polysem.__file__).parents[1])}
 STEP = '''
@@ -89,13 +91,14 @@ def test_the_help_is_the_docstring(step):
 CHILD = """
 import time
 from pathlib import Path
-from polysem.workflow.running.command import run
+from polysem.workflow.running.command import run, supervise
 
 def step(started: Path, alive: Path) -> None:
     started.touch()
     time.sleep(5)
     alive.touch()
 
+supervise()
 BEFORE
 run(step)
 """
@@ -157,7 +160,8 @@ def test_a_supervised_step_collects_no_garbage_until_it_runs(tmp_path):
     script.write_text(
         "import gc, os\n"
         "os.environ['POLYSEM_SUPERVISED'] = '1'\n"
-        "from polysem.workflow.running.command import run\n"
+        "from polysem.workflow.running.command import run, supervise\n"
+        "supervise()\n"
         "imported = gc.isenabled(), gc.get_freeze_count()\n"
         "def step() -> None:\n"
         "    print(imported, gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
@@ -167,7 +171,24 @@ def test_a_supervised_step_collects_no_garbage_until_it_runs(tmp_path):
     assert done.stdout == "(False, 0) True True\n"
 
 
-def test_importing_the_package_leaves_the_collector_alone():
-    code = "import gc, polysem.workflow.running.command; print(gc.isenabled(), gc.get_freeze_count())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
-    assert done.stdout == "True 0\n"
+def test_importing_the_package_changes_nothing_whatever_the_environment_says():
+    code = (
+        "import gc, sys; finders = [*sys.meta_path]; import polysem, polysem.workflow.running.command; "
+        "print(gc.isenabled(), gc.get_freeze_count(), sys.meta_path == finders)"
+    )
+    supervised = ENVIRONMENT | {"POLYSEM_SUPERVISED": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=supervised)
+    assert done.stdout == "True 0 True\n"
+
+
+def test_a_step_that_does_not_exist_is_refused_with_the_nearest_name():
+    command = [sys.executable, "-m", "polysem", "step", "train_sea"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: there is no step 'train_sea' (did you mean 'train_sae'?)")
+
+
+def test_every_step_is_a_function_of_its_name():
+    for name, module in STEPS.items():
+        tree = ast.parse((Path(polysem.__file__).parents[1] / f"{module.replace('.', '/')}.py").read_text())
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -178,13 +178,13 @@ def test_the_digest_is_the_same_in_another_process_and_under_another_version_of_
     """Fields of the syntax tree that only some versions of Python have (`type_params` since 3.12) are no content."""
     before = digest()
     script = (
-        "import ast, sys; from pathlib import Path; from polysem.io import code; "
+        "import ast, sys; from pathlib import Path; from polysem.workflow.running import code; "
         "code.SOURCE, code.PACKAGE = Path(sys.argv[1]), 'scratch'; "
         "ast.FunctionDef._fields += ('type_params_of_tomorrow',); "
         "ast.FunctionDef.type_params_of_tomorrow = []; "
         "print(code.code_digest('scratch.step'))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(code.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(code.__file__).parents[3])}
     found = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
         env=environment,
@@ -200,6 +200,6 @@ def test_plotting_steps_import_neither_torch_nor_transformer_lens():
     script = (
         "import sys, polysem.figures.draw_figures; print(*{'torch', 'transformer_lens', 'zarr'} & set(sys.modules))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(code.__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(code.__file__).parents[3])}
     found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout == "\n"

@@ -1,0 +1,195 @@
+"""Where everything lies: paths of artifacts, made from the names that a study gives.
+
+The same objects give Snakemake its patterns: `Place("{model}", "{site}", "{dictionary}").table("alignment")`.
+"""
+
+from dataclasses import dataclass, replace
+
+from polysem.params.base import TOGETHER
+
+RESULTS = "results"
+"""The folder of all artifacts, from the folder of the Snakefile."""
+LABELS = "labels"
+"""The folder of labels that people gave to features."""
+STORE = ".zarr"
+RECEIPT = ".json"
+TABLES_RECEIPT = "survey.json"
+"""The receipt of the tables of a dictionary, which lies among them."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A Zarr store with its receipt beside it."""
+
+    base: str
+    """The path of both, without what they end in."""
+
+    @property
+    def store(self) -> str:
+        """The folder `….zarr`."""
+        return self.base + STORE
+
+    @property
+    def receipt(self) -> str:
+        """The file `….json`, which is there when the store is whole."""
+        return self.base + RECEIPT
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder with its receipt beside it."""
+
+    path: str
+
+    @property
+    def receipt(self) -> str:
+        """The file `….json`, which is there when the folder is whole."""
+        return self.path + RECEIPT
+
+    def file(self, name: str) -> str:
+        """A file in the folder."""
+        return f"{self.path}/{name}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model; with a site, that site of it; with a dictionary, that dictionary of the site.
+
+    Paths are texts that begin with `root`. A path that needs a name which the place lacks raises ValueError.
+    """
+
+    model: str
+    site: str = ""
+    dictionary: str = ""
+    root: str = RESULTS
+
+    def __post_init__(self) -> None:
+        """A dictionary stands at a site."""
+        if self.dictionary and not self.site:
+            raise ValueError(f"dictionary {self.dictionary!r} of {self.model} needs its site")
+
+    def at(self, site: str, dictionary: str = "") -> "Place":
+        """A site of the same model, or a dictionary of it."""
+        return replace(self, site=site, dictionary=dictionary)
+
+    def of(self, dictionary: str) -> "Place":
+        """A dictionary of the same site."""
+        return replace(self, dictionary=dictionary)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Model, site and dictionary, as far as they are given."""
+        return tuple(name for name in (self.model, self.site, self.dictionary) if name)
+
+    @property
+    def path(self) -> str:
+        """The names as one text, `stories-2l/blocks.0.mlp.hook_post/neurons`."""
+        return "/".join(self.names)
+
+    @property
+    def weights(self) -> Folder:
+        """The folder of the model: weights, config, tokenizer and `model.json`."""
+        return Folder(f"{self.root}/models/{self.model}")
+
+    @property
+    def record(self) -> str:
+        """What the model folder holds, and the settings that the model is studied under."""
+        return self.weights.file("model.json")
+
+    @property
+    def tokenizer(self) -> str:
+        """The tokenizer of a language model."""
+        return self.weights.file("tokenizer.json")
+
+    def tokens(self, split: str) -> Stored:
+        """The sequences, or images, that the model reads."""
+        return Stored(f"{self.root}/tokens/{self.model}/{split}")
+
+    def activations(self, split: str) -> Stored:
+        """The activations of the site."""
+        return Stored(f"{self.root}/activations/{self.model}/{self._site()}/{split}")
+
+    @property
+    def dictionaries(self) -> str:
+        """The folder of all SAEs of the site."""
+        return f"{self.root}/saes/{self.model}/{self._site()}"
+
+    @property
+    def sae(self) -> Folder:
+        """The folder of an SAE, in the form of SAELens."""
+        return Folder(f"{self.dictionaries}/{self._dictionary()}")
+
+    @property
+    def tables(self) -> str:
+        """The folder of the tables of the dictionary, of the site or of the model."""
+        return "/".join((self.root, "tables", *self.names))
+
+    def table(self, name: str) -> str:
+        """A table of the dictionary, of the site or of the model."""
+        return f"{self.tables}/{name}.nc"
+
+    @property
+    def tables_receipt(self) -> str:
+        """The receipt of the tables of the dictionary, by which jobs that read several of them know them all: Snakemake
+        takes a millisecond for every file of every job."""
+        self._dictionary()
+        return f"{self.tables}/{TABLES_RECEIPT}"
+
+    @property
+    def directions(self) -> str:
+        """Weights around the sites of the model."""
+        return f"{self.root}/tables/{self.model}/directions.safetensors"
+
+    @property
+    def figures(self) -> Folder:
+        """The figures of the dictionary; of a site, those in which its dictionaries stand together."""
+        return Folder(f"{self.root}/figures/{self.model}/{self._site()}/{self.dictionary or TOGETHER}")
+
+    def figure(self, name: str) -> str:
+        """One of these figures."""
+        return self.figures.file(f"{name}.svg")
+
+    @property
+    def sheets(self) -> Folder:
+        """The folder of the feature sheets of the dictionary."""
+        return Folder(f"{self.root}/report/sheets/{self.model}/{self._site()}/{self._dictionary()}")
+
+    def sheet(self, feature: int) -> str:
+        """The page of one feature."""
+        return self.sheets.file(f"{feature}.html")
+
+    def plot(self, name: str) -> str:
+        """A small table for `dvc plots`."""
+        return f"{self.root}/plots/{self.model}/{self._site()}/{self._dictionary()}/{name}.csv"
+
+    @property
+    def labels(self) -> str:
+        """The labels that people gave to features of the dictionary; the file need not exist."""
+        return f"{LABELS}/{self.model}/{self._site()}/{self._dictionary()}.csv"
+
+    def _site(self) -> str:
+        if not self.site:
+            raise ValueError(f"{self.model} is a model; name a site of it")
+        return self.site
+
+    def _dictionary(self) -> str:
+        if not self.dictionary:
+            raise ValueError(f"{self.path} is no dictionary; name one of the site")
+        return self.dictionary
+
+
+MODEL = Place("{model}")
+SITE = Place("{model}", "{site}")
+DICTIONARY = Place("{model}", "{site}", "{dictionary}")
+SAE = Place("{model}", "{site}", "{sae}")
+"""Snakemake's patterns."""
+
+
+def corpus(name: str, root: str = RESULTS) -> str:
+    """The documents of a corpus."""
+    return f"{root}/corpora/{name}/documents.parquet"
+
+
+def known_table(toy: str, sae: str, root: str = RESULTS) -> str:
+    """Known features of a toy against those that an SAE found."""
+    return f"{root}/tables/{toy}/known/{sae}.nc"

@@ -1,0 +1,33 @@
+"""What the modules of tables and figures declare, read from their sources: importing them takes seconds of a call."""
+
+import ast
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from polysem.layout.addons import modules_of
+
+__all__ = ["declared", "modules_of"]
+
+
+@cache
+def declared(module: str) -> dict[str, Any]:
+    """The constants of a module whose values are literals: texts, numbers, and tuples, lists and mappings of these.
+
+    Raises ModuleNotFoundError for a module that has no source.
+    """
+    package, _, name = module.rpartition(".")
+    folder = Path(str(import_module(package).__path__[0])) / name
+    file = next((file for file in (folder.with_suffix(".py"), folder / "__init__.py") if file.is_file()), None)
+    if file is None:
+        raise ModuleNotFoundError(f"{module} has no source at {folder}.py")
+    found: dict[str, Any] = {}
+    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+        if isinstance(target, ast.Name) and target.id.isupper():
+            try:
+                found[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+            except (ValueError, TypeError):
+                continue
+    return found

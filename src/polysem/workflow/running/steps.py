@@ -1,0 +1,53 @@
+"""The steps of the workflow: each is a function in a module of its name, which `polysem step NAME` runs."""
+
+from importlib import import_module
+from types import ModuleType
+
+from polysem.io.errors import InputError
+from polysem.params.explain import nearest
+
+STEPS = {
+    name: f"polysem.{room}.{name}"
+    for room, names in {
+        "corpora": ("make_corpus",),
+        "models": (
+            "train_tokenizer",
+            "tokenize_corpus",
+            "store_images",
+            "import_classifier",
+            "import_model",
+            "record_model",
+        ),
+        "activations": ("extract_activations",),
+        "training": ("train_model", "train_classifier"),
+        "saes": ("train_sae", "import_sae"),
+        "tables": (
+            "survey_features",
+            "measure_fidelity",
+            "examine_clusters",
+            "measure_model",
+            "compare_dictionaries",
+            "collect_metrics",
+            "collect_plots",
+        ),
+        "toys": ("recover_features",),
+        "figures": ("draw_figures", "draw_site_figures"),
+        "report": ("check_claims", "write_sheets", "write_report"),
+    }.items()
+    for name in names
+}
+"""The module of each step. A rule, its step and its log share the name."""
+DETERMINISTIC = frozenset({"extract_activations", "train_sae", "recover_features", "examine_clusters"})
+"""Steps that refuse kernels whose last digits vary from run to run, as some do on a GPU."""
+
+
+def step_module(name: str) -> str:
+    """The module of a step; InputError, with the nearest name, if there is none."""
+    if name not in STEPS:
+        raise InputError(f"there is no step {name!r}{nearest(name, list(STEPS))}; steps are {', '.join(STEPS)}")
+    return STEPS[name]
+
+
+def load_step(name: str) -> ModuleType:
+    """That module, imported."""
+    return import_module(step_module(name))
