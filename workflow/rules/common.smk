@@ -168,13 +168,24 @@ def model_kind(wildcards):
     return "classifier" if study.models[wildcards.model].source == "classifier" else "language"
 
 
-@cache
 def activation_functions():
     """The modules of all activation functions; which one an imported SAE has is known when it is read."""
+    return modules_of("saes/activation_functions")
+
+
+def architecture_modules(recipe):
+    """The modules of an SAE's architecture and of its activation function, which its training finds by name."""
+    function = f"polysem.saes.activation_functions.{recipe.saved_as}"
+    return [*modules_of(f"saes/architectures/{recipe.architecture}"), function]
+
+
+@cache
+def modules_of(folder):
+    """The modules in a folder of the package."""
     from pkgutil import iter_modules
 
-    folder = SOURCES / "polysem/saes/activation_functions"
-    return sorted(f"polysem.saes.activation_functions.{module.name}" for module in iter_modules([str(folder)]))
+    package = f"polysem/{folder}"
+    return sorted(f"{package.replace('/', '.')}.{module.name}" for module in iter_modules([str(SOURCES / package)]))
 
 
 def dictionary_files(wildcards):

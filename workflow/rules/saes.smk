@@ -86,7 +86,7 @@ rule train_sae:
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.train_sae",
-            f"polysem.saes.architectures.{recipe(wildcards.sae).architecture}",
+            *architecture_modules(recipe(wildcards.sae)),
             *row_modules(wildcards),
             *avoided_modules(wildcards),
         ),
