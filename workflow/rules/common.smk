@@ -24,6 +24,7 @@ sys.path.insert(0, str(SOURCES))
 from polysem.io.caches import require_folder
 from polysem.workflow.running.code import named_digest
 from polysem.io.errors import InputError
+from polysem.layout.addons import modules_of
 from polysem.workflow.running.stated import OutsideFiles
 from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
@@ -170,22 +171,14 @@ def model_kind(wildcards):
 
 def activation_functions():
     """The modules of all activation functions; which one an imported SAE has is known when it is read."""
-    return modules_of("saes/activation_functions")
+    return [*modules_of("polysem.saes.activation_functions").values()]
 
 
 def architecture_modules(recipe):
     """The modules of an SAE's architecture and of its activation function, which its training finds by name."""
     function = f"polysem.saes.activation_functions.{recipe.saved_as}"
-    return [*modules_of(f"saes/architectures/{recipe.architecture}"), function]
-
-
-@cache
-def modules_of(folder):
-    """The modules in a folder of the package."""
-    from pkgutil import iter_modules
-
-    package = f"polysem/{folder}"
-    return sorted(f"{package.replace('/', '.')}.{module.name}" for module in iter_modules([str(SOURCES / package)]))
+    architecture = modules_of("polysem.saes.architectures")[recipe.architecture]
+    return [*modules_of(architecture).values(), function]
 
 
 def dictionary_files(wildcards):

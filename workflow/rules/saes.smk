@@ -1,6 +1,5 @@
 # Sparse autoencoders: one job per point of a recipe's grid, and one per SAE that somebody else trained.
 
-from polysem.layout.addons import modules_of
 from polysem.params.recipes.pretrained import FORMATS
 
 

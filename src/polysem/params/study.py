@@ -4,14 +4,13 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from polysem.io.errors import InputError
+from polysem.layout.addons import modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS, CorpusSection, ModelSection, Section
 from polysem.params.explain import explain, nearest
@@ -38,7 +37,7 @@ class Kinds(NamedTuple):
 
     def module(self, kind: str) -> str:
         """The module that has the section of a kind."""
-        return ".".join([self.package, kind, *([self.file] if self.file else [])])
+        return ".".join([modules_of(self.package)[kind], *([self.file] if self.file else [])])
 
 
 KINDS = {
@@ -170,9 +169,7 @@ def _single(raw: Spelled, key: str, section: type[Validated]) -> Validated:
 
 def kinds(key: str) -> list[str]:
     """Names of the sources of `corpora` or `models`, or of the architectures of `saes`."""
-    package = import_module(KINDS[key].package)
-    names = [module.name for module in iter_modules(package.__path__)]
-    return sorted(name for name in names if _own_class(key, name) is not None)
+    return [name for name in modules_of(KINDS[key].package) if _own_class(key, name) is not None]
 
 
 def section_class(key: str, kind: str) -> type[Section]:

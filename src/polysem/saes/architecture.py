@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from jaxtyping import Float
 from torch import Tensor
 
+from polysem.layout.addons import modules_of
 from polysem.params.kinds import own_class
 from polysem.params.recipes.base import Recipe
 from polysem.saes import autograd
@@ -66,4 +67,7 @@ def recipe_class(architecture: str) -> type[Recipe]:
 
 
 def _package(architecture: str) -> str:
-    return f"polysem.saes.architectures.{architecture}"
+    found = modules_of("polysem.saes.architectures").get(architecture)
+    if found is None:
+        raise ModuleNotFoundError(f"there is no SAE architecture {architecture!r}")
+    return found
