@@ -41,7 +41,7 @@ class Kinds(NamedTuple):
 
 
 KINDS = {
-    "corpora": Kinds("polysem.params.corpora", CorpusSection, "source"),
+    "corpora": Kinds("polysem.corpora.sources", CorpusSection, "source", "section"),
     "models": Kinds("polysem.params.models", ModelSection, "source"),
     "saes": Kinds("polysem.saes.architectures", Recipe, "architecture", "recipe"),
 }
