@@ -11,6 +11,7 @@ from directions import random_directions, sparse_sums
 from recipes import random_weights, single, step, trainer_of
 
 from polysem.io.tables import read_table
+from polysem.layout.addons import modules_of
 from polysem.params.study import kinds, load_study
 from polysem.saes import architectures
 from polysem.saes.sae import load_sae
@@ -34,7 +35,9 @@ def floor(tmp_path, monkeypatch):
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(architectures, "__path__", [*architectures.__path__, str(folder.parent)])
+    modules_of.cache_clear()
     yield files
+    modules_of.cache_clear()
     for name in [name for name in sys.modules if name.startswith("polysem.saes.architectures.floor")]:
         del sys.modules[name]
 
