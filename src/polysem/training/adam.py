@@ -8,7 +8,8 @@ import torch
 class Adam(torch.optim.Adam):
     """`torch.optim.Adam`, to the bit, without its guards against being compiled.
 
-    They import torch's compiler at the first call, which takes a second: as long as training a small SAE.
+    They import torch's compiler at the first call, which takes a few hundredths of the default study
+    (docs/performance.md). `torch.optim.Adam` can stand here at any time.
     """
 
     add_param_group = unwrap(torch.optim.Adam.add_param_group)
