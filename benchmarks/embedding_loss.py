@@ -14,7 +14,6 @@ import torch
 from sae_step import Batches, activations
 
 from polysem.params.study import section_class
-from polysem.saes.architectures import relu
 from polysem.saes.trainer import Trainer
 
 SIZES = [(64, 512, 128), (512, 4096, 4096)]
@@ -27,7 +26,7 @@ def trainer_with(x, start, weight):
     recipe = section_class("saes", "relu").model_validate(
         {"architecture": "relu", "l1": 0.0, "learning_rate": 1e-9, "normalize_activations": False, **keys}
     )
-    trainer = Trainer(relu.Method(recipe), recipe, Batches(x))
+    trainer = Trainer(recipe, Batches(x))
     for name, tensor in start.items():
         trainer.weights[name].copy_(tensor)
     trainer.weights["b_dec"].zero_()

@@ -6,7 +6,6 @@ average (Sharkey, Braun & Millidge 2022), with equal probabilities and with thei
 """
 
 import argparse
-from importlib import import_module
 
 import torch
 
@@ -48,8 +47,7 @@ def main():
     for name, architecture, keys in PLAN:
         values = {"architecture": architecture, "learning_rate": 3e-3, **keys}
         recipe = section_class("saes", architecture).model_validate(values)
-        method = import_module(f"polysem.saes.architectures.{architecture}").Method(recipe)
-        table = recovered(method, recipe, SETS[name])
+        table = recovered(recipe, SETS[name])
         common = float(table["best_cosine"].where(table["frequency"] >= COMMON).mean())
         numbers = " | ".join(f"{float(table[column]):.3g}" for column in COLUMNS)
         print(f"| {name} | {architecture} | {numbers} | {common:.3f} |", flush=True)

@@ -27,7 +27,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -117,8 +116,7 @@ def ours(store, expansion, job):
     keys = {"architecture": job.architecture, key: int(job.value), "expansion": expansion, "batch_size": BATCH}
     keys |= {"tokens": job.steps * BATCH, "learning_rate": job.rate, "seed": job.seed}
     recipe = section_class("saes", job.architecture).model_validate(keys)
-    method = import_module(f"polysem.saes.architectures.{job.architecture}").Method(recipe)
-    trainer = Trainer(method, recipe, StoredRows(store, BATCH, job.seed))
+    trainer = Trainer(recipe, StoredRows(store, BATCH, job.seed))
     while trainer.step < trainer.steps:
         trainer.advance()
     return trainer.finished()

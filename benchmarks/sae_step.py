@@ -12,7 +12,6 @@ import argparse
 import statistics
 import sys
 import time
-from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
@@ -63,8 +62,7 @@ def our_trainer(x, start, architecture):
             **KEYS[architecture],
         }
     )
-    kind = import_module(f"polysem.saes.architectures.{architecture}")
-    trainer = Trainer(kind.Method(recipe), recipe, Batches(x))
+    trainer = Trainer(recipe, Batches(x))
     for name, tensor in start.items():
         trainer.weights[name].copy_(tensor)
     trainer.weights["b_dec"].zero_()

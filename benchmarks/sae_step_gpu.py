@@ -15,10 +15,8 @@ import torch.nn.functional as F
 from sae_step import KEYS, Batches, activations
 
 from polysem.params.study import section_class
-from polysem.saes.architectures import relu, topk
 from polysem.saes.trainer import Trainer
 
-KINDS = {"relu": relu, "topk": topk}
 PRODUCTS = 5
 
 
@@ -48,7 +46,7 @@ def ours(x, start, architecture, device):
     values = {"architecture": architecture, "expansion": len(start["W_dec"]) // x.shape[1], "tokens": 10**9}
     values |= {"batch_size": len(x), "learning_rate": 1e-9, "normalize_activations": False, **KEYS[architecture]}
     recipe = section_class("saes", architecture).model_validate(values)
-    trainer = Trainer(KINDS[architecture].Method(recipe), recipe, Batches(x), device=device)
+    trainer = Trainer(recipe, Batches(x), device=device)
     for name, tensor in start.items():
         trainer.weights[name].copy_(tensor)
     trainer.weights["b_dec"].zero_()
@@ -98,7 +96,7 @@ def main():
     print(f"peak of a bfloat16 product: {peak / 1e12:.2f} TFLOP/s")
     x, start = activations(arguments.neurons, arguments.features, arguments.tokens)
     operations = PRODUCTS * 2 * arguments.tokens * arguments.neurons * arguments.features
-    for architecture in KINDS:
+    for architecture in KEYS:
         spent = timed(ours(x, start, architecture, arguments.device), arguments.device, arguments.rounds)
         plain = timed(compiled(x, start, architecture, arguments.device), arguments.device, arguments.rounds)
         print(

@@ -19,7 +19,6 @@ from sae_step import activations, our_trainer
 
 from polysem.io.stores import create_array, written_store
 from polysem.params.study import section_class
-from polysem.saes.architectures import relu
 from polysem.saes.history import History
 from polysem.saes.sources.stored import StoredRows
 from polysem.saes.train_sae import train
@@ -49,7 +48,7 @@ def trainer_on(store, start, steps):
             "normalize_activations": False,
         }
     )
-    trainer = Trainer(relu.Method(recipe), recipe, StoredRows(store, BATCH, 0))
+    trainer = Trainer(recipe, StoredRows(store, BATCH, 0))
     for name, tensor in start.items():
         trainer.weights[name].copy_(tensor)
     trainer.weights["b_dec"].zero_()

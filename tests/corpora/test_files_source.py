@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from polysem.corpora.readers import BLOCK, Reading, read_text
-from polysem.corpora.sources.files import make
+from polysem.corpora.sources.files.make import make
 from polysem.corpora.splits import is_eval
 from polysem.io.errors import InputError
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from polysem.corpora.sources.generated import OTHER_KINDS, distinct_documents, kind_of_row, make
+from polysem.corpora.sources.generated.make import OTHER_KINDS, distinct_documents, kind_of_row, make
 from polysem.corpora.tagged import TAGS_TYPE, TaggedText
 from polysem.io.errors import InputError
 

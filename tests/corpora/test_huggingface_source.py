@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from polysem.corpora.sources.huggingface import from_splits, make
+from polysem.corpora.sources.huggingface.make import from_splits, make
+from polysem.corpora.sources.huggingface.section import HuggingFaceCorpus
 from polysem.io.errors import InputError
-from polysem.params.corpora.huggingface import HuggingFaceCorpus
 
 PARAMS = {"source": "huggingface", "dataset": "somebody/stories"}
 

@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from polysem.corpora.mnist_files import IDX_FILES
-from polysem.corpora.sources.images import make
+from polysem.corpora.sources.images.make import make
 from polysem.io.errors import InputError
 
 REAL = Path(__file__).parents[3] / "shared/data/mnist/mnist.npz"

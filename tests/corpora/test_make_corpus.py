@@ -70,6 +70,6 @@ def test_bad_input_leaves_no_file_and_no_traceback(tmp_path):
 @pytest.mark.parametrize("source", ["generated", "files", "images", "huggingface"])
 def test_a_source_imports_only_what_it_needs(source):
     heavy = "{'torch', 'datasets', 'sklearn', 'transformers'}"
-    code = f"import sys, polysem.corpora.sources.{source}; print({heavy} & set(sys.modules))"
+    code = f"import sys, polysem.corpora.sources.{source}.make; print({heavy} & set(sys.modules))"
     done = command("-c", code)
     assert done.stdout.strip() == "set()", done.stderr

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from polysem.corpora import proxies
 from polysem.corpora.make_corpus import make_corpus
 from polysem.corpora.proxies import proxy_spans
-from polysem.corpora.sources import files, huggingface
-from polysem.corpora.sources.generated import OTHER_KINDS
+from polysem.corpora.sources.files import make as files
+from polysem.corpora.sources.generated.make import OTHER_KINDS
+from polysem.corpora.sources.huggingface import make as huggingface
 from polysem.io.errors import InputError
 from polysem.models.batches import TokenStore
 from polysem.models.tokenize_corpus import Tokenization, tag_names, tokenize_corpus

@@ -1,5 +1,7 @@
 """Params files: what is read, what is refused, and with which words."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -367,6 +369,26 @@ def test_every_kind_has_described_keys(key):
     for kind in kinds(key):
         fields = section_class(key, kind).model_json_schema()["properties"]
         assert fields, kind
+
+
+def test_keys_whose_values_are_lists_are_known_by_their_annotation():
+    from polysem.params.kinds import is_list
+    from polysem.params.study import section_class
+
+    for kind in kinds("saes"):
+        recipe = section_class("saes", kind)
+        lists = {key for key in recipe.model_fields if is_list(recipe, key)}
+        assert {"models", "sites", "followed_features"} <= lists
+        schemas = recipe.model_json_schema()["properties"]
+        options = {key: schemas[key].get("anyOf", [schemas[key]]) for key in schemas}
+        assert lists == {key for key, some in options.items() if any(one.get("type") == "array" for one in some)}
+
+
+def test_reading_a_params_file_imports_no_torch():
+    reads = "import sys; from pathlib import Path; from polysem.params.study import load_study; "
+    reads += f"load_study(Path({str(ROOT / 'params.yaml')!r})); print({{'torch', 'numpy'}} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", reads], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
 
 
 TOYS = "toys:\n  few: {{saes: [{}], neurons: 8, features: 8, active: 1, decay: 1}}\n"

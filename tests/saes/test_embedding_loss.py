@@ -3,8 +3,9 @@
 import pytest
 import torch
 from directions import random_directions, sparse_sums
-from recipes import KEYS, method_of, recipe_of, trainer_of
-from test_architectures import FORMS, random_weights, saved, single
+from recipes import ARCHITECTURES, random_weights, recipe_of, single, step, trainer_of
+from test_architectures import saved
+from test_contract import FORMS
 
 from polysem.saes import gradients as gradients_module
 from polysem.saes import search as search_module
@@ -57,17 +58,17 @@ def step_of(recipe, form, monkeypatch):
         monkeypatch.setattr(search_module, name, value)
     x = torch.randn(120, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     weights = random_weights(recipe, 96, 32)
-    return x, weights, method_of(recipe).gradients(x.float(), single(weights, recipe), 0.5)
+    return x, weights, step(recipe, x.float(), single(weights))
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("architecture", KEYS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_its_gradient_equals_that_of_autograd_in_float64_and_no_other_weight_has_one(architecture, form, monkeypatch):
     recipe = recipe_of(architecture, **ON)
     x, weights, found = step_of(recipe, FORMS[form], monkeypatch)
     before = {name: tensor.clone() for name, tensor in found.by_weight.items()}
     loss, mean, met = prepared(recipe, weights)
-    paid = loss.add_gradients(found, x.float(), single(weights, recipe), 0)
+    paid = loss.add_gradients(found, x.float(), single(weights), 0)
     z = x - weights["b_dec"]
     wanted, value = by_autograd(z, weights["W_enc"], mean, met, activity(found.active, (120, 96)), 0.5)
     assert paid == pytest.approx(value, rel=1e-5)
@@ -81,7 +82,7 @@ def test_the_means_follow_the_entries_as_if_taken_one_by_one(form, monkeypatch):
     recipe = recipe_of("relu", embedding_momentum=0.8, **ON)
     x, weights, found = step_of(recipe, FORMS[form], monkeypatch)
     loss, mean, met = prepared(recipe, weights)
-    loss.add_gradients(found, x.float(), single(weights, recipe), 0)
+    loss.add_gradients(found, x.float(), single(weights), 0)
     active = activity(found.active, (120, 96))
     wanted, met = one_by_one(mean, met, x - weights["b_dec"], active, 0.8)
     torch.testing.assert_close(loss.mean.double(), wanted, rtol=1e-5, atol=1e-6)
@@ -98,7 +99,7 @@ def test_the_form_for_a_gpu_has_a_gradient_within_the_precision_of_bfloat16(monk
     found.by_weight["W_enc"].zero_()
     loss, mean, met = prepared(recipe, weights)
     active = activity(found.active, (120, 96))
-    paid = loss.add_gradients(found, x.float(), single(weights, recipe), 0)
+    paid = loss.add_gradients(found, x.float(), single(weights), 0)
     wanted, value = by_autograd(x - weights["b_dec"], weights["W_enc"], mean, met, active, 0.5)
     assert paid == pytest.approx(value, rel=0.01)
     assert (found.by_weight["W_enc"] - wanted).norm() / wanted.norm() < 0.02
@@ -140,12 +141,12 @@ def path(store):
 def test_until_it_counts_a_training_has_the_bits_of_one_without_it(path):
     plain = trainer_of(path, recipe_of("relu"))
     late = trainer_of(path, recipe_of("relu", embedding_loss=20.0, embedding_loss_from=6))
-    for step in range(8):
+    for number in range(8):
         terms, _ = plain.advance()
         with_it, _ = late.advance()
         assert "embedding" not in terms
-        assert (with_it["embedding"] > 0) == (step >= 6)
-        assert torch.equal(plain.weights["W_enc"], late.weights["W_enc"]) == (step < 6)
+        assert (with_it["embedding"] > 0) == (number >= 6)
+        assert torch.equal(plain.weights["W_enc"], late.weights["W_enc"]) == (number < 6)
     assert with_it["loss"] == pytest.approx(sum(with_it[name] for name in ("squared_error", "penalty", "embedding")))
 
 

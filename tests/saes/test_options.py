@@ -9,8 +9,9 @@ from recipes import recipe_of, trainer_of
 
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
-from polysem.params.study import section_class
+from polysem.saes.architecture import recipe_class
 from polysem.saes.history import History
+from polysem.saes.losses import Term
 from polysem.saes.sae import load_sae
 from polysem.saes.train_sae import train_sae
 
@@ -61,7 +62,7 @@ def test_the_recipe_of_a_document_has_its_keys_where_none_are_given(path):
 
 @pytest.mark.parametrize(("architecture", "key"), [("relu", "l1"), ("gated", "l1"), ("jumprelu", "l0")])
 def test_a_penalty_has_a_weight_or_a_target_and_not_both(architecture, key):
-    recipe = section_class("saes", architecture)
+    recipe = recipe_class(architecture)
     for keys, found in (({}, "neither"), ({key: 0.5, "target_l0": 8}, "both")):
         with pytest.raises(ValueError, match=f"give one of {key}, .* and target_l0, .*; found {found}"):
             recipe.model_validate({"architecture": architecture, **keys})
@@ -231,7 +232,7 @@ def test_frequencies_of_a_window_are_those_of_its_tokens():
         def firings(self):
             return torch.tensor([5, 0, 1])
 
-    history = History(steps=400, batch_size=10, features=3)
+    history = History(400, 10, features=3, terms={"loss": Term("loss per token", "squared activation")})
     for step in range(1, 401):
         if history.add(step, {"loss": 1.0}, Fixed()):
             history.log(step, torch.ones(3, 2), torch.zeros(3), 0)

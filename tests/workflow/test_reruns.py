@@ -83,8 +83,8 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
     ("module", "patterns"),
     [
         ("io/order", ["train_model/*", "train_classifier/*", "record_model/*", *behind_model("")]),
-        ("saes/architectures/topk", [*TOPK, *COLLECTING]),
-        ("params/recipes/relu", [*L1, *COLLECTING]),
+        ("saes/architectures/topk/loss", [*TOPK, *COLLECTING]),
+        ("saes/architectures/relu/recipe", [*L1, *COLLECTING]),
         ("tables/measure_fidelity", [*FIDELITY, *CHECKED]),
         ("figures/of_dictionary/decoder_power", ["draw_figures/*", "write_report"]),
         ("figures/parts/theme", ["draw_*", "write_report"]),

@@ -24,6 +24,7 @@ sys.path.insert(0, str(SOURCES))
 from polysem.io.caches import require_folder
 from polysem.workflow.running.code import named_digest
 from polysem.io.errors import InputError
+from polysem.layout.addons import modules_of
 from polysem.workflow.running.stated import OutsideFiles
 from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
@@ -168,13 +169,16 @@ def model_kind(wildcards):
     return "classifier" if study.models[wildcards.model].source == "classifier" else "language"
 
 
-@cache
 def activation_functions():
     """The modules of all activation functions; which one an imported SAE has is known when it is read."""
-    from pkgutil import iter_modules
+    return [*modules_of("polysem.saes.activation_functions").values()]
 
-    folder = SOURCES / "polysem/saes/activation_functions"
-    return sorted(f"polysem.saes.activation_functions.{module.name}" for module in iter_modules([str(folder)]))
+
+def architecture_modules(recipe):
+    """The modules of an SAE's architecture and of its activation function, which its training finds by name."""
+    function = f"polysem.saes.activation_functions.{recipe.saved_as}"
+    architecture = modules_of("polysem.saes.architectures")[recipe.architecture]
+    return [*modules_of(architecture).values(), function]
 
 
 def dictionary_files(wildcards):

@@ -11,7 +11,8 @@ rule make_corpus:
         "logs/make_corpus/{corpus}.tsv"
     params:
         code=lambda wildcards: code_digest(
-            "polysem.corpora.make_corpus", f"polysem.corpora.sources.{study.corpora[wildcards.corpus].source}"
+            "polysem.corpora.make_corpus",
+            f"{modules_of('polysem.corpora.sources')[study.corpora[wildcards.corpus].source]}.make",
         ),
         spec=lambda wildcards: spec(
             source=study.corpora[wildcards.corpus].source, params=study.corpora[wildcards.corpus].values()

@@ -1,5 +1,7 @@
 # Sparse autoencoders: one job per point of a recipe's grid, and one per SAE that somebody else trained.
 
+from polysem.params.recipes.pretrained import FORMATS
+
 
 def rows(wildcards):
     """Where the rows of a training come from, by the names that `polysem.saes.sources` knows."""
@@ -83,7 +85,7 @@ rule train_sae:
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.train_sae",
-            f"polysem.saes.architectures.{recipe(wildcards.sae).architecture}",
+            *architecture_modules(recipe(wildcards.sae)),
             *row_modules(wildcards),
             *avoided_modules(wildcards),
         ),
@@ -110,7 +112,7 @@ rule import_sae:
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.import_sae",
-            f"polysem.saes.formats.{recipe(wildcards.sae).format}",
+            modules_of(FORMATS)[recipe(wildcards.sae).format],
             *activation_functions(),
         ),
         spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),

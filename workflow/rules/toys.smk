@@ -14,7 +14,7 @@ rule recover_features:
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest(
-            "polysem.toys.recover_features", f"polysem.saes.architectures.{recipe(wildcards.sae).architecture}"
+            "polysem.toys.recover_features", *architecture_modules(recipe(wildcards.sae))
         ),
         spec=lambda wildcards: spec(
             toy=study.toys[wildcards.toy].rows(),

@@ -2,13 +2,13 @@
 
 import difflib
 import importlib
-import pkgutil
 from typing import Protocol, cast
 
 from matplotlib.figure import Figure
 
 from polysem.figures import of_dictionary, of_site
 from polysem.io.errors import InputError
+from polysem.layout.addons import modules_of
 
 
 class NotApplicable(Exception):  # noqa: N818 - it says why there is no figure, it reports no error
@@ -50,10 +50,7 @@ def find_figure(name: str) -> FigureModule:
 
 def figure_modules() -> dict[str, str]:
     """The modules of all figures, by the name of the figure, in the order of the alphabet."""
-    folders = (of_dictionary, of_site)
-    found = {
-        module.name: f"{folder.__name__}.{module.name}"
-        for folder in folders
-        for module in pkgutil.iter_modules(folder.__path__)
-    }
+    found: dict[str, str] = {}
+    for folder in (of_dictionary, of_site):
+        found |= modules_of(folder.__name__)
     return dict(sorted(found.items()))

@@ -14,12 +14,13 @@ from pydantic_core import PydanticUndefined
 
 from polysem.io.atomic import write_text
 from polysem.params.analysis import Analysis
-from polysem.params.base import NAME
+from polysem.params.base import NAME, Section
 from polysem.params.explain import models_in
+from polysem.params.kinds import is_list
 from polysem.params.proxies import DEFAULT_PROXIES
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.sheets import Sheets
-from polysem.params.study import KINDS, LISTS, kinds, section_class
+from polysem.params.study import KINDS, kinds, section_class
 from polysem.params.toys import Toy
 
 SCHEMA = Path("docs/params.schema.json")
@@ -36,7 +37,7 @@ def schema_text() -> str:
             schema = section_class(key, kind).model_json_schema(ref_template="#/$defs/{model}")
             definitions |= schema.pop("$defs", {})
             if key == "saes":
-                _allow_grids(schema)
+                _allow_grids(section_class(key, kind), schema)
             definitions[schema["title"]] = schema
             choices.append({"$ref": f"#/$defs/{schema['title']}"})
         if key == "saes":
@@ -67,10 +68,10 @@ def schema_text() -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
-def _allow_grids(schema: dict[str, Any]) -> None:
-    """In a recipe every scalar may be a list, which spans a grid."""
+def _allow_grids(section: type[Section], schema: dict[str, Any]) -> None:
+    """In a recipe every value that is no list itself may be a list, which spans a grid."""
     for key, value in schema["properties"].items():
-        if key == "architecture" or key in LISTS:
+        if key == "architecture" or is_list(section, key):
             continue
         scalar = {name: value.pop(name) for name in list(value) if name not in {"default", "description", "title"}}
         value["anyOf"] = [scalar, {"type": "array", "items": scalar, "minItems": 1}]
@@ -93,7 +94,7 @@ def reference_text() -> str:
         lines += ["", f"## {title}"]
         for kind in kinds(key):
             section = section_class(key, kind)
-            lines += ["", f"### {KINDS[key][2]}: {kind}", "", *_paragraph(section), "", *_table(section)]
+            lines += ["", f"### {KINDS[key].tag}: {kind}", "", *_paragraph(section), "", *_table(section)]
         lines += _proxies() if key == "corpora" else []
     lines += ["", "### source: pretrained", "", *_paragraph(PretrainedSae), "", *_table(PretrainedSae)]
     lines += ["", "## toys: activations made of known features", "", *_paragraph(Toy), "", *_table(Toy)]

@@ -4,17 +4,17 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from polysem.io.errors import InputError
+from polysem.layout.addons import modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS, CorpusSection, ModelSection, Section
 from polysem.params.explain import explain, nearest
+from polysem.params.kinds import is_list, own_class
 from polysem.params.names import check_distinct, check_length, check_name
 from polysem.params.recipes.base import Recipe
 from polysem.params.recipes.pretrained import PretrainedSae
@@ -22,20 +22,34 @@ from polysem.params.sheets import Sheets
 from polysem.params.spelling import Spelled, read_yaml
 from polysem.params.toys import Toy
 
-KINDS: dict[str, tuple[str, type[Section], str]] = {
-    "corpora": ("polysem.params.corpora", CorpusSection, "source"),
-    "models": ("polysem.params.models", ModelSection, "source"),
-    "saes": ("polysem.params.recipes", Recipe, "architecture"),
-}
-"""Per top-level key: the package with a module per kind of entry, their base class, and the key that names the kind."""
 
+class Kinds(NamedTuple):
+    """Where the kinds of entries under a top-level key are found."""
+
+    package: str
+    """Has a module, or a folder, per kind."""
+    base: type[Section]
+    """Base class of their sections."""
+    tag: str
+    """The key that names the kind."""
+    file: str | None = None
+    """The module of the folder that has the section."""
+
+    def module(self, kind: str) -> str:
+        """The module that has the section of a kind."""
+        return ".".join([modules_of(self.package)[kind], *([self.file] if self.file else [])])
+
+
+KINDS = {
+    "corpora": Kinds("polysem.corpora.sources", CorpusSection, "source", "section"),
+    "models": Kinds("polysem.params.models", ModelSection, "source"),
+    "saes": Kinds("polysem.saes.architectures", Recipe, "architecture", "recipe"),
+}
 
 SECTIONS = [*KINDS, "toys", "analysis", "sheets"]
 """All top-level keys."""
 OPTIONAL = ("saes", "toys")
 """Those of them that may name nothing."""
-LISTS = ("models", "sites", "followed_features")
-"""Keys of a recipe whose value is a list itself, and spans no grid."""
 
 POINTS = 10_000
 """SAEs that one recipe may span."""
@@ -155,9 +169,7 @@ def _single(raw: Spelled, key: str, section: type[Validated]) -> Validated:
 
 def kinds(key: str) -> list[str]:
     """Names of the sources of `corpora` or `models`, or of the architectures of `saes`."""
-    package = import_module(KINDS[key][0])
-    names = [module.name for module in iter_modules(package.__path__)]
-    return sorted(name for name in names if _own_class(key, name) is not None)
+    return [name for name in modules_of(KINDS[key].package) if _own_class(key, name) is not None]
 
 
 def section_class(key: str, kind: str) -> type[Section]:
@@ -168,14 +180,8 @@ def section_class(key: str, kind: str) -> type[Section]:
 
 
 def _own_class(key: str, kind: str) -> type[Section] | None:
-    package, base, tag = KINDS[key]
-    module = import_module(f"{package}.{kind}")
-    for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__:
-            allowed = getattr(value.model_fields[tag].annotation, "__args__", ())
-            if kind in allowed:
-                return value
-    return None
+    where = KINDS[key]
+    return own_class(where.module(kind), where.base, where.tag, kind)
 
 
 def _entries(raw: Spelled, key: str, path: Path) -> Iterator[tuple[str, Spelled]]:
@@ -206,7 +212,7 @@ def _class_for(key: str, name: str, values: Mapping[str, Any]) -> type[Section]:
                 "An SAE that is trained here has no source but an architecture"
             )
         return PretrainedSae
-    tag = KINDS[key][2]
+    tag = KINDS[key].tag
     known = kinds(key)
     kind = values.get(tag)
     if kind not in known:
@@ -223,8 +229,8 @@ def _validated(section: type[Validated], values: dict[str, Any], where: str) -> 
 
 
 def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
-    """All points of a recipe. Keys with a list span the grid, in the order of the schema; ids spell them as the file
-    does."""
+    """All points of a recipe. Keys with a list span the grid, in the order of the schema, where their value is no list
+    itself; ids spell them as the file does."""
     plain = entry.plain()
     section = _class_for("saes", name, plain)
     if section is PretrainedSae:
@@ -232,7 +238,7 @@ def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
     axes = [
         key
         for key in _own_keys_first(section)
-        if key not in LISTS and key in entry.value and isinstance(entry.value[key].value, list)
+        if key in entry.value and not is_list(section, key) and isinstance(entry.value[key].value, list)
     ]
     for key in axes:
         if not entry.value[key].value:

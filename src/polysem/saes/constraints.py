@@ -6,7 +6,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.params.recipes.base import Recipe
-from polysem.saes.gradients import Weights
+from polysem.saes.losses import Term, Weights, decoder_norms
+
+ENCODER = Term("penalty of the encoder's rows", "squared activation")
+"""What the encoder's rows pay (`Constraints.add_encoder_penalty`)."""
 
 
 class Constraints:
@@ -25,7 +28,7 @@ class Constraints:
     def seen(self, weights: Weights) -> Weights:
         """The weights as the architecture sees them."""
         if self._recipe.decoder_norm == "free":
-            return weights | {"decoder_norm": weights["W_dec"].norm(dim=1).clamp_min(1e-12)}
+            return weights | {"decoder_norm": decoder_norms(weights["W_dec"])}
         return weights
 
     def add_encoder_penalty(self, weights: Weights, by_weight: Weights) -> float:

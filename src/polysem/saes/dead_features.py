@@ -9,7 +9,7 @@ from torch import Tensor
 
 from polysem.params.recipes.base import Recipe
 from polysem.saes.entries import Entries
-from polysem.saes.gradients import Weights
+from polysem.saes.losses import Weights
 
 ENCODER_NORM = 0.2
 """Norm of a new encoder row as a share of the mean norm of the living ones (*Towards Monosemanticity*)."""

@@ -16,7 +16,10 @@ from torch import Tensor
 
 from polysem.params.recipes.base import Recipe
 from polysem.saes.entries import Entries
-from polysem.saes.gradients import Gradients, Weights
+from polysem.saes.gradients import Gradients
+from polysem.saes.losses import Term, Weights
+
+EMBEDDING = Term("neuron-embedding loss per token", "squared activation")
 
 
 class EmbeddingLoss:

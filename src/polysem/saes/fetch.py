@@ -15,7 +15,8 @@ from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
 from polysem.io.files import expanded
 from polysem.io.network import network_errors
-from polysem.params.recipes.pretrained import PretrainedSae
+from polysem.layout.addons import modules_of
+from polysem.params.recipes.pretrained import FORMATS, PretrainedSae
 
 if TYPE_CHECKING:
     from polysem.saes.published import Published
@@ -35,7 +36,7 @@ class Fetched:
 
 def format_module(name: str) -> Any:
     """The module of a format."""
-    return import_module(f"polysem.saes.formats.{name}")
+    return import_module(modules_of(FORMATS)[name])
 
 
 def read_published(name: str, weights: Path) -> "Published":

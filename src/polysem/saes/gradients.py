@@ -1,8 +1,8 @@
 """Exact gradients of SAEs with one dense matrix product, the search for active features.
 
-Loss per token: ‖x − x̂‖² + penalty(f), with pre = (x − b_dec) W_encᵀ + b_enc, features f of some pre-activations and
-x̂ = f W_dec + b_dec. Everything but the search runs over the active entries; no graph is recorded. All derivatives are
-of means over tokens. An architecture puts its gradients together from the parts here.
+Loss per token: ‖x̂ − target‖² + penalty(f), with pre = (x − b_dec) W_encᵀ + b_enc, features f of some pre-activations
+and x̂ = f W_dec + b_dec. Everything but the search runs over the active entries; no graph is recorded. All derivatives
+are of means over tokens. The fast path of an architecture puts its gradients together from the parts here.
 """
 
 from dataclasses import dataclass, field
@@ -12,11 +12,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.saes.entries import Entries, PerEntry
+from polysem.saes.losses import Term, Weights
 from polysem.saes.penalties import Penalty
 from polysem.saes.search import Rule, active_entries
 
-Weights = dict[str, Tensor]
-"""`W_enc` and `W_dec` [feature, neuron], `b_enc` [feature], `b_dec` [neuron], and what an architecture adds."""
+AUXILIARY = Term("auxiliary squared error per token", "squared activation")
+"""What the dead features pay (`auxiliary_gradients`)."""
 
 
 @dataclass
@@ -27,11 +28,9 @@ class Gradients:
     active: Entries
     """The features that are active, with their values."""
     residual: Float[Tensor, "token neuron"]
-    """x̂ − x."""
+    """x̂ − target."""
     terms: dict[str, float] = field(default_factory=dict)
     """Terms of the loss, means over tokens."""
-    coefficient: float | None = None
-    """Weight of the sparsity penalty, where it is steered."""
 
 
 def search(x: Float[Tensor, "token neuron"], weights: Weights, rule: Rule) -> Entries:
@@ -39,32 +38,41 @@ def search(x: Float[Tensor, "token neuron"], weights: Weights, rule: Rule) -> En
     return active_entries(x, weights["W_enc"], weights["b_enc"] - weights["W_enc"] @ weights["b_dec"], rule)
 
 
-def masked_gradients(x: Float[Tensor, "token neuron"], weights: Weights, rule: Rule, penalty: Penalty) -> Gradients:
-    """Gradients of an SAE whose features are its active pre-activations themselves (ReLU, TopK, BatchTopK)."""
+def masked_gradients(
+    x: Float[Tensor, "token neuron"],
+    target: Float[Tensor, "token neuron"],
+    weights: Weights,
+    rule: Rule,
+    penalty: Penalty | None = None,
+) -> Gradients:
+    """Gradients of an SAE whose features are its active pre-activations themselves (ReLU, TopK, BatchTopK); what they
+    pay is the term `penalty`."""
     active = search(x, weights, rule)
-    by_weight, residual, slope, terms = decoder_gradients(x, weights, active, active.value, penalty)
+    by_weight, residual, slope, terms = decoder_gradients(target, weights, active, active.value)
+    if penalty is not None:
+        terms["penalty"] = add_penalty(by_weight, slope, weights, active, active.value, penalty, len(x))
     add_encoder_gradients(by_weight, x, weights, active, slope)
     return Gradients(by_weight, active, residual, terms)
 
 
 def decoder_gradients(
-    x: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry, penalty: Penalty
+    target: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry
 ) -> tuple[Weights, Float[Tensor, "token neuron"], PerEntry, dict[str, float]]:
-    """Gradients of W_dec and of b_dec as the decoder uses it, x̂ − x, the derivative by f, and the terms of the loss."""
-    tokens = len(x)
-    residual, slope = reconstruction(x, weights, active, f)
+    """Of the squared error alone: gradients of W_dec and of b_dec as the decoder uses it, x̂ − target, the derivative by
+    f, and the error as the term `squared_error`."""
+    tokens = len(target)
+    residual, slope = reconstruction(target, weights, active, f)
     by_weight = {"W_dec": active.outer(f, residual).mul_(2 / tokens), "b_dec": residual.sum(0).mul_(2 / tokens)}
-    paid = add_penalty(by_weight, slope, weights, active, f, penalty, tokens)
     squared_error = float(residual.norm(dim=1).square().sum()) / tokens
-    return by_weight, residual, slope, {"squared_error": squared_error, "penalty": paid}
+    return by_weight, residual, slope, {"squared_error": squared_error}
 
 
 def reconstruction(
-    x: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry
+    target: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry
 ) -> tuple[Float[Tensor, "token neuron"], PerEntry]:
-    """x̂ − x, and the derivative of its mean square by f."""
-    residual = active.sums(f, weights["W_dec"]).add_(weights["b_dec"]).sub_(x)
-    return residual, active.dots(residual, weights["W_dec"]).mul_(2 / len(x))
+    """x̂ − target, and the derivative of its mean square by f."""
+    residual = active.sums(f, weights["W_dec"]).add_(weights["b_dec"]).sub_(target)
+    return residual, active.dots(residual, weights["W_dec"]).mul_(2 / len(target))
 
 
 def add_penalty(
@@ -106,7 +114,7 @@ def auxiliary_gradients(
     """Add the gradients of the AuxK loss (Gao et al. 2024, *Scaling and evaluating sparse autoencoders*); its value.
 
     The k largest of the dead features of each token predict what the others miss: weight · min(1, dead / k) ·
-    ‖(x − x̂) − f_dead W_dec‖², in which x̂ is held fixed. `dead` are the numbers of the dead features.
+    ‖(target − x̂) − f_dead W_dec‖², in which x̂ is held fixed. `dead` are the numbers of the dead features.
     """
     if not len(dead):
         return 0.0

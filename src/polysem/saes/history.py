@@ -1,6 +1,6 @@
 """What a training did: at most 200 log entries, and 20 checkpoints with frequencies (S2.F10, S2.X2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import xarray as xr
 from torch import Tensor
 
 from polysem.saes.entries import Entries
+from polysem.saes.losses import Term
 
 ENTRIES = 200
 WINDOW = 20
@@ -17,18 +18,6 @@ CHECKPOINT_EVERY = 10
 """Log entries from one checkpoint to the next."""
 EDGES = np.round(np.arange(-8, 0.01, 0.1), 1)
 """Edges of the histogram of log10 frequencies."""
-LABELS = {
-    "loss": ("loss per token", "squared activation"),
-    "squared_error": ("squared reconstruction error per token", "squared activation"),
-    "penalty": ("sparsity penalty per token", "squared activation"),
-    "auxiliary": ("auxiliary squared error per token", "squared activation"),
-    "embedding": ("neuron-embedding loss per token", "squared activation"),
-    "encoder": ("penalty of the encoder's rows", "squared activation"),
-    "learning_rate": ("learning rate", "1"),
-    "coefficient": ("weight of the sparsity penalty that target_l0 steers", "1"),
-    "L0": ("active features per token", "1"),
-    "explained_variance": ("share of the batch's variance explained", "1"),
-}
 SHARES = {
     "share_dead": ("share of features that did not fire", "1"),
     "share_below_1e-5": ("share of features with a frequency below 1e-5", "1"),
@@ -46,8 +35,11 @@ FOLLOWED = {
 class History:
     """Means of the terms of the loss between log entries, frequencies at each; in the scale of the training."""
 
-    def __init__(self, steps: int, batch_size: int, features: int, followed: Sequence[int] = ()) -> None:
-        """`followed` are numbers of features."""
+    def __init__(
+        self, steps: int, batch_size: int, features: int, terms: Mapping[str, Term], followed: Sequence[int] = ()
+    ) -> None:
+        """`terms` are names and units of what every step tells, `followed` numbers of features."""
+        self._labels = {name: (term.long_name, term.units) for name, term in terms.items()}
         self._every = -(-steps // ENTRIES)
         self._steps, self._batch_size = steps, batch_size
         self._followed = list(followed)
@@ -113,10 +105,9 @@ class History:
         Frequencies rest on the `tokens_counted` before each entry.
         """
         columns: dict[str, Any] = {}
-        for name, (long_name, units) in (LABELS | SHARES).items():
-            if any(name in entry for entry in self._entries):
-                values = np.array([entry[name] for entry in self._entries])
-                columns[name] = ("step", values, {"long_name": long_name, "units": units})
+        for name, (long_name, units) in (self._labels | SHARES).items():
+            values = np.array([entry[name] for entry in self._entries])
+            columns[name] = ("step", values, {"long_name": long_name, "units": units})
         histogram = np.array([point["histogram"] for point in self._checkpoints], np.int64)
         long_name = "number of features by log10 of their frequency"
         columns["frequency_histogram"] = (

@@ -65,11 +65,6 @@ def hoyer(weight: float) -> Penalty:
     return pay
 
 
-def none() -> Penalty:
-    """Nothing."""
-    return lambda entries, size: Paid(0.0, torch.zeros_like(size))
-
-
 def both(first: Penalty, second: Penalty) -> Penalty:
     """The sum of two."""
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any, ClassVar, Protocol, Self
 
 import torch
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
+from polysem.layout.addons import modules_of
 from polysem.saes import activation_functions
 from polysem.saes.search import Rule
 
@@ -195,8 +195,8 @@ def load_sae(folder: Path, width: int, device: str = "cpu") -> SAE:
 
 def activation_function(architecture: Any, file: Path) -> type[ActivationFunction]:
     """The class of an architecture's activation function; InputError, with the file named, if there is none."""
-    known = sorted(module.name for module in iter_modules(activation_functions.__path__))
+    known = modules_of(activation_functions.__name__)
     if architecture not in known:
         raise InputError(f"{file}: architecture {architecture!r} is none of {', '.join(known)}")
-    function: type[ActivationFunction] = import_module(f"{activation_functions.__name__}.{architecture}").Function
+    function: type[ActivationFunction] = import_module(known[architecture]).Function
     return function

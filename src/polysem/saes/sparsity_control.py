@@ -1,13 +1,13 @@
 """`target_l0`: a controller that steers the weight of a sparsity penalty until as many features are active as asked."""
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from polysem.params.recipes.penalised import PenalisedRecipe
-from polysem.saes.gradients import Gradients
-from polysem.saes.method import Plain, ramp
+from polysem.saes.losses import PENALTY, SQUARED_ERROR, BaseLoss, Term, Weights, ramp
 
 START = 0.3
 """Weight at which the controller starts, where activations have a mean norm of √neurons."""
@@ -55,28 +55,36 @@ class SparsityControl:
         self._error.copy_(state["error"])
 
 
-class Penalised(Plain):
-    """An architecture whose L0 follows from the weight of a penalty: one that is given, or one that is steered."""
+class PenalisedLoss(BaseLoss):
+    """The loss of an architecture whose L0 follows from the weight of a penalty: one that is given, or steered."""
+
+    TERMS: ClassVar[dict[str, Term]] = {"squared_error": SQUARED_ERROR, "penalty": PENALTY}
 
     def __init__(self, recipe: PenalisedRecipe, weight: float | None, rise: float, fall: float = 0.0) -> None:
         """`rise` and `fall` are the shares of training in which a given weight rises from 0 and falls to 0."""
         self._given, self._rise, self._fall = weight, rise, fall
         steps = max(1, recipe.tokens // recipe.batch_size)
         self._control = None if recipe.target_l0 is None else SparsityControl(recipe.target_l0, steps)
+        self.weight = 0.0
+        """The weight of the penalty in this step."""
 
-    def penalty_weight(self, progress: float) -> float:
-        """The weight of the penalty for the next batch."""
-        if self._control is not None:
-            return self._control.weight
-        assert self._given is not None, "a recipe has a weight or a target"
-        return self._given * ramp(self._rise, self._fall, progress)
+    @property
+    def coefficient(self) -> float | None:
+        """See `BaseLoss.coefficient`."""
+        return None if self._control is None else self.weight
 
-    def steered(self, found: Gradients, progress: float) -> Gradients:
-        """What a batch gave, after its L0 was taken into account."""
+    def begin(self, weights: Weights, progress: float) -> None:
+        """Set the weight of the penalty."""
         if self._control is not None:
-            found.coefficient = self._control.weight
-            self._control.see(found.active.count() / len(found.residual), progress)
-        return found
+            self.weight = self._control.weight
+        else:
+            assert self._given is not None, "a recipe has a weight or a target"
+            self.weight = self._given * ramp(self._rise, self._fall, progress)
+
+    def see(self, l0: float, progress: float) -> None:
+        """Let the controller follow."""
+        if self._control is not None:
+            self._control.see(l0, progress)
 
     def state(self) -> dict[str, Tensor]:
         """What the controller knows."""

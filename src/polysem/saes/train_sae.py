@@ -8,6 +8,7 @@ from typing import Any
 
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
+from polysem.saes.architecture import recipe_class
 from polysem.saes.forbidden import ultra_low_direction
 from polysem.saes.history import History
 from polysem.saes.row_source import RowSource
@@ -29,7 +30,7 @@ def train_sae(
     """Write an SAE folder (`cfg.json`, `sae_weights.safetensors`, `sparsity.safetensors`) and its history
     `training.nc`.
 
-    The module of the architecture gives recipe, gradients and activation function, the module that the recipe's
+    The folder of the architecture gives recipe, loss and activation function, the module that the recipe's
     `activations` names the rows, from the paths in `rows`. `avoided` has the `folder` and
     the frequency `table` of the SAE of `orthogonal_to`, whose features rarer than `ultra_low_frequency` give the
     direction. Interrupted training resumes at its
@@ -37,8 +38,7 @@ def train_sae(
     feature does not exist, FloatingPointError if the loss is no longer finite or all features are dead; the last
     checkpoint is then kept.
     """
-    kind = import_module(f"polysem.saes.architectures.{architecture}")
-    recipe = kind.Recipe.model_validate(params)
+    recipe = recipe_class(architecture).model_validate(params)
     source: RowSource = import_module(f"polysem.saes.sources.{recipe.activations}").open_rows(recipe, rows, device)
     features = recipe.expansion * source.width
     if unknown := [feature for feature in recipe.followed_features if feature >= features]:
@@ -48,8 +48,8 @@ def train_sae(
         forbidden = ultra_low_direction(
             Path(avoided["folder"]), Path(avoided["table"]), source.width, ultra_low_frequency
         )
-    trainer = Trainer(kind.Method(recipe), recipe, source, forbidden, device)
-    history = History(trainer.steps, recipe.batch_size, features, recipe.followed_features)
+    trainer = Trainer(recipe, source, forbidden, device)
+    history = History(trainer.steps, recipe.batch_size, features, trainer.terms, recipe.followed_features)
     direction = None if forbidden is None else forbidden.tolist()
     checkpoint = Checkpoint("train_sae", str(output), params, source.receipt, code, direction)
     if state := checkpoint.load():

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from polysem.io.errors import InputError
 from polysem.params.recipes.base import Recipe
-from polysem.saes.constraints import Constraints
+from polysem.saes.architecture import Architecture
+from polysem.saes.constraints import ENCODER, Constraints
 from polysem.saes.dead_features import (
     ENCODER_NORM,
     Census,
@@ -17,9 +18,9 @@ from polysem.saes.dead_features import (
     random_directions,
     replace_features,
 )
-from polysem.saes.embedding_loss import EmbeddingLoss
-from polysem.saes.gradients import Gradients, auxiliary_gradients
-from polysem.saes.method import Method
+from polysem.saes.embedding_loss import EMBEDDING, EmbeddingLoss
+from polysem.saes.gradients import AUXILIARY, Gradients, auxiliary_gradients
+from polysem.saes.losses import BaseLoss, Term
 from polysem.saes.row_source import RowSource
 from polysem.saes.sae import SAE
 from polysem.training.adam import Adam
@@ -28,6 +29,14 @@ SAMPLE = 16_384
 """Rows from which the scale of the activations and the first b_dec are taken."""
 BLOCK = 8192
 """Rows at a time, where a loss is measured outside of a step."""
+LOSS = Term("loss per token", "squared activation")
+STEP_TERMS = {
+    "learning_rate": Term("learning rate", "1"),
+    "coefficient": Term("weight of the sparsity penalty that target_l0 steers", "1"),
+    "L0": Term("active features per token", "1"),
+    "explained_variance": Term("share of the batch's variance explained", "1"),
+}
+"""What every step tells beside the terms of its loss; the coefficient where the loss has one."""
 
 
 class Trainer:
@@ -39,7 +48,6 @@ class Trainer:
 
     def __init__(
         self,
-        method: Method,
         recipe: Recipe,
         source: RowSource,
         forbidden: Float[Tensor, " neuron"] | None = None,
@@ -49,10 +57,11 @@ class Trainer:
         self.steps = max(1, recipe.tokens // recipe.batch_size)
         self.step = 0
         self.device = device
-        self._method, self._recipe, self._source = method, recipe, source
+        self._architecture, self._recipe, self._source = Architecture(recipe), recipe, source
+        self._loss = self._architecture.loss
         sample = source.sample(SAMPLE, recipe.seed)
         self.scale = activation_scale(sample) if recipe.normalize_activations else 1.0
-        self.weights = new_weights(sample * self.scale, recipe, method, device)
+        self.weights = new_weights(sample * self.scale, recipe, self._loss, device)
         self._constraints = Constraints(recipe, None if forbidden is None else forbidden.to(device))
         self._constraints.start(self.weights)
         self._trained = {name: tensor for name, tensor in self.weights.items() if not (recipe.tied and name == "W_enc")}
@@ -70,6 +79,16 @@ class Trainer:
         self.replaced = 0
         """Dead features that got new weights so far."""
 
+    @property
+    def terms(self) -> dict[str, Term]:
+        """Names and units of what `advance` tells, in this order."""
+        recipe, steered = self._recipe, self._loss.coefficient is not None
+        others = {"auxiliary": AUXILIARY} if recipe.dead_features == "auxk" else {}
+        others |= {"embedding": EMBEDDING} if self._embedding is not None else {}
+        others |= {"encoder": ENCODER} if recipe.encoder_l1 or recipe.encoder_l2 else {}
+        told = {name: term for name, term in STEP_TERMS.items() if steered or name != "coefficient"}
+        return {"loss": LOSS, **self._loss.TERMS, **others, **told}
+
     def advance(self) -> tuple[dict[str, float], Gradients]:
         """One step on the next batch; the terms of its loss, per token, and what the step saw.
 
@@ -81,7 +100,8 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         x = self._source.batch(self.step).to(self.device).mul_(self.scale)
-        found = self._method.gradients(x, self._constraints.seen(self.weights), before)
+        self._loss.begin(self.weights, before)
+        found = self._architecture.gradients(x, x, self._constraints.seen(self.weights))
         if recipe.dead_features == "auxk":
             found.terms["auxiliary"] = auxiliary_gradients(
                 found, x, self.weights, self._census.dead.to(self.device), recipe.auxk, recipe.auxk_weight
@@ -92,8 +112,9 @@ class Trainer:
             found.terms["embedding"] = self._embedding.add_gradients(found, x, self.weights, self.step)
         terms = {"loss": sum(found.terms.values()), **found.terms, "learning_rate": rate}
         terms["L0"] = found.active.count() / len(x)
-        if found.coefficient is not None:
-            terms["coefficient"] = found.coefficient
+        if self._loss.coefficient is not None:
+            terms["coefficient"] = self._loss.coefficient
+        self._loss.see(terms["L0"], before)
         self._refuse_failure(terms)
         self._constraints.before_step(self.weights, found.by_weight)
         for name, tensor in self._trained.items():
@@ -153,11 +174,10 @@ class Trainer:
     def _measured(self, count: int) -> tuple[Float[Tensor, "row neuron"], Float[Tensor, " row"]]:
         """Random rows and the squared error of each."""
         x = self._source.sample(count, self._recipe.seed + self.step).to(self.device).mul_(self.scale)
+        self._loss.begin(self.weights, 1.0)
         seen = self._constraints.seen(self.weights)
-        state = self._method.state()
-        parts = [self._method.gradients(block, seen, 1.0).residual.square().sum(-1) for block in x.split(BLOCK)]
-        self._method.load_state(state)
-        return x, torch.cat(parts)
+        parts = [self._architecture.gradients(block, block, seen).residual for block in x.split(BLOCK)]
+        return x, torch.cat([residual.square().sum(-1) for residual in parts])
 
     def finished(self) -> SAE:
         """The SAE for activations as they are: the scale is folded in. So are free norms of decoder rows, where each
@@ -166,10 +186,9 @@ class Trainer:
         With x' = s x, f' = activation((x' − b_dec) W_enc + b_enc) is s times the feature of the unscaled x, because the
         activation functions scale with their tensors; so only biases and thresholds are divided by s.
         """
-        sample = self._source.sample(SAMPLE, self._recipe.seed).to(self.device).mul_(self.scale)
-        self._method.calibrate(sample, self.weights)
         weights, factor = {name: tensor.cpu() for name, tensor in self.weights.items()}, 1 / self.scale
-        function, norm = self._method.function(weights), self._folded_norms().cpu()
+        sample = self._source.sample(SAMPLE, self._recipe.seed).mul_(self.scale)
+        function, norm = self._architecture.function(weights, sample), self._folded_norms().cpu()
         if function.elementwise:
             function = function.scaled(norm)
         return SAE(
@@ -189,7 +208,7 @@ class Trainer:
         """Norms of decoder rows that go into the encoder in the end; 1 for those that stay."""
         norm = self.weights["W_dec"].norm(dim=1)
         folds = self._recipe.decoder_norm == "free" and not self._recipe.tied
-        if not folds or not self._method.function(self.weights).elementwise:
+        if not folds or not self._architecture.elementwise:
             return torch.ones_like(norm)
         return torch.where(norm > 0, norm, 1.0)
 
@@ -203,7 +222,7 @@ class Trainer:
             "step": self.step,
             "weights": {name: tensor.detach() for name, tensor in self._trained.items()},
             "optimiser": self._optimiser.state_dict(),
-            "method": self._method.state(),
+            "loss": self._loss.state(),
             "census": self._census.state(),
             "fired": self._fired,
             "watched": self._watched,
@@ -218,7 +237,7 @@ class Trainer:
         for name, tensor in self._trained.items():
             tensor.copy_(state["weights"][name])
         self._optimiser.load_state_dict(state["optimiser"])
-        self._method.load_state(state["method"])
+        self._loss.load_state(state["loss"])
         self._census.load_state(state["census"])
         if self._embedding is not None:
             self._embedding.load_state(state["embedding"])
@@ -236,7 +255,7 @@ def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
 
 
 def new_weights(
-    sample: Float[Tensor, "row neuron"], recipe: Recipe, method: Method, device: str = "cpu"
+    sample: Float[Tensor, "row neuron"], recipe: Recipe, loss: BaseLoss, device: str = "cpu"
 ) -> dict[str, Tensor]:
     """Random decoder rows, encoder rows along them, b_dec the mean of the sample, b_enc 0; with `start: independent`
     encoder rows that are random, too, and b_dec 0.
@@ -253,7 +272,7 @@ def new_weights(
         b_dec.zero_()
     W_enc = W_dec if recipe.tied else directions * recipe.encoder_start
     weights = {"W_enc": W_enc, "b_enc": torch.zeros(len(W_dec), device=device), "W_dec": W_dec, "b_dec": b_dec}
-    return weights | {name: tensor.to(device) for name, tensor in method.extra_weights(len(W_dec)).items()}
+    return weights | {name: tensor.to(device) for name, tensor in loss.extra_weights(len(W_dec)).items()}
 
 
 def rate_factor(recipe: Recipe, progress: float) -> float:

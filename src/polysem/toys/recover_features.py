@@ -2,7 +2,6 @@
 
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import xarray as xr
 from polysem.io.tables import write_table
 from polysem.params.recipes.base import Recipe
 from polysem.params.toys import Toy
+from polysem.saes.architecture import recipe_class
 from polysem.saes.trainer import Trainer
 from polysem.toys.known_features import KnownFeatures, KnownRows, stream
 from polysem.toys.recovery import recovery
@@ -22,21 +22,20 @@ def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str
     Args:
         output: The table, netCDF.
         toy: The set, `polysem.params.toys.Toy`.
-        architecture: Module of the SAE's architecture.
+        architecture: Folder of the SAE's architecture.
         params: Its recipe, as under `saes:`; the SAE has `expansion` times as many features as the set has neurons.
         device: Where it is trained.
 
     Raises FloatingPointError if the loss is no longer finite or all features are dead.
     """
-    kind = import_module(f"polysem.saes.architectures.{architecture}")
-    recipe = kind.Recipe.model_validate(params | {"architecture": architecture})
-    write_table(output, recovered(kind.Method(recipe), recipe, toy, device))
+    recipe = recipe_class(architecture).model_validate(params)
+    write_table(output, recovered(recipe, toy, device))
 
 
-def recovered(method: Any, recipe: Recipe, toy: Toy, device: str = "cpu") -> xr.Dataset:
+def recovered(recipe: Recipe, toy: Toy, device: str = "cpu") -> xr.Dataset:
     """Train and measure; the rows of the measurement are none of those of training."""
     known = KnownFeatures(toy)
-    trainer = Trainer(method, recipe, KnownRows(known, toy, recipe.batch_size, recipe.seed), device=device)
+    trainer = Trainer(recipe, KnownRows(known, toy, recipe.batch_size, recipe.seed), device=device)
     begun = time.monotonic()
     while trainer.step < trainer.steps:
         trainer.advance()

@@ -4,8 +4,11 @@ import ast
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
+
+from polysem.layout.addons import modules_of
+
+__all__ = ["declared", "modules_of"]
 
 
 @cache
@@ -14,12 +17,8 @@ def declared(module: str) -> dict[str, Any]:
 
     Raises ModuleNotFoundError for a module that has no source.
     """
-    package, _, name = module.rpartition(".")
-    file = Path(import_module(package).__path__[0]) / f"{name}.py"
-    if not file.is_file():
-        raise ModuleNotFoundError(f"{module} has no source at {file}")
     found: dict[str, Any] = {}
-    for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+    for statement in _statements(module):
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
         if isinstance(target, ast.Name) and target.id.isupper():
             try:
@@ -30,9 +29,15 @@ def declared(module: str) -> dict[str, Any]:
 
 
 @cache
-def modules_of(package: str) -> dict[str, str]:
-    """The modules of a package by their last names, in the order of the alphabet."""
-    return {
-        module.name: f"{package}.{module.name}"
-        for module in sorted(iter_modules(import_module(package).__path__), key=lambda one: one.name)
-    }
+def defines(module: str, function: str) -> bool:
+    """Whether a module has a function of this name."""
+    return any(isinstance(one, ast.FunctionDef) and one.name == function for one in _statements(module))
+
+
+def _statements(module: str) -> list[ast.stmt]:
+    package, _, name = module.rpartition(".")
+    folder = Path(str(import_module(package).__path__[0])) / name
+    file = next((file for file in (folder.with_suffix(".py"), folder / "__init__.py") if file.is_file()), None)
+    if file is None:
+        raise ModuleNotFoundError(f"{module} has no source at {folder}.py")
+    return ast.parse(file.read_text(encoding="utf-8")).body

@@ -15,7 +15,7 @@ from polysem.saes.fetch import format_module
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.parts.labels import index, labelled, variable
 from polysem.workflow import artifacts
-from polysem.workflow.commands.export import FORMATS
+from polysem.workflow.commands.export import forms
 from polysem.workflow.provenance.records import record_file
 
 from .conftest import FEATURES, INPUTS, output
@@ -209,7 +209,7 @@ def test_an_sae_whose_tables_are_old_goes_where_none_is_needed(run, parts):
     assert main(["export", "x", "--format", "dictionary_learning", "--output", "out"]) == 0
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", forms())
 def test_an_sae_of_other_params_is_refused(run, capsys, name):
     run("standard")
     Path("params.yaml").write_text(PARAMS.replace("l1: 1", "l1: 2"))
@@ -249,7 +249,7 @@ def test_what_an_sae_was_made_from_is_held_against_its_record_too(run, capsys):
     assert f"{SAE_FILES[0]} was made from another {rows} than there is now" in refused(capsys, "saelens")
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", forms())
 @pytest.mark.parametrize(
     ("path", "said"),
     [
@@ -288,4 +288,4 @@ def test_every_format_is_registered_by_its_functions():
 
     modules = {module.name: format_module(module.name) for module in iter_modules(formats.__path__)}
     assert {name for name, module in modules.items() if hasattr(module, "read")} == set(get_args(Format))
-    assert {name for name, module in modules.items() if hasattr(module, "write")} == set(FORMATS)
+    assert {name for name, module in modules.items() if hasattr(module, "write")} == set(forms())

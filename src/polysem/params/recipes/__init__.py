@@ -1,1 +1,1 @@
-"""`saes:` — hyper-parameters of sparse autoencoders; a module per architecture."""
+"""`saes:` — hyper-parameters that recipes share; those of each architecture stand in its folder of `polysem.saes`."""

@@ -23,10 +23,13 @@ DEAD_FEATURES = {
 
 class Recipe(Section):
     """Hyper-parameters of a sparse autoencoder. A list in place of a value spans a grid; the subclass of each
-    architecture stands in a module of the architecture's name."""
+    architecture stands in the folder of the architecture's name."""
 
     saved_as: ClassVar[str]
     """SAELens's name of the architecture that the finished SAE has."""
+    cases: ClassVar[tuple[dict[str, Any], ...]]
+    """Small settings of the architecture's own keys: the first is the usual one, and together they have every value of
+    every choice. The contract tests train them on a few dozen features."""
 
     architecture: str
     models: list[Name] | Literal["all"] = "all"

@@ -1,15 +1,20 @@
 """`source: pretrained`: an SAE that somebody else trained."""
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
+from polysem.layout.addons import modules_of
 from polysem.params.base import FilePath, HubId, Name, Section, Text, Width
 
-Format = Literal["saelens", "openai", "neel", "tinystories", "dictionary_learning", "sparsify", "mechmnistic"]
-"""Formats that SAEs are read from, each a module in `polysem.saes.formats`."""
+FORMATS = "polysem.saes.formats"
+"""Each module there is a format that SAEs are read from."""
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal[tuple(modules_of(FORMATS))]
 
 
 class PretrainedSae(Section):

@@ -31,6 +31,9 @@ PLACE = re.compile(rf"(?:^|/)({'|'.join(HOOKS)})(?:_?v\w+)?/autoencoders/(\d+)\.
 NAMES = ("pre_bias", "latent_bias", "encoder.weight", "decoder.weight")
 STATISTICS = ("stats_last_nonzero", "latents_activation_frequency", "latents_mean_square")
 
+TABLES = ("frequency",)
+"""What is exported of a run's tables."""
+
 
 def companions(weights: str) -> tuple[list[str], list[str]]:
     """None: the file says it all."""

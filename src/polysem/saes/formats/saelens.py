@@ -36,6 +36,9 @@ SWITCHES = ("apply_b_dec_to_input", "rescale_acts_by_decoder_norm")
 """Keys that are true or false; another value could be read as either."""
 T = TypeVar("T")
 
+TABLES = ("frequency",)
+"""What is exported of a run's tables."""
+
 
 def companions(weights: str) -> tuple[list[str], list[str]]:
     """The config; the frequencies and the scale of activations if they are there."""

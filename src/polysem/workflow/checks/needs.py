@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from polysem.corpora.sources.generated.section import GeneratedCorpus
+from polysem.corpora.sources.huggingface.section import HuggingFaceCorpus
+from polysem.corpora.sources.images.section import ImagesCorpus
 from polysem.params.base import NEURONS, ModelSection
-from polysem.params.corpora.generated import GeneratedCorpus
-from polysem.params.corpora.huggingface import HuggingFaceCorpus
-from polysem.params.corpora.images import ImagesCorpus
 from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import LanguageModel

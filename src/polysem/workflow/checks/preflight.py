@@ -4,21 +4,22 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from polysem.corpora.sources.files.section import FilesCorpus
+from polysem.corpora.sources.huggingface.section import HuggingFaceCorpus
+from polysem.corpora.sources.images.section import ImagesCorpus
 from polysem.io.content import known_digest
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError, named
 from polysem.io.files import expanded, files_of, matching_files
+from polysem.layout.addons import modules_of
 from polysem.models.processing import native_obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer
 from polysem.params.base import CorpusSection, ModelSection, possible_hub_id
-from polysem.params.corpora.files import FilesCorpus
-from polysem.params.corpora.huggingface import HuggingFaceCorpus
-from polysem.params.corpora.images import ImagesCorpus
 from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import block_sites, check_sites
 from polysem.params.models.trained import TrainedModel
-from polysem.params.recipes.pretrained import PretrainedSae
+from polysem.params.recipes.pretrained import FORMATS, PretrainedSae
 from polysem.params.study import Study
 from polysem.workflow import artifacts
 from polysem.workflow.checks import checked
@@ -138,7 +139,8 @@ def _is_made(name: str, corpus: CorpusSection) -> bool:
 def _check_documents(where: str, key: str, corpus: FilesCorpus | HuggingFaceCorpus) -> None:
     """InputError unless both splits get a document, as far as the first `DECODED_BYTES` of the texts tell; reading ends
     as soon as both have one, usually with the tenth document."""
-    from polysem.corpora.sources import files, huggingface
+    from polysem.corpora.sources.files import make as files
+    from polysem.corpora.sources.huggingface import make as huggingface
     from polysem.corpora.splits import first_distinct, is_eval, require_both
 
     with named(f"{where}.{key}"):
@@ -260,7 +262,7 @@ def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
         weights = local_weights(section)
         published = read_published(section.format, weights)
         require_digest(section, weights, known_digest(weights))
-        stamp = checked.stamp(section, outside_files(section), f"polysem.saes.formats.{section.format}")
+        stamp = checked.stamp(section, outside_files(section), modules_of(FORMATS)[section.format])
         checked.once(stamp, published.load)
     if section.features not in (None, published.features):
         raise InputError(f"saes.{name}.features is {section.features}, but {weights} has {published.features}; mend it")

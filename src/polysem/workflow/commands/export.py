@@ -14,6 +14,7 @@ from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import Study, load_study
 from polysem.workflow import artifacts
 from polysem.workflow.commands.places import require_in_folders
+from polysem.workflow.declarations import declared, defines, modules_of
 from polysem.workflow.provenance.freshness import require_of_one_run
 from polysem.workflow.provenance.records import Record, read_record
 from polysem.workflow.running.stated import OutsideFiles
@@ -21,15 +22,14 @@ from polysem.workflow.running.stated import OutsideFiles
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMATS = {
-    "saelens": ("frequency",),
-    "neuronpedia": ("frequency", "logits", "examples", "associations"),
-    "openai": ("frequency",),
-    "dictionary_learning": (),
-}
-"""Forms that can be written, with the tables that each reads."""
-OF_TABLES = ("neuronpedia",)
-"""Those of them that show what was measured, and are modules of `polysem.exporters`; the others hold weights."""
+ROOMS = ("polysem.saes.formats", "polysem.exporters")
+"""Formats hold weights, exporters what was measured; a module of either that has `write` is a form to export to."""
+
+
+@cache
+def forms() -> dict[str, str]:
+    """The modules of all forms that can be written, by name."""
+    return {name: module for room in ROOMS for name, module in modules_of(room).items() if defines(module, "write")}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sae", metavar="SAE", help="model/site/sae, its folder, or the id of an SAE that stands at one site alone"
     )
-    parser.add_argument("--format", choices=list(FORMATS), required=True, help="whose form it gets")
+    parser.add_argument("--format", choices=list(forms()), required=True, help="whose form it gets")
     parser.add_argument("--output", type=Path, help="a folder that is not there yet; exports/FORMAT/SAE without it")
     parser.add_argument("--configfile", type=Path, default=Path("params.yaml"), help="the params file of the run")
 
@@ -78,8 +78,7 @@ def command(options: argparse.Namespace) -> int:
         logit_weights=lambda rows: logit_weights(model, site, rows),
         token_text=cache(words(tokenizer if tokenizer.is_file() else None)),
     )
-    rooms = "polysem.exporters" if options.format in OF_TABLES else "polysem.saes.formats"
-    import_module(f"{rooms}.{options.format}").write(exported, output)
+    import_module(forms()[options.format]).write(exported, output)
     print(f"written: {output}")
     for sentence in exported.missing:
         print(f"note: {sentence}")
@@ -91,8 +90,9 @@ def files_read(model: str, site: str, name: str, form: str) -> list[str]:
     folder = artifacts.SAE.format(model=model, site=site, sae=name)
     files = [f"{folder}/{file}" for file in artifacts.SAE_FILES]
     tables = artifacts.TABLE.format(model=model, site=site, dictionary=name)
-    files += [f"{tables}/{table}.nc" for table in FORMATS[form]]
-    if "logits" in FORMATS[form]:
+    read = declared(forms()[form]).get("TABLES", ())
+    files += [f"{tables}/{table}.nc" for table in read]
+    if "logits" in read:
         files += [f"{artifacts.MODEL.format(model=model)}/tokenizer.json", artifacts.DIRECTIONS.format(model=model)]
     return [file for file in files if Path(file).exists()]
 

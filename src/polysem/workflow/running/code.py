@@ -3,10 +3,11 @@
 import ast
 import hashlib
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from polysem.io.caches import FOLDER, read_cache, write_cache
-from polysem.workflow.running.loaded import PACKAGE
+from polysem.layout.addons import PACKAGE, addon_packages
 
 SOURCE = Path(__file__).resolve().parents[3]
 MEMORY = FOLDER / "syntax.json"
@@ -103,7 +104,7 @@ def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, name, file)
             imports += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return _digest(_written_out(tree)), sorted({target for target in imports if target.split(".")[0] == PACKAGE})
+    return _digest(_written_out(tree)), sorted({target for target in imports if _is_followed(target)})
 
 
 @cache
@@ -115,7 +116,7 @@ def _memory() -> dict[str, tuple[str, list[str]]]:
 
 @cache
 def _own_digest() -> str:
-    return _digest(Path(__file__).read_text(encoding="utf-8"))
+    return _digest(f"{Path(__file__).read_text(encoding='utf-8')} {addon_packages()}")
 
 
 def _digest(text: str) -> str:
@@ -158,11 +159,26 @@ def _absolute(node: ast.ImportFrom, name: str, file: Path) -> str:
     return ".".join([*base, *([node.module] if node.module else [])])
 
 
+def _is_followed(module: str) -> bool:
+    return module.partition(".")[0] in (PACKAGE, *addon_packages())
+
+
+@cache
+def _addon_folder(package: str) -> Path:
+    """Where a package lies that adds modules to this one; a single module counts as a folder of its name."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{package} adds modules to {PACKAGE} and cannot be found; install it again")
+    origin = Path(spec.origin)
+    return origin.parent if origin.name == "__init__.py" else origin.with_suffix("")
+
+
 def _parents(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _file(name: str) -> Path | None:
-    base = SOURCE.joinpath(*name.split("."))
+    top, *rest = name.split(".")
+    base = (SOURCE / top if top == PACKAGE else _addon_folder(top)).joinpath(*rest)
     return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)

@@ -1,4 +1,4 @@
-"""What this process loaded of the package: the text of every module as it was when it was imported.
+"""What this process loaded of the package and of those that add to it: the text of each module as it was imported.
 
 Python takes compiled code for up to date if size and time of the source fit, to the second; here compiled code fits its
 source by content. A step compares the texts with the digest that its rule names (`running.command`), so a source that
@@ -9,12 +9,16 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from itertools import accumulate
 from types import CodeType, ModuleType
 from zlib import crc32
 
-PACKAGE = "polysem"
+from polysem.layout.addons import PACKAGE, is_ours
+
 TEXTS: dict[str, bytes] = {}
 """By the name of the module."""
+KEPT = {__name__, *accumulate(__name__.split("."), "{}.{}".format)}
+"""This module and the packages around it, which hold nothing else."""
 WATCHERS: list[Callable[[str, bytes], None]] = []
 """Called with name and text of every module before it is run; what they raise stops the import."""
 
@@ -46,7 +50,7 @@ class Finder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """See `importlib.abc.MetaPathFinder`."""
-        if not fullname.startswith(f"{PACKAGE}."):
+        if not is_ours(fullname) or fullname == PACKAGE:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and type(spec.loader) is SourceFileLoader:
@@ -55,6 +59,10 @@ class Finder(MetaPathFinder):
 
 
 def install() -> None:
-    """Load the modules of the package this way from now on."""
-    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, Finder())
+    """Load the modules of the package, and of packages that add to it, this way from now on; what was imported before
+    is imported again."""
+    if any(isinstance(finder, Finder) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, Finder())
+    for name in [name for name in sys.modules if is_ours(name) and name not in KEPT]:
+        del sys.modules[name]

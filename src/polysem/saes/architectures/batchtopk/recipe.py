@@ -1,6 +1,6 @@
 """`architecture: batchtopk`: its keys."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from polysem.params.recipes.largest import LargestRecipe
 
@@ -9,5 +9,6 @@ class BatchTopKRecipe(LargestRecipe):
     """The largest features of a batch stay active, k per token on average; saved as JumpReLU with its threshold."""
 
     saved_as: ClassVar[str] = "jumprelu"
+    cases: ClassVar[tuple[dict[str, Any], ...]] = ({"k": 3},)
 
     architecture: Literal["batchtopk"]

@@ -7,8 +7,8 @@ import pyarrow as pa
 from jaxtyping import Float, Integer
 
 from polysem.corpora.mnist_files import check_pair, find_files, read_idx, read_npz
+from polysem.corpora.sources.images.section import ImagesCorpus
 from polysem.io.files import expanded
-from polysem.params.corpora.images import ImagesCorpus
 
 MNIST = "ylecun/mnist"
 MNIST_SIDE = 28

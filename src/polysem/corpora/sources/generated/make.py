@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 from polysem.corpora.kinds import arabic, base64, code, dna, hebrew
+from polysem.corpora.sources.generated.section import GeneratedCorpus
 from polysem.corpora.stories.story import tell_story
 from polysem.corpora.tagged import Span, TaggedText, tags_column
 from polysem.io.errors import InputError
-from polysem.params.corpora.generated import GeneratedCorpus
 
 OTHER_KINDS: dict[str, Callable[[Random], str]] = {
     "base64": base64.write,

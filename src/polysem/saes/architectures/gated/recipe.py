@@ -1,6 +1,6 @@
 """`architecture: gated`: its keys."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from polysem.params.recipes.base import Fraction, Weight
 from polysem.params.recipes.penalised import PenalisedRecipe
@@ -10,6 +10,7 @@ class GatedRecipe(PenalisedRecipe):
     """A gate decides which features are active, another map how strongly (Rajamanoharan et al. 2024)."""
 
     saved_as: ClassVar[str] = "gated"
+    cases: ClassVar[tuple[dict[str, Any], ...]] = ({"l1": 0.3, "l1_warmup": 0.0}, {"target_l0": 4})
 
     architecture: Literal["gated"]
     l1: Weight | None = None

@@ -10,10 +10,10 @@ from polysem.corpora.compressed import unpacked_name
 from polysem.corpora.hub import require_hub, stream
 from polysem.corpora.proxies import with_proxies
 from polysem.corpora.readers import SUFFIXES, Reading, corpus_files
+from polysem.corpora.sources.huggingface.section import HuggingFaceCorpus
 from polysem.corpora.splits import documents_table, first_distinct, split_by_hash
 from polysem.io.errors import InputError
 from polysem.io.files import expanded, matching_files
-from polysem.params.corpora.huggingface import HuggingFaceCorpus
 
 ADVICE = "set `local_copy:` to a local .txt, .jsonl, .json or .parquet file (or a folder or glob of them), or go online"
 

@@ -1,6 +1,6 @@
 """`architecture: jumprelu`: its keys."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,11 @@ class JumpReluRecipe(PenalisedRecipe):
     """Each feature learns a threshold; the number of active features is penalised (Rajamanoharan et al. 2024)."""
 
     saved_as: ClassVar[str] = "jumprelu"
+    cases: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"l0": 0.1, "l0_warmup": 0.0, "threshold": 0.3, "bandwidth": 0.2},
+        {"l0": 0.1, "l0_warmup": 0.0, "threshold": 0.3, "bandwidth": 0.2, "penalty_moves": "thresholds"},
+        {"target_l0": 4, "threshold": 0.3, "bandwidth": 0.2},
+    )
     weight_key: ClassVar[str] = "l0"
     schedule_keys: ClassVar[tuple[str, ...]] = ("l0_warmup",)
 

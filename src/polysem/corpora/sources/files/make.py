@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from polysem.corpora.proxies import with_proxies
 from polysem.corpora.readers import Reading, corpus_files
+from polysem.corpora.sources.files.section import FilesCorpus
 from polysem.corpora.splits import split_by_hash
-from polysem.params.corpora.files import FilesCorpus
 
 
 def make(params: dict[str, Any]) -> pa.Table:

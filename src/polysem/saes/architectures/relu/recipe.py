@@ -22,6 +22,14 @@ class ReluRecipe(PenalisedRecipe):
     """ReLU and a sparsity penalty, the SAE of *Towards Monosemanticity* (S1.M1)."""
 
     saved_as: ClassVar[str] = "standard"
+    cases: ClassVar[tuple[dict[str, Any], ...]] = (
+        {"l1": 0.3, "l1_warmup": 0.0},
+        {"l1": 0.3, "l1_warmup": 0.0, "penalty": "sqrt"},
+        {"l1": 0.3, "l1_warmup": 0.0, "penalty": "hoyer_l1", "hoyer": 0.2},
+        {"l1": 0.3, "l1_warmup": 0.0, "penalty": "hoyer_sqrt", "hoyer": 0.2},
+        {"l1": 0.3, "l1_warmup": 0.0, "recipe": "towards-monosemanticity"},
+        {"target_l0": 4},
+    )
     schedule_keys: ClassVar[tuple[str, ...]] = ("l1_warmup", "l1_decay")
 
     architecture: Literal["relu"]

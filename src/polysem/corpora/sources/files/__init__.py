@@ -1,0 +1,1 @@
+"""Text from local files: the keys of the params file, and how the corpus is made."""

@@ -1,0 +1,1 @@
+"""BatchTopK: the largest pre-activations of a whole batch stay, k per token on average (Bussmann et al. 2024)."""

@@ -1,0 +1,16 @@
+"""JumpReLU, with one threshold for all features."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polysem.saes.activation_functions.jumprelu import Function
+from polysem.saes.architectures.batchtopk.recipe import BatchTopKRecipe
+from polysem.saes.calibration import exceeded_per_row
+from polysem.saes.losses import Weights
+
+
+def function(recipe: BatchTopKRecipe, weights: Weights, rows: Float[Tensor, "row neuron"]) -> Function:
+    """The threshold is the value that k features per token exceed on average on a sample of the training rows. The
+    paper's, a mean of each batch's least active value, is taken while the weights still move, and misses it."""
+    return Function(torch.full_like(weights["b_enc"], exceeded_per_row(rows, weights, recipe.k)))
