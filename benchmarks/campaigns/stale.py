@@ -54,10 +54,24 @@ def a_ledger_of_an_old_date(repository):
 
 
 def a_caption_of_an_old_date(repository):
-    caption = repository / "workflow/report/rank_frequency.rst"
-    caption.write_text(caption.read_text() + "\nAnother sentence.\n")
-    os.utime(caption, (LONG_AGO, LONG_AGO))
+    figure = repository / "src/polysem/figures/of_dictionary/rank_frequency.py"
+    age(figure, "Source: document S0", "Another sentence. Source: S0", 1)
     assert pending(repository) == {"write_report"}
+
+
+def a_drawing_that_failed_when_its_tables_were_new(repository):
+    """Snakemake brings the old figures back then, and writes a record of them as if they were new."""
+    folder = next((repository / "results/figures/digits").glob("*/topk*.json")).with_suffix("")
+    repository.edit("params.yaml", "analysis:", "analysis:\n  head_ranks: 20")
+    obstacle = folder.with_suffix(".partial")
+    obstacle.write_text("no folder")
+    receipt = folder.with_suffix(".json").relative_to(repository.folder).as_posix()
+    assert "Restored previous version" in repository.snakemake("--cores", "2", receipt, fails=True)
+    obstacle.unlink()
+    assert (repository / receipt).exists()
+    assert NOTHING not in repository.snakemake("--dry-run", receipt)
+    repository.snakemake("--cores", "2", receipt)
+    assert NOTHING in repository.snakemake("--dry-run", receipt)
 
 
 def a_template_of_an_old_date(repository):
@@ -230,6 +244,7 @@ SEQUENCES = {
         git_brings_old_results_back,
         a_ledger_of_an_old_date,
         a_caption_of_an_old_date,
+        a_drawing_that_failed_when_its_tables_were_new,
         a_template_of_an_old_date,
         older_results_copied_back,
         an_older_artifact_put_in_place,

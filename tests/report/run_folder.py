@@ -8,8 +8,10 @@ from urllib.parse import unquote
 
 from polysem.report.pages import Making
 from polysem.report.write_report import write_report
+from polysem.workflow.figures import all_figures
 
-CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
+INTRODUCTION = Path(__file__).parents[2] / "workflow" / "report" / "workflow.rst"
+FIGURES = {figure.name: figure for figure in all_figures()}
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 518.4 316.8"><title>{}</title></svg>'
 SITE = "blocks.0.mlp.hook_post"
 SAE = "l1-x8_l1=3e-4_seed=0"
@@ -48,6 +50,7 @@ class RunFolder:
         self.folder, self.output, self.model, self.dictionary = folder, folder / "report", model, dictionary
         self.tables = ["frequency", "alignment"]
         self.folders: list[str] = []
+        self.captions = {name: figure.caption for name, figure in FIGURES.items()}
         self.sheets: list[str] = []
         for name in ("together", "neurons", dictionary):
             figures = ["loss_recovered"] if name == "together" else ["ultra_low_frequency", "decoder_power"]
@@ -90,9 +93,17 @@ class RunFolder:
         if not reason:
             self.write_file(f"figures/{key}/{name}.svg", text)
         path = self.folder / f"figures/{key}.json"
-        receipt = json.loads(path.read_text()) if path.exists() else {"figures": {}}
-        said = {"not_applicable": reason} if reason else {"sha256": hashlib.sha256(text.encode()).hexdigest()}
-        receipt["figures"][name] = {"catalogue": "S0.F1", "title": "A title"} | said
+        receipt = json.loads(path.read_text()) if path.exists() else {"artifacts": {}}
+        drawn = {"file": f"{name}.svg", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        figure = FIGURES[name]
+        said = {
+            "made_of": "",
+            "catalogue": figure.catalogue,
+            "title": figure.title,
+            "reads": figure.reads,
+            "params": {},
+        }
+        receipt["artifacts"][name] = said | ({"not_applicable": reason} if reason else drawn)
         self.write_json(f"figures/{key}.json", receipt)
 
     def add_sheet(self, feature: int, labels: list[str], tokens: list[str]):
@@ -119,7 +130,12 @@ class RunFolder:
             "code": "abc",
             "inputs": ["frequency.nc"],
         }
-        return job | {"params": {"rare_frequency": 0.001}, "target": "results/figures/some.json"} | changes
+        return (
+            job
+            | {"params": {"rare_frequency": 0.001}, "target": "results/figures/some.json"}
+            | {"keeps": True}
+            | changes
+        )
 
     def write(self):
         self.write_json("metrics.json", self.metrics)
@@ -136,9 +152,10 @@ class RunFolder:
             claims=self.folder / "claims.json",
             labels=self.folder / "labels",
             receipts=[self.folder / "eval.json"],
-            captions=CAPTIONS,
+            introduction=INTRODUCTION,
             output=self.output,
             params=self.params,
+            captions=self.captions,
             folders=self.folders,
             sheets=self.sheets,
             table_names=self.tables,

@@ -10,6 +10,7 @@ import pytest
 
 from polysem.io.errors import InputError
 from polysem.report.catalogue import ENTRIES
+from polysem.report.pages import Making
 
 from .run_folder import NO_CLUSTER, SAE, SITE, RunFolder, target
 
@@ -157,7 +158,7 @@ def test_the_metrics_of_a_site_stand_side_by_side_and_sort_by_value(study):
 
 def test_the_page_of_a_dictionary_tells_how_its_figures_were_made(study):
     page = study.write().of_dictionary()
-    assert "snakemake --cores all --force results/figures/some.json" in page.text
+    assert "rm results/figures/some.json; snakemake --cores all results/figures/some.json" in page.text
     for words in ("draw_figures", "polysem.figures.draw_figures", "abc", "frequency.nc", '"rare_frequency": 0.001'):
         assert words in page.text
     receipts = study.page("pages/provenance.html").text
@@ -229,10 +230,15 @@ def test_a_path_that_is_no_dictionary_is_refused(study, folder):
         study.write()
 
 
-def test_a_figure_without_a_module_is_refused(study):
-    study.add_figure(study.folders[1], "decoder_powr")
-    with pytest.raises(InputError, match="did you mean 'decoder_power'"):
+def test_a_figure_without_a_caption_is_refused(study):
+    del study.captions["decoder_power"]
+    with pytest.raises(InputError, match="figure 'decoder_power' has no caption"):
         study.write()
+
+
+def test_a_job_that_makes_everything_again_is_told_to_with_force(study):
+    job = Making(**study.making(keeps=False))
+    assert job.command == "snakemake --cores all --force results/figures/some.json"
 
 
 @pytest.mark.parametrize(
@@ -250,10 +256,11 @@ def test_a_claim_that_is_none_is_refused(study, changes, words):
         study.write()
 
 
-def test_captions_leave_out_what_is_meant_for_the_report_of_snakemake(study):
+def test_a_caption_stands_beside_its_figure(study):
+    study.captions["decoder_power"] = "Where ``features`` *point*. Source: document S0."
     page = study.write().page("pages/S0.html")
+    assert "Where features point. Source: document S0." in page.words()
     assert "snakemake.wildcards" not in page.text
-    assert "Source: document S0" in page.words()
 
 
 def test_the_same_run_gives_the_same_bytes(study):
@@ -270,8 +277,7 @@ def test_a_run_without_figures_or_numbers_still_has_a_report(study):
 
 def test_the_report_imports_neither_torch_nor_transformer_lens():
     program = (
-        "import sys; import polysem.report.write_report; from polysem.figures.registry import find_figure;"
-        "find_figure('decoder_power');"
+        "import sys; import polysem.report.write_report;"
         "print(sorted({'torch', 'transformer_lens', 'transformers', 'snakemake'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

@@ -107,6 +107,23 @@ def test_a_change_anywhere_in_the_import_closure_changes_the_digest(package, fil
     assert edited(package / file, old, new) != before
 
 
+def test_a_caption_is_no_code_unless_something_reads_it(package):
+    file = package / "step.py"
+    before = digest()
+    file.write_text(file.read_text() + 'CAPTION = """What pages say of it."""\n')
+    assert digest() == before
+    assert edited(file, "What pages say", "What other pages say") == before
+    read = edited(file, "return one(x)", "return len(CAPTION) + one(x)")
+    assert edited(file, "What other pages say", "What pages say") != read != before
+
+
+def test_a_caption_that_is_computed_is_code(package):
+    file = package / "step.py"
+    before = digest()
+    file.write_text(file.read_text() + "CAPTION = str(constants.LIMIT)\n")
+    assert digest() != before
+
+
 def test_relative_and_late_imports_and_cycles_are_in_the_closure_and_modules_found_by_name_are_not(package):
     assert code.import_closure("scratch.step") == {
         "scratch",

@@ -21,7 +21,9 @@ def test_the_console_command_starts_without_torch(tmp_path):
     assert subprocess.run([sys.executable, "-c", code], env=variables).returncode == 0
 
 
-@pytest.mark.parametrize("content", ["[]", "3", '{"sha256": 3}', '{"figures": []}', '{"figures": {"x": 3}}', "\udcff"])
+@pytest.mark.parametrize(
+    "content", ["[]", "3", '{"sha256": 3}', '{"artifacts": []}', '{"artifacts": {"x": 3}}', "\udcff"]
+)
 def test_a_receipt_that_no_run_wrote_is_named(tmp_path, content):
     for receipt in ("tables/survey.json", "figures.json", "train.json", "model/model.json"):
         (tmp_path / receipt).parent.mkdir(exist_ok=True)

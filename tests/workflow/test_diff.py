@@ -282,7 +282,7 @@ def test_figures_of_two_revisions_come_from_the_cache_of_dvc(repository):
     figure.write_text(SVG.format("another"))
     receipt = repository / f"results/figures/{folder}.json"
     content = json.loads(receipt.read_text())
-    content["figures"]["frequency_histogram"]["sha256"] = hashlib.sha256(figure.read_bytes()).hexdigest()
+    content["artifacts"]["frequency_histogram"]["sha256"] = hashlib.sha256(figure.read_bytes()).hexdigest()
     receipt.write_text(json.dumps(content))
     repository.dvc("commit", "--force")
     repository.commit("Another figure")

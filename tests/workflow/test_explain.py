@@ -23,7 +23,7 @@ def steps(text):
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", '{"figures": []}', '{"figures": {"power": 3}}', '{"figures": {"power": {}}}']
+    "content", ["[]", '{"artifacts": []}', '{"artifacts": {"power": 3}}', '{"artifacts": {"power": {}}}']
 )
 def test_a_receipt_that_no_run_wrote_is_a_sentence(tmp_path, monkeypatch, capsys, content):
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,9 @@ def test_the_chain_of_a_figure_ends_at_the_corpus(repository):
     assert "rare_frequency = 0.001" in words
     assert "params (saes.l1-x4):" in words and "l1 = 0.5" in words
     assert "params (models.stories-1l):" in words and "params (corpora.stories):" in words
-    assert f"again: snakemake --cores all --force results/figures/{FOLDER}/l1-x4" in words
+    receipt = f"results/figures/{FOLDER}/l1-x4.json"
+    assert f"again: rm {receipt}; snakemake --cores all {receipt}" in words
+    assert "one_sparse" not in words.partition("2. ")[0]
     assert "topk-x4" not in words and "rank_frequency.nc" not in words
     assert "No record" not in words
 
