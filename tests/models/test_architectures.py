@@ -318,15 +318,18 @@ def test_what_is_done_to_the_logits_and_to_what_is_written_is_said(tmp_path):
     ("name", "modules"),
     [
         ("llama", {"hook_resid_post": ["model.layers.*"],
-            "mlp.hook_in": ["model.layers.*.post_attention_layernorm"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
+            "mlp.hook_in": ["model.layers.*.post_attention_layernorm"],
+            "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
             "hook_mlp_out": ["model.layers.*.mlp", "model.layers.*.mlp.down_proj"],
             "hook_attn_out": ["model.layers.*.self_attn", "model.layers.*.self_attn.o_proj"]}),
         ("gemma-2", {"hook_resid_post": ["model.layers.*"],
-            "mlp.hook_in": ["model.layers.*.pre_feedforward_layernorm"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
+            "mlp.hook_in": ["model.layers.*.pre_feedforward_layernorm"],
+            "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
             "hook_mlp_out": ["model.layers.*.post_feedforward_layernorm"],
             "hook_attn_out": ["model.layers.*.post_attention_layernorm"]}),
         ("granite", {"hook_resid_post": ["model.layers.*"],
-            "mlp.hook_in": ["model.layers.*.post_attention_layernorm"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"]}),
+            "mlp.hook_in": ["model.layers.*.post_attention_layernorm"],
+            "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"]}),
     ],
 )  # fmt: skip
 def test_the_modules_of_transformers_that_stand_at_a_site_are_known(tmp_path, name, modules):

@@ -34,6 +34,19 @@ class Method(Protocol):
         """Go on from a checkpoint."""
 
 
+class Transcodes(Method, Protocol):
+    """An architecture that may also predict another site from its own (`transcodes` of its recipe)."""
+
+    def gradients(
+        self,
+        x: Float[Tensor, "token neuron"],
+        weights: Weights,
+        progress: float,
+        target: Float[Tensor, "token output"] | None = None,
+    ) -> Gradients:
+        """The same where a `target` is predicted, and not x itself; `b_dec_out` then stands for `b_dec`."""
+
+
 class Plain:
     """An architecture that adds no weights and keeps nothing between steps, where a subclass does not say otherwise."""
 

@@ -9,5 +9,6 @@ class BatchTopKRecipe(LargestRecipe):
     """The largest features of a batch stay active, k per token on average; saved as JumpReLU with its threshold."""
 
     saved_as: ClassVar[str] = "jumprelu"
+    transcodes: ClassVar[bool] = True
 
     architecture: Literal["batchtopk"]

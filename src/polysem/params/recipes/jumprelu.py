@@ -12,6 +12,7 @@ class JumpReluRecipe(PenalisedRecipe):
     """Each feature learns a threshold; the number of active features is penalised (Rajamanoharan et al. 2024)."""
 
     saved_as: ClassVar[str] = "jumprelu"
+    transcodes: ClassVar[bool] = True
     weight_key: ClassVar[str] = "l0"
     schedule_keys: ClassVar[tuple[str, ...]] = ("l0_warmup",)
 

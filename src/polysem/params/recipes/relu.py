@@ -22,6 +22,7 @@ class ReluRecipe(PenalisedRecipe):
     """ReLU and a sparsity penalty, the SAE of *Towards Monosemanticity* (S1.M1)."""
 
     saved_as: ClassVar[str] = "standard"
+    transcodes: ClassVar[bool] = True
     schedule_keys: ClassVar[tuple[str, ...]] = ("l1_warmup", "l1_decay")
 
     architecture: Literal["relu"]

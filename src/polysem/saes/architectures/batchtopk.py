@@ -21,9 +21,15 @@ class Method(Plain):
         self._k = recipe.k
         self._threshold = 0.0
 
-    def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
+    def gradients(
+        self,
+        x: Float[Tensor, "token neuron"],
+        weights: Weights,
+        progress: float,
+        target: Float[Tensor, "token output"] | None = None,
+    ) -> Gradients:
         """See `Method.gradients`."""
-        return masked_gradients(x, weights, LargestOfBatch(self._k), penalties.none())
+        return masked_gradients(x, weights, LargestOfBatch(self._k), penalties.none(), target)
 
     def calibrate(self, x: Float[Tensor, "token neuron"], weights: Weights) -> None:
         """Measure the threshold; 0 where too few pre-activations are above it."""

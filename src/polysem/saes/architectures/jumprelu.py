@@ -33,7 +33,13 @@ class Method(Penalised):
         """`threshold`."""
         return {"threshold": torch.full((features,), self._recipe.threshold)}
 
-    def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
+    def gradients(
+        self,
+        x: Float[Tensor, "token neuron"],
+        weights: Weights,
+        progress: float,
+        target: Float[Tensor, "token output"] | None = None,
+    ) -> Gradients:
         """See `Method.gradients`."""
         recipe, threshold = self._recipe, weights["threshold"].clamp_(min=0)
         near = search(x, weights, Above((threshold - recipe.bandwidth / 2).clamp(min=0)))
@@ -41,7 +47,8 @@ class Method(Penalised):
         weight = self.penalty_weight(progress)
         active = near.value > theta
         f = near.where(active, near.value)
-        by_weight, residual, slope, terms = decoder_gradients(x, weights, near, f, penalties.none())
+        wanted = x if target is None else target
+        by_weight, residual, slope, terms = decoder_gradients(wanted, weights, near, f, penalties.none())
         inside = (near.value - theta).abs() < recipe.bandwidth / 2
         push = near.where(inside, slope * theta + weight / len(x)) / recipe.bandwidth
         by_weight["threshold"] = -near.per_feature(push)

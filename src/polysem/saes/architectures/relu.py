@@ -19,9 +19,15 @@ class Method(Penalised):
         super().__init__(recipe, recipe.l1, recipe.l1_warmup, recipe.l1_decay)
         self._recipe = recipe
 
-    def gradients(self, x: Float[Tensor, "token neuron"], weights: Weights, progress: float) -> Gradients:
+    def gradients(
+        self,
+        x: Float[Tensor, "token neuron"],
+        weights: Weights,
+        progress: float,
+        target: Float[Tensor, "token output"] | None = None,
+    ) -> Gradients:
         """See `Method.gradients`."""
-        return self.steered(masked_gradients(x, weights, Above(), self.penalty(progress)), progress)
+        return self.steered(masked_gradients(x, weights, Above(), self.penalty(progress), target), progress)
 
     def penalty(self, progress: float) -> penalties.Penalty:
         """The recipe's penalty; its weights rise from 0 at the start and may fall at the end."""
