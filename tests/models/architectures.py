@@ -196,6 +196,10 @@ class Plain:
     def mlp_in(self, layer: int) -> torch.nn.Module:
         return self.part(layer, MLP_IN)
 
+    def mlp(self, layer: int) -> torch.nn.Module:
+        """What reads the input of the MLP: the MLP where it is a module, else its first layer."""
+        return dict(self.layers[layer].named_modules()).get("mlp") or self.mlp_in(layer)
+
     def mlp_out(self, layer: int) -> torch.nn.Module:
         return self.part(layer, MLP_OUT)
 
@@ -215,7 +219,7 @@ class Plain:
     def sites(self) -> list[str]:
         """The sites that the architecture has."""
         hooks = ["hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out"]
-        hooks += ["mlp.hook_pre", "mlp.hook_post", "attn.hook_z"]
+        hooks += ["mlp.hook_in", "mlp.hook_pre", "mlp.hook_post", "attn.hook_z"]
         if self.name in PARALLEL:
             hooks.remove("hook_resid_mid")
         return [f"blocks.{layer}.{hook}" for layer in (0, 1) for hook in hooks]

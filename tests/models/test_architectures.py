@@ -98,6 +98,8 @@ def at(plain: Plain, site: str, change: Callable[[Tensor], Tensor]) -> list[Any]
             return [change_entering(plain.attention_out(layer), change)]
         case "mlp.hook_post":
             return [change_entering(plain.mlp_out(layer), change)]
+        case "mlp.hook_in":
+            return [change_entering(plain.mlp(layer), change)]
         case "mlp.hook_pre":
             width = plain.mlp_out(layer).weight.numel() // plain.model.config.hidden_size
 
@@ -246,7 +248,7 @@ def test_logit_weights_are_the_derivative_of_the_plain_models_logits_with_sizes_
     slope = torch.ones(VOCABULARY) if cap is None else 1 - (logits / cap) ** 2
     for site in subject.sites:
         found = directions.logit_weights(site, torch.eye(subject.width(site)))
-        if site.endswith("mlp.hook_pre"):
+        if site.endswith(("mlp.hook_in", "mlp.hook_pre")):
             assert found is None
             continue
         expected, size = derivative(plain, site, batch)
@@ -315,13 +317,19 @@ def test_what_is_done_to_the_logits_and_to_what_is_written_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("name", "modules"),
     [
-        ("llama", {"hook_resid_post": ["model.layers.*"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
+        ("llama", {"hook_resid_post": ["model.layers.*"],
+            "mlp.hook_in": ["model.layers.*.post_attention_layernorm"],
+            "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
             "hook_mlp_out": ["model.layers.*.mlp", "model.layers.*.mlp.down_proj"],
             "hook_attn_out": ["model.layers.*.self_attn", "model.layers.*.self_attn.o_proj"]}),
-        ("gemma-2", {"hook_resid_post": ["model.layers.*"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
+        ("gemma-2", {"hook_resid_post": ["model.layers.*"],
+            "mlp.hook_in": ["model.layers.*.pre_feedforward_layernorm"],
+            "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"],
             "hook_mlp_out": ["model.layers.*.post_feedforward_layernorm"],
             "hook_attn_out": ["model.layers.*.post_attention_layernorm"]}),
-        ("granite", {"hook_resid_post": ["model.layers.*"], "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"]}),
+        ("granite", {"hook_resid_post": ["model.layers.*"],
+            "mlp.hook_in": ["model.layers.*.post_attention_layernorm"],
+            "mlp.hook_pre": ["model.layers.*.mlp.gate_proj"]}),
     ],
 )  # fmt: skip
 def test_the_modules_of_transformers_that_stand_at_a_site_are_known(tmp_path, name, modules):
@@ -342,7 +350,7 @@ def test_layers_behind_the_second_have_the_sites_of_the_first_two(tmp_path, monk
     config = AutoConfig.for_model("gpt_neox", **PLAIN_HEADS | {"num_hidden_layers": 5})
     config.save_pretrained(tmp_path)
     widths = config_outline(tmp_path / "config.json").widths
-    assert len(widths) == 5 * 7
+    assert len(widths) == 5 * 8
     assert widths["blocks.4.mlp.hook_post"] == 48
     assert "blocks.4.hook_resid_mid" not in widths
 

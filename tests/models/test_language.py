@@ -41,7 +41,7 @@ def test_the_bridge_gives_the_logits_of_the_plain_model(plain, subject, batch):
 def test_activations_are_those_of_run_with_cache_at_every_site(subject, batch):
     _, cache = subject.bridge.run_with_cache(batch.inputs)
     together = subject.activations(batch, subject.sites)
-    assert len(subject.sites) == 16
+    assert len(subject.sites) == 18
     for site in subject.sites:
         alone = subject.activations(batch, [site])[site]
         assert alone.shape == (3, 12, subject.width(site))

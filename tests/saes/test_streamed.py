@@ -70,7 +70,7 @@ def model(tmp_path) -> Path:
 
 
 def recipe(buffer_rows=120, seed=0):
-    return SimpleNamespace(batch_size=BATCH, seed=seed, buffer_gib=buffer_rows * ROW_BYTES / 2**30)
+    return SimpleNamespace(target=None, batch_size=BATCH, seed=seed, buffer_gib=buffer_rows * ROW_BYTES / 2**30)
 
 
 def opened(model, tokens, **keys):

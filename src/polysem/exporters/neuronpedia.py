@@ -46,6 +46,8 @@ def write(exported: Exported, folder: Path) -> None:
         _examples(exported, examples, frequency),
     )
     exported.missing.append(NO_PROMPTS)
+    if exported.sae.target is not None:
+        exported.missing.append(f"neuron_alignment_* are of neurons of {exported.sae.target}, which the SAE predicts")
     heading = {
         "model_id": exported.model_name,
         "layer": exported.layer(),
@@ -61,7 +63,7 @@ def _measured(exported: Exported, frequency: xr.Dataset) -> Iterator[dict[str, A
     """Frequency of each feature, and its alignment with neurons: the largest weights of its decoder row, and these as
     shares of the row's L1 norm."""
     active = frequency["frequency"].to_numpy()
-    weights, neurons = exported.sae.W_dec.topk(min(ALIGNED, exported.sae.inputs), dim=1)
+    weights, neurons = exported.sae.W_dec.topk(min(ALIGNED, exported.sae.outputs), dim=1)
     norms = exported.sae.W_dec.abs().sum(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
     shares = weights.abs() / norms[:, None]
     context = exported.settings().get("context_size")

@@ -22,7 +22,7 @@ from polysem.models.outlet import Outlet, outlet_of
 from polysem.models.probe import Probe, probed, same, total
 from polysem.params.models.language import BLOCK_HOOKS
 
-WITHIN = ("mlp.hook_in", "mlp.out.hook_out", "attn.o.hook_out")
+WITHIN = ("mlp.out.hook_out", "attn.o.hook_out")
 """Hooks of a block that tell what stands around its sites."""
 ENDS = ("unembed.hook_in", "unembed.hook_out")
 
@@ -195,6 +195,12 @@ def _neurons(layer: _Layer) -> None:
     )
     after = layer.value("mlp.hook_post")
     silent = after is not None and not after.any()
+    layer.offer(
+        "mlp.hook_in",
+        into is not None and (silent or layer.probe.reaches(layer.name("mlp.hook_in"))),
+        "what stands there is not what W_in, or W_gate, multiplies",
+        Place,
+    )
     layer.offer(
         "mlp.hook_pre",
         into is not None and (silent or layer.probe.reaches(layer.name("mlp.hook_pre"))),

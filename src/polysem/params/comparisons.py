@@ -66,7 +66,7 @@ def sizes(study: Study, model: str, site: str) -> list[str]:
     The recipe with the most expansions is taken, the first of them if several have as many, and its first SAE of each
     expansion at one setting of everything else; if no recipe has two, the first SAE of each expansion of the first
     architecture that has. Imported SAEs say their size when they are read: then all are named, and the step keeps the
-    first of each size.
+    first of each size. Those that are taken predict the same site, so that their decoder rows have one basis.
     """
     saes = [study.saes[sae] for sae in study.saes_of(model, site)]
     trained = [sae for sae in saes if sae.trained]
@@ -79,8 +79,11 @@ def sizes(study: Study, model: str, site: str) -> list[str]:
         if several:
             largest = max(several, key=len)
             return _spread([largest[expansion] for expansion in sorted(largest)])
-    imported = [sae.id for sae in saes if sae.imported]
-    return imported if len(imported) > 1 else []
+    imported: dict[str | None, list[str]] = {}
+    for sae in saes:
+        if sae.imported:
+            imported.setdefault(sae.target, []).append(sae.id)
+    return next((names for names in imported.values() if len(names) > 1), [])
 
 
 def _spread(names: list[str]) -> list[str]:
@@ -114,7 +117,7 @@ def _but_expansion(sae: Sae) -> str:
 
 
 def _architecture(sae: Sae) -> str:
-    return str(sae.trained and sae.trained.architecture)
+    return f"{sae.trained and sae.trained.architecture} {sae.target}"
 
 
 def _all_but(sae: Sae, key: str) -> str:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -73,6 +73,11 @@ class Sae:
     def imported(self) -> PretrainedSae | None:
         """Where an imported SAE comes from; None for one that is trained here."""
         return self.recipe if isinstance(self.recipe, PretrainedSae) else None
+
+    @property
+    def target(self) -> str | None:
+        """The site that a transcoder predicts; None of an SAE, which reconstructs the site that it reads."""
+        return self.recipe.target
 
     def belongs_to(self, model: str, site: str) -> bool:
         """Whether it is studied there."""
@@ -295,6 +300,7 @@ def _check_references(study: Study) -> None:
                     f"saes.{sae.id}: site is {sae.imported.site!r}{nearest(sae.imported.site, sites)}, which is not "
                     f"among models.{name}.sites: {', '.join(sites)}; add it there, or mend it here"
                 )
+            _check_target(sae, name, sites)
             if sae.trained:
                 _check_batch(study, name, sae.id, sae.trained)
                 for site in sites:
@@ -304,6 +310,22 @@ def _check_references(study: Study) -> None:
             _check_sites(study, sae.id, sae.trained)
     _check_toys(study)
     study.sheets.require(["/".join(key) for key in study.dictionaries()])
+
+
+def _check_target(sae: Sae, model: str, sites: Sequence[str]) -> None:
+    """The site that a transcoder predicts must be one of each of its models', and none that it is trained on."""
+    if sae.target is None or not any(sae.belongs_to(model, site) for site in sites):
+        return
+    if sae.target not in sites:
+        raise InputError(
+            f"saes.{sae.id}: target is {sae.target!r}{nearest(sae.target, list(sites))}, which is not among "
+            f"models.{model}.sites: {', '.join(sites)}; add it there, or mend it here"
+        )
+    if sae.belongs_to(model, sae.target):
+        raise InputError(
+            f"saes.{sae.id}: target is {sae.target!r}, which is among the sites that it reads, too; name other sites "
+            "under sites, or leave target out for an SAE of this site"
+        )
 
 
 def _check_sites(study: Study, identity: str, recipe: Recipe) -> None:
@@ -347,6 +369,8 @@ def _check_toys(study: Study) -> None:
     for name, identity in study.known():
         if (recipe := study.saes[identity].trained) and recipe.orthogonal_to:
             raise InputError(f"toys.{name}.saes: {identity} is orthogonal_to another SAE, which known features lack")
+        if study.saes[identity].target is not None:
+            raise InputError(f"toys.{name}.saes: {identity} predicts another site (target), which known features lack")
 
 
 def _check_batch(study: Study, model: str, name: str, recipe: Recipe) -> None:

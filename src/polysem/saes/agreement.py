@@ -8,6 +8,8 @@ from polysem.params.models.language import BLOCK_HOOKS, SITE, known_hook
 from polysem.saes.published import Published
 
 PROCESSING = ("fold_ln", "center_writing_weights")
+NORMALIZED = "ln2.hook_normalized"
+"""What the norm of the MLP leaves, before its gain, which SAELens's transcoders read."""
 _HOOKS = ", ".join(f"blocks.<layer>.{hook}" for hook in BLOCK_HOOKS)
 
 
@@ -17,16 +19,21 @@ def disagreement(
     width: int | None,
     settings: Mapping[str, Any],
     modules: Mapping[str, Sequence[str]] | None = None,
+    target: str | None = None,
+    outputs: int | None = None,
 ) -> str | None:
     """The first difference between what an SAE says of its activations and the model entry, as a clause that names both
     values and the remedy; None if there is none.
 
     `settings` are those of the model's record, `width` the neurons of the site if they are known, `modules` the names
-    in transformers of what stands at the hooks of a block, if they are. What the files do not say cannot be checked;
+    in transformers of what stands at the hooks of a block, if they are; `target` is the site that the entry says it
+    predicts, `outputs` the neurons of that one. What the files do not say cannot be checked;
     `unknown` lists it.
     """
     found = published.settings
-    if found.hook_name is not None and found.hook_name != site:
+    if problem := _of_target(published, target, outputs):
+        return problem
+    if found.hook_name is not None and not _is_hook(found.hook_name, site, settings):
         return f"it was trained at hook {found.hook_name}, and site is {site}; {_remedy(found.hook_name)}"
     if problem := _of_module(found.module, site, modules):
         return problem
@@ -38,7 +45,38 @@ def disagreement(
     return _of_images(published, settings) if "bos_token" not in settings else _of_text(published, settings)
 
 
+def _is_hook(hook: str, site: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a hook that an SAE names holds what stands at a site. Where the gains of norms are folded into the
+    weights behind them, what they leave is what enters the MLP."""
+    folded = bool(settings.get("processing", {}).get("fold_ln"))
+    return hook == site or (folded and hook.replace(NORMALIZED, "mlp.hook_in") == site)
+
+
+def _of_target(published: Published, target: str | None, outputs: int | None) -> str | None:
+    """What is wrong with the site that a published dictionary predicts."""
+    named = published.settings.hook_name_out
+    if published.outputs is None:
+        return (
+            None if target is None else f"it is an SAE of the site that it reads, and target is {target}; remove target"
+        )
+    if target is None:
+        return f"it is a transcoder, which predicts {named or 'another site'}; set target to that site"
+    if named is not None and named != target:
+        return f"it predicts hook {named}, and target is {target}; set target to {named}"
+    if outputs and published.outputs != outputs:
+        return (
+            f"it predicts {published.outputs} neurons, and {target} of the model has {outputs}; "
+            "take the model that it was trained on"
+        )
+    return None
+
+
 def _remedy(hook: str) -> str:
+    if hook.endswith(NORMALIZED):
+        return (
+            f"where norms are folded that is {hook.replace(NORMALIZED, 'mlp.hook_in')}: set site to it and processing: "
+            "{fold_ln: true}"
+        )
     try:
         return f"set site to {known_hook(hook)}"
     except ValueError:

@@ -1,4 +1,4 @@
-"""Dictionaries: anything with features on a site, an SAE or the neurons themselves (docs/design.md)."""
+"""Dictionaries: anything with features on a site, an SAE, a transcoder or the neurons themselves (docs/design.md)."""
 
 from pathlib import Path
 from typing import Protocol
@@ -11,28 +11,39 @@ from polysem.params.base import NEURONS
 
 
 class Dictionary(Protocol):
-    """What tables need of an SAE or of the neurons. Features are active where they are above 0."""
+    """What tables need of an SAE or of the neurons. Features are active where they are above 0.
+
+    What is decoded stands at the site itself or, of a transcoder, at its `target`, whose neurons are another basis.
+    """
 
     @property
     def inputs(self) -> int:
         """Number of neurons of the site."""
 
     @property
+    def outputs(self) -> int:
+        """Number of neurons of the site at which its decoder rows stand."""
+
+    @property
     def features(self) -> int:
         """Number of features."""
+
+    @property
+    def target(self) -> str | None:
+        """The other site that a transcoder predicts; None where the decoder rows stand at the site itself."""
 
     def encode(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch feature"]:
         """Activations of all features."""
 
-    def decode(self, f: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch neuron"]:
+    def decode(self, f: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch output"]:
         """Sum of the directions of the features, weighted by their activations, and the decoder's bias."""
 
     def reconstruct(
         self, x: Float[Tensor, "*batch neuron"], f: Float[Tensor, "*batch feature"]
-    ) -> Float[Tensor, "*batch neuron"]:
-        """Reconstruction of x from its features."""
+    ) -> Float[Tensor, "*batch output"]:
+        """Reconstruction of x from its features; of a transcoder what it predicts from them and from x."""
 
-    def decoder(self) -> Float[Tensor, "feature neuron"]:
+    def decoder(self) -> Float[Tensor, "feature output"]:
         """Direction of each feature."""
 
 
@@ -41,7 +52,9 @@ class Neurons:
 
     def __init__(self, width: int) -> None:
         self.inputs = width
+        self.outputs = width
         self.features = width
+        self.target = None
 
     def encode(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch neuron"]:
         """The activations themselves."""

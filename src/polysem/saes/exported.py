@@ -54,9 +54,20 @@ class Exported:
 
 
 def require_plain_inputs(exported: Exported, name: str) -> None:
-    """InputError if the SAE normalises its input vectors, for formats that have no place to say so."""
+    """InputError if the SAE normalises its input vectors or predicts another site, for formats that have no place to
+    say so."""
+    require_no_target(exported, name)
     if exported.sae.normalization != "none":
         raise InputError(
             f"{exported.name} normalises its inputs ({exported.sae.normalization}), which {name} cannot say; "
+            "export it as saelens"
+        )
+
+
+def require_no_target(exported: Exported, name: str) -> None:
+    """InputError for a transcoder, for formats of SAEs alone."""
+    if exported.sae.target is not None:
+        raise InputError(
+            f"{exported.name} predicts another site than it reads ({exported.sae.target}), which {name} cannot say; "
             "export it as saelens"
         )

@@ -1,7 +1,8 @@
 """Exact gradients of SAEs with one dense matrix product, the search for active features.
 
 Loss per token: ‖x̂ − target‖² + penalty(f), with pre = (x − b_dec) W_encᵀ + b_enc, features f of some pre-activations
-and x̂ = f W_dec + b_dec. Everything but the search runs over the active entries; no graph is recorded. All derivatives
+and x̂ = f W_dec + b_dec. A transcoder (`polysem.saes.transcoding`) has x̂ = f W_dec + b_dec_out and pre = x W_encᵀ +
+b_enc. Everything but the search runs over the active entries; no graph is recorded. All derivatives
 are of means over tokens. The fast path of an architecture puts its gradients together from the parts here.
 """
 
@@ -35,7 +36,17 @@ class Gradients:
 
 def search(x: Float[Tensor, "token neuron"], weights: Weights, rule: Rule) -> Entries:
     """Active pre-activations; b_dec is folded into the bias, so that x − b_dec is never made."""
-    return active_entries(x, weights["W_enc"], weights["b_enc"] - weights["W_enc"] @ weights["b_dec"], rule)
+    return active_entries(x, weights["W_enc"], _encoder_bias(weights["W_enc"], weights["b_enc"], weights), rule)
+
+
+def _encoder_bias(W_enc: Tensor, b_enc: Tensor, weights: Weights) -> Tensor:
+    """The bias of encoder rows for x as it is; a transcoder has no centre of its input among its weights."""
+    return b_enc - W_enc @ weights["b_dec"] if "b_dec" in weights else b_enc
+
+
+def _decoder_bias(weights: Weights) -> str:
+    """The name of the decoder's bias."""
+    return "b_dec" if "b_dec" in weights else "b_dec_out"
 
 
 def masked_gradients(
@@ -58,11 +69,14 @@ def masked_gradients(
 def decoder_gradients(
     target: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry
 ) -> tuple[Weights, Float[Tensor, "token neuron"], PerEntry, dict[str, float]]:
-    """Of the squared error alone: gradients of W_dec and of b_dec as the decoder uses it, x̂ − target, the derivative by
-    f, and the error as the term `squared_error`."""
+    """Of the squared error alone: gradients of W_dec and of the decoder's bias as the decoder uses it, x̂ − target, the
+    derivative by f, and the error as the term `squared_error`."""
     tokens = len(target)
     residual, slope = reconstruction(target, weights, active, f)
-    by_weight = {"W_dec": active.outer(f, residual).mul_(2 / tokens), "b_dec": residual.sum(0).mul_(2 / tokens)}
+    by_weight = {
+        "W_dec": active.outer(f, residual).mul_(2 / tokens),
+        _decoder_bias(weights): residual.sum(0).mul_(2 / tokens),
+    }
     squared_error = float(residual.norm(dim=1).square().sum()) / tokens
     return by_weight, residual, slope, {"squared_error": squared_error}
 
@@ -71,7 +85,7 @@ def reconstruction(
     target: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry
 ) -> tuple[Float[Tensor, "token neuron"], PerEntry]:
     """x̂ − target, and the derivative of its mean square by f."""
-    residual = active.sums(f, weights["W_dec"]).add_(weights["b_dec"]).sub_(target)
+    residual = active.sums(f, weights["W_dec"]).add_(weights[_decoder_bias(weights)]).sub_(target)
     return residual, active.dots(residual, weights["W_dec"]).mul_(2 / len(target))
 
 
@@ -100,12 +114,14 @@ def add_encoder_gradients(
 ) -> None:
     """Add the gradients of W_enc, b_enc and of b_dec as the encoder uses it, from those of the pre-activations.
 
-    The gradient through x − b_dec is an outer product and a product with a vector.
+    The gradient through x − b_dec is an outer product and a product with a vector; a transcoder has none.
     """
     total = active.per_feature(slope)
-    by_weight["W_enc"] = active.outer(slope, x).addr_(total, weights["b_dec"], alpha=-1)
+    by_weight["W_enc"] = active.outer(slope, x)
     by_weight["b_enc"] = total
-    by_weight["b_dec"].addmv_(weights["W_enc"].T, total, alpha=-1)
+    if "b_dec" in weights:
+        by_weight["W_enc"].addr_(total, weights["b_dec"], alpha=-1)
+        by_weight["b_dec"].addmv_(weights["W_enc"].T, total, alpha=-1)
 
 
 def auxiliary_gradients(
@@ -119,7 +135,7 @@ def auxiliary_gradients(
     if not len(dead):
         return 0.0
     W_enc, W_dec, tokens = weights["W_enc"][dead], weights["W_dec"][dead], len(x)
-    pre = torch.addmm(weights["b_enc"][dead] - W_enc @ weights["b_dec"], x, W_enc.T)
+    pre = torch.addmm(_encoder_bias(W_enc, weights["b_enc"][dead], weights), x, W_enc.T)
     kept = pre.topk(min(k, len(dead)), dim=1, sorted=False).indices
     active = torch.zeros_like(pre, dtype=torch.bool).scatter_(1, kept, True) & (pre > 0)
     f = torch.where(active, pre, 0.0)
@@ -130,7 +146,10 @@ def auxiliary_gradients(
     total = slope.sum(0)
     grown = found.by_weight
     grown["W_dec"].index_add_(0, dead, (f.T @ missed).mul_(factor))
-    grown["W_enc"].index_add_(0, dead, (slope.T @ x).addr_(total, weights["b_dec"], alpha=-1))
+    by_row = slope.T @ x
+    if "b_dec" in weights:
+        by_row.addr_(total, weights["b_dec"], alpha=-1)
+        grown["b_dec"].addmv_(W_enc.T, total, alpha=-1)
+    grown["W_enc"].index_add_(0, dead, by_row)
     grown["b_enc"].index_add_(0, dead, total)
-    grown["b_dec"].addmv_(W_enc.T, total, alpha=-1)
     return weight * float(missed.square().sum()) / tokens

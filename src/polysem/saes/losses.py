@@ -13,7 +13,8 @@ from torch import Tensor
 
 Weights = dict[str, Tensor]
 """`W_enc` and `W_dec` [feature, neuron], `b_enc` [feature], `b_dec` [neuron], and what an architecture adds; besides,
-`decoder_norm` [feature], the norms of W_dec, where penalties see f times the norm (`decoder_norm: free`)."""
+`decoder_norm` [feature], the norms of W_dec, where penalties see f times the norm (`decoder_norm: free`). A transcoder
+has `W_dec` [feature, output] and, in place of `b_dec`, `b_dec_out` [output]."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,14 @@ class BaseLoss:
 
 
 def pre_activations(x: Float[Tensor, "token neuron"], weights: Weights) -> Float[Tensor, "token feature"]:
-    """(x − b_dec) W_encᵀ + b_enc."""
-    return (x - weights["b_dec"]) @ weights["W_enc"].T + weights["b_enc"]
+    """(x − b_dec) W_encᵀ + b_enc; of a transcoder, whose input has no centre among the weights, x W_encᵀ + b_enc."""
+    centred = x - weights["b_dec"] if "b_dec" in weights else x
+    return centred @ weights["W_enc"].T + weights["b_enc"]
 
 
 def decoded(f: Float[Tensor, "token feature"], weights: Weights) -> Float[Tensor, "token neuron"]:
-    """f W_dec + b_dec."""
-    return f @ weights["W_dec"] + weights["b_dec"]
+    """f W_dec and the decoder's bias."""
+    return f @ weights["W_dec"] + weights["b_dec" if "b_dec" in weights else "b_dec_out"]
 
 
 def squared_error(

@@ -21,6 +21,8 @@ class Settings:
     hook_name: str | None = None
     module: str | None = None
     """Name that transformers has for the module whose output it read, where the file names one and no hook."""
+    hook_name_out: str | None = None
+    """The hook that a transcoder predicts."""
     prepend_bos: bool | None = None
     context_size: int | None = None
     fold_ln: bool | None = None
@@ -58,6 +60,8 @@ class Published:
     """What was converted, assumed or could not be known, as sentences."""
     k: int | None = None
     """Features that a TopK keeps of each token; None for other activation functions."""
+    outputs: int | None = None
+    """Neurons of the site that a transcoder predicts; None for an SAE."""
 
 
 def without_input_bias(sae: SAE) -> SAE:

@@ -7,10 +7,14 @@ from torch import Tensor
 
 
 class RowSource(Protocol):
-    """Shuffled activation rows; which ones a step gets depends on the seed and on the step alone."""
+    """Shuffled activation rows; which ones a step gets depends on the seed and on the step alone.
+
+    Where a target is predicted, a row holds the activations of the site and, behind them, those of the target at the
+    same token.
+    """
 
     width: int
-    """Number of neurons."""
+    """Number of neurons of the site."""
     receipt: dict[str, Any]
     """What the rows are made from; `params` holds `site` and `settings`."""
 

@@ -85,6 +85,26 @@ class SAE:
         return self.W_enc.shape[0]
 
     @property
+    def outputs(self) -> int:
+        """Length of a decoder row; of an SAE the number of neurons of its site."""
+        return self.inputs
+
+    @property
+    def target(self) -> str | None:
+        """The other site that a transcoder predicts; None of an SAE."""
+        return None
+
+    @property
+    def centre(self) -> Float[Tensor, " neuron"] | None:
+        """What is subtracted from x before it is encoded."""
+        return self.b_dec
+
+    @property
+    def encoder_bias(self) -> Float[Tensor, " feature"]:
+        """The bias of the encoder for x as it is, with the centre folded in."""
+        return self.b_enc if self.centre is None else self.b_enc - self.centre @ self.W_enc
+
+    @property
     def features(self) -> int:
         """Number of features."""
         return self.W_enc.shape[1]
@@ -94,10 +114,18 @@ class SAE:
         weights = {"W_enc": self.W_enc, self.activation.bias: self.b_enc, "W_dec": self.W_dec, "b_dec": self.b_dec}
         return weights | self.activation.tensors()
 
+    def config(self) -> dict[str, Any]:
+        """Its entries in `cfg.json` that depend on its kind."""
+        return self.activation.config()
+
+    def metadata(self) -> dict[str, Any]:
+        """Its entries in the metadata of `cfg.json`."""
+        return {}
+
     def encode(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch feature"]:
-        """Activations of all features; `b_dec` is folded into the bias, which saves a copy of x."""
+        """Activations of all features; the centre is folded into the bias, which saves a copy of x."""
         normal, _, _ = normalized(x.reshape(-1, self.inputs), self.normalization)
-        pre = torch.addmm(self.b_enc - self.b_dec @ self.W_enc, normal, self.W_enc)
+        pre = torch.addmm(self.encoder_bias, normal, self.W_enc)
         return self.activation(pre).view(*x.shape[:-1], self.features)
 
     def decode(self, f: Float[Tensor, "*batch feature"]) -> Float[Tensor, "*batch neuron"]:
@@ -146,31 +174,46 @@ def save_sae(sae: SAE, folder: Path, metadata: Mapping[str, Any], frequency: Flo
     write_json(
         folder / CONFIG,
         {
-            **sae.activation.config(),
+            **sae.config(),
             "d_in": sae.inputs,
             "d_sae": sae.features,
             "dtype": "float32",
             "device": "cpu",
-            "apply_b_dec_to_input": True,
+            "apply_b_dec_to_input": sae.centre is not None,
             "normalize_activations": sae.normalization,
             "reshape_activations": "hook_z" if str(metadata.get("hook_name")).endswith("attn.hook_z") else "none",
-            "metadata": {**metadata, "sae_lens_version": LAYOUT},
+            "metadata": {**metadata, **sae.metadata(), "sae_lens_version": LAYOUT},
         },
     )
 
 
 def load_sae(folder: Path, width: int, device: str = "cpu") -> SAE:
-    """The SAE of a folder that `save_sae` wrote. InputError, with file and tensor named, if it is none or does not fit
-    a site of this width; `polysem.saes.formats` reads what others wrote."""
+    """The SAE or transcoder of a folder that `save_sae` wrote. InputError, with file and tensor named, if it is none or
+    does not fit a site of this width; `polysem.saes.formats` reads what others wrote."""
+    from polysem.saes.transcoder import NAMES, outputs_in, with_target
+
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         tensors = load_file(folder / WEIGHTS)
     except (OSError, json.JSONDecodeError, SafetensorError) as error:
         raise InputError(f"{folder} holds no SAE ({error})") from error
-    function = activation_function(config.get("architecture"), folder / CONFIG)
-    features = config.get("d_sae")
-    expected = {"W_enc": (width, features), function.bias: (features,), "W_dec": (features, width), "b_dec": (width,)}
+    architecture, features, outputs = config.get("architecture"), config.get("d_sae"), width
+    target = config.get("metadata", {}).get("hook_name_out")
+    if architecture in NAMES:
+        try:
+            outputs = outputs_in(config, target)
+        except ValueError as error:
+            raise InputError(f"{folder / CONFIG}: {error}") from None
+    function = activation_function(NAMES.get(architecture, architecture), folder / CONFIG)
+    expected = {
+        "W_enc": (width, features),
+        function.bias: (features,),
+        "W_dec": (features, outputs),
+        "b_dec": (outputs,),
+    }
     expected |= dict.fromkeys(function.tensor_names, (features,))
+    if architecture in NAMES and "skip" in architecture:
+        expected["W_skip"] = (outputs, width)
     for tensor, shape in expected.items():
         found = tuple(tensors[tensor].shape) if tensor in tensors else None
         if found != shape:
@@ -190,7 +233,8 @@ def load_sae(folder: Path, width: int, device: str = "cpu") -> SAE:
     except InputError as error:
         raise InputError(f"{folder / CONFIG}: {error}") from None
     weights = (placed["W_enc"], placed[function.bias], placed["W_dec"], placed["b_dec"])
-    return SAE(*weights, activation=activation, normalization=normalization)
+    sae = SAE(*weights, activation=activation, normalization=normalization)
+    return with_target(sae, placed.get("W_skip"), target) if architecture in NAMES else sae
 
 
 def activation_function(architecture: Any, file: Path) -> type[ActivationFunction]:

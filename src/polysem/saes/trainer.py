@@ -1,4 +1,4 @@
-"""Training of a sparse autoencoder, one step at a time."""
+"""Training of a sparse autoencoder or a transcoder, one step at a time."""
 
 import math
 from typing import Any
@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polysem.io.errors import InputError
 from polysem.params.recipes.base import Recipe
 from polysem.saes.architecture import Architecture
 from polysem.saes.constraints import ENCODER, Constraints
@@ -23,6 +22,8 @@ from polysem.saes.gradients import AUXILIARY, Gradients, auxiliary_gradients
 from polysem.saes.losses import BaseLoss, Term
 from polysem.saes.row_source import RowSource
 from polysem.saes.sae import SAE
+from polysem.saes.scales import activation_scale
+from polysem.saes.transcoding import Transcoding
 from polysem.training.adam import Adam
 
 SAMPLE = 16_384
@@ -43,7 +44,7 @@ class Trainer:
     """The state of a training: weights, optimiser, counts of firings and the number of steps done.
 
     `weights` are for activations times `scale`; `W_enc` and `W_dec` are both [feature, neuron], and the same tensor
-    where they are tied.
+    where they are tied. Those of a transcoder are as `polysem.saes.transcoding` says.
     """
 
     def __init__(
@@ -60,8 +61,14 @@ class Trainer:
         self._architecture, self._recipe, self._source = Architecture(recipe), recipe, source
         self._loss = self._architecture.loss
         sample = source.sample(SAMPLE, recipe.seed)
-        self.scale = activation_scale(sample) if recipe.normalize_activations else 1.0
-        self.weights = new_weights(sample * self.scale, recipe, self._loss, device)
+        self._transcoding = (
+            None if recipe.target is None else Transcoding(self._architecture, recipe, source.width, sample, device)
+        )
+        if self._transcoding is None:
+            self.scale = activation_scale(sample) if recipe.normalize_activations else 1.0
+            self.weights = new_weights(sample * self.scale, recipe, self._loss, device)
+        else:
+            self.scale, self.weights = self._transcoding.scale, self._transcoding.new_weights(sample)
         self._constraints = Constraints(recipe, None if forbidden is None else forbidden.to(device))
         self._constraints.start(self.weights)
         self._trained = {name: tensor for name, tensor in self.weights.items() if not (recipe.tied and name == "W_enc")}
@@ -99,9 +106,9 @@ class Trainer:
         rate = recipe.learning_rate * rate_factor(recipe, before)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        x = self._source.batch(self.step).to(self.device).mul_(self.scale)
+        x, wanted = self._rows(self._source.batch(self.step))
         self._loss.begin(self.weights, before)
-        found = self._architecture.gradients(x, x, self._constraints.seen(self.weights))
+        found = self._gradients(x, wanted)
         if recipe.dead_features == "auxk":
             found.terms["auxiliary"] = auxiliary_gradients(
                 found, x, self.weights, self._census.dead.to(self.device), recipe.auxk, recipe.auxk_weight
@@ -123,9 +130,20 @@ class Trainer:
         self._constraints.after_step(self.weights)
         self.step += 1
         self._count(found, len(x))
-        variance = (x - x.mean(0)).norm(dim=1).square().mean().item()
+        variance = (wanted - wanted.mean(0)).norm(dim=1).square().mean().item()
         terms["explained_variance"] = 1 - terms["squared_error"] / variance if variance else math.nan
         return terms, found
+
+    def _rows(self, rows: Tensor) -> tuple[Float[Tensor, "row neuron"], Float[Tensor, "row output"]]:
+        """Rows of the source, as the training sees them, and what it predicts from them: an SAE these very rows."""
+        if self._transcoding is not None:
+            return self._transcoding.rows(rows.to(self.device))
+        x = rows.to(self.device).mul_(self.scale)
+        return x, x
+
+    def _gradients(self, x: Tensor, wanted: Tensor) -> Gradients:
+        gradients = self._architecture.gradients if self._transcoding is None else self._transcoding.gradients
+        return gradients(x, wanted, self._constraints.seen(self.weights))
 
     def _refuse_failure(self, terms: dict[str, float]) -> None:
         if not math.isfinite(terms["loss"]):
@@ -180,17 +198,19 @@ class Trainer:
         return x, torch.cat([residual.square().sum(-1) for residual in parts])
 
     def finished(self) -> SAE:
-        """The SAE for activations as they are: the scale is folded in. So are free norms of decoder rows, where each
-        feature may have a scale of its own: they are 1 then.
+        """The SAE, or transcoder, for activations as they are: the scale is folded in. So are free norms of decoder
+        rows, where each feature may have a scale of its own: they are 1 then.
 
         With x' = s x, f' = activation((x' − b_dec) W_enc + b_enc) is s times the feature of the unscaled x, because the
         activation functions scale with their tensors; so only biases and thresholds are divided by s.
         """
         weights, factor = {name: tensor.cpu() for name, tensor in self.weights.items()}, 1 / self.scale
-        sample = self._source.sample(SAMPLE, self._recipe.seed).mul_(self.scale)
+        sample, _ = self._rows(self._source.sample(SAMPLE, self._recipe.seed))
         function, norm = self._architecture.function(weights, sample), self._folded_norms().cpu()
         if function.elementwise:
             function = function.scaled(norm)
+        if self._transcoding is not None:
+            return self._transcoding.finished(weights, function, norm)
         return SAE(
             W_enc=(weights["W_enc"] * norm[:, None]).T.contiguous(),
             b_enc=weights["b_enc"] * norm * factor,
@@ -201,8 +221,10 @@ class Trainer:
 
     def encoder(self) -> tuple[Float[Tensor, "feature neuron"], Float[Tensor, " feature"]]:
         """Encoder rows and biases as the finished SAE has them, but for the scale of the activations."""
-        norm = self._folded_norms()
-        return self.weights["W_enc"] * norm[:, None], self.weights["b_enc"] * norm
+        norm, bias = self._folded_norms(), self.weights["b_enc"]
+        if self._transcoding is not None:
+            bias = self._transcoding.encoder_bias(self.weights)
+        return self.weights["W_enc"] * norm[:, None], bias * norm
 
     def _folded_norms(self) -> Float[Tensor, " feature"]:
         """Norms of decoder rows that go into the encoder in the end; 1 for those that stay."""
@@ -241,17 +263,6 @@ class Trainer:
         self._census.load_state(state["census"])
         if self._embedding is not None:
             self._embedding.load_state(state["embedding"])
-
-
-def activation_scale(sample: Float[Tensor, "row neuron"]) -> float:
-    """The factor that brings the mean norm of the rows to the square root of the number of neurons."""
-    norm = sample.norm(dim=-1).mean().item()
-    if norm == 0:
-        raise InputError(
-            "all sampled activations are 0, so there is nothing to learn from; choose another site, or train the model "
-            "again with a lower learning_rate if it is one of this run"
-        )
-    return sample.shape[1] ** 0.5 / norm
 
 
 def new_weights(

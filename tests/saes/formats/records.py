@@ -17,7 +17,7 @@ def left_by(rule: str, outputs: Iterable[Path], inputs: Iterable[Path] = (), **v
         record.parent.mkdir(parents=True, exist_ok=True)
         content = {
             "record_format_version": FORMAT, "rule": rule, "shellcmd": command, "log": [log],
-            "params": [repr(json.dumps(values))], "input": files, "endtime": output.stat().st_mtime,
+            "params": [repr(json.dumps(values))], "input": files, "endtime": output.stat().st_mtime, "starttime": 0.0,
             "input_checksums": {file: f"sha256:{file_digest(Path(file))}" for file in files},
         }  # fmt: skip
         record.write_text(json.dumps(content))

@@ -149,7 +149,10 @@ def test_the_frequencies_of_a_folder_come_with_it(tmp_path, parts):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"architecture": "transcoder"}, "architecture is 'transcoder'; polysem reads standard, topk, jumprelu, gated"),
+        (
+            {"architecture": "temporal"},
+            "architecture is 'temporal'; polysem reads standard, topk, jumprelu, gated, transco",
+        ),
         ({"reshape_activations": "turned"}, "reshape_activations is 'turned'; polysem reads none, hook_z"),
         ({"normalize_activations": "covariance_whitening"}, "normalize_activations is 'covariance_whitening'"),
         ({"d_in": 13}, "d_in is 13, but W_enc of .* has 12"),

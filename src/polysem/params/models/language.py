@@ -13,12 +13,13 @@ BLOCK_HOOKS = (
     "hook_resid_post",
     "hook_attn_out",
     "hook_mlp_out",
+    "mlp.hook_in",
     "mlp.hook_pre",
     "mlp.hook_post",
     "attn.hook_z",
 )
-"""Hooks of a transformer block at which dictionaries are studied, as far as the architecture has them. `attn.hook_z` is
-what attention's heads read, one head after the other."""
+"""Hooks of a transformer block at which dictionaries are studied, as far as the architecture has them. `mlp.hook_in` is
+what enters the MLP, behind its norm; `attn.hook_z` what attention's heads read, one head after the other."""
 SITE = re.compile(r"blocks\.(0|[1-9][0-9]*)\.(.+)")
 
 
@@ -52,8 +53,8 @@ class LanguageModel(ModelSection):
     """Key under `corpora:` that the model reads."""
     sites: Annotated[list[Site], Field(min_length=1)]
     """TransformerLens hook names whose activations are studied: `blocks.<layer>.` and one of hook_resid_pre,
-    hook_resid_mid, hook_resid_post, hook_attn_out, hook_mlp_out, mlp.hook_pre, mlp.hook_post, attn.hook_z, as far as
-    the architecture has them."""
+    hook_resid_mid, hook_resid_post, hook_attn_out, hook_mlp_out, mlp.hook_in, mlp.hook_pre, mlp.hook_post,
+    attn.hook_z, as far as the architecture has them."""
     context_length: Annotated[int, Field(ge=2, le=1_048_576)] = 128
     """Tokens of a sequence, the BOS token included."""
     packing: Literal["documents", "concatenated"] = "concatenated"

@@ -19,6 +19,8 @@ DEAD_FEATURES = {
     "auxk": ("dead_every", "dead_below", "auxk", "auxk_weight"),
 }
 """The keys that each treatment of dead features reads."""
+TRANSCODING = ("batchtopk", "jumprelu", "relu")
+"""The architectures that read `target`."""
 
 
 class Recipe(Section):
@@ -30,12 +32,19 @@ class Recipe(Section):
     cases: ClassVar[tuple[dict[str, Any], ...]]
     """Small settings of the architecture's own keys: the first is the usual one, and together they have every value of
     every choice. The contract tests train them on a few dozen features."""
+    transcodes: ClassVar[bool] = False
+    """Whether the architecture may predict another site, `target`: whether SAELens has a transcoder of its kind."""
 
     architecture: str
     models: list[Name] | Literal["all"] = "all"
     """Models at whose sites the recipe is trained."""
     sites: list[str] | Literal["all"] = "all"
     """Sites of these models at which it is trained."""
+    target: Text | None = None
+    """Another site of the same models, whose activations the dictionary predicts from those of its own site: a
+    transcoder (relu, jumprelu, batchtopk). Null: it reconstructs its own site."""
+    skip: bool = False
+    """With `target`: a linear map W_skip from the input to the prediction beside the features."""
     expansion: Annotated[int, Field(ge=1, le=1024)] = 8
     """Features per input: the SAE has `expansion` times as many features as the site has neurons."""
     tokens: Tokens = 1_000_000
@@ -140,9 +149,33 @@ class Recipe(Section):
                 f"embedding_loss never counts: embedding_loss_from is {self.embedding_loss_from}, and tokens / "
                 f"batch_size are {steps} steps; lower embedding_loss_from"
             )
+        self._can_transcode()
         if self.activations == "stored" and self.buffer_gib != type(self).model_fields["buffer_gib"].default:
             raise ValueError("buffer_gib is read with activations: streamed; here they are stored")
         return self
+
+    def _can_transcode(self) -> None:
+        """ValueError for what only an SAE of its own site can do."""
+        if self.target is None:
+            if self.skip:
+                raise ValueError("skip is read with target, the site that is predicted; here there is none")
+            return
+        if not self.transcodes:
+            raise ValueError(
+                f"target is read with architecture: {', '.join(TRANSCODING)}; here it is {self.architecture}, of which "
+                "SAELens has no transcoder"
+            )
+        if self.tied:
+            raise ValueError(
+                "tied: true needs one basis for encoder and decoder; with target the decoder's is that of another site"
+            )
+        if self.embedding_loss:
+            raise ValueError("embedding_loss is of an SAE, whose b_dec centres what it reads; remove it or target")
+        if self.dead_features in ("reinitialise", "loss_weighted"):
+            raise ValueError(
+                f"dead_features: {self.dead_features} gives encoder and decoder one direction, which a transcoder has "
+                "not; with target it is none or auxk"
+            )
 
     @property
     def free_norms(self) -> bool:
@@ -158,4 +191,6 @@ class Recipe(Section):
         """What training reads: all keys but which models and sites the recipe is for."""
         values = self.values()
         del values["models"], values["sites"]
+        if self.target is None:  # what was trained before there were transcoders keeps its bytes
+            del values["target"], values["skip"]
         return values

@@ -28,6 +28,8 @@ class PretrainedSae(Section):
     """Models at whose site the SAE is studied."""
     site: Text
     """TransformerLens hook name of the activations that the SAE reads."""
+    target: Text | None = None
+    """Of a transcoder: TransformerLens hook name of the activations that it predicts. Null: those that it reads."""
     path: FilePath | None = None
     """A local file of weights, or the folder that it is in."""
     repository: HubId | None = None
@@ -58,6 +60,10 @@ class PretrainedSae(Section):
             urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).netloc
         ):
             raise ValueError(f"url is {self.url!r}, expected one that begins with https:// or http://")
+        if self.target == self.site:
+            raise ValueError(f"target is site itself, {self.site}; leave target out for an SAE")
+        if self.target is not None and self.format != "saelens":
+            raise ValueError(f"target is read with format: saelens; here it is {self.format}")
         return self
 
     @property

@@ -14,7 +14,7 @@ from polysem.io.config_files import whole_number
 from polysem.io.errors import InputError
 from polysem.io.tensor_files import TensorFile, open_tensors
 from polysem.saes.activation_functions import standard, topk
-from polysem.saes.exported import Exported
+from polysem.saes.exported import Exported, require_no_target
 from polysem.saes.published import Published, Settings, Weights
 from polysem.saes.sae import SAE, ActivationFunction
 
@@ -63,6 +63,7 @@ def read(weights: Path) -> Published:
 def write(exported: Exported, folder: Path) -> None:
     """`{location}/autoencoders/{layer}.pt`, or `autoencoder.pt` for a site that OpenAI has no name for. InputError for
     an SAE that the authors' loader would read as another one: it normalises inputs exactly where there is a TopK."""
+    require_no_target(exported, "OpenAI's form")
     sae, activation = exported.sae, exported.sae.activation
     is_topk = isinstance(activation, topk.Function)
     if not is_topk and not isinstance(activation, standard.Function):

@@ -23,11 +23,13 @@ from polysem.saes.published import (
 )
 from polysem.saes.sae import CONFIG, NORMALIZATIONS, SAE, SPARSITY, activation_function, save_sae
 from polysem.saes.sae import WEIGHTS as WEIGHTS
+from polysem.saes.transcoder import NAMES as TRANSCODERS
+from polysem.saes.transcoder import with_target
 
 SCALER = "activation_scaler.json"
 """Beside checkpoints of an unfinished training: the factor that activations were multiplied by."""
 EXPECTED_AVERAGE = "expected_average_only_in"
-ARCHITECTURES = ("standard", "topk", "jumprelu", "gated")
+ARCHITECTURES = ("standard", "topk", "jumprelu", "gated", *TRANSCODERS)
 RENAMED = {"hook_point": "hook_name", "hook_point_head_index": "hook_head_index", "activation_fn_str": "activation_fn"}
 RESHAPED = ("none", "hook_z")
 """What may be done to activations first: nothing, or the heads of `attn.hook_z` one after the other, as polysem has
@@ -64,10 +66,10 @@ def read(weights: Path) -> Published:
     for key in SWITCHES:
         if key in config and not isinstance(config[key], bool):
             raise InputError(f"{file}: {key} is {config[key]!r}, expected true or false")
-    if metadata.get("hook_name_out") not in (None, metadata.get("hook_name")):
+    if architecture not in TRANSCODERS and metadata.get("hook_name_out") not in (None, metadata.get("hook_name")):
         raise InputError(
-            f"{file}: hook_name_out is {metadata['hook_name_out']!r}, another site than hook_name; polysem reads SAEs "
-            "and no transcoders"
+            f"{file}: hook_name_out is {metadata['hook_name_out']!r}, another site than hook_name, and architecture is "
+            f"{architecture!r}; transcoders are {', '.join(TRANSCODERS)}"
         )
     if architecture == "topk":
         config = config | {"k": whole_number(config.get("k"), "k", file)}
@@ -76,6 +78,7 @@ def read(weights: Path) -> Published:
     for key, found in (("d_in", inputs), ("d_sae", features)):
         if key in config and config[key] != found:
             raise InputError(f"{file}: {key} is {config[key]!r}, but W_enc of {weights} has {found}")
+    outputs = _outputs(config, normalization, tensors, file) if architecture in TRANSCODERS else None
     metadata = in_names_of_saelens(metadata)
     context = metadata.get("context_size")
     processing = metadata.get("model_from_pretrained_kwargs") or {}
@@ -87,6 +90,7 @@ def read(weights: Path) -> Published:
         model_name=_typed(metadata, "model_name", str, file),
         hook_name=None if is_module else hook,
         module=hook if is_module else None,
+        hook_name_out=None if outputs is None else _typed(metadata, "hook_name_out", str, file) or None,
         prepend_bos=_typed(metadata, "prepend_bos", bool, file),
         context_size=None if context is None else whole_number(context, "context_size", file),
         fold_ln=_typed(processing, "fold_ln", bool, file),
@@ -96,11 +100,27 @@ def read(weights: Path) -> Published:
         inputs,
         features,
         settings,
-        lambda: Weights(_sae(config, tensors, normalization, file), _frequency(weights.parent, features)),
+        lambda: Weights(_sae(config, tensors, normalization, outputs, file), _frequency(weights.parent, features)),
         _facts(config, metadata),
         notes,
         config["k"] if architecture == "topk" else None,
+        outputs,
     )
+
+
+def _outputs(config: Mapping[str, Any], normalization: str, tensors: TensorFile, file: Path) -> int:
+    """Neurons that a transcoder predicts. InputError for what SAELens's classes do not do."""
+    if config.get("apply_b_dec_to_input") is True:
+        raise InputError(f"{file}: apply_b_dec_to_input is true, but the b_dec of a transcoder is of another site")
+    if normalization == EXPECTED_AVERAGE:
+        raise InputError(
+            f"{file}: normalize_activations is {EXPECTED_AVERAGE} in a transcoder, which does not say what the skip "
+            "connection reads; fold it in SAELens (fold_activation_norm_scaling_factor) and save again"
+        )
+    outputs = tensors.matrix("W_dec")[1]
+    if "d_out" in config and config["d_out"] != outputs:
+        raise InputError(f"{file}: d_out is {config['d_out']!r}, but W_dec has {outputs}")
+    return outputs
 
 
 def _typed(values: Mapping[str, Any], key: str, kind: type[T], file: Path) -> T | None:
@@ -164,9 +184,12 @@ def _normalization(found: Any, file: Path) -> str:
     )
 
 
-def _sae(config: Mapping[str, Any], tensors: TensorFile, normalization: str, file: Path) -> SAE:
-    function = activation_function(config["architecture"], file)
-    own = ("W_enc", function.bias, "W_dec", "b_dec", *function.tensor_names)
+def _sae(config: Mapping[str, Any], tensors: TensorFile, normalization: str, outputs: int | None, file: Path) -> SAE:
+    """The SAE of the file; with `outputs`, the transcoder, whose target `metadata` or the params file names."""
+    architecture = config["architecture"]
+    function = activation_function(TRANSCODERS.get(architecture, architecture), file)
+    skip = ("W_skip",) if architecture in TRANSCODERS and "skip" in architecture else ()
+    own = ("W_enc", function.bias, "W_dec", "b_dec", *function.tensor_names, *skip)
     tensors.require(*own, "scaling_factor", "finetuning_scaling_factor")
     inputs, features = tensors.matrix("W_enc")
     found = {name: tensors.tensor(name, features) for name in (function.bias, *function.tensor_names)}
@@ -177,11 +200,13 @@ def _sae(config: Mapping[str, Any], tensors: TensorFile, normalization: str, fil
     sae = SAE(
         tensors.tensor("W_enc", inputs, features),
         found[function.bias],
-        tensors.tensor("W_dec", features, inputs) * _finetuned(config, tensors, features, file),
-        tensors.tensor("b_dec", inputs),
+        tensors.tensor("W_dec", features, outputs or inputs) * _finetuned(config, tensors, features, file),
+        tensors.tensor("b_dec", outputs or inputs),
         activation,
         "none" if normalization == EXPECTED_AVERAGE else normalization,
     )
+    if outputs is not None:
+        return with_target(sae, tensors.tensor("W_skip", outputs, inputs) if skip else None, "")
     if config.get("apply_b_dec_to_input", True) is False:
         sae = without_input_bias(sae)
     if config["architecture"] == "topk" and config.get("rescale_acts_by_decoder_norm"):

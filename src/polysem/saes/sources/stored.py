@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polysem.activations.paired import PairedRows
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.params.recipes.base import Recipe
@@ -14,11 +15,11 @@ from polysem.training.order import EpochOrder
 
 
 class StoredRows:
-    """Rows of an activation store, epoch after epoch in another order."""
+    """Rows of an activation store, epoch after epoch in another order; those of a `target` store stand behind them."""
 
-    def __init__(self, store: Path, batch_size: int, seed: int) -> None:
-        """InputError if the store holds fewer rows than a batch."""
-        self._rows = ActivationRows(store)
+    def __init__(self, store: Path, batch_size: int, seed: int, target: Path | None = None) -> None:
+        """InputError if the store holds fewer rows than a batch, or the target other tokens."""
+        self._rows = ActivationRows(store) if target is None else PairedRows(store, target)
         if self._rows.length < batch_size:
             raise InputError(
                 f"{store} holds {self._rows.length} tokens, fewer than one batch of {batch_size}; "
@@ -40,5 +41,6 @@ class StoredRows:
 
 
 def open_rows(recipe: Recipe, where: dict[str, str], device: str) -> StoredRows:
-    """The rows of the store at `where["store"]`."""
-    return StoredRows(Path(where["store"]), recipe.batch_size, recipe.seed)
+    """The rows of the store at `where["store"]`, with those of the store at `where["target"]` if there is one."""
+    target = Path(where["target"]) if "target" in where else None
+    return StoredRows(Path(where["store"]), recipe.batch_size, recipe.seed, target)

@@ -31,9 +31,10 @@ MODEL_TOKENS = 4096
 class Stream:
     """The counted tokens of a token store, epoch after epoch with its batches in another order, as activations."""
 
-    def __init__(self, subject: Subject, store: TokenStore, site: str, seed: int) -> None:
-        """InputError if no token counts."""
-        self._subject, self._store, self._site, self._seed = subject, store, site, seed
+    def __init__(self, subject: Subject, store: TokenStore, site: str, seed: int, target: str | None = None) -> None:
+        """The activations of a `target` stand behind those of the site. InputError if no token counts."""
+        self._subject, self._store, self._seed = subject, store, seed
+        self._sites = [site] if target is None else [site, target]
         self._size = max(1, MODEL_TOKENS // (store.attributes["context_length"] if store.is_text else 1))
         counts = [int(batch.counted.sum()) for batch in store.batches(self._size)]
         self._counts: NDArray[np.int64] = np.array(counts, np.int64)
@@ -42,6 +43,8 @@ class Stream:
         if not self.length:
             raise InputError("no position of the training tokens counts: they hold only padding and masked tokens")
         self.width = subject.width(site)
+        self.columns = sum(subject.width(name) for name in self._sites)
+        """Numbers of a row."""
         self._epoch, self._order, self._ends = -1, np.empty(0, np.int64), np.empty(0, np.int64)
 
     def rows(self, start: int, stop: int) -> Iterator[Float[Tensor, "row neuron"]]:
@@ -65,8 +68,9 @@ class Stream:
     def _activations(self, number: int) -> Float[Tensor, "row neuron"]:
         start = number * self._size
         batch = self._store.batch(start, min(start + self._size, self._store.sequences)).without_padding()
-        values = self._subject.activations(batch, [self._site])[self._site]
-        return values[batch.counted.to(values.device)]
+        found = self._subject.activations(batch, self._sites)
+        values = [found[name][batch.counted.to(found[name].device)] for name in self._sites]
+        return values[0] if len(values) == 1 else torch.cat(values, dim=1)
 
 
 class StreamedRows:
@@ -76,17 +80,17 @@ class StreamedRows:
         self, stream: Stream, batch_size: int, seed: int, buffer_bytes: float, dtype: torch.dtype, device: str
     ) -> None:
         """InputError if the buffer is too small for two batches."""
-        rows = int(buffer_bytes / (stream.width * dtype.itemsize))
+        rows = int(buffer_bytes / (stream.columns * dtype.itemsize))
         self._generation = int(rows / 1.5) // (2 * batch_size) * 2 * batch_size
         if not self._generation:
             raise InputError(
-                f"buffer_gib holds {rows} rows of {stream.width} neurons; it needs {3 * batch_size}, three batches; "
+                f"buffer_gib holds {rows} rows of {stream.columns} neurons; it needs {3 * batch_size}, three batches; "
                 "raise the recipe's buffer_gib or lower its batch_size"
             )
         self.width = stream.width
         self._stream, self._batch, self._seed = stream, batch_size, seed
-        self._rows = torch.empty(self._generation, stream.width, dtype=dtype, device=device)
-        self._waiting = torch.empty(self._generation // 2, stream.width, dtype=dtype, device=device)
+        self._rows = torch.empty(self._generation, stream.columns, dtype=dtype, device=device)
+        self._waiting = torch.empty(self._generation // 2, stream.columns, dtype=dtype, device=device)
         self._window = -1
         self._order: Int[Tensor, " row"] = torch.empty(0, dtype=torch.int64)
 
@@ -138,8 +142,8 @@ class ModelRows(StreamedRows):
     """Rows of a site of a model, on the texts of a token store."""
 
     def __init__(self, recipe: Recipe, model: Path, tokens: Path, site: str, dtype: str, device: str) -> None:
-        """InputError if the model lacks the site, no token counts, or the buffer is too small."""
-        stream = Stream(load_subject(model, device), TokenStore(tokens), site, recipe.seed)
+        """InputError if the model lacks the site or the target, no token counts, or the buffer is too small."""
+        stream = Stream(load_subject(model, device), TokenStore(tokens), site, recipe.seed, recipe.target)
         super().__init__(
             stream, recipe.batch_size, recipe.seed, recipe.buffer_gib * 2**30, getattr(torch, dtype), device
         )
@@ -150,6 +154,8 @@ class ModelRows(StreamedRows):
             "settings": read_record(model).settings,
             "tokens": file_digest(receipt_path(tokens)),
         }
+        if recipe.target is not None:
+            params["target"] = recipe.target
         self.receipt = {"params": params}
 
 

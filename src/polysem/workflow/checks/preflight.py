@@ -270,7 +270,8 @@ def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
         entry = study.models[model]
         known, outline = width(model, entry, section.site), known_outline(model, entry)
         modules = None if outline is None else outline.modules
-        if problem := disagreement(published, section.site, known, entry.settings(), modules):
+        outputs = None if section.target is None else width(model, entry, section.target)
+        if problem := disagreement(published, section.site, known, entry.settings(), modules, section.target, outputs):
             raise InputError(f"saes.{name} does not fit models.{model}: {problem} ({weights})")
 
 

@@ -90,7 +90,7 @@ def width(name: str, model: ModelSection, site: str) -> int | None:
     shape, match = known_shape(name, model), SITE.fullmatch(site)
     if shape is None or match is None or match[2] == "attn.hook_z":
         return None
-    return shape.d_mlp if match[2].startswith("mlp.") else shape.d_model
+    return shape.d_mlp if match[2] in {"mlp.hook_pre", "mlp.hook_post"} else shape.d_model
 
 
 def input_width(name: str, model: ModelSection, site: str, pixels: int) -> int:

@@ -66,8 +66,9 @@ def command(options: argparse.Namespace) -> int:
     config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
     section = study.models[model]
     tokenizer = Path(artifacts.MODEL.format(model=model)) / "tokenizer.json"
+    sae = load_sae(folder, config["d_in"])
     exported = Exported(
-        sae=load_sae(folder, config["d_in"]),
+        sae=sae,
         model=model,
         model_name=getattr(section, "repository", model),
         site=site,
@@ -75,7 +76,7 @@ def command(options: argparse.Namespace) -> int:
         metadata=config["metadata"],
         corpus=section.corpus,
         tables=Path(artifacts.TABLE.format(model=model, site=site, dictionary=name)),
-        logit_weights=lambda rows: logit_weights(model, site, rows),
+        logit_weights=lambda rows: logit_weights(model, sae.target or site, rows),
         token_text=cache(words(tokenizer if tokenizer.is_file() else None)),
     )
     import_module(forms()[options.format]).write(exported, output)

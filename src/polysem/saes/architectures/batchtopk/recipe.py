@@ -10,5 +10,6 @@ class BatchTopKRecipe(LargestRecipe):
 
     saved_as: ClassVar[str] = "jumprelu"
     cases: ClassVar[tuple[dict[str, Any], ...]] = ({"k": 3},)
+    transcodes: ClassVar[bool] = True
 
     architecture: Literal["batchtopk"]

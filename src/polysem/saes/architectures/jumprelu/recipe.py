@@ -17,6 +17,7 @@ class JumpReluRecipe(PenalisedRecipe):
         {"l0": 0.1, "l0_warmup": 0.0, "threshold": 0.3, "bandwidth": 0.2, "penalty_moves": "thresholds"},
         {"target_l0": 4, "threshold": 0.3, "bandwidth": 0.2},
     )
+    transcodes: ClassVar[bool] = True
     weight_key: ClassVar[str] = "l0"
     schedule_keys: ClassVar[tuple[str, ...]] = ("l0_warmup",)
 

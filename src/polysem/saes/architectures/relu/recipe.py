@@ -30,6 +30,7 @@ class ReluRecipe(PenalisedRecipe):
         {"l1": 0.3, "l1_warmup": 0.0, "recipe": "towards-monosemanticity"},
         {"target_l0": 4},
     )
+    transcodes: ClassVar[bool] = True
     schedule_keys: ClassVar[tuple[str, ...]] = ("l1_warmup", "l1_decay")
 
     architecture: Literal["relu"]
