@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
+from matplotlib.figure import Figure
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.feature_names import LABELS
-from polysem.figures.registry import NotApplicable, find_figure
+from polysem.figures.registry import FigureModule, NotApplicable, find_figure
 from polysem.io.content import file_digest
 from polysem.io.folders import written_folder
 from polysem.io.tables import read_table
@@ -41,18 +42,27 @@ def draw_figures(
 
     Raises InputError for an unknown figure, before any is drawn, and for a table or labels that are missing or broken.
     """
+    read = dictionary_tables(tables, output.parts[-3:], training, labels)
+    write_figures(output, figures, read, params)
+
+
+def dictionary_tables(
+    tables: Path, names: Sequence[str], training: Path | None = None, labels: Path | None = None
+) -> Callable[[str], xr.Dataset]:
+    """What reads the tables that figures of one dictionary ask for, by name; arguments are those of `draw_figures`, and
+    `names` are model, site and dictionary."""
     named = {} if labels is None else read_labels(labels)
     called = {feature: "; ".join(label.text for label in several) for feature, several in named.items()}
 
     def read(table: str) -> xr.Dataset:
         if table == TRAINING:
-            names = dict(zip(("model", "site", "dictionary"), output.parts[-3:], strict=True))
-            return (xr.Dataset() if training is None else read_table(training)).assign_attrs(names)
+            about = dict(zip(("model", "site", "dictionary"), names, strict=True))
+            return (xr.Dataset() if training is None else read_table(training)).assign_attrs(about)
         folder = tables.parent if "/" in table else tables
         found = read_table(folder / f"{table}.nc", without=ON_SHEETS)
         return found if "/" in table else found.assign_attrs({LABELS: called})
 
-    write_figures(output, figures, read, params)
+    return read
 
 
 def write_figures(output: Path, figures: Sequence[str], read: Callable[[str], xr.Dataset], params: Analysis) -> None:
@@ -65,14 +75,19 @@ def write_figures(output: Path, figures: Sequence[str], read: Callable[[str], xr
         receipt["figures"] = drawn = {}
         for name, module in modules.items():
             said = {"catalogue": module.CATALOGUE, "title": module.TITLE}
-            given = {argument(table): found[table] for table in module.TABLES}
             try:
-                figure = module.draw(**given, analysis=params)
+                figure = draw_one(module, found.__getitem__, params)
             except NotApplicable as reason:
                 drawn[name] = said | {"not_applicable": str(reason)}
                 continue
             theme.save(figure, folder / f"{name}.svg")
             drawn[name] = said | {"sha256": file_digest(folder / f"{name}.svg")}
+
+
+def draw_one(module: FigureModule, read: Callable[[str], xr.Dataset], params: Analysis) -> Figure:
+    """A figure of the tables that it asks for. NotApplicable, with the reason, if there is none of these."""
+    given = {argument(table): read(table) for table in module.TABLES}
+    return module.draw(**given, analysis=params)
 
 
 def argument(table: str) -> str:

@@ -1,6 +1,7 @@
 """The step that draws the figures in which all dictionaries of a site stand together."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,22 @@ def draw_site_figures(
     Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
     """
 
+    write_figures(output, figures, site_tables(tables, dictionaries, recipes or {}), params)
+
+
+def site_tables(
+    tables: Path, dictionaries: list[str], recipes: dict[str, dict[str, Any]]
+) -> Callable[[str], xr.Dataset]:
+    """What reads the tables that figures of one site ask for, by name; arguments are those of `draw_site_figures`."""
+
     def read(table: str) -> xr.Dataset:
         if table == RECIPES:
-            return recipe_table(recipes or {}, dictionaries)
+            return recipe_table(recipes, dictionaries)
         if table.startswith(SITE):
             return read_table(tables / f"{table.removeprefix(SITE)}.nc")
         return _together(tables, table, dictionaries)
 
-    write_figures(output, figures, read, params)
+    return read
 
 
 SITE = "site/"

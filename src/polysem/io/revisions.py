@@ -55,10 +55,8 @@ class Revision:
         files = {name: self._in_cache(digest) for name, digest in _listed(listing).items()}
         found = {name: path if path.is_file() else None for name, path in files.items()}
         if gone := [name for name, path in found.items() if path is None]:
-            return Cached(
-                found,
-                f"{len(gone)} files of {output} of {self.name} are not in the cache of DVC here ({gone[0]}, …); {remedy}",
-            )
+            number = f"{len(gone)} files of {output} of {self.name}"
+            return Cached(found, f"{number} are not in the cache of DVC here ({gone[0]}, …); {remedy}")
         return Cached(found)
 
     @cached_property

@@ -10,7 +10,7 @@ from polysem.params.explain import nearest
 T = TypeVar("T")
 
 
-class UnknownName(InputError, KeyError):
+class UnknownNameError(InputError, KeyError):
     """There is nothing of this name: an `InputError` and a `KeyError` at once. The message says what there is."""
 
     def __str__(self) -> str:
@@ -46,11 +46,11 @@ class Named(Mapping[str, T]):
         return ""
 
     def __getitem__(self, name: str) -> T:
-        """The thing of this name. Raises UnknownName, with the nearest name."""
+        """The thing of this name. Raises UnknownNameError, with the nearest name."""
         if name not in self._names:
             there = ", ".join(self._names) or "none"
             hint = self._hint(name) or nearest(str(name), self._names)
-            raise UnknownName(f"{self._where} has no {self._kind} {name!r}{hint}; there are: {there}")
+            raise UnknownNameError(f"{self._where} has no {self._kind} {name!r}{hint}; there are: {there}")
         if name not in self._opened:
             self._opened[name] = self._open(name)
         return self._opened[name]

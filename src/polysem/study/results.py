@@ -16,12 +16,12 @@ PARAMS = "report/pages/params.json"
 """Within a results folder: the params of the run, which the report keeps."""
 
 
-class NotThere(InputError):
+class NotAtHandError(InputError):
     """Something of the results is not at hand; the message says how to get it."""
 
 
 class Results(ABC):
-    """Files of one run. Paths are those that a `Place` with this `root` names; `bring` sees to it that they are there."""
+    """Files of one run. Paths are those that a `Place` with this `root` names; `bring` puts there what they name."""
 
     name: str
     """What a user calls these results."""
@@ -37,7 +37,7 @@ class Results(ABC):
 
     @abstractmethod
     def bring(self, path: str | Path) -> Path:
-        """A file or folder of the results, once it is at hand; NotThere, with the remedy, if it cannot be."""
+        """A file or folder of the results, once it is at hand; NotAtHandError, with the remedy, if it cannot be."""
 
     @abstractmethod
     def names(self, folder: str | Path) -> list[str]:
@@ -62,10 +62,10 @@ class Results(ABC):
         return place.name in self.names(place.parent)
 
     def json(self, name: str) -> Any:
-        """What a file that lives in git holds; NotThere if there is none, InputError if it is no JSON."""
+        """What a file that lives in git holds; NotAtHandError if there is none, InputError if it is no JSON."""
         text = self.text(name)
         if text is None:
-            raise NotThere(f"{self.name} has no {name}; `snakemake --cores all` writes it")
+            raise NotAtHandError(f"{self.name} has no {name}; `snakemake --cores all` writes it")
         try:
             return json.loads(text)
         except ValueError as error:
@@ -81,7 +81,9 @@ class FolderResults(Results):
     def bring(self, path: str | Path) -> Path:
         """See `Results.bring`."""
         if not Path(path).exists():
-            raise NotThere(f"{path} is not there; `snakemake --cores all` makes it, if params.yaml still asks for it")
+            raise NotAtHandError(
+                f"{path} is not there; `snakemake --cores all` makes it, if params.yaml still asks for it"
+            )
         return Path(path)
 
     def names(self, folder: str | Path) -> list[str]:
@@ -126,9 +128,9 @@ class RevisionResults(Results):
         cached = self._of(output)
         files = {file: at for file, at in cached.files.items() if file == below or file.startswith(f"{below}/")}
         if not files:
-            raise NotThere(cached.note or f"{self.name} has no {RESULTS}/{name}; it was not made in that run")
+            raise NotAtHandError(cached.note or f"{self.name} has no {RESULTS}/{name}; it was not made in that run")
         if any(at is None for at in files.values()):
-            raise NotThere(f"{RESULTS}/{name}: {cached.note}")
+            raise NotAtHandError(f"{RESULTS}/{name}: {cached.note}")
         for file, at in files.items():
             link = Path(self.root) / output / file
             if at is not None and not link.exists():
