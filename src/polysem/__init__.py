@@ -16,6 +16,7 @@ PUBLIC = {
     "Example": ("polysem.study.feature", "Example"),
     "Sae": ("polysem.study.sae", "Sae"),
     "InputError": ("polysem.io.errors", "InputError"),
+    "UnknownNameError": ("polysem.study.names", "UnknownNameError"),
 }
 """The stable names, with the modules that they are imported from when they are asked for. They are texts: a step of the
 workflow depends on all that is imported here, and must not depend on the public face."""

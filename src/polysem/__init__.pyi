@@ -5,6 +5,7 @@ from polysem.study.dictionary import Dictionary as Dictionary
 from polysem.study.feature import Example as Example
 from polysem.study.feature import Feature as Feature
 from polysem.study.model import Model as Model
+from polysem.study.names import UnknownNameError as UnknownNameError
 from polysem.study.sae import Sae as Sae
 from polysem.study.sae import load_sae as load_sae
 from polysem.study.site import Site as Site
@@ -23,6 +24,7 @@ __all__ = [
     "Sae",
     "Site",
     "Study",
+    "UnknownNameError",
     "load_sae",
     "open",
 ]

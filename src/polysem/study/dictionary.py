@@ -14,6 +14,7 @@ from polysem.study.coding import Coder
 from polysem.study.feature import Feature
 from polysem.study.figures import Drawing, draw
 from polysem.study.names import UnknownNameError
+from polysem.study.results import NotAtHandError
 from polysem.study.showing import fact_table
 
 if TYPE_CHECKING:
@@ -102,12 +103,9 @@ class Dictionary(Coder):
 
         Every variable says its `long_name` and `units`. Raises UnknownNameError, with the nearest name.
         """
-        path = self.place.sae.file(HISTORY) if name == TRAINING and not self.is_neurons else ""
-        return tables.open_table(self._results, self.place, name, self.tables, path)
-
-    def require_variables(self, name: str, table: "xr.Dataset", wanted: tuple[str, ...]) -> None:
-        """InputError if a table lacks variables that this version of polysem writes."""
-        tables.require_variables(self.place, name, table, wanted)
+        if name == TRAINING and not self.is_neurons and "imported" not in self.config["metadata"]:
+            return tables.open_table(self._results, self.place, name, [name], self.place.sae.file(HISTORY))
+        return tables.open_table(self._results, self.place, name, self.tables)
 
     @cached_property
     def labels(self) -> dict[int, list[Label]]:
@@ -187,7 +185,11 @@ class Dictionary(Coder):
 
     @property
     def _has_history(self) -> bool:
-        return not self.is_neurons and self._results.has(self.place.sae.file(HISTORY))
+        """Whether there is a history of its training; not, as far as one can tell, where weights are not at hand."""
+        try:
+            return not self.is_neurons and self._results.has(self.place.sae.file(HISTORY))
+        except NotAtHandError:
+            return False
 
     def _exported(self) -> "Exported":
         import torch

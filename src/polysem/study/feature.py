@@ -9,6 +9,7 @@ from polysem.layout.feature_labels import Label
 from polysem.layout.place import Place
 from polysem.study.names import Named
 from polysem.study.showing import framed
+from polysem.study.tables import require_variables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -171,7 +172,7 @@ class Feature:
     def _row(self, name: str, *variables: str) -> "dict[str, NDArray[Any]]":
         """Variables of a table, those of features at this one; InputError for one that the table has not."""
         table = self.dictionary.table(name)
-        self.dictionary.require_variables(name, table, variables)
+        require_variables(self.place, name, table, variables)
         row = table.isel(feature=self.number)
         return {variable: row[variable].to_numpy() for variable in variables}
 

@@ -41,7 +41,8 @@ class Results(ABC):
 
     @abstractmethod
     def names(self, folder: str | Path) -> list[str]:
-        """Names of files and folders in a folder of the results, sorted; none if there is no such folder."""
+        """Names of files and folders in a folder of the results, sorted; none if there is no such folder.
+        NotAtHandError, with the remedy, if that cannot be known here."""
 
     @abstractmethod
     def labels(self, place: Place) -> Path:
@@ -142,7 +143,10 @@ class RevisionResults(Results):
         """See `Results.names`; those of DVC's listing, whether or not the files are in the cache."""
         output, _, below = self.parts(folder).partition("/")
         start = f"{below}/" if below else ""
-        files = [file.removeprefix(start) for file in self._of(output).files if file.startswith(start)]
+        cached = self._of(output)
+        if not cached.files:
+            raise NotAtHandError(cached.note)
+        files = [file.removeprefix(start) for file in cached.files if file.startswith(start)]
         return sorted({name for file in files if not (name := file.partition("/")[0]).startswith(".")})
 
     def labels(self, place: Place) -> Path:

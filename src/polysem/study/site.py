@@ -10,6 +10,7 @@ from polysem.study.dictionary import Dictionary, drawn
 from polysem.study.figures import Drawing, draw
 from polysem.study.names import Named
 from polysem.study.recorded import on_disk
+from polysem.study.results import NotAtHandError
 from polysem.study.showing import table
 from polysem.study.stores import opened
 
@@ -52,7 +53,7 @@ class Site(Named[Dictionary]):
         return self.place.path
 
     def _hint(self, name: str) -> str:
-        if name in self.left_over:
+        if name in self._known_left_over:
             return " in the params of the run, but on disk; `site.left_over` opens it"
         return ""
 
@@ -64,6 +65,14 @@ class Site(Named[Dictionary]):
         """Dictionaries that are on disk and not in the params that the run recorded: those that were removed since, and
         those that a run made which has not come to its end. A mapping like the site."""
         return LeftOver(self)
+
+    @property
+    def _known_left_over(self) -> list[str]:
+        """Their names; none where what is on disk cannot be known, as at a revision that is not in the cache."""
+        try:
+            return list(self.left_over)
+        except NotAtHandError:
+            return []
 
     @cached_property
     def neurons(self) -> int:
@@ -125,13 +134,20 @@ class Site(Named[Dictionary]):
         return draw(self.place, name, "of_site", read, self.recorded.analysis(**analysis))
 
     def __repr__(self) -> str:
-        more = f"; left over: {', '.join(self.left_over)}" if self.left_over else ""
+        left = self._known_left_over
+        more = f"; left over: {', '.join(left)}" if left else ""
         return f"<polysem.Site {self.place.path}: {', '.join(self)}{more}>"
 
     def _repr_html_(self) -> str:
-        note = f"On disk, but not in the params of the run: {', '.join(self.left_over)}." if self.left_over else ""
-        rows = [(name, f"{self[name].features:,}", ", ".join(self[name].tables)) for name in self]
-        return table(f"Site {self.place.path}", ("dictionary", "features", "tables"), rows, note)
+        left = self._known_left_over
+        note = f"On disk, but not in the params of the run: {', '.join(left)}." if left else ""
+        return table(f"Site {self.place.path}", ("dictionary", "recipe"), map(_in_a_row, self.values()), note)
+
+
+def _in_a_row(dictionary: Dictionary) -> tuple[str, str]:
+    recipe = dictionary.recipe
+    kind = recipe.get("architecture", recipe.get("source", "neurons" if dictionary.is_neurons else ""))
+    return dictionary.name, str(kind)
 
 
 class LeftOver(Named[Dictionary]):

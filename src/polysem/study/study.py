@@ -23,6 +23,9 @@ OF_MODEL = "model"
 class Study(Named[Model]):
     """The results of one run: a mapping from names to models. `polysem.open` makes one.
 
+    Names are those of the params that the run recorded. Where it recorded none, they are those of the dictionaries that
+    are there, and the study says so when it is shown.
+
     >>> import polysem
     >>> study = polysem.open("results")
     >>> list(study)
@@ -35,10 +38,7 @@ class Study(Named[Model]):
 
     def __init__(self, results: Results) -> None:
         super().__init__()
-        self.results: Results = results
-        """Where the files are read from."""
-        self.recorded: Recorded = Recorded.of(results)
-        """What the run recorded of its names and params; `recorded.source` says where they are from."""
+        self.results, self.recorded = results, Recorded.of(results)
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polysem.io.errors import InputError
-from polysem.layout.place import Place
+from polysem.layout.place import RESULTS, Place
 from polysem.params.explain import nearest
 from polysem.study.names import UnknownNameError
 from polysem.study.results import Results
@@ -47,18 +47,14 @@ def open_table(results: Results, place: Place, name: str, known: Sequence[str], 
     import xarray as xr
 
     if name not in known:
-        hint = nearest(name, list(known)) or missing_table(place, name)
+        path = f"{RESULTS}/{results.parts(place.table(name))}"
+        hint = nearest(name, list(known)) or f" (if this version has one, `snakemake --cores all {path}` makes it)"
         raise UnknownNameError(f"{place.path} has no table {name!r}{hint}; there are: {', '.join(known) or 'none'}")
     file = results.bring(path or place.table(name))
     try:
         return xr.open_dataset(file, engine="h5netcdf")
     except OSError as error:
         raise InputError(f"{file} cannot be read as a table ({error}); delete it and run again") from error
-
-
-def missing_table(place: Place, name: str) -> str:
-    """What to do where a table of this version is missing."""
-    return f" (if this version has one, `snakemake --cores all {place.table(name)}` makes it)"
 
 
 def require_variables(place: Place, name: str, table: "xr.Dataset", wanted: Sequence[str]) -> None:
