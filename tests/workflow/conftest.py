@@ -1,48 +1,8 @@
-import shutil
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
-from filelock import FileLock
-from repository import ROOT, Repository, plant
+from finished_run import QUICK, finished, shared
+from repository import Repository, plant
 
-QUICK = (ROOT / "presets/quick.yaml").read_text()
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], Repository]], Repository]:
-    """Builds a repository once per session, for all processes of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    common = base if worker_id == "master" else base.parent
-
-    def build_once(name: str, build: Callable[[Path], Repository]) -> Repository:
-        folder, done = common / name, common / f"{name}.done"
-        with FileLock(common / f"{name}.lock"):
-            if not done.exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                build(folder)
-                done.touch()
-        return Repository(folder)
-
-    return build_once
-
-
-@pytest.fixture(scope="session")
-def finished(shared) -> Repository:
-    """The quick preset, run with Snakemake, committed to DVC and git, pushed to a remote. Not to be changed."""
-
-    def build(folder: Path) -> Repository:
-        repository = plant(folder, QUICK)
-        repository.git("init", "--quiet", "--initial-branch", "main")
-        repository.commit("Sources")
-        repository.dvc("remote", "add", "--default", "nearby", str(folder.parent / "remote"))
-        repository.snakemake()
-        repository.dvc("commit", "--force")
-        repository.commit("Quick run")
-        repository.dvc("push")
-        return repository
-
-    return shared("finished", build)
+__all__ = ["finished", "shared"]
 
 
 @pytest.fixture

@@ -297,7 +297,7 @@ def test_figures_of_two_revisions_come_from_the_cache_of_dvc(repository):
 def test_figures_that_are_not_in_the_cache_are_named_with_the_command_that_gets_them(finished, tmp_path):
     fresh = finished.clone(tmp_path / "fresh")
     text = fresh.polysem("diff", "HEAD", "HEAD").replace("\\", "")
-    assert "The figures of HEAD are not in the cache of DVC here" in text
+    assert "The files of results/figures of HEAD are not in the cache of DVC here" in text
     command = re.search("`(dvc fetch --all-commits results/figures)`", text)[1]
     fresh.dvc(*command.split()[1:])
     assert "## Not compared" not in fresh.polysem("diff", "HEAD", "HEAD")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from polysem.io.atomic import write_json
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table
-from polysem.saes.exported import Exported
+from polysem.saes.exported import ExportedOfRun
 
 BATCH = 128
 """Features of a file."""
@@ -31,7 +31,7 @@ RANKED = {"neurons": ("correlated_neuron", "neuron"), "features": ("correlated_f
 NO_PROMPTS = "n_prompts_total is left out: no table of this run counts the prompts"
 
 
-def write(exported: Exported, folder: Path) -> None:
+def write(exported: ExportedOfRun, folder: Path) -> None:
     """`batch-0.json`, … with 128 features each. InputError if a table that it is written from is not made."""
     for name in TABLES:
         path = exported.tables / f"{name}.nc"
@@ -59,7 +59,7 @@ def write(exported: Exported, folder: Path) -> None:
         write_json(folder / f"batch-{number}.json", heading | {"features": features[start : start + BATCH]})
 
 
-def _measured(exported: Exported, frequency: xr.Dataset) -> Iterator[dict[str, Any]]:
+def _measured(exported: ExportedOfRun, frequency: xr.Dataset) -> Iterator[dict[str, Any]]:
     """Frequency of each feature, and its alignment with neurons: the largest weights of its decoder row, and these as
     shares of the row's L1 norm."""
     active = frequency["frequency"].to_numpy()
@@ -96,7 +96,7 @@ def _correlated(associations: xr.Dataset) -> Iterator[dict[str, Any]]:
         yield found
 
 
-def _logits(exported: Exported, logits: xr.Dataset) -> Iterator[dict[str, Any]]:
+def _logits(exported: ExportedOfRun, logits: xr.Dataset) -> Iterator[dict[str, Any]]:
     """Tokens that a feature makes most and least likely, as its sheet has them, and a histogram over all tokens."""
     if reason := logits.attrs.get("not_applicable"):
         exported.missing.append(f"pos_*, neg_* and logits_hist_data_bar_* are left out: {reason}")
@@ -132,7 +132,7 @@ def _histograms(frequency: xr.Dataset) -> Iterator[dict[str, Any]]:
         }
 
 
-def _examples(exported: Exported, examples: xr.Dataset, frequency: xr.Dataset) -> Iterator[dict[str, Any]]:
+def _examples(exported: ExportedOfRun, examples: xr.Dataset, frequency: xr.Dataset) -> Iterator[dict[str, Any]]:
     """The most active examples, and those drawn from all, each with the bin of the histogram that it lies in."""
     token, window = examples["token"].to_numpy(), examples["window_activation"].to_numpy()
     if not (token >= 0).any():

@@ -1,7 +1,7 @@
 """The step that draws the figures of one dictionary."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -58,13 +58,21 @@ def draw_figures(
 
     Raises InputError for an unknown figure, before any is drawn, and for a table or labels that are missing or broken.
     """
+    write_figures(output, figures, dictionary_sources(tables, output.parts[-3:], training, labels), params)
+
+
+def dictionary_sources(
+    tables: Path, names: Sequence[str], training: Path | None = None, labels: Path | None = None
+) -> Sources:
+    """What figures of one dictionary are drawn from; arguments are those of `draw_figures`, and `names` are model, site
+    and dictionary."""
     named = {} if labels is None else read_labels(labels)
     called = {feature: "; ".join(label.text for label in several) for feature, several in named.items()}
 
     def read(table: str) -> xr.Dataset:
         if table == TRAINING:
-            names = dict(zip(("model", "site", "dictionary"), output.parts[-3:], strict=True))
-            return (xr.Dataset() if training is None else read_table(training)).assign_attrs(names)
+            about = dict(zip(("model", "site", "dictionary"), names, strict=True))
+            return (xr.Dataset() if training is None else read_table(training)).assign_attrs(about)
         return read_table(_folder(tables, table) / f"{table}.nc", without=ON_SHEETS)
 
     def digest(table: str) -> str:
@@ -72,7 +80,7 @@ def draw_figures(
             return "" if training is None else digest_of_file(training)
         return table_digest(_folder(tables, table) / Path(table).parent, Path(table).name)
 
-    write_figures(output, figures, Sources(read, digest, called), params)
+    return Sources(read, digest, called)
 
 
 def _folder(tables: Path, table: str) -> Path:

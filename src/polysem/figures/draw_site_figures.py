@@ -39,10 +39,15 @@ def draw_site_figures(
 
     Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
     """
+    write_figures(output, figures, site_sources(tables, dictionaries, recipes or {}), params)
+
+
+def site_sources(tables: Path, dictionaries: list[str], recipes: dict[str, dict[str, Any]]) -> Sources:
+    """What figures of one site are drawn from; arguments are those of `draw_site_figures`."""
 
     def read(table: str) -> xr.Dataset:
         if table == RECIPES:
-            return recipe_table(recipes or {}, dictionaries)
+            return recipe_table(recipes, dictionaries)
         if table.startswith(SITE):
             return read_table(tables / f"{table.removeprefix(SITE)}.nc")
         return _together(tables, table, dictionaries)
@@ -54,7 +59,7 @@ def draw_site_figures(
             return digest_of_file(tables / f"{table.removeprefix(SITE)}.nc")
         return text_digest(json.dumps([(name, table_digest(tables / name, table)) for name in dictionaries]))
 
-    write_figures(output, figures, Sources(read, digest), params)
+    return Sources(read, digest)
 
 
 SITE = "site/"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import torch
@@ -40,6 +41,8 @@ class LanguageSubject(Subject):
         self.bridge = bridge.eval()
         self.device = torch.device(device)
         self._anatomy = anatomy_of(self.bridge)
+        self._in_use = RLock()
+        self._is_hooked = False
 
     @property
     def sites(self) -> Sequence[str]:
@@ -189,15 +192,25 @@ class LanguageSubject(Subject):
 
     @contextmanager
     def _hooks(self, functions: Sequence[tuple[str, Any]]) -> Iterator[None]:
-        """Set the hooks on the points themselves: `run_with_hooks` scans all points of the model at every call."""
-        points = [self.bridge.hook_dict[name] for name, _ in functions]
-        try:
-            for point, (_, function) in zip(points, functions, strict=True):
-                point.add_hook(function, dir="fwd")
-            yield
-        finally:
-            for point in points:
-                point.remove_hooks("fwd")
+        """Set the hooks on the points themselves: `run_with_hooks` scans all points of the model at every call.
+
+        Hooks belong to the model and not to a call: a forward pass of another thread would run those of this one, or
+        lose its own. So calls wait for each other. RuntimeError for a call from inside of another, in a replacement:
+        waiting would never end, and its hooks would be taken for those around it.
+        """
+        with self._in_use:
+            if self._is_hooked:
+                raise RuntimeError("the model was called from a replacement of its own activations; call it before")
+            points = [self.bridge.hook_dict[name] for name, _ in functions]
+            self._is_hooked = True
+            try:
+                for point, (_, function) in zip(points, functions, strict=True):
+                    point.add_hook(function, dir="fwd")
+                yield
+            finally:
+                for point in points:
+                    point.remove_hooks("fwd")
+                self._is_hooked = False
 
 
 @torch.inference_mode(False)

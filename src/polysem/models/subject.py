@@ -54,7 +54,8 @@ class Evaluation:
 
 
 class Subject(ABC):
-    """A model under study, loaded from its folder, in evaluation mode."""
+    """A model under study, loaded from its folder, in evaluation mode. Threads may share it: their calls wait for each
+    other where they would disturb each other."""
 
     device: torch.device
 

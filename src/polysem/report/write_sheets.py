@@ -35,6 +35,7 @@ from polysem.report.visible import visible
 
 TEMPLATES = Path(__file__).parent
 FILES = ("sheet.css", "sheet.js")
+SHEET = "sheet.html.j2"
 POINTING = 5
 """Features per SAE that a neuron's sheet names."""
 
@@ -86,7 +87,7 @@ def write_sheets(
     shown = read_arrays(tables / "clusters.nc", lambda name: name == "shown_feature").get("shown_feature", ())
     groups += shown_in_figures(params, [int(feature) for feature in shown])
     chosen = sorted({feature for group in groups for feature in group.features})
-    contexts = _contexts(tokenizer, images)
+    contexts = contexts_of(tokenizer, images)
     pages = set(chosen)
     neuron_pages = pages if is_neuron else neurons_with_sheets(params, alignment)
 
@@ -104,19 +105,9 @@ def write_sheets(
         relations=None if relations is None else read_table(relations),
         address=address,
     )
-    environment = _environment()
-    page = environment.get_template("sheet.html.j2")
-    shared = {
-        "model": model,
-        "site": site,
-        "dictionary": dictionary,
-        "address": quote(f"{model}/{site}/{dictionary}"),
-        "is_neuron": is_neuron,
-        "word": "neuron" if is_neuron else "feature",
-        "words": "neurons" if is_neuron else "features",
-        "images": isinstance(contexts, ImageContexts),
-        "unit": contexts.unit,
-    }
+    environment = sheet_environment()
+    page = environment.get_template(SHEET)
+    shared = shared_values(model, site, dictionary, contexts)
     reasons = _reasons(groups)
     lines: dict[int, dict[str, Any]] = {}
     with written_folder(output) as (folder, receipt):
@@ -133,7 +124,7 @@ def write_sheets(
                 groups=reasons[feature],
                 pages=pages,
                 neuron_pages=neuron_pages,
-                pointing=list(_pointing(feature, others, params)),
+                pointing=list(pointing(feature, others, params)),
                 before=chosen[row - 1] if row else None,
                 after=chosen[row + 1] if row + 1 < len(chosen) else None,
             )
@@ -144,7 +135,24 @@ def write_sheets(
         receipt |= _receipt(f"{model}/{site}/{dictionary}", features, groups, lines)
 
 
-def _contexts(tokenizer: Path | None, images: Path | None) -> Contexts:
+def shared_values(model: str, site: str, dictionary: str, contexts: Contexts) -> dict[str, Any]:
+    """What the template says on all sheets of a dictionary."""
+    is_neuron = dictionary == NEURONS
+    return {
+        "model": model,
+        "site": site,
+        "dictionary": dictionary,
+        "address": quote(f"{model}/{site}/{dictionary}"),
+        "is_neuron": is_neuron,
+        "word": "neuron" if is_neuron else "feature",
+        "words": "neurons" if is_neuron else "features",
+        "images": isinstance(contexts, ImageContexts),
+        "unit": contexts.unit,
+    }
+
+
+def contexts_of(tokenizer: Path | None, images: Path | None) -> Contexts:
+    """How examples are shown: as text, or as images of a token store. InputError if neither is given."""
     if tokenizer is not None:
         return TextContexts(Vocabulary(load_tokenizer(tokenizer)))
     if images is not None:
@@ -152,7 +160,8 @@ def _contexts(tokenizer: Path | None, images: Path | None) -> Contexts:
     raise InputError("give --tokenizer for a language model, or --images for a classifier")
 
 
-def _environment() -> Environment:
+def sheet_environment() -> Environment:
+    """The templates of sheets; text in them is escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -173,7 +182,7 @@ def _reasons(groups: list[Group]) -> dict[int, list[Group]]:
     return reasons
 
 
-def _pointing(neuron: int, saes: dict[str, xr.Dataset], choice: SheetChoice) -> Iterator[Pointing]:
+def pointing(neuron: int, saes: dict[str, xr.Dataset], choice: SheetChoice) -> Iterator[Pointing]:
     """Of every SAE with features whose strongest neuron this is: the most aligned of them."""
     for name, alignment in saes.items():
         members = np.flatnonzero(alignment["strongest_neuron"].to_numpy() == neuron)

@@ -1,4 +1,4 @@
-"""An SAE of a finished run on its way out, with what the run knows of it."""
+"""An SAE on its way out in the form of another tool, with what is known of it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,27 +15,22 @@ from polysem.saes.published import in_names_of_saelens
 from polysem.saes.sae import SAE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Exported:
-    """An SAE, the names it goes by, and the folders of the run. A table that is not there is not made up."""
+    """An SAE and the names it goes by. What is not known is not made up."""
 
     sae: SAE
-    model: str
-    """Its key under `models:`."""
     model_name: str
-    """What others call the model: its repository, or the key of a model that was trained here."""
+    """What others call the model: its repository, or the key of a model that was trained here; empty if not known."""
     site: str
+    """Empty if not known."""
     name: str
     metadata: Mapping[str, Any]
     """Those of `cfg.json`."""
-    corpus: str
-    tables: Path
-    logit_weights: Callable[[Float[Tensor, "feature neuron"]], Float[Tensor, "feature token"]]
-    """What directions at the site add to the logits, as the tables of logits have it; asked only if those have any."""
-    token_text: Callable[[int], str]
-    """What a token is called, as on the sheets of features."""
+    stored_frequency: Float[Tensor, " feature"] | None = None
+    """Share of tokens on which each feature was active where it was trained, as its own files tell it."""
     missing: list[str] = field(default_factory=list)
-    """What the format has a place for and the run does not know, as sentences."""
+    """What the format has a place for and nobody knows, as sentences."""
 
     def settings(self) -> dict[str, Any]:
         """The metadata under SAELens's names."""
@@ -46,6 +41,24 @@ class Exported:
     def layer(self) -> int | None:
         """The number in the name of the site."""
         return next((int(part) for part in self.site.split(".") if part.isdigit()), None)
+
+    def frequency(self) -> Float[Tensor, " feature"] | None:
+        """Share of tokens on which each feature is active."""
+        return self.stored_frequency
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedOfRun(Exported):
+    """An SAE of a finished run, and the folders of the run. A table that is not there is not made up."""
+
+    model: str
+    """Its key under `models:`."""
+    corpus: str
+    tables: Path
+    logit_weights: Callable[[Float[Tensor, "feature neuron"]], Float[Tensor, "feature token"]]
+    """What directions at the site add to the logits, as the tables of logits have it; asked only if those have any."""
+    token_text: Callable[[int], str]
+    """What a token is called, as on the sheets of features."""
 
     def frequency(self) -> Float[Tensor, " feature"] | None:
         """Share of the eval tokens on which each feature is active."""

@@ -9,7 +9,7 @@ from dense import NEURONS, sae
 
 from polysem.exporters import neuronpedia
 from polysem.io.tables import write_table
-from polysem.saes.exported import Exported
+from polysem.saes.exported import ExportedOfRun
 from polysem.tables.of_dictionary.logits import logits
 from polysem.tables.parts.directions import Directions
 from polysem.tables.parts.labels import dictionary_attributes
@@ -41,7 +41,7 @@ def features(text, tmp_path):
     for name, table in tables.items():
         path = folder / f"{name}.nc"
         write_table(path, table.assign_attrs(dictionary_attributes(path, "")))
-    exported = Exported(
+    exported = ExportedOfRun(
         sae=dictionary,
         model="m",
         model_name="m",

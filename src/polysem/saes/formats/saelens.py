@@ -135,8 +135,9 @@ def write(exported: Exported, folder: Path) -> None:
     frequencies of this run."""
     frequency = exported.frequency()
     if frequency is None:
-        exported.missing.append("no sparsity.safetensors: the frequency table of the SAE is not made")
-    about = {"model_name": exported.model_name, "hook_name": exported.site, **exported.settings()}
+        exported.missing.append("no sparsity.safetensors: how often its features are active is not known")
+    names = {"model_name": exported.model_name, "hook_name": exported.site}
+    about = {key: name for key, name in names.items() if name} | exported.settings()
     save_sae(exported.sae, folder, about, frequency)
 
 

@@ -59,7 +59,7 @@ def command(options: argparse.Namespace) -> int:
     require_recipe(study, model, name, folder)
     require_of_one_run(files_read(model, site, name, options.format))
 
-    from polysem.saes.exported import Exported
+    from polysem.saes.exported import ExportedOfRun
     from polysem.saes.sae import load_sae
     from polysem.tables.parts.words import words
 
@@ -67,7 +67,7 @@ def command(options: argparse.Namespace) -> int:
     section = study.models[model]
     tokenizer = Path(artifacts.MODEL.format(model=model)) / "tokenizer.json"
     sae = load_sae(folder, config["d_in"])
-    exported = Exported(
+    exported = ExportedOfRun(
         sae=sae,
         model=model,
         model_name=getattr(section, "repository", model),

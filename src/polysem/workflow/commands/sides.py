@@ -1,17 +1,14 @@
 """The two things that `polysem diff` compares: a results folder as it lies there, or a revision in git and DVC."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from polysem.io.errors import InputError
+from polysem.io.revisions import Revision
 from polysem.params.study import load_study
 
 Value = TypeVar("Value")
@@ -69,30 +66,29 @@ def _folder_side(folder: Path) -> Side:
     return Side(str(folder), params, metrics, verdicts, _figures(files, notes), notes)
 
 
-def _revision_side(revision: str) -> Side:
-    commit = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    if not commit:
-        raise InputError(f"{revision!r} is neither a results folder nor a revision that git knows here")
-    commit = commit.strip()
-    metrics = _git("show", f"{commit}:results/metrics.json")
+def _revision_side(name: str) -> Side:
+    revision = Revision.find(name)
+    if revision is None:
+        raise InputError(f"{name!r} is neither a results folder nor a revision that git knows here")
+    metrics = revision.text("results/metrics.json")
     if metrics is None:
-        raise InputError(f"{revision} has no results/metrics.json in git; commit it after a run, then compare")
+        raise InputError(f"{name} has no results/metrics.json in git; commit it after a run, then compare")
     notes: list[str] = []
-    claims = _git("show", f"{commit}:results/claims.json")
+    claims = revision.text("results/claims.json")
     return Side(
-        name=revision,
-        params=_params(commit, revision, notes),
-        metrics=_read(metrics, f"{revision}:results/metrics.json", _metrics),
-        verdicts=_read(claims, f"{revision}:results/claims.json", _verdicts) if claims else {},
-        figures=_figures(_cached(commit, revision, notes), notes),
+        name=name,
+        params=_params(revision, notes),
+        metrics=_read(metrics, f"{name}:results/metrics.json", _metrics),
+        verdicts=_read(claims, f"{name}:results/claims.json", _verdicts) if claims else {},
+        figures=_figures(_cached(revision, notes), notes),
         notes=notes,
     )
 
 
-def _params(commit: str, revision: str, notes: list[str]) -> dict[str, Any] | None:
-    text = _git("show", f"{commit}:params.yaml")
+def _params(revision: Revision, notes: list[str]) -> dict[str, Any] | None:
+    text = revision.text("params.yaml")
     if text is None:
-        notes.append(f"{revision} has no params.yaml, so its params are unknown.")
+        notes.append(f"{revision.name} has no params.yaml, so its params are unknown.")
         return None
     with TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
@@ -100,36 +96,17 @@ def _params(commit: str, revision: str, notes: list[str]) -> dict[str, Any] | No
         try:
             return load_study(path).values()
         except InputError as error:
-            notes.append(f"params.yaml of {revision} does not fit this version of polysem, so it is left out: {error}")
+            notes.append(
+                f"params.yaml of {revision.name} does not fit this version of polysem, so it is left out: {error}"
+            )
             return None
 
 
-def _cached(commit: str, revision: str, notes: list[str]) -> dict[str, Path | None]:
+def _cached(revision: Revision, notes: list[str]) -> dict[str, Path | None]:
     """Files of the figures of a revision as they lie in DVC's cache, by their paths; None for those that do not."""
-    lock = _git("show", f"{commit}:dvc.lock")
-    outs = _outputs(lock, f"{revision}:dvc.lock") if lock else {}
-    if FIGURES not in outs:
-        notes.append(
-            f"{revision} has no {FIGURES} in dvc.lock, so its figures are unknown; `dvc commit` puts them there."
-        )
-        return {}
-    cache = Path(_output("dvc", "cache", "dir").strip()) / "files/md5"
-    listing = cache / outs[FIGURES][:2] / outs[FIGURES][2:]
-    if not listing.is_file():
-        notes.append(
-            f"The figures of {revision} are not in the cache of DVC here; `dvc fetch --all-commits {FIGURES}` gets "
-            "them from the remote, if they were pushed."
-        )
-        return {}
-    digests = _read(listing.read_bytes(), str(listing), _listed)
-    paths = {name: cache / md5[:2] / md5[2:] for name, md5 in digests.items()}
-    found = {name: path if path.is_file() else None for name, path in paths.items()}
-    if gone := [name for name, path in found.items() if path is None]:
-        notes.append(
-            f"{len(gone)} files of the figures of {revision} are not in the cache of DVC here ({gone[0]}, …); "
-            f"`dvc fetch --all-commits {FIGURES}` gets them from the remote, if they were pushed."
-        )
-    return found
+    cached = revision.cached(FIGURES)
+    notes += [cached.note] if cached.note else []
+    return cached.files
 
 
 def _figures(files: dict[str, Path | None], notes: list[str]) -> dict[str, Figure]:
@@ -148,20 +125,6 @@ def _drawn(receipt: Any) -> dict[str, str]:
     """Digests of the figures that a receipt names as drawn; older revisions have them under another key."""
     figures = receipt["artifacts"] if "artifacts" in receipt else receipt["figures"]
     return {name: said["sha256"] for name, said in figures.items() if "sha256" in said}
-
-
-def _listed(entries: Any) -> dict[str, str]:
-    """Digests of the files of a folder, as DVC's cache lists them."""
-    return {entry["relpath"]: entry["md5"] for entry in entries}
-
-
-def _outputs(text: str, name: str) -> dict[str, str]:
-    """Digests of the outputs of all stages of a `dvc.lock`."""
-    try:
-        stages = YAML(typ="safe").load(text).get("stages", {})
-        return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", []) if "md5" in out}
-    except (YAMLError, LookupError, TypeError, AttributeError) as error:
-        raise InputError(f"{name} is no lock file of DVC ({type(error).__name__}); `dvc commit` writes one") from error
 
 
 def _metrics(found: Any) -> dict[str, Any]:
@@ -199,19 +162,3 @@ def _read(text: str | bytes, name: str, of: Callable[[Any], Value]) -> Value:
         return of(found)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{name} is JSON, but not what a run writes there; name the results of a run") from error
-
-
-def _git(*arguments: str) -> str | None:
-    """What git prints, or None if it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, errors="replace")
-    return done.stdout if done.returncode == 0 else None
-
-
-def _output(*command: str) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{command[0]} is not installed, or not on PATH") from error
-    if done.returncode:
-        raise InputError(f"`{' '.join(command)}` fails: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout

@@ -1,0 +1,236 @@
+"""A dictionary of a study: an SAE, or the neurons."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polysem.io.errors import InputError
+from polysem.layout.feature_labels import Label, read_labels
+from polysem.layout.place import Place
+from polysem.params.base import NEURONS
+from polysem.study import tables
+from polysem.study.coding import Coder
+from polysem.study.feature import Feature
+from polysem.study.figures import Drawing, draw
+from polysem.study.names import UnknownNameError
+from polysem.study.results import NotAtHandError
+from polysem.study.showing import fact_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from polysem.saes.dictionary import Dictionary as Weights
+    from polysem.saes.exported import Exported
+    from polysem.study.site import Site
+
+TRAINING = "training"
+"""The name of the history of a training among the tables; its file lies with the weights."""
+HISTORY = "training.nc"
+CONFIG = "cfg.json"
+
+
+class Dictionary(Coder):
+    """Anything with features on a site: an SAE, or `neurons`, in which every neuron is one feature.
+
+    >>> import polysem
+    >>> sae = polysem.open("results")["stories-1l"]["blocks.0.mlp.hook_post"]["topk-x4"]
+    >>> sae
+    <polysem.Dictionary stories-1l/blocks.0.mlp.hook_post/topk-x4: 256 features>
+    >>> sae.table("alignment")["strongest_neuron"].dims
+    ('feature',)
+    """
+
+    def __init__(self, site: "Site", name: str) -> None:
+        self.site: Site = site
+        """The site that it stands at."""
+        self.name: str = name
+        """Its id, `neurons` or that of an SAE."""
+        self.place: Place = site.place.of(name)
+        """Where its files lie."""
+        self._results, self._recorded = site.results, site.recorded
+
+    @property
+    def is_neurons(self) -> bool:
+        """Whether it is the identity dictionary."""
+        return self.name == NEURONS
+
+    @cached_property
+    def features(self) -> int:
+        """Number of features."""
+        return self.site.neurons if self.is_neurons else int(self.config["d_sae"])
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The content of the SAE's `cfg.json`, with its `metadata`; empty for the neurons."""
+        if self.is_neurons:
+            return {}
+        file = self._results.bring(self.place.sae.path) / CONFIG
+        try:
+            found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file} cannot be read ({error}); delete the folder and run again") from None
+        return found
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """Its keys in the params of the run, defaults filled in; empty for the neurons, and where the run recorded
+        none."""
+        return self._recorded.recipe(self.name)
+
+    @cached_property
+    def weights(self) -> "Weights":
+        """The dictionary itself, in torch on the CPU: `W_enc` [neuron, feature], `b_enc`, `W_dec` [feature, neuron] and
+        `b_dec` of an SAE. Raises InputError for files that do not fit the site."""
+        from polysem.saes.dictionary import Neurons
+        from polysem.saes.sae import load_sae
+
+        if self.is_neurons:
+            return Neurons(self.site.neurons)
+        return load_sae(self._results.bring(self.place.sae.path), int(self.config["d_in"]))
+
+    @cached_property
+    def tables(self) -> list[str]:
+        """Names of its tables; of an SAE that was trained here, `training` is the history of that."""
+        found = tables.listed_tables(self._results, self.place)
+        return [*found, TRAINING] if self._has_history else found
+
+    def table(self, name: str) -> "xr.Dataset":
+        """A table as an xarray Dataset, lazily: numbers are read when they are asked for.
+
+        Every variable says its `long_name` and `units`. Raises UnknownNameError, with the nearest name.
+        """
+        if name == TRAINING and not self.is_neurons and "imported" not in self.config["metadata"]:
+            return tables.open_table(self._results, self.place, name, [name], self.place.sae.file(HISTORY))
+        return tables.open_table(self._results, self.place, name, self.tables)
+
+    @cached_property
+    def labels(self) -> dict[int, list[Label]]:
+        """What people call features, by number, from `labels/{model}/{site}/{dictionary}.csv`."""
+        return read_labels(self._results.labels(self.place))
+
+    def feature(self, number: int) -> Feature:
+        """One feature, by its number from 0. Raises UnknownNameError for one that there is not."""
+        if not 0 <= number < self.features:
+            raise UnknownNameError(f"{self.place.path} has no feature {number}; it has 0 … {self.features - 1}")
+        return Feature(self, int(number))
+
+    def __iter__(self) -> "Iterator[Feature]":
+        """All features, one after the other."""
+        return map(self.feature, range(self.features))
+
+    def __len__(self) -> int:
+        """Number of features."""
+        return self.features
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """Figures of the run by name: '' for those that it drew, for others why they do not apply."""
+        return tables.drawn_figures(self._results, self.place)
+
+    def drawn(self, name: str) -> Drawing:
+        """A figure as the run drew it, an SVG. Raises InputError for one that it did not draw."""
+        return drawn(self._results, self.place, name)
+
+    def draw(self, name: str, **analysis: Any) -> "Figure":
+        """A figure of the catalogue as a Matplotlib figure, to change or to save.
+
+        Args:
+            name: As the figures in `figures` are called, `decoder_power`.
+            analysis: Thresholds in place of those of the run, `rare_frequency=1e-3`; keys are those of `analysis:` in
+                the params file. Where the run recorded no params, the defaults hold.
+
+        Raises InputError for an unknown figure or key, for a figure that does not apply here, and for older tables.
+        """
+        from polysem.figures.draw_figures import dictionary_sources
+
+        folder = self._results.bring(self.place.tables)
+        if not self.is_neurons:
+            self._results.bring(self.place.of(NEURONS).tables)
+        training = self._results.bring(self.place.sae.file(HISTORY)) if self._has_history else None
+        labels = self._results.labels(self.place)
+        sources = dictionary_sources(folder, self.place.names, training, labels)
+        return draw(self.place, name, "of_dictionary", sources, self._recorded.analysis(**analysis))
+
+    def sheet(self, number: int) -> str:
+        """The sheet of a feature as an HTML page: the one of the run if it wrote one, else one that is made now."""
+        page = self.place.sheet(self.feature(number).number)
+        if self._results.has(self.place.sheets.receipt) and self._results.has(page):
+            return self._results.bring(page).read_text(encoding="utf-8")
+        from polysem.report.sheet_page import sheet_page
+
+        model, is_text = self.site.model, self.site.model.is_language_model
+        saes = [name for name in self.site if name != NEURONS and "alignment" in self.site[name].tables]
+        for name in saes if self.is_neurons else []:
+            self._results.bring(self.place.of(name).table("alignment"))
+        try:
+            return sheet_page(
+                self._results.bring(self.place.tables),
+                number,
+                self.labels.get(number, []),
+                self.place.labels,
+                self._recorded.sheet_choice(*self.place.names),
+                saes,
+                tokenizer=self._results.bring(model.place.tokenizer) if is_text else None,
+                images=None if is_text else self._results.bring(model.place.tokens("eval").store),
+            )
+        except KeyError as error:
+            raise InputError(
+                f"the sheet of {number} cannot be made: the tables of {self.place.path} lack {error}, which this "
+                "version of polysem writes; `snakemake --cores all` measures them again"
+            ) from error
+
+    @property
+    def _has_history(self) -> bool:
+        """Whether there is a history of its training; not, as far as one can tell, where weights are not at hand."""
+        try:
+            return not self.is_neurons and self._results.has(self.place.sae.file(HISTORY))
+        except NotAtHandError:
+            return False
+
+    def _exported(self) -> "Exported":
+        import torch
+
+        from polysem.saes.exported import Exported
+        from polysem.saes.sae import SAE
+
+        weights = self.weights
+        if not isinstance(weights, SAE):
+            raise InputError("the neurons are no SAE; save one of the SAEs of the site")
+        frequency = self.table("frequency")["frequency"].to_numpy() if "frequency" in self.tables else None
+        return Exported(
+            sae=weights,
+            model_name=self.site.model.known_as,
+            site=self.site.name,
+            name=self.name,
+            metadata=self.config["metadata"],
+            stored_frequency=None if frequency is None else torch.from_numpy(frequency),
+        )
+
+    def __repr__(self) -> str:
+        return f"<polysem.Dictionary {self.place.path}: {self.features:,} features>"
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "features": f"{self.features:,}",
+            "tables": ", ".join(self.tables),
+            "figures": ", ".join(name for name, reason in self.figures.items() if not reason),
+            "labelled features": len(self.labels),
+        }
+        return fact_table(f"{'Neurons' if self.is_neurons else 'SAE'} {self.place.path}", facts | self.recipe)
+
+
+def drawn(results: Any, place: Place, name: str) -> Drawing:
+    """A figure of a place as the run drew it; InputError for one that it did not draw."""
+    from polysem.params.explain import nearest
+
+    known = tables.drawn_figures(results, place)
+    if name not in known:
+        there = ", ".join(known) or "none"
+        raise UnknownNameError(f"{place.path} has no figure {name!r}{nearest(name, list(known))}; there are: {there}")
+    if known[name]:
+        raise InputError(f"{name} was not drawn of {place.path}: {known[name]}")
+    return Drawing(name, Path(results.bring(place.figure(name))))

@@ -1,0 +1,28 @@
+"""Zarr stores of a study as xarray Datasets that read what they are asked for."""
+
+from typing import TYPE_CHECKING
+
+from polysem.io.errors import InputError
+from polysem.layout.place import Stored
+from polysem.study.results import Results
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def opened(results: Results, store: Stored) -> "xr.Dataset":
+    """A store, lazily, chunk by chunk; `encoding["chunks"]` of its variables says how large these are.
+
+    Raises InputError if it or its receipt is not there, or of another format.
+    """
+    import xarray as xr
+
+    from polysem.io.stores import read_receipt
+
+    results.bring(store.receipt)
+    path = results.bring(store.store)
+    read_receipt(path)
+    try:
+        return xr.open_zarr(path, chunks=None, consolidated=True)
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is no readable store ({error}); delete it and its receipt and run again") from error

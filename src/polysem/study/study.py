@@ -1,0 +1,160 @@
+"""A study: the results of one run, and how they are opened."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from polysem.io.errors import InputError
+from polysem.io.revisions import Revision
+from polysem.layout.place import RESULTS
+from polysem.study.model import Model
+from polysem.study.names import Named
+from polysem.study.recorded import Recorded
+from polysem.study.results import CLAIMS, METRICS, FolderResults, Results, RevisionResults
+from polysem.study.showing import table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ["model", "site", "dictionary", "metric", "value"]
+OF_MODEL = "model"
+"""What stands in place of a site in `metrics.json` for the numbers of a model."""
+
+
+class Study(Named[Model]):
+    """The results of one run: a mapping from names to models. `polysem.open` makes one.
+
+    Names are those of the params that the run recorded. Where it recorded none, they are those of the dictionaries that
+    are there, and the study says so when it is shown.
+
+    >>> import polysem
+    >>> study = polysem.open("results")
+    >>> list(study)
+    ['digits', 'stories-1l']
+    >>> list(study.metrics.columns)
+    ['model', 'site', 'dictionary', 'metric', 'value']
+    """
+
+    _kind = "model"
+
+    def __init__(self, results: Results) -> None:
+        super().__init__()
+        self.results, self.recorded = results, Recorded.of(results)
+
+    @property
+    def name(self) -> str:
+        """The folder or the revision that was opened."""
+        return self.results.name
+
+    @property
+    def params(self) -> dict[str, Any] | None:
+        """The params of the run as plain values, defaults filled in and grids spanned; None where it recorded none."""
+        return self.recorded.params
+
+    @property
+    def _names(self) -> list[str]:
+        return list(self.recorded.names)
+
+    @property
+    def _where(self) -> str:
+        return f"the study {self.name}"
+
+    def _open(self, name: str) -> Model:
+        return Model(self, name)
+
+    @property
+    def metrics(self) -> "pd.DataFrame":
+        """All numbers of `metrics.json`: columns `model`, `site`, `dictionary`, `metric` and `value`.
+
+        Numbers of a model have neither site nor dictionary (None). A value may be a word, as the law of a
+        rank-frequency plot is, or None where there is no number. Raises InputError if the run wrote no metrics.
+        """
+        import pandas as pd
+
+        rows: list[tuple[Any, ...]] = []
+        for model, sites in self.results.json(METRICS).items():
+            for site, held in sites.items():
+                if site == OF_MODEL:
+                    rows += [(model, None, None, metric, value) for metric, value in held.items()]
+                    continue
+                for dictionary, numbers in held.items():
+                    rows += [(model, site, dictionary, metric, value) for metric, value in numbers.items()]
+        return pd.DataFrame(rows, columns=COLUMNS).astype(object)
+
+    @property
+    def claims(self) -> "pd.DataFrame":
+        """Published numbers beside those of the run, one claim per row, as `claims.json` has them."""
+        import pandas as pd
+
+        return pd.DataFrame(self.results.json(CLAIMS))
+
+    def plot(self, model: str, site: str, dictionary: str, name: str) -> "pd.DataFrame":
+        """A small table for `dvc plots`, `frequency_histogram` or `rank_frequency`. Raises InputError if there is
+        none."""
+        from io import StringIO
+
+        import pandas as pd
+
+        place = self[model][site][dictionary].place
+        path = self.results.parts(place.plot(name))
+        text = self.results.text(path)
+        if text is None:
+            raise InputError(f"{self.name} has no {path}; `snakemake --cores all` writes the plots")
+        return pd.read_csv(StringIO(text))
+
+    def __repr__(self) -> str:
+        lines = [
+            f"  {model}: {site} ({', '.join(held)})"
+            for model, sites in self.recorded.names.items()
+            for site, held in sites.items()
+        ]
+        return "\n".join([f"<polysem.Study {self.name}; {self.recorded.source}", *lines]) + ">"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (model, site, ", ".join(held))
+            for model, sites in self.recorded.names.items()
+            for site, held in sites.items()
+        ]
+        return table(f"Study {self.name}", ("model", "site", "dictionaries"), rows, f"{self.recorded.source}.")
+
+
+def open_study(path: str | Path = RESULTS, revision: str | None = None) -> Study:
+    """Open the results of a run.
+
+    Args:
+        path: A results folder, or the folder of a repository with `results/` in it.
+        revision: A commit, branch or tag of the repository: metrics, claims, plots and labels then come from git, all
+            else from DVC's cache. What is not in the cache is named when it is asked for, with the command that fetches
+            it.
+
+    Neither `params.yaml` nor the sources of the run are needed. Raises InputError for a folder that holds no results,
+    and for a revision that git does not know or that has no metrics.
+
+    >>> import polysem
+    >>> polysem.open(".")["stories-1l"]["blocks.0.mlp.hook_post"]["neurons"]
+    <polysem.Dictionary stories-1l/blocks.0.mlp.hook_post/neurons: 64 features>
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; name a results folder, or the folder of a repository")
+    folder = folder.resolve()
+    if revision is not None:
+        return Study(_revision(folder, revision))
+    held = [place for place in (folder, folder / RESULTS) if (place / METRICS).is_file() or (place / "models").is_dir()]
+    if not held:
+        raise InputError(
+            f"{path} holds no results: there is neither {METRICS} nor a folder of models in it or in its {RESULTS}/; "
+            "`snakemake --cores all` makes them"
+        )
+    return Study(FolderResults(held[0], str(path)))
+
+
+def _revision(folder: Path, name: str) -> RevisionResults:
+    repository = folder.parent if folder.name == RESULTS and not (folder / RESULTS).is_dir() else folder
+    revision = Revision.find(name, repository)
+    if revision is None:
+        raise InputError(f"git knows no revision {name!r} in {repository}; name a commit, a branch or a tag")
+    results = RevisionResults(revision)
+    if results.text(METRICS) is None:
+        raise InputError(f"{name} has no {RESULTS}/{METRICS} in git; commit it after a run, then open it")
+    return results
