@@ -7,7 +7,6 @@ few edits of one file, and looks whether one is reported when the test that sees
 """
 
 import argparse
-import ast
 import hashlib
 import json
 import os
@@ -21,15 +20,15 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: each process has one core
 
 from mutation import running
-from mutation.edits import Edit, equivalent, replaced, sample
+from mutation.edits import Edit, equivalent, replaced, sample, statement
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ["src/polysem/tables", "src/polysem/saes", "src/polysem/numerics"]
 TESTS = ["tests/tables", "tests/saes"]
 CACHE = ROOT / ".cache/mutants"
 SAID = "{state}: {file}:{line} ({by})\n  - {before}\n  + {after}"
-SECONDS = 30.0
-"""Tests of an edit run no longer than this if nothing fails; those that run its line and take least time come first."""
+SECONDS, SECONDS_OF_OTHERS = 30.0, 5.0
+"""Longest time of the tests that run an edit's line, and of others of the same files, if nothing fails."""
 SMOKE = ("src/polysem/saes/penalties.py", "tests/saes/test_penalties.py")
 SHARP = ("EPSILON = 1e-9", "EPSILON = 1e-08", "test_a_billionth_is_added_under_the_root_and_under_the_fraction")
 """An edit of the smoke and the one test that sees it."""
@@ -68,44 +67,24 @@ class Reach:
         that run the file. Then the others of the same files of tests, which may have what the first of them computed.
         """
         lines = self._lines.get(edit.file, {})
-        first, last, inside = statement(ast.parse((root / edit.file).read_text()), edit.line)
+        first, last, inside = statement((root / edit.file).read_text(), edit.line)
         direct = set().union(*(names for line, names in lines.items() if first <= line <= last or not inside))
         direct &= self._seconds.keys()
         files = {test.split("::")[0] for test in direct}
         others = {test for test in self._seconds if test.split("::")[0] in files} - direct
         chosen: list[str] = []
         total = 0.0
-        for test in [*sorted(direct, key=self._cost), *sorted(others, key=self._cost)]:
-            if total + self._seconds[test] < SECONDS or not chosen:
-                chosen.append(test)
-                total += self._seconds[test]
+        for some, most in ((direct, SECONDS), (others, SECONDS_OF_OTHERS)):
+            used = 0.0
+            for test in sorted(some, key=self._cost):
+                if used + self._seconds[test] < most or not chosen:
+                    chosen.append(test)
+                    used += self._seconds[test]
+            total += used
         return chosen, total
 
     def _cost(self, test: str) -> tuple[float, str]:
         return self._seconds[test], test
-
-
-def statement(tree: ast.Module, line: int) -> tuple[int, int, bool]:
-    """First and last line of the innermost statement at a line, without its body, and whether it is in a function."""
-    found, inside, body = (line, line), False, tree.body
-    while body:
-        at = next((node for node in body if _first(node) <= line <= (node.end_lineno or 0)), None)
-        if at is None:
-            break
-        below = [
-            node for part in ("body", "handlers", "orelse", "finalbody", "cases") for node in getattr(at, part, [])
-        ]
-        header = below and line < min(_first(node) for node in below)
-        found = (_first(at), (min(_first(node) for node in below) - 1) if header else at.end_lineno or line)
-        if header:
-            break
-        inside |= isinstance(at, ast.FunctionDef)
-        body = below
-    return *found, inside
-
-
-def _first(node: ast.AST) -> int:
-    return min(part.lineno for part in [*getattr(node, "decorator_list", []), getattr(node, "pattern", node), node])
 
 
 def _function(test: str) -> str:

@@ -83,6 +83,29 @@ def sample(root: Path, files: Sequence[str], count: int, seed: int) -> Iterator[
             yield Edit(file, line, *_changed(sources[file], text), text)
 
 
+def statement(source: str, line: int) -> tuple[int, int, bool]:
+    """First and last line of the innermost statement at a line, without its body, and whether it is in a function."""
+    found, inside, body = (line, line), False, ast.parse(source).body
+    while body:
+        at = next((node for node in body if _first(node) <= line <= (node.end_lineno or 0)), None)
+        if at is None:
+            break
+        below = [
+            node for part in ("body", "handlers", "orelse", "finalbody", "cases") for node in getattr(at, part, [])
+        ]
+        header = below and line < min(_first(node) for node in below)
+        found = (_first(at), (min(_first(node) for node in below) - 1) if header else at.end_lineno or line)
+        if header:
+            break
+        inside |= isinstance(at, ast.FunctionDef)
+        body = below
+    return *found, inside
+
+
+def _first(node: ast.AST) -> int:
+    return min(part.lineno for part in [*getattr(node, "decorator_list", []), getattr(node, "pattern", node), node])
+
+
 def replaced(root: Path, file: str, before: str, after: str) -> Edit:
     """The edit that replaces the one line that reads `before`."""
     lines = (root / file).read_text().splitlines(keepends=True)
@@ -109,9 +132,12 @@ def equivalent(root: Path, listed: Path = EQUIVALENT) -> dict[tuple[str, str, st
 
 
 def _unchanged(tree: ast.Module) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where edits say nothing about tests: annotations, and `if __name__ == "__main__"`."""
+    """Where edits say nothing about tests: annotations, decorators, `strict=True` and `if __name__ == "__main__"`."""
     for node in ast.walk(tree):
         parts = [getattr(node, name, None) for name in ("annotation", "returns")]
+        parts += getattr(node, "decorator_list", [])
+        if isinstance(node, ast.keyword) and node.arg == "strict":
+            parts.append(node.value)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
             parts.append(node)
         for part in parts:

@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("cosmic_ray", reason="needs benchmarks/mutants.txt, which `make mutants` installs")
 
 from cosmic_ray.mutating import mutate_code
-from mutants import FOLDERS, ROOT, statement
-from mutation.edits import EQUIVALENT, KINDS, equivalent, places, replaced, sample
+from mutants import FOLDERS, ROOT
+from mutation.edits import EQUIVALENT, KINDS, equivalent, places, replaced, sample, statement
 from mutation.operators import OWN
 
 SOURCE = '''"""A module."""
@@ -68,7 +68,7 @@ def test_every_edit_of_the_source_compiles_and_changes_it():
     [(2, (2, 2, False)), (5, (5, 5, False)), (6, (6, 6, True)), (7, (7, 7, True)), (10, (8, 11, True))],
 )
 def test_an_edit_belongs_to_the_statement_around_it(line, expected):
-    assert statement(ast.parse(SOURCE), line) == expected
+    assert statement(SOURCE, line) == expected
 
 
 def test_an_equivalent_edit_whose_line_is_gone_is_named(tmp_path):
