@@ -1,5 +1,6 @@
 # make run   sets up and makes every figure of params.yaml
 # make test  sets up and runs all checks
+# make mutants  makes small wrong edits of the source and says which no test sees; MUTANTS='--seed 1 --count 50'
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,17 +9,25 @@ BIN := $(VENV)/bin
 TORCH_INDEX := $(if $(shell command -v nvidia-smi),,https://download.pytorch.org/whl/cpu)
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' requirements.lock)
 
-.PHONY: run test setup format lock picture clean
+.PHONY: run test mutants setup format lock picture clean
 
 run: setup
 	$(BIN)/snakemake --cores all
 
-test: setup
+test: setup $(VENV)/mutants
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/python benchmarks/mutants.py --smoke
 	$(BIN)/pytest -n 2 --dist worksteal
+
+mutants: $(VENV)/mutants
+	$(BIN)/python benchmarks/mutants.py --report .cache/mutants/report.json $(MUTANTS)
+
+$(VENV)/mutants: benchmarks/mutants.txt $(VENV)/ready
+	$(BIN)/pip install --quiet --constraint requirements.lock -r $<
+	touch $@
 
 setup: $(VENV)/ready
 

@@ -104,3 +104,27 @@ def test_the_dispersion_is_found_in_the_difference_of_unequal_halves(noise):
 
 def test_too_few_firings_tell_no_dispersion():
     assert dispersion(np.array([[9, 0], [0, 9], [100, 0]]), np.array([10.0, 10.0])) == 1
+
+
+def test_the_dispersion_of_a_few_features_worked_by_hand():
+    """Halves of equal size: (a − b)² / (a + b) of the features that fire ten times or more, here 64/10, 100/20, 0
+    and 36/30; the one that fires nine times is none of them."""
+    active = np.array([[9, 1], [15, 5], [10, 10], [18, 12], [9, 0]])
+    assert dispersion(active, np.array([1000.0, 1000.0])) == 1  # 3.05 is less than two standard errors above 1
+    many = np.tile(active, (100, 1))
+    assert dispersion(many, np.array([1000.0, 1000.0])) == pytest.approx((6.4 + 5 + 0 + 1.2) / 4)
+    # three quarters of the tokens in the first half: (a/4 − b·3/4)² / ((a + b)·3/16)
+    uneven = [(a / 4 - 3 * b / 4) ** 2 / ((a + b) * 3 / 16) for a, b in active[:4]]
+    assert dispersion(np.tile(active, (1000, 1)), np.array([3.0, 1.0])) == pytest.approx(np.mean(uneven))
+
+
+def test_without_two_features_that_fire_ten_times_the_dispersion_is_1():
+    assert dispersion(np.array([[90, 10], [9, 0], [5, 4]]), np.array([10.0, 10.0])) == 1
+    assert dispersion(np.array([[9, 0], [9, 0]]), np.array([10.0, 10.0])) == 1
+    assert dispersion(np.array([[10, 0], [10, 0]]), np.array([10.0, 10.0])) == 10
+    assert dispersion(np.tile([[10, 10], [12, 11]], (50, 1)), np.array([10.0, 10.0])) == 1
+
+
+def test_no_count_is_at_most_a_negative_one():
+    assert probability_at_most([-1, 0], 2.0, 1.0).tolist() == pytest.approx([0, np.exp(-2)])
+    assert probability_at_most([-1, 0], 2.0, 3.0).tolist() == pytest.approx([0, scipy.stats.nbinom(1, 1 / 3).pmf(0)])

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from polysem.numerics.resampling import RESAMPLES, interval_of_sums, interval_of_values
+from polysem.numerics import resampling
+from polysem.numerics.resampling import interval_of_sums, interval_of_values
 
 
 def ratio(sums):
@@ -21,12 +22,34 @@ def test_the_interval_of_a_ratio_holds_the_truth_about_as_often_as_it_says():
     assert 88 <= inside <= 99
 
 
-def test_the_interval_of_a_median_is_that_of_resamples_one_by_one():
-    values = np.r_[np.random.default_rng(1).exponential(size=41), np.nan]
+@pytest.mark.parametrize("together", [1 << 22, 100])
+def test_the_interval_of_a_median_is_that_of_a_thousand_resamples_one_by_one(monkeypatch, together):
+    monkeypatch.setattr(resampling, "TOGETHER", together)
+    values = np.r_[np.random.default_rng(1).exponential(size=41), np.nan, np.inf]
     generator = np.random.default_rng(5)
-    slow = [np.median(generator.choice(values[:-1], 41)) for _ in range(RESAMPLES)]
-    assert interval_of_values(values, seed=0) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])), rel=0.15)
-    assert interval_of_values(values, seed=3) == interval_of_values(values, seed=3)
+    slow = [np.median(values[generator.integers(41, size=41)]) for _ in range(1000)]
+    expected = tuple(np.quantile(slow, [0.025, 0.975]))
+    assert interval_of_values(values, seed=5) == pytest.approx(expected, rel=1e-12)
+    assert interval_of_values(values, np.mean, 3) != interval_of_values(values, np.mean, 5)
+
+
+@pytest.mark.parametrize("together", [1 << 22, 100])
+def test_the_interval_of_sums_is_that_of_a_thousand_resamples_one_by_one(monkeypatch, together):
+    monkeypatch.setattr(resampling, "TOGETHER", together)
+    random = np.random.default_rng(2)
+    part, whole = random.random(30), 1 + random.random(30)
+    generator = np.random.default_rng(7)
+    slow = []
+    for _ in range(1000):
+        times = generator.multinomial(30, np.full(30, 1 / 30))
+        slow.append((times * part).sum() / (times * whole).sum())
+    expected = tuple(np.quantile(slow, [0.025, 0.975]))
+    assert interval_of_sums({"part": part, "whole": whole}, ratio, 7) == pytest.approx(expected, rel=1e-12)
+
+
+def test_two_units_can_be_resampled():
+    assert np.isfinite(interval_of_values(np.array([1.0, 2.0]))).all()
+    assert np.isfinite(interval_of_sums({"part": np.ones(2), "whole": np.ones(2)}, ratio)).all()
 
 
 def test_what_cannot_be_resampled_has_no_interval():

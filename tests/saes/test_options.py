@@ -10,6 +10,7 @@ from recipes import recipe_of, trainer_of
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
 from polysem.saes.architecture import recipe_class
+from polysem.saes.constraints import Constraints
 from polysem.saes.history import History
 from polysem.saes.losses import Term
 from polysem.saes.sae import load_sae
@@ -125,6 +126,19 @@ def test_a_penalty_of_the_encoder_shrinks_its_rows(path, key):
     assert small.weights["W_enc"].norm() < 0.8 * plain.weights["W_enc"].norm()
 
 
+@pytest.mark.parametrize(("key", "paid", "slope"), [("encoder_l1", 5, [1, -1]), ("encoder_l2", 13, [4, -6])])
+def test_a_penalty_of_the_encoder_is_the_mean_over_features(key, paid, slope):
+    """One row of four is (2, −3, 0), with the norms 5 and 13; the others are 0."""
+    W_enc = torch.zeros(4, 3)
+    W_enc[1] = torch.tensor([2.0, -3.0, 0.0])
+    constraints = Constraints(recipe_of("relu", **{key: 8.0}), None)
+    gradients = {"W_enc": torch.ones(4, 3)}
+    assert constraints.add_encoder_penalty({"W_enc": W_enc}, gradients) == pytest.approx(8 * paid / 4)
+    expected = torch.ones(4, 3)
+    expected[1, :2] += 8 * torch.tensor(slope) / 4
+    torch.testing.assert_close(gradients["W_enc"], expected)
+
+
 def test_gradients_are_clipped_to_their_norm(path):
     trainer = trainer_of(path, recipe_of("relu", clip_norm=0.01))
     _, found = steps(trainer, 3)[-1]
@@ -139,22 +153,29 @@ def test_the_encoder_stays_orthogonal_to_a_forbidden_direction(path):
     assert (trainer.finished().W_enc.T @ direction).abs().max() < 1e-6
 
 
-def test_dead_features_get_new_weights_and_forget_their_optimiser(path):
+@pytest.mark.parametrize("method", ["reinitialise", "loss_weighted"])
+def test_dead_features_get_new_weights_and_forget_their_optimiser(path, method):
     keys = {"dead_every": 10, "dead_below": 0.01, "learning_rate": 1e-3}
-    for method in ("reinitialise", "loss_weighted"):
-        trainer = trainer_of(path, recipe_of("relu", dead_features=method, **keys))
-        trainer.weights["b_enc"][:5] = -100.0
-        before = trainer.weights["W_dec"][:5].clone()
-        steps(trainer, 9)
-        assert torch.allclose(trainer.weights["W_dec"][:5], before)
-        trainer.advance()
-        assert trainer.replaced >= 5
-        assert trainer.weights["b_enc"][:5].tolist() == [0.0] * 5
-        assert not torch.allclose(trainer.weights["W_dec"][:5], before)
-        state = trainer._optimiser.state[trainer.weights["W_dec"]]
-        assert state["exp_avg"][:5].abs().max() == 0
-        fired = sum(found.active.firings()[:5] for _, found in steps(trainer, 5))
-        assert (fired > 0).all(), method
+    trainer = trainer_of(path, recipe_of("relu", dead_features=method, **keys))
+    names = ("W_enc", "W_dec", "b_enc")
+
+    def averages():
+        state = trainer._optimiser.state
+        return {name: state[trainer.weights[name]]["exp_avg"][:5].abs().amax().item() for name in names}
+
+    steps(trainer, 4)  # so that there is something to forget
+    trainer.weights["b_enc"][:5] = -100.0
+    before = trainer.weights["W_dec"][:5].clone()
+    steps(trainer, 5)
+    assert min(averages().values()) > 0
+    assert torch.nn.functional.cosine_similarity(trainer.weights["W_dec"][:5], before).min() > 0.9
+    trainer.advance()
+    assert trainer.replaced >= 5
+    assert averages() == dict.fromkeys(names, 0)
+    assert trainer.weights["b_enc"][:5].tolist() == [0.0] * 5
+    assert not torch.allclose(trainer.weights["W_dec"][:5], before, atol=0.1)
+    fired = sum(found.active.firings()[:5] for _, found in steps(trainer, 5))
+    assert (fired > 0).all()
 
 
 def test_loss_weighted_directions_are_inputs_that_are_reconstructed_badly(store):
@@ -222,6 +243,25 @@ def test_the_history_counts_frequencies_over_a_window_and_follows_features(path,
     assert {"learning_rate", "loss", "penalty", "squared_error", "L0", "explained_variance"} <= set(history)
 
 
+def test_explained_variance_is_that_of_the_distance_from_the_mean_of_the_batch(store):
+    x = 5 + sparse_sums(1000, random_directions(24, 16), 3)
+    trainer = trainer_of(store(x), recipe_of("topk", normalize_activations=False))
+    terms, found = trainer.advance()
+    batch = trainer._source.batch(0).double().numpy()
+    spread = ((batch - batch.mean(axis=0)) ** 2).sum()
+    missed = (found.residual.double().numpy() ** 2).sum()
+    assert 0 < missed / spread < 10
+    assert terms["explained_variance"] == pytest.approx(1 - missed / spread, abs=1e-4)
+
+
+def test_the_frequencies_of_a_training_are_those_of_its_second_half(path):
+    trainer = trainer_of(path, recipe_of("relu", tokens=11 * 128))
+    fired = [found.active.firings() for _, found in steps(trainer, 11)]
+    late = sum(fired[5:]).double() / (6 * 128)
+    assert torch.equal(trainer.frequency(), late)
+    assert not torch.equal(late, sum(fired).double() / (11 * 128))
+
+
 def test_a_followed_feature_that_does_not_exist_is_refused(path, tmp_path):
     with pytest.raises(InputError, match="followed_features holds 32; features are 0 … 31"):
         train_sae({"store": str(path)}, tmp_path / "sae", "relu", RECIPE | {"followed_features": [32]}, "code")
@@ -242,6 +282,25 @@ def test_frequencies_of_a_window_are_those_of_its_tokens():
     assert table["share_dead"].values.tolist() == pytest.approx([1 / 3] * 200)
     edges = table["bin"].values[table["frequency_histogram"].values[-1] > 0]
     assert edges.tolist() == pytest.approx([-1.0, -0.4])
+
+
+def test_a_feature_that_stopped_firing_before_the_window_is_dead_in_it():
+    class Once:
+        def __init__(self, step):
+            self._step = step
+
+        def firings(self):
+            return torch.tensor([1, int(self._step <= 180), int(self._step == 181)])
+
+    history = History(steps=200, batch_size=10, features=3)
+    for step in range(1, 201):
+        assert history.add(step, {"loss": step, "L0": 2.0}, Once(step))
+        history.log(step, torch.ones(3, 2), torch.zeros(3), 7)
+    table = history.table()
+    assert table["share_dead"].values[[0, 179, 180, 198, 199]].tolist() == pytest.approx([1 / 3, 1 / 3, 0, 0, 1 / 3])
+    assert table["never_fired"].values[[0, -1]].tolist() == [1, 1]
+    assert table["loss"].values.tolist() == list(range(1, 201))
+    assert (table["replaced"] == 7).all()
 
 
 def test_all_features_dead_stops_the_training_with_the_value_to_suspect(path, tmp_path):

@@ -57,7 +57,7 @@ def test_kurtosis_is_right_for_weights_that_are_far_from_0():
     np.testing.assert_allclose(aligned(decoder)["kurtosis_excess"], expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [1e-30, 1e-8, 1e8, 1e25])
+@pytest.mark.parametrize("size", [1e-30, 1e-22, 2e-11, 1e-8, 1e8, 1e10, 1e25])
 def test_weights_whose_powers_float32_cannot_hold_have_the_same_shares_and_kurtosis(size):
     decoder = np.random.default_rng(0).standard_t(4, (20, 300))
     table, expected = aligned(size * decoder), aligned(decoder)

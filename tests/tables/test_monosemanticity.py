@@ -6,7 +6,7 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from polysem.tables.of_dictionary.alignment import identity_blocks, neuron_alignment
-from polysem.tables.parts.monosemanticity import SHUFFLES, alignment_statistics
+from polysem.tables.parts.monosemanticity import alignment_statistics
 
 NEURONS = 30
 
@@ -51,7 +51,7 @@ def test_statistics_are_those_of_the_scored_features(case):
     assert found["aligned_median_score"] == pytest.approx(np.median(one))
     assert found["other_median_score"] == pytest.approx(np.median(other))
     for name in ("score_power_correlation", "aligned_above_other"):
-        assert found[f"{name}_p"] == pytest.approx(1 / (1 + SHUFFLES))
+        assert found[f"{name}_p"] == pytest.approx(1 / 401)
         assert not found[f"{name}_shuffled_low"] < found[name] < found[f"{name}_shuffled_high"]
 
 
@@ -68,6 +68,58 @@ def test_bins_have_equally_many_features_and_their_own_quartiles(case):
         found["power_bin_power"].values, [np.median(alignment["power_top1"].values[some]) for some in members]
     )
     assert found["power_bin_score"].values[-1] > found["power_bin_shuffled_high"].values[-1]
+
+
+def test_ranges_and_p_are_those_of_400_shuffles_of_the_scores(case):
+    """One shuffle after the other, with scipy's correlation and all pairs of features."""
+    score, alignment = case
+    found = alignment_statistics(tags_of(score), alignment, seed=4)
+    known = np.isfinite(score)
+    power, strongest = (alignment[name].values[known] for name in ("power_top1", "strongest_neuron"))
+    score, aligned, bins = score[known], strongest == 7, np.array_split(np.argsort(power, kind="stable"), 10)
+    generator = np.random.default_rng(4)
+    correlation, above, medians, groups = [], [], [], []
+    for _ in range(400):
+        dealt = score[generator.permutation(len(score))]
+        correlation.append(spearmanr(dealt, power).statistic)
+        above.append(np.mean(dealt[aligned][:, None] > dealt[~aligned]))
+        medians.append([np.median(dealt[some]) for some in bins])
+        groups.append(np.quantile(dealt[aligned], np.linspace(0.05, 0.95, 19)))
+    for name, values, centre in (("score_power_correlation", correlation, 0), ("aligned_above_other", above, 0.5)):
+        assert float(found[f"{name}_shuffled_low"]) == pytest.approx(np.quantile(values, 0.025))
+        assert float(found[f"{name}_shuffled_high"]) == pytest.approx(np.quantile(values, 0.975))
+        as_far = sum(abs(value - centre) >= abs(float(found[name]) - centre) for value in values)
+        assert float(found[f"{name}_p"]) == pytest.approx((1 + as_far) / 401)
+    for name, values in (("power_bin_shuffled", medians), ("shuffled_score", groups)):
+        np.testing.assert_allclose(found[f"{name}_low"], np.quantile(values, 0.025, axis=0))
+        np.testing.assert_allclose(found[f"{name}_high"], np.quantile(values, 0.975, axis=0))
+    for name, some in (("aligned_score", aligned), ("other_score", ~aligned)):
+        np.testing.assert_allclose(found[name], np.quantile(score[some], np.linspace(0.05, 0.95, 19)))
+    np.testing.assert_allclose(found["quantile"], np.linspace(0.05, 0.95, 19))
+
+
+@pytest.mark.parametrize(("scored", "bins"), [(4, 0), (5, 1), (14, 2), (49, 9), (70, 10)])
+def test_there_are_at_most_ten_bins_of_at_least_five_features(scored, bins):
+    random = np.random.default_rng(1)
+    alignment = alignment_of(random.uniform(0.1, 0.9, scored), random.integers(NEURONS, size=scored))
+    found = alignment_statistics(tags_of(random.random(scored)), alignment)
+    assert found["power_bin_features"].sizes["power_bin"] == bins
+    assert found["power_bin_features"].values.sum() == (scored if bins else 0)
+
+
+def test_p_is_between_where_shuffles_are_as_far_now_and_then():
+    """Of 24 orders of four scores two are as far as one that follows the power, eight as one that splits them."""
+    alignment = alignment_of(np.array([0.2, 0.4, 0.6, 0.8]), np.array([7, 7, 3, 2]))
+    found = numbers(alignment_statistics(tags_of(np.array([0.1, 0.2, 0.3, 0.4])), alignment))
+    assert found["score_power_correlation"] == pytest.approx(1)
+    assert 0.03 < found["score_power_correlation_p"] < 0.15  # 2 of 24 orders
+    assert found["aligned_above_other"] == 0
+    assert 0.25 < found["aligned_above_other_p"] < 0.42  # 8 of 24
+
+
+def test_fewer_than_three_features_have_no_correlation():
+    alignment = alignment_of(np.array([0.2, 0.4]), np.array([7, 7]))
+    assert np.isnan(numbers(alignment_statistics(tags_of(np.array([0.1, 0.2])), alignment))["score_power_correlation"])
 
 
 def test_scores_without_any_relation_lie_within_their_shuffles(case):

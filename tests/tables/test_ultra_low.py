@@ -37,6 +37,21 @@ def test_a_case_worked_by_hand():
     assert float(table["ultra_low_mean_decoder_cosine"]) == pytest.approx(5 / 26**0.5)
 
 
+def test_a_row_against_the_mean_is_not_like_it_and_one_just_above_095_is():
+    """The mean of these rows is (2.949, 0.001) or so: cosines of 1, 1, −1, 0.949 and 0.951 with the first axis."""
+    angles = np.arccos([0.949, 0.951])
+    rows = [[3, 0], [3, 0], [-2, 0], [0.949, np.sin(angles[0])], [0.951, -np.sin(angles[1])]]
+    table = table_of(sae_of(rows, np.eye(2)[[0, 1, 0, 1, 0]]), np.full(5, 2e-5))
+    np.testing.assert_allclose(table["mean_cosine"], [1, 1, -1, 0.949, 0.951], atol=1e-3)
+    assert float(table["ultra_low_cosine_above_095_share"]) == pytest.approx(3 / 5)
+
+
+def test_the_baseline_has_as_many_rows_as_the_cluster_and_not_as_the_sae():
+    table = table_of(random_sae(400, 256), np.where(np.arange(400) < 4, 5e-5, 0.01))
+    assert table.sizes["random_cosine"] == 4
+    assert float(table["ultra_low_cosine_median_random"]) == pytest.approx(4**-0.5, rel=0.1)
+
+
 @pytest.mark.parametrize(("cluster", "neurons"), [(50, 30), (20, 30)])
 def test_the_shares_of_singular_directions_are_those_of_a_singular_value_decomposition(cluster, neurons):
     sae = clustered_sae(100, neurons, cluster)

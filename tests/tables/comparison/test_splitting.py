@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from polysem.tables.passes.comparison import splitting
 from polysem.tables.passes.comparison.splitting import Leaf, Split, evenly, showcase, split, tree, two_dimensions
 
 
@@ -49,6 +50,22 @@ def test_a_large_dictionary_is_thinned_out_evenly_and_a_small_one_is_whole():
     thinned = evenly([1000, 3000], 400)
     assert [len(some) for some in thinned] == [100, 300]
     assert (thinned[1][0], thinned[1][-1]) == (0, 2999)
+
+
+def test_neighbours_are_the_nearest_rows_at_distances_from_0_on():
+    """Rows that are the same have cosines that float32 rounds to a little above 1, too."""
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((60, 37)).astype(np.float32)
+    rows[30:] = rows[:30]
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    assert (unit @ unit.T).max() > 1
+    index, distance = splitting._neighbours(unit, 7)
+    exact = 1 - unit.astype(np.float64) @ unit.T.astype(np.float64)
+    np.fill_diagonal(exact, -1)
+    assert (index[:, 0] == np.arange(60)).all()
+    assert (index[:, 1] == (np.arange(60) + 30) % 60).all()
+    np.testing.assert_allclose(distance[:, 2:], np.sort(exact, axis=1)[:, 2:7], atol=1e-6)
+    assert (distance[:, 0] == 0).all() and (distance >= 0).all()
 
 
 def test_the_map_is_the_same_twice_and_keeps_clusters_together():

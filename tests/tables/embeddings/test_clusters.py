@@ -11,15 +11,19 @@ from slow import slow_clusters, slow_measures
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.stores import create_array, written_store
+from polysem.io.tables import read_table, write_table
 from polysem.models.batches import TokenStore
+from polysem.models.subject import Subject
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
+from polysem.tables import examine_clusters as examine_module
+from polysem.tables.examine_clusters import Place, examine_clusters
 from polysem.tables.of_dictionary import clusters as clusters_module
 from polysem.tables.of_dictionary.clusters import AFTER, clusters
 from polysem.tables.of_dictionary.tags import TagCounts
-from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.directions import Directions, write_directions
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.embeddings import measured
 from polysem.tables.passes.embeddings.entering import entering
@@ -284,3 +288,65 @@ def test_a_store_without_inputs_says_what_to_do(site, activation_store):
 def test_the_weights_are_named(site):
     assert table_of(site, Neurons(NEURONS)).attrs["weights"] == "gate weights"
     assert table_of(site, sae()).attrs["weights"] == "encoder rows"
+
+
+class Steps(Subject):
+    """Neurons that add up a weight of their own for every token so far."""
+
+    device = torch.device("cpu")
+    sites = (SITE,)
+    weights = torch.rand(50, NEURONS, generator=torch.Generator().manual_seed(1))
+
+    def width(self, site):
+        return NEURONS
+
+    def activations(self, batch, sites):
+        return {SITE: self.weights[batch.inputs].cumsum(dim=1)}
+
+    def evaluate(self, batch, replacements=None):
+        raise NotImplementedError
+
+    input_weights = output_weights = logit_directions = width
+
+
+def test_central_examples_are_compared_and_the_tokens_before_those_that_are_shown_weighed(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(examine_module, "load_subject", lambda model, device: Steps())
+    tables, output = tmp_path / "tables", tmp_path / "cluster_relations.nc"
+    found = table_of(site, Neurons(NEURONS))
+    write_table(tables / "neurons/clusters.nc", found)
+    write_directions(tmp_path / "directions.safetensors", site.directions)
+    place = Place(site.store, tmp_path, tables, ["neurons"])
+    examine_clusters(tmp_path, site.tokens, tmp_path / "directions.safetensors", output, {SITE: place}, BEFORE)
+    table = read_table(output)
+    central = found["central_example"].values
+    feature, cluster = np.nonzero(central >= 0)
+    assert table["feature"].values.tolist() == feature.tolist()
+    assert table["cluster"].values.tolist() == cluster.tolist()
+    assert set(table["space"].values.tolist()) == {"residual stream"}
+    tokens = [strong(site.x, f)[central[f, c]] for f, c in zip(feature, cluster, strict=True)]
+    e = site.h[tokens] * site.W[feature]
+    e /= np.linalg.norm(e, axis=1, keepdims=True)
+    cosine = np.where(feature[:, None] == feature, -np.inf, e @ e.T)
+    np.testing.assert_allclose(table["similarity"], -np.sort(-cosine, axis=1)[:, :5], atol=1e-5)
+    assert (np.take_along_axis(cosine, table["neighbour"].values, 1) == -np.sort(-cosine, axis=1)[:, :5]).all()
+
+    replacement = int(np.bincount(np.concatenate([site.ids[s, :n] for s, n in enumerate(LENGTHS)])).argmax())
+    assert table.attrs["replacement"] == replacement
+    shown, asked = set(found["shown_feature"].values.tolist()), 0
+    for row, (f, c, token) in enumerate(zip(feature, cluster, tokens, strict=True)):
+        importance = table["importance"].values[row]
+        if f not in shown or c >= 3:
+            assert np.isnan(importance).all()
+            continue
+        asked += 1
+        sequence, position = site.places[token]
+        ids = site.ids[sequence, : position + 1]
+        whole = float(Steps.weights[ids, f].sum())
+        for offset in range(-BEFORE, 1):
+            there = position + offset
+            if there < 0 or ids[there] == replacement:
+                assert np.isnan(importance[offset + BEFORE])
+                continue
+            lost = float(Steps.weights[ids[there], f] - Steps.weights[replacement, f]) / whole
+            assert importance[offset + BEFORE] == pytest.approx(np.clip(lost, 0, 1), abs=1e-5)
+    assert asked and (cluster >= 3).any() and len(set(feature.tolist())) > len(shown)

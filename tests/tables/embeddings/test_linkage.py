@@ -45,6 +45,16 @@ def test_two_pairs_of_examples_worked_by_hand():
         np.testing.assert_allclose(found[name], [value], atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize(("cut", "clusters"), [(0.25, [0, 0, 1, 0]), (0.2499, [0, 0, 1, 2]), (0.75, [0, 0, 0, 0])])
+def test_a_merge_at_just_the_cut_is_kept(cut, clusters):
+    distances = np.array(
+        [[[0, 0.125, 0.75, 0.25], [0.125, 0, 0.75, 0.25], [0.75, 0.75, 0, 0.75], [0.25, 0.25, 0.75, 0]]]
+    )
+    merges = average_linkage(distances.astype(np.float32), np.array([4]))
+    assert merges[0, :, 2].tolist() == [0.125, 0.25, 0.75]
+    assert cut_clusters(merges, np.array([4]), cut)[0].tolist() == clusters
+
+
 @pytest.mark.parametrize("cut", [0.05, 0.5, 1.2])
 def test_linkage_clusters_and_measures_are_those_of_scipy_and_scikit_learn(cut):
     e, size = several(0)

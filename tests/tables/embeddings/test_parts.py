@@ -13,6 +13,7 @@ from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
 from polysem.tables.parts.directions import Directions
 from polysem.tables.passes.embeddings.first_clusters import rare_secondary
+from polysem.tables.passes.embeddings.measured import states
 from polysem.tables.passes.embeddings.rank_correlation import agreement_scalars, spearman
 from polysem.tables.passes.embeddings.shown import Shown, image_variables, mean_images, shown_features
 from polysem.tables.passes.embeddings.windows import random_tokens
@@ -22,6 +23,21 @@ def test_a_secondary_behaviour_is_rare_in_a_tenth_of_twenty_examples_or_more():
     size = np.array([20, 20, 20, 19, 100])
     largest = np.array([18, 17, 20, 18, 99])
     assert rare_secondary(size, largest).tolist() == [True, False, False, False, True]
+
+
+def test_states_tell_what_is_identical_from_what_is_near_and_why_others_have_no_clusters():
+    """Distances of float32 vectors that are the same reach some 1e-7."""
+    cases = {
+        (5, 1e-7, 1.0): "identical examples",
+        (5, 1e-5, 1.0): "clustered",
+        (5, np.nan, 1.0): "not a number",
+        (1, np.nan, 1.0): "one example",
+        (0, np.nan, 0.0): "never active",
+        (5, 0.5, np.inf): "not a number",
+        (0, np.nan, np.nan): "not a number",
+    }
+    size, distance, largest = (np.array(values) for values in zip(*cases, strict=True))
+    assert states(size, distance.astype(np.float32), largest).tolist() == list(cases.values())
 
 
 def test_points_of_a_plane_keep_their_distances():

@@ -126,8 +126,8 @@ class Sums(Subject):
 def tokens(tmp_path):
     path = tmp_path / "eval.zarr"
     ids, lengths = (
-        np.array([[1, 2, 3, 4, 1], [4, 3, 0, 0, 0], [2, 2, 2, 2, 1]], np.int32),
-        np.array([5, 2, 5], np.int32),
+        np.array([[1, 2, 3, 4, 1], [4, 3, 0, 0, 0], [2, 2, 2, 2, 1], [1, 4, 0, 0, 0]], np.int32),
+        np.array([5, 2, 5, 2], np.int32),
     )
     with written_store(path, attributes={}, params={"bos_token": None}, code="", device="cpu") as group:
         for name, values in {"ids": ids, "length": lengths}.items():
@@ -143,6 +143,12 @@ def test_the_importance_of_a_token_is_the_share_of_the_activation_that_it_gives(
     np.testing.assert_allclose(found[1], [np.nan, np.nan, 0, 0, 1], rtol=1e-6)  # −1 + 0 + 3 = 2; without 3: −1
     np.testing.assert_allclose(found[2], [np.nan, np.nan, np.nan, 1, 0], rtol=1e-6)  # 4 − 1 = 3; −1 and 4 without
     assert np.isnan(found[3]).all()  # 0: not active, nothing can be lost
+
+
+def test_a_feature_that_is_active_only_without_a_token_has_lost_nothing_that_could_be_told(tokens):
+    """Neuron 1 at position 1 of sequence 3: −1 + 0.5 is not active; without the first token it is."""
+    keys = KeyTokens(np.array([1]), np.array([3]), np.array([1]))
+    assert np.isnan(token_importance(Sums(), SITE, Neurons(2), tokens, keys, before=1, replacement=0)).all()
 
 
 def test_a_token_that_is_the_replacement_already_has_no_importance(tokens):
