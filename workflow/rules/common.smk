@@ -29,6 +29,8 @@ from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
+from polysem.layout import studied
+from polysem.layout.place import DICTIONARY, MODEL, RESULTS, SAE, SITE, Place, corpus, known_table
 from polysem.workflow import artifacts, call
 from polysem.workflow.checks import feature_numbers
 from polysem.workflow.provenance import freshness
@@ -55,7 +57,9 @@ def checked_study():
         guard.require_records(artifacts.recorded(loaded))
         with lock.without_a_run(workflow_lock) as alone:
             if alone and not guard.adopting():
-                freshness.tell(freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded)))
+                freshness.tell(
+                    freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded), artifacts.PROVENANCE)
+                )
         preflight.check_ledger()
         preflight.check(loaded)
         feature_numbers.check(loaded)
@@ -120,7 +124,7 @@ def sae_ids(saes):
     """A wildcard constraint for the ids of SAEs, which begin with the name of their entry and an underscore, which it
     has not. Snakemake parses the constraint for every file of every job: with all ids in it, a dry run of a thousand SAEs
     takes a fifth longer."""
-    return rf"(?:{names({sae.id.split('_')[0] for sae in saes})})(?:_[^/]+)?"
+    return rf"(?:{names({sae.recipe_name for sae in saes})})(?:_[^/]+)?"
 
 
 SAE_IDS = sae_ids(study.saes.values())
@@ -177,17 +181,20 @@ def activation_functions():
     return sorted(f"polysem.saes.activation_functions.{module.name}" for module in iter_modules([str(folder)]))
 
 
+def place(wildcards):
+    """Whose job it is: a model's, a site's or a dictionary's."""
+    known = dict(wildcards.items())
+    return Place(known["model"], known.get("site", ""), known.get("dictionary", known.get("sae", "")))
+
+
 def dictionary_files(wildcards):
     """What a table needs of a dictionary: weights and config of an SAE, nothing for the neurons."""
-    if wildcards.dictionary == NEURONS:
-        return []
-    folder = artifacts.SAE.format(model=wildcards.model, site=wildcards.site, sae=wildcards.dictionary)
-    return [f"{folder}/cfg.json", f"{folder}/sae_weights.safetensors"]
+    return [] if wildcards.dictionary == NEURONS else artifacts.sae_files(place(wildcards))
 
 
 def tokenizer_files(wildcards):
     """The tokenizer of a language model; images have none."""
-    return [] if model_kind(wildcards) == "classifier" else [f"results/models/{wildcards.model}/tokenizer.json"]
+    return [] if model_kind(wildcards) == "classifier" else [place(wildcards).tokenizer]
 
 
 def dictionary_modules(*dictionaries):

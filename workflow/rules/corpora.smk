@@ -4,7 +4,7 @@
 rule make_corpus:
     """Documents of one corpus."""
     output:
-        documents=artifacts.CORPUS,
+        documents=corpus("{corpus}"),
     log:
         "logs/make_corpus/{corpus}.log",
     benchmark:

@@ -4,7 +4,7 @@
 rule recover_features:
     """S1.X1: how many of the features that activations are made of an SAE finds."""
     output:
-        table=artifacts.KNOWN_TABLE,
+        table=known_table("{toy}", "{sae}"),
     log:
         "logs/recover_features/{toy}/{sae}.log",
     benchmark:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from polysem.layout.place import SPLITS, Place, known_table
+from polysem.layout.place import corpus as documents_of
 from polysem.params.base import NEURONS, ModelSection
 from polysem.params.corpora.generated import GeneratedCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
@@ -83,9 +85,9 @@ def jobs(study: Study) -> Iterator[Job]:
     yield from _figures(study)
 
 
-def store_bytes(study: Study, store: str) -> float | None:
-    """Bytes of an activation store, at most; None if the widths of its model are not known."""
-    _, _, name, site, split = Path(store).with_suffix("").parts
+def store_bytes(study: Study, at: Place, split: str) -> float | None:
+    """Bytes of the activation store of a site, at most; None if the widths of its model are not known."""
+    name, site = at.model, at.site
     model = study.models[name]
     neurons = width(name, model, site)
     if neurons is None:
@@ -96,7 +98,7 @@ def store_bytes(study: Study, store: str) -> float | None:
 
 def _corpora(study: Study) -> Iterator[Job]:
     for name, corpus in study.corpora.items():
-        path = artifacts.CORPUS.format(corpus=name)
+        path = documents_of(name)
         match corpus:
             case GeneratedCorpus():
                 disk = float(STORY_BYTES * (corpus.train_documents + corpus.eval_documents))
@@ -112,8 +114,7 @@ def _corpora(study: Study) -> Iterator[Job]:
 
 
 def _model(name: str, model: ModelSection, study: Study) -> Job:
-    folder = artifacts.MODEL.format(model=name)
-    outputs = tuple(f"{folder}/{file}" for file in artifacts.model_files(model))
+    outputs = tuple(Place(name).weights.file(file) for file in artifacts.model_files(model))
     if isinstance(model, ClassifierModel):
         weights = _perceptron(model, study)
         flops = TRAINING * 2.0 * weights * (model.training.tokens if model.weights is None else 0)
@@ -132,8 +133,8 @@ def _model(name: str, model: ModelSection, study: Study) -> Job:
 
 def _tokens(name: str, model: ModelSection, study: Study) -> Iterator[Job]:
     corpus = study.corpora[model.corpus]
-    for split in artifacts.SPLITS:
-        outputs = tuple(f"{artifacts.TOKENS.format(model=name, split=split)}{end}" for end in (".zarr", ".json"))
+    for split in SPLITS:
+        outputs = Place(name).tokens(split).files
         match corpus:
             case GeneratedCorpus():
                 stories = corpus.train_documents if split == "train" else corpus.eval_documents
@@ -147,10 +148,10 @@ def _tokens(name: str, model: ModelSection, study: Study) -> Iterator[Job]:
 
 
 def _activations(study: Study) -> Iterator[Job]:
-    for store in (path for path in artifacts.stores(study) if path.startswith("results/activations/")):
-        _, _, name, site, split = Path(store).with_suffix("").parts
-        model, size = study.models[name], store_bytes(study, store)
-        outputs = (store, store.removesuffix(".zarr") + ".json")
+    for at, split in artifacts.activation_splits(study):
+        name, site = at.model, at.site
+        model, size = study.models[name], store_bytes(study, at, split)
+        outputs = at.activations(split).files
         if size is None:
             missing = (_no_shape(name),)
             yield Job("activations", f"{name} {site} {split}", outputs, 0.0, None, None, memory=None, missing=missing)
@@ -165,9 +166,9 @@ def _saes(study: Study) -> Iterator[Job]:
         if dictionary == NEURONS:
             continue
         sae, model = study.saes[dictionary], study.models[name]
-        folder = artifacts.SAE.format(model=name, site=site, sae=dictionary)
         files = artifacts.TRAINED_SAE_FILES if sae.trained else artifacts.SAE_FILES
-        label, outputs = f"{name} {site} {dictionary}", tuple(f"{folder}/{file}" for file in files)
+        outputs = tuple(artifacts.sae_files(Place(name, site, dictionary), files))
+        label = f"{name} {site} {dictionary}"
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
         if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)
@@ -206,7 +207,7 @@ def _toys(study: Study) -> Iterator[Job]:
         assert recipe
         features = neurons * recipe.expansion
         memory = 4.0 * FLOAT * FOUR_COPIES * neurons * features
-        path = artifacts.KNOWN_TABLE.format(toy=toy, sae=identity)
+        path = known_table(toy, identity)
         flops = training_flops(recipe, neurons, features)
         yield Job("toys", f"{toy} {identity}", (path,), 0.0, 0.0, flops, memory=memory)
 
@@ -216,17 +217,14 @@ def _tables(study: Study) -> Iterator[Job]:
         whole = _forward(name, model, study)
         cost = None if whole is None else (REFERENCE_TOKENS * whole,) * 2
         why = () if whole is not None else (_no_shape(name),)
-        yield Job("tables", name, (artifacts.MODEL_TABLE.format(model=name),), flops=cost, missing=why)
-        yield Job("tables", f"{name} clusters", (artifacts.RELATIONS.format(model=name),), seconds=2 * START)
+        yield Job("tables", name, (Place(name).table("model"),), flops=cost, missing=why)
+        yield Job("tables", f"{name} clusters", (Place(name).table("cluster_relations"),), seconds=2 * START)
     for name, site in study.sites():
         yield _fidelity(study, name, site)
     for name, site, dictionary in study.dictionaries():
         model = study.models[name]
-        folder = artifacts.TABLE.format(model=name, site=site, dictionary=dictionary)
-        label, outputs = (
-            f"{name} {site} {dictionary}",
-            tuple(f"{folder}/{table}.nc" for table in artifacts.FEATURE_TABLES),
-        )
+        label = f"{name} {site} {dictionary}"
+        outputs = tuple(artifacts.feature_tables(Place(name, site, dictionary)))
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
         if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)
@@ -242,7 +240,7 @@ def _tables(study: Study) -> Iterator[Job]:
 
 def _fidelity(study: Study, name: str, site: str) -> Job:
     model, label = study.models[name], f"{name} {site} fidelity"
-    outputs = (artifacts.FIDELITY.format(model=name, site=site),)
+    outputs = (Place(name, site).table("fidelity"),)
     neurons, whole = width(name, model, site), _forward(name, model, study)
     if neurons is None or whole is None:
         return Job("tables", label, outputs, flops=None, memory=None, missing=(_no_shape(name),))
@@ -257,9 +255,8 @@ def _fidelity(study: Study, name: str, site: str) -> Job:
 
 
 def _figures(study: Study) -> Iterator[Job]:
-    for folder in artifacts.figures(study):
-        name = folder.removeprefix("results/figures/")
-        yield Job("figures and report", name, (folder, f"{folder}.json"), seconds=START + DRAWING)
+    for place in artifacts.figure_places(study):
+        yield Job("figures and report", place.path, place.figures.files, seconds=START + DRAWING)
     yield Job("figures and report", "report", (artifacts.REPORT_INDEX, artifacts.METRICS, artifacts.CLAIMS))
 
 

@@ -8,6 +8,8 @@ from polysem.io.content import known_digest
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError, named
 from polysem.io.files import expanded, files_of, matching_files
+from polysem.layout.place import RESULTS
+from polysem.layout.place import corpus as documents_of
 from polysem.models.processing import native_obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer
 from polysem.params.base import CorpusSection, ModelSection, possible_hub_id
@@ -127,7 +129,7 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
 
 def _is_made(name: str, corpus: CorpusSection) -> bool:
     """Whether an earlier run made the corpus from these very keys and files."""
-    path = artifacts.CORPUS.format(corpus=name)
+    path = documents_of(name)
     record = read_record(path) if Path(path).exists() else None
     if record is None:
         return Path(path).exists()
@@ -274,10 +276,10 @@ def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
 
 def _check_space(study: Study) -> None:
     """InputError if the activation stores that are still to be made do not fit on the disk."""
-    stores = [store for store in artifacts.stores(study) if store.startswith("results/activations/")]
-    left = [store for store in stores if not Path(store.removesuffix(".zarr") + ".json").exists()]
-    needed = sum(store_bytes(study, store) or 0.0 for store in left)
-    results = Path("results")
+    stores = artifacts.activation_splits(study)
+    left = [(site, split) for site, split in stores if not Path(site.activations(split).receipt).exists()]
+    needed = sum(store_bytes(study, site, split) or 0.0 for site, split in left)
+    results = Path(RESULTS)
     free = shutil.disk_usage(results if results.exists() else Path()).free
     if free < LEAST_FREE:
         raise InputError(
