@@ -18,7 +18,7 @@ rule extract_activations:
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest(
-            "polysem.activations.extract_activations", f"polysem.models.{model_kind(wildcards)}"
+            "polysem.activations.extract_activations", *study.models[wildcards.model].modules()
         ),
         spec=lambda wildcards: spec(
             site=wildcards.site,

@@ -10,9 +10,7 @@ rule make_corpus:
     benchmark:
         "logs/make_corpus/{corpus}.tsv"
     params:
-        code=lambda wildcards: code_digest(
-            "polysem.corpora.make_corpus", f"polysem.corpora.sources.{study.corpora[wildcards.corpus].source}"
-        ),
+        code=lambda wildcards: code_digest("polysem.corpora.make_corpus", *study.corpora[wildcards.corpus].modules()),
         spec=lambda wildcards: spec(
             source=study.corpora[wildcards.corpus].source, params=study.corpora[wildcards.corpus].values()
         ),

@@ -168,9 +168,7 @@ rule import_model:
     wildcard_constraints:
         model=names(IMPORTED),
     params:
-        code=lambda wildcards: code_digest(
-            "polysem.models.import_model", f"polysem.models.sources.{study.models[wildcards.model].source}"
-        ),
+        code=lambda wildcards: code_digest("polysem.models.import_model", study.models[wildcards.model].reader),
         spec=lambda wildcards: spec(
             source=study.models[wildcards.model].source, params=study.models[wildcards.model].origin()
         ),

@@ -25,7 +25,7 @@ def row_files(wildcards):
 def row_modules(wildcards):
     """The modules that a training finds by name to get its rows."""
     source = recipe(wildcards.sae).activations
-    models = [f"polysem.models.{model_kind(wildcards)}"] if source == "streamed" else []
+    models = study.models[wildcards.model].modules() if source == "streamed" else []
     return [f"polysem.saes.sources.{source}", *models]
 
 
@@ -77,7 +77,7 @@ rule train_sae:
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.train_sae",
-            f"polysem.saes.architectures.{recipe(wildcards.sae).architecture}",
+            *recipe(wildcards.sae).modules(),
             *row_modules(wildcards),
             *avoided_modules(wildcards),
         ),
@@ -104,7 +104,7 @@ rule import_sae:
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.import_sae",
-            f"polysem.saes.formats.{recipe(wildcards.sae).format}",
+            *recipe(wildcards.sae).modules(),
             *activation_functions(),
         ),
         spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),

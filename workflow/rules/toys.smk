@@ -13,9 +13,7 @@ rule recover_features:
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: code_digest(
-            "polysem.toys.recover_features", f"polysem.saes.architectures.{recipe(wildcards.sae).architecture}"
-        ),
+        code=lambda wildcards: code_digest("polysem.toys.recover_features", *recipe(wildcards.sae).modules()),
         spec=lambda wildcards: spec(
             toy=study.toys[wildcards.toy].rows(),
             architecture=recipe(wildcards.sae).architecture,

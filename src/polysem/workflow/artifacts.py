@@ -94,12 +94,7 @@ REPORT_PAGES = f"{REPORT}/pages"
 
 def model_files(model: ModelSection) -> list[str]:
     """Names of the files of a model's folder."""
-    names = ["config.json", "model.safetensors"]
-    if model.source != "classifier":
-        names.append("tokenizer.json")
-    if model.source in {"transformers", "transformer_lens"}:
-        names.append("origin.json")
-    return [*names, "model.json"]
+    return [*model.files(), "model.json"]
 
 
 def sae_files(sae: Place, names: Iterable[str] = SAE_FILES) -> list[str]:

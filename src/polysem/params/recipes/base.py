@@ -4,7 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import Name, Rate, Section, Seed, Share, Text, Tokens
+from polysem.params.base import Name, Rate, SaeSection, Seed, Share, Text, Tokens
+from polysem.params.needs import SaeNeeds
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
@@ -21,7 +22,7 @@ DEAD_FEATURES = {
 """The keys that each treatment of dead features reads."""
 
 
-class Recipe(Section):
+class Recipe(SaeSection):
     """Hyper-parameters of a sparse autoencoder. A list in place of a value spans a grid; the subclass of each
     architecture stands in a module of the architecture's name."""
 
@@ -156,3 +157,15 @@ class Recipe(Section):
         values = self.values()
         del values["models"], values["sites"]
         return values
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`."""
+        return []
+
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        return [f"polysem.saes.architectures.{self.architecture}"]
+
+    def needs(self) -> SaeNeeds:
+        """See `SaeSection`."""
+        return SaeNeeds(expansion=self.expansion)

@@ -65,8 +65,4 @@ def _features(study: Study, place: Place) -> int | None:
     neurons = width(place.model, study.models[place.model], place.site)
     if place.dictionary == NEURONS:
         return neurons
-    sae = study.saes[place.dictionary]
-    if sae.imported:
-        return sae.imported.features
-    assert sae.trained is not None
-    return None if neurons is None else sae.trained.expansion * neurons
+    return study.saes[place.dictionary].recipe.needs().features_at(neurons)

@@ -12,10 +12,10 @@ from polysem.layout.place import RESULTS
 from polysem.layout.place import corpus as documents_of
 from polysem.models.processing import native_obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer
-from polysem.params.base import CorpusSection, ModelSection, possible_hub_id
+from polysem.params.base import CorpusSection, Entry, ModelSection, possible_hub_id
 from polysem.params.corpora.files import FilesCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
-from polysem.params.corpora.images import ImagesCorpus
+from polysem.params.corpora.images import CLASSES, ImagesCorpus
 from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import block_sites, check_sites
@@ -31,8 +31,6 @@ from polysem.workflow.provenance.records import read_record
 from polysem.workflow.running.stated import OutsideFiles
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
-PIXELS = {"digits": 64, "mnist": 784}
-CLASSES = 10
 LEAST_FREE = 3e5
 """Bytes that must be free on the disk before anything is begun."""
 DECODED_BYTES = 64 << 20
@@ -62,32 +60,19 @@ def check_ledger() -> None:
     checked.once(stamp, lambda: claims.read_ledger(ledger))
 
 
-def outside_paths(section: CorpusSection | ModelSection | PretrainedSae) -> list[str]:
-    """Paths and patterns outside of the workflow that a corpus, a model or an SAE is read from; none for those of the
-    hub and the web."""
-    match section:
-        case PretrainedSae() if section.path is not None:
-            from polysem.saes.fetch import local_files
+def outside_paths(section: Entry) -> list[str]:
+    """Paths and patterns outside of the workflow that an entry is read from; none for those of the hub and the web. Of
+    the folder of an SAE only the files that its format reads count."""
+    if isinstance(section, PretrainedSae) and section.path is not None:
+        from polysem.saes.fetch import local_files
 
-            home = Path.home()
-            files = local_files(section)
-            return [f"~/{file.relative_to(home)}" if section.path[:2] == "~/" else str(file) for file in files]
-        case FilesCorpus():
-            return [section.paths] if isinstance(section.paths, str) else section.paths
-        case HuggingFaceCorpus() if section.local_copy is not None:
-            return [section.local_copy]
-        case ImagesCorpus() if section.path is not None:
-            return [section.path]
-        case ClassifierModel() if section.weights is not None:
-            return [section.weights]
-        case ImportedModel():
-            named = section.tokenizer if section.tokenizer and local_tokenizer(section.tokenizer) else None
-            return [path for path in (named, section.local_copy) if path is not None]
-        case _:
-            return []
+        home = Path.home()
+        files = local_files(section)
+        return [f"~/{file.relative_to(home)}" if section.path[:2] == "~/" else str(file) for file in files]
+    return section.outside_files()
 
 
-def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list[Path]:
+def outside_files(section: Entry) -> list[Path]:
     """The files of these paths, sorted."""
     return files_of(outside_paths(section))
 
@@ -223,7 +208,7 @@ def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection)
     assert isinstance(corpus, ImagesCorpus)
     with named(f"{where}.weights"):
         (pixels, *_, classes), _ = read_layers(expanded(model.weights), model.hidden)
-    wanted = PIXELS[corpus.images]
+    wanted = corpus.pixels
     if (pixels, classes) != (wanted, CLASSES):
         raise InputError(
             f"{where}.weights: {model.weights} reads {pixels} pixels and knows {classes} classes, "
