@@ -22,12 +22,8 @@ def test_patterns_are_the_paths_with_wildcards_in_the_place_of_names():
 
 def test_what_is_found_by_a_pattern_for_files_are_the_files_of_places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for file in (
-        NEURONS.figures.receipt,
-        NEURONS.of("").figures.receipt,
-        NEURONS.figure("tags"),
-        NEURONS.table("tags"),
-    ):
+    drawn = [place.figures.receipt for place in (NEURONS, NEURONS.of(""))]
+    for file in (*drawn, NEURONS.figure("tags"), NEURONS.table("tags")):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob(ANY_DICTIONARY.figures.receipt)}

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-# A large study is millions of objects that live to the end; looking for cycles among them takes an eighth of a dry run.
+# A large study is millions of objects that live to the end, among which there is no use in looking for cycles.
 gc.set_threshold(1_000_000)
 
 # Where a full disk takes no more of Snakemake's log, that is no traceback amid what it says.
@@ -122,8 +122,8 @@ def recipe(sae):
 
 def sae_ids(saes):
     """A wildcard constraint for the ids of SAEs, which begin with the name of their entry and an underscore, which it
-    has not. Snakemake parses the constraint for every file of every job: with all ids in it, a dry run of a thousand SAEs
-    takes a fifth longer."""
+    has not. Snakemake parses the constraint for every file of every job: all ids in it would slow down a large dry run.
+    """
     return rf"(?:{names({sae.recipe_name for sae in saes})})(?:_[^/]+)?"
 
 

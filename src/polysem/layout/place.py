@@ -148,8 +148,8 @@ class Place:
 
     @property
     def tables_receipt(self) -> str:
-        """The receipt of the tables of the dictionary, by which jobs that read several of them know them all: Snakemake
-        takes a millisecond for every file of every job."""
+        """The receipt of the tables of the dictionary, by which jobs that read several of them know them all: a dry
+        run grows with the files of its jobs."""
         self._dictionary()
         return f"{self.tables}/{TABLES_RECEIPT}"
 

@@ -1,4 +1,4 @@
-"""A whole params file: read, checked, and its grids spanned (docs/design.md, §3)."""
+"""A whole params file: read, checked, and its grids spanned."""
 
 import itertools
 import math

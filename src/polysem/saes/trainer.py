@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.io.errors import InputError
+from polysem.numerics.torch_private import Adam
 from polysem.params.recipes.base import Recipe
 from polysem.saes.constraints import Constraints
 from polysem.saes.dead_features import (
@@ -22,7 +23,6 @@ from polysem.saes.gradients import Gradients, auxiliary_gradients
 from polysem.saes.method import Method
 from polysem.saes.row_source import RowSource
 from polysem.saes.sae import SAE
-from polysem.training.adam import Adam
 
 SAMPLE = 16_384
 """Rows from which the scale of the activations and the first b_dec are taken."""

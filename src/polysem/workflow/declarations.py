@@ -1,4 +1,4 @@
-"""What the modules of tables and figures declare, read from their sources: importing them takes seconds of a call."""
+"""What the modules of tables and figures declare, read from their sources, as importing them is slow."""
 
 import ast
 from functools import cache
