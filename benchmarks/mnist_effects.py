@@ -19,9 +19,10 @@ import torch.nn.functional as F
 from scipy import stats
 
 from polysem.activations.rows import ActivationRows
+from polysem.layout.place import SPLITS, Place
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
-from polysem.params.study import load_study, recipe_name
+from polysem.params.study import load_study
 from polysem.saes.sae import load_sae
 from polysem.tables.parts.dead import DEAD_BELOW
 
@@ -88,15 +89,16 @@ def main():
     arguments = parser.parse_args()
     model = arguments.model
     saes = {}
-    for identity in load_study(PRESET).saes_of(model, SITE):
-        saes.setdefault(recipe_name(identity), []).append(Path(f"results/saes/{model}/{SITE}/{identity}"))
+    study, site = load_study(PRESET), Place(model, SITE)
+    for identity in study.saes_of(model, SITE):
+        saes.setdefault(study.saes[identity].recipe_name, []).append(Path(site.of(identity).sae.path))
     if arguments.targets:
         print(*(folder / "cfg.json" for folders in saes.values() for folder in folders))
-        print(*(f"results/activations/{model}/{SITE}/{split}.json" for split in ("train", "eval")))
+        print(*(site.activations(split).receipt for split in SPLITS))
         return
-    tokens = TokenStore(Path(f"results/tokens/{model}/eval.zarr"))
+    tokens = TokenStore(Path(site.tokens("eval").store))
     labels = tokens.batch(0, tokens.sequences).targets[:, 0]
-    output = load_subject(Path(f"results/models/{model}"), "cpu").model.layers[1]
+    output = load_subject(Path(site.weights.path), "cpu").model.layers[1]
     train, test = all_rows(model, "train"), all_rows(model, "eval")
 
     def accuracy(x):

@@ -10,9 +10,9 @@ from records_case import made
 
 from polysem.cli import main
 from polysem.io.disk import in_bytes
+from polysem.layout.place import Place
 from polysem.params.models.shape import Shape
 from polysem.params.study import load_study
-from polysem.workflow import artifacts
 from polysem.workflow.checks.needs import jobs, store_bytes
 from polysem.workflow.checks.shapes import config_shape, flops_to, forward_flops, parameters
 from polysem.workflow.commands.plan import Speed, Total, in_hours, phase_table, total
@@ -90,9 +90,9 @@ def test_stores_take_rows_times_neurons_times_bytes(study):
     assert found[f"{of_stream} eval"].disk == 600 * 4 * 4
     assert found[f"{of_neurons} eval"].flops == (600 * 416,) * 2
     assert found[f"{of_stream} eval"].flops == (600 * 832,) * 2
-    store = artifacts.ACTIVATIONS.format(model="own", site=SITE, split="train") + ".zarr"
-    assert store_bytes(study(), store) == 160_000
-    assert store_bytes(study(changed("dtype: float32", "dtype: float16")), store) == 80_000
+    site = Place("own", SITE)
+    assert store_bytes(study(), site, "train") == 160_000
+    assert store_bytes(study(changed("dtype: float32", "dtype: float16")), site, "train") == 80_000
 
 
 def test_a_site_whose_rows_are_streamed_has_no_train_store(study):

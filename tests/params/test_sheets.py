@@ -1,9 +1,11 @@
 """`sheets:` and the labels, checked before any job starts."""
 
+from pathlib import Path
+
 import pytest
 
 from polysem.io.errors import InputError
-from polysem.layout.feature_labels import label_file
+from polysem.layout.place import Place
 from polysem.params.study import load_study
 from polysem.workflow.artifacts import with_sheets
 from polysem.workflow.checks import feature_numbers
@@ -35,9 +37,13 @@ def test_the_listed_features_of_a_dictionary_and_of_the_neurons_reach_its_sheets
     assert study.values()["sheets"]["random"] == 10
 
 
+def sheets_of(study, site):
+    return [place.dictionary for place in with_sheets(study, site)]
+
+
 def test_a_grid_has_sheets_of_its_first_sae_of_labelled_and_of_listed_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    site = ("digits", "layers.0.hook_post")
+    site = Place("digits", "layers.0.hook_post")
     listed = "{listed: {digits/layers.0.hook_post/topk-x4_k=4_seed=2: [1]}}"
     given = {"{}": [], listed: ["topk-x4_k=4_seed=2"]}
     firsts = ["neurons", "topk-x4_k=4_seed=0"]
@@ -46,15 +52,15 @@ def test_a_grid_has_sheets_of_its_first_sae_of_labelled_and_of_listed_ones(tmp_p
     for sheets, more in given.items():
         (tmp_path / "params.yaml").write_text(f"{grid}sheets: {sheets}\n")
         study = load_study(tmp_path / "params.yaml")
-        assert with_sheets(study, *site) == [*firsts, *more, "other"]
-    label = label_file(*site, "topk-x4_k=8_seed=1")
+        assert sheets_of(study, site) == [*firsts, *more, "other"]
+    label = Path(site.of("topk-x4_k=8_seed=1").labels)
     label.parent.mkdir(parents=True)
     label.write_text("feature,label,author,note\n")
-    assert with_sheets(study, *site) == [*firsts, *more, "topk-x4_k=8_seed=1", "other"]
+    assert sheets_of(study, site) == [*firsts, *more, "topk-x4_k=8_seed=1", "other"]
     for sheets in ("{saes: all}", "{all: true}"):
         (tmp_path / "params.yaml").write_text(f"{grid}sheets: {sheets}\n")
         study = load_study(tmp_path / "params.yaml")
-        assert with_sheets(study, *site) == study.dictionaries_of(*site)
+        assert sheets_of(study, site) == study.dictionaries_of(*site.names)
 
 
 @pytest.mark.parametrize(

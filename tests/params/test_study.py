@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polysem.io.errors import InputError
+from polysem.layout.place import Place
 from polysem.params.spelling import read_yaml
 from polysem.params.study import kinds, load_study
 
@@ -320,12 +321,12 @@ def test_keys_of_a_recipe_that_do_not_fit_together_are_refused(refused, written,
 
 
 def test_a_site_of_text_without_a_stored_training_has_no_train_store(study):
-    from polysem.workflow.artifacts import stores
+    from polysem.workflow.artifacts import activation_splits, stores
 
     streamed = study(changed("l1: 0.5", "l1: 0.5, activations: streamed"))
-    assert "results/activations/tiny/blocks.0.mlp.hook_post/train.zarr" in stores(study(GOOD))
-    stored = [store for store in stores(streamed) if store.endswith("train.zarr") and "activations" in store]
-    assert stored == ["results/activations/mlp/layers.0.hook_post/train.zarr"], "dead features are counted there"
+    assert Place("tiny", "blocks.0.mlp.hook_post").activations("train") in stores(study(GOOD))
+    stored = [site for site, split in activation_splits(streamed) if split == "train"]
+    assert stored == [Place("mlp", "layers.0.hook_post")], "dead features are counted there"
 
 
 def test_a_recipe_for_some_models_is_trained_on_those_alone(study):

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
-from polysem.report.pages import Making
+from polysem.layout.place import Place
+from polysem.params.base import TOGETHER
 from polysem.report.write_report import write_report
 from polysem.workflow.figures import all_figures
 
@@ -51,7 +52,8 @@ class RunFolder:
         self.tables = ["frequency", "alignment"]
         self.folders: list[str] = []
         self.captions = {name: figure.caption for name, figure in FIGURES.items()}
-        self.sheets: list[str] = []
+        self.sheets: list[Place] = []
+        self.makings = {}
         for name in ("together", "neurons", dictionary):
             figures = ["loss_recovered"] if name == "together" else ["ultra_low_frequency", "decoder_power"]
             self.add_dictionary(f"{model}/{SITE}/{name}", figures)
@@ -82,7 +84,7 @@ class RunFolder:
         for name in figures:
             self.add_figure(key, name)
         if not key.endswith("/together"):
-            self.sheets.append(key)
+            self.sheets.append(place_of(key))
             self.write_json(f"report/sheets/{key}.json", {"format": 1, "dictionary": key, "sheets": []})
             self.write_file(f"report/sheets/{key}/index.html", "sheets")
             for table in self.tables:
@@ -129,6 +131,7 @@ class RunFolder:
             "module": "polysem.figures.draw_figures",
             "code": "abc",
             "inputs": ["frequency.nc"],
+            "command": "0123",
         }
         return (
             job
@@ -137,29 +140,38 @@ class RunFolder:
             | changes
         )
 
+    def write_provenance(self):
+        """One job behind all figures, but for those of `makings`."""
+        behind = {place_of(folder).path: ["draw"] for folder in self.folders}
+        for path, jobs in self.makings.items():
+            behind[path] = [f"{path} {number}" for number in range(len(jobs))]
+        others = {f"{path} {number}": job for path, jobs in self.makings.items() for number, job in enumerate(jobs)}
+        self.write_json("report/provenance.json", {"jobs": {"draw": self.making()} | others, "behind": behind})
+
     def write(self):
         self.write_json("metrics.json", self.metrics)
         self.write_json("claims.json", self.claims)
         self.write_json("eval.json", self.receipt)
+        self.write_provenance()
         self.call()
         return self
 
     def call(self):
         write_report(
-            figures=self.folder / "figures",
-            tables=self.folder / "tables",
+            results=self.folder,
             metrics=self.folder / "metrics.json",
             claims=self.folder / "claims.json",
             labels=self.folder / "labels",
+            provenance=self.folder / "report/provenance.json",
             receipts=[self.folder / "eval.json"],
             introduction=INTRODUCTION,
             output=self.output,
             params=self.params,
             captions=self.captions,
-            folders=self.folders,
+            places=[place_of(folder) for folder in self.folders],
             sheets=self.sheets,
-            table_names=self.tables,
-            makings={folder: [Making(**self.making())] for folder in self.folders},
+            tables=self.tables,
+            site_tables=[],
         )
 
     def page(self, relative: str = "index.html") -> Page:
@@ -175,6 +187,11 @@ class RunFolder:
         return {
             str(path.relative_to(self.output)): path.read_bytes() for path in self.output.rglob("*") if path.is_file()
         }
+
+
+def place_of(folder: str) -> Place:
+    """Whose figures a folder holds."""
+    return Place(*(name for name in folder.split("/") if name != TOGETHER))
 
 
 def target(page: Page, address: str) -> tuple[Path, str]:

@@ -9,6 +9,7 @@ import xarray as xr
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from polysem.io.tables import write_table
+from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 from polysem.params.sheets import Sheets
 from polysem.report.write_sheets import write_sheets
@@ -198,6 +199,7 @@ class SheetCase:
             self.labels.write_text(labels)
         output = self.folder / "sheets" / MODEL / SITE / dictionary
         write_sheets(
+            place=Place(MODEL, SITE, dictionary),
             tables=self.write_tables(dictionary),
             labels=self.labels.with_name(f"{dictionary}.csv"),
             output=output,

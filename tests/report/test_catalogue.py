@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from polysem.layout.place import Place
 from polysem.report.catalogue import ENTRIES, LATER, Setting, ids_in, natural
 from polysem.report.chapters import Run, read_chapters
-from polysem.report.gallery import Origin, Picture, Shown
+from polysem.report.gallery import Picture, Shown
 from polysem.report.ledger import Claim
 
 OWED = [
@@ -18,7 +19,7 @@ OWED = [
     *(f"S3.{name}" for name in ("F1", "F2", "F3", "F4", "F5", "T1", "T2", "T3", "M1", "M2", "M3", "M4", "U1", "X1")),
 ]
 SITE = "blocks.0.mlp.hook_post"
-SAE, NEURONS = Origin("toy", SITE, "l1"), Origin("toy", SITE, "neurons")
+SAE, NEURONS = Place("toy", SITE, "l1"), Place("toy", SITE, "neurons")
 
 
 def article(identity, **changes):
@@ -114,7 +115,7 @@ def test_an_option_is_answered_by_a_recipe_and_not_by_numbers():
 
 
 def test_the_other_site_is_answered_where_a_model_has_it():
-    site = Origin("toy", "blocks.0.hook_mlp_out", "neurons")
+    site = Place("toy", "blocks.0.hook_mlp_out", "neurons")
     assert not article("S2.M4").answered
     assert article("S2.M4", origins=[site]).having == [site]
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from polysem.io.stores import create_array, written_store
+from polysem.layout.place import Place
 from polysem.report.write_sheets import write_sheets
 
 from .sheet_case import BEFORE, CLUSTERED, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, dataset, receipt
@@ -49,7 +50,13 @@ def case(tmp_path):
 def written(case, **sheets):
     output = case.folder / "images" / MODEL / SITE / SAE
     write_sheets(
-        case.write_tables(), case.labels, output, case.choice(SAE, **sheets), [], images=case.folder / "eval.zarr"
+        Place(MODEL, SITE, SAE),
+        case.write_tables(),
+        case.labels,
+        output,
+        case.choice(SAE, **sheets),
+        [],
+        images=case.folder / "eval.zarr",
     )
     return output
 

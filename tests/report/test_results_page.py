@@ -11,6 +11,7 @@ import xarray as xr
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.numerics.resampling import interval_of_values
+from polysem.params.study import load_study
 from polysem.report.results.page import DEFAULT, NOT_REMADE, filled, main, marks, read_records
 from polysem.report.results.record import recorded, this_machine
 
@@ -49,6 +50,23 @@ def scalarless(**values) -> xr.Dataset:
     return xr.Dataset({name: (along, column, described) for name, (along, column) in values.items()})
 
 
+PARAMS = """
+corpora: {digits: {source: images}}
+models: {m: {source: classifier, corpus: digits}}
+saes:
+  l1-x8: {architecture: relu, l1: 1, seed: [0, 1]}
+  topk-known: {architecture: topk, k: 4}
+"""
+
+
+@pytest.fixture
+def params(tmp_path) -> Path:
+    """The params file of the run."""
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS)
+    return path
+
+
 @pytest.fixture
 def run(tmp_path) -> Path:
     """A run's metrics and the tables that intervals are from: two seeds, neurons, and a toy."""
@@ -73,13 +91,13 @@ def run(tmp_path) -> Path:
 
 
 @pytest.fixture
-def remake(tmp_path, run):
+def remake(tmp_path, run, params):
     first, last = marks(DEFAULT)
     (tmp_path / "page.md").write_text(f"# Results\n\nBefore.\n\n{first}\nold\n{last}\n\nAfter.\n")
 
     def command(*arguments: str) -> str:
         paths = ["--page", str(tmp_path / "page.md"), "--record", str(tmp_path / "record.json")]
-        assert main([*arguments, *paths]) == 0
+        assert main([*arguments, *paths, "--configfile", str(params)]) == 0
         return (tmp_path / "page.md").read_text()
 
     return command
@@ -141,8 +159,9 @@ def test_another_run_has_a_section_of_its_own_and_leaves_the_others(remake, run,
     assert both.startswith(first) and both.count("Made on: two.") == 1
 
 
-def test_a_page_without_the_marks_and_a_run_that_is_not_finished_are_refused(tmp_path, run, capsys):
+def test_a_page_without_the_marks_and_a_run_that_is_not_finished_are_refused(tmp_path, run, params, capsys):
     paths = ["--page", str(tmp_path / "page.md"), "--record", str(tmp_path / "record.json")]
+    paths += ["--configfile", str(params)]
     (tmp_path / "page.md").write_text("# Results\n")
     assert main(["--results", str(run), *paths]) == 1
     assert "the page has no place for the tables of default" in capsys.readouterr().err
@@ -153,4 +172,10 @@ def test_a_page_without_the_marks_and_a_run_that_is_not_finished_are_refused(tmp
     assert "has no record of default" in capsys.readouterr().err
     (run / "metrics.json").write_text("{}")
     with pytest.raises(InputError, match="holds no dictionaries"):
-        recorded(run)
+        recorded(run, load_study(params))
+
+
+def test_a_run_of_another_params_file_is_refused(run, params):
+    params.write_text(PARAMS.replace("l1-x8:", "l1-x4:"))
+    with pytest.raises(InputError, match="has numbers of l1-x8_seed=0, which the params file has not"):
+        recorded(run, load_study(params))

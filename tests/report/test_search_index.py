@@ -2,12 +2,12 @@
 
 import json
 
-from polysem.report.gallery import Origin
+from polysem.layout.place import Place
 from polysem.report.search_index import KINDS, read_features, search_index
 
 from .run_folder import SAE, SITE, RunFolder
 
-ORIGIN = Origin("toy", SITE, SAE)
+ORIGIN = Place("toy", SITE, SAE)
 
 
 def rows(features):

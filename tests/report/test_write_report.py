@@ -223,13 +223,6 @@ def test_what_is_missing_or_broken_is_refused_by_name_and_the_old_report_stays(s
     assert {path: content for path, content in study.files().items() if not path.startswith("sheets")} == before
 
 
-@pytest.mark.parametrize("folder", ["toy/site", "toy/../site", "toy/site/name/more"])
-def test_a_path_that_is_no_dictionary_is_refused(study, folder):
-    study.folders.append(folder)
-    with pytest.raises(InputError, match="expected model/site/dictionary"):
-        study.write()
-
-
 def test_a_figure_without_a_caption_is_refused(study):
     del study.captions["decoder_power"]
     with pytest.raises(InputError, match="figure 'decoder_power' has no caption"):

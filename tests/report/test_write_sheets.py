@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from polysem.io.errors import InputError
+from polysem.layout.place import Place
 from polysem.report.write_sheets import write_sheets
 
 from .sheet_case import CLUSTERED, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, receipt
@@ -190,6 +191,7 @@ def test_sheets_that_were_not_finished_leave_nothing_behind(case):
     (case.folder / "tables" / MODEL / SITE / SAE / "logits.nc").write_bytes(b"no table")
     with pytest.raises(InputError, match=r"logits\.nc cannot be read"):
         write_sheets(
+            Place(MODEL, SITE, SAE),
             case.folder / "tables" / MODEL / SITE / SAE,
             case.labels,
             folder,

@@ -11,7 +11,7 @@ from directions import random_directions, sparse_sums
 from recipes import random_weights, single, step, trainer_of
 
 from polysem.io.tables import read_table
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 from polysem.params.study import kinds, load_study
 from polysem.saes import architectures
 from polysem.saes.sae import load_sae

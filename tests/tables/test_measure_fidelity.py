@@ -8,6 +8,7 @@ import xarray as xr
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
+from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch
@@ -244,7 +245,9 @@ def test_the_step_measures_a_model_folder_on_the_first_images(classifier, image_
         )
         write_table(tables / name / "frequency.nc", xr.Dataset({"frequency": frequency}))
     output, names = tables / "fidelity.nc", ["neurons", "l1"]
-    measure_fidelity(classifier, tokens, activations, tmp_path / "saes", tables, names, site, output, params)
+    measure_fidelity(
+        classifier, tokens, activations, tmp_path / "saes", tables, names, Place("m", site), output, params
+    )
     table = read_table(output)
     assert table["dictionary"].values.tolist() == names
     assert table.attrs["tokens"] == 30
@@ -273,7 +276,7 @@ def test_activations_of_another_width_are_refused(classifier, image_store, activ
             tmp_path,
             tmp_path,
             ["neurons"],
-            "layers.0.hook_post",
+            Place("m", "layers.0.hook_post"),
             tmp_path / "f.nc",
             Analysis(),
         )

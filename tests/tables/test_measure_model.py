@@ -6,6 +6,7 @@ import pytest
 
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table
+from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.numerics import pair_counts
 from polysem.numerics.pair_counts import PairCounts
@@ -131,7 +132,8 @@ def test_a_classifier_is_compared_with_the_shares_of_the_classes(classifier, ima
     train = image_store(np.zeros((5, 4), np.float32), np.array([0, 0, 0, 1, 1], np.int32), 3, "train")
     output = tmp_path / "tables/m/model.nc"
     directions = output.with_name("directions.safetensors")
-    measure_model(classifier, train, image_store(pixels, labels, 3), output, directions, ["layers.0.hook_post"], 10)
+    tokens, sites = image_store(pixels, labels, 3), ["layers.0.hook_post"]
+    measure_model(Place("m"), classifier, train, tokens, output, directions, sites, 10)
     table = read_table(output)
     assert Directions.read(directions).output_weights("layers.0.hook_post").shape == (8, 3)
     assert table.attrs["model"] == "m"

@@ -4,12 +4,12 @@
 rule extract_activations:
     """The activations of one site on one split."""
     input:
-        model=f"{artifacts.MODEL}/model.json",
-        tokens=ancient(f"{artifacts.TOKENS}.zarr"),
-        tokens_receipt=f"{artifacts.TOKENS}.json",
+        model=MODEL.record,
+        tokens=ancient(MODEL.tokens("{split}").store),
+        tokens_receipt=MODEL.tokens("{split}").receipt,
     output:
-        store=directory(f"{artifacts.ACTIVATIONS}.zarr"),
-        receipt=f"{artifacts.ACTIVATIONS}.json",
+        store=directory(SITE.activations("{split}").store),
+        receipt=SITE.activations("{split}").receipt,
     log:
         "logs/extract_activations/{model}/{site}/{split}.log",
     benchmark:
@@ -18,7 +18,7 @@ rule extract_activations:
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest(
-            "polysem.activations.extract_activations", f"polysem.models.{model_kind(wildcards)}"
+            "polysem.activations.extract_activations", *study.models[wildcards.model].modules()
         ),
         spec=lambda wildcards: spec(
             site=wildcards.site,
@@ -26,7 +26,7 @@ rule extract_activations:
             dtype=study.models[wildcards.model].activations.dtype,
             inputs=wildcards.split == "eval",
         ),
-        model=artifacts.MODEL,
+        model=MODEL.weights.path,
     shell:
         "python -m polysem step extract_activations --model {params.model} --tokens {input.tokens} "
         "--output {output.store} --config {params.spec:q} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"

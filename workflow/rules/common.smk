@@ -11,7 +11,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-# A large study is millions of objects that live to the end; looking for cycles among them takes an eighth of a dry run.
+# A large study is millions of objects that live to the end, among which there is no use in looking for cycles.
 gc.set_threshold(1_000_000)
 
 # Where a full disk takes no more of Snakemake's log, that is no traceback amid what it says.
@@ -24,12 +24,14 @@ sys.path.insert(0, str(SOURCES))
 from polysem.io.caches import require_folder
 from polysem.workflow.running.code import named_digest
 from polysem.io.errors import InputError
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 from polysem.workflow.running.stated import OutsideFiles
 from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
+from polysem.layout import studied
+from polysem.layout.place import DICTIONARY, MODEL, RESULTS, SAE, SITE, Place, corpus, known_table
 from polysem.workflow import artifacts, call
 from polysem.workflow.checks import feature_numbers
 from polysem.workflow.provenance import freshness
@@ -56,7 +58,9 @@ def checked_study():
         guard.require_records(artifacts.recorded(loaded))
         with lock.without_a_run(workflow_lock) as alone:
             if alone and not guard.adopting():
-                freshness.tell(freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded)))
+                freshness.tell(
+                    freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded), artifacts.PROVENANCE)
+                )
         preflight.check_ledger()
         preflight.check(loaded)
         feature_numbers.check(loaded)
@@ -119,9 +123,9 @@ def recipe(sae):
 
 def sae_ids(saes):
     """A wildcard constraint for the ids of SAEs, which begin with the name of their entry and an underscore, which it
-    has not. Snakemake parses the constraint for every file of every job: with all ids in it, a dry run of a thousand SAEs
-    takes a fifth longer."""
-    return rf"(?:{names({sae.id.split('_')[0] for sae in saes})})(?:_[^/]+)?"
+    has not. Snakemake parses the constraint for every file of every job: all ids in it would slow down a large dry run.
+    """
+    return rf"(?:{names({sae.recipe_name for sae in saes})})(?:_[^/]+)?"
 
 
 SAE_IDS = sae_ids(study.saes.values())
@@ -174,24 +178,20 @@ def activation_functions():
     return [*modules_of("polysem.saes.activation_functions").values()]
 
 
-def architecture_modules(recipe):
-    """The modules of an SAE's architecture and of its activation function, which its training finds by name."""
-    function = f"polysem.saes.activation_functions.{recipe.saved_as}"
-    architecture = modules_of("polysem.saes.architectures")[recipe.architecture]
-    return [*modules_of(architecture).values(), function]
+def place(wildcards):
+    """Whose job it is: a model's, a site's or a dictionary's."""
+    known = dict(wildcards.items())
+    return Place(known["model"], known.get("site", ""), known.get("dictionary", known.get("sae", "")))
 
 
 def dictionary_files(wildcards):
     """What a table needs of a dictionary: weights and config of an SAE, nothing for the neurons."""
-    if wildcards.dictionary == NEURONS:
-        return []
-    folder = artifacts.SAE.format(model=wildcards.model, site=wildcards.site, sae=wildcards.dictionary)
-    return [f"{folder}/cfg.json", f"{folder}/sae_weights.safetensors"]
+    return [] if wildcards.dictionary == NEURONS else artifacts.sae_files(place(wildcards))
 
 
 def tokenizer_files(wildcards):
     """The tokenizer of a language model; images have none."""
-    return [] if model_kind(wildcards) == "classifier" else [f"results/models/{wildcards.model}/tokenizer.json"]
+    return [] if model_kind(wildcards) == "classifier" else [place(wildcards).tokenizer]
 
 
 def dictionary_modules(*dictionaries):
@@ -224,12 +224,12 @@ def outside_file(paths):
     return text_file(outside(paths))
 
 
-def text_file(text, place=".cache/specs/{}.json"):
+def text_file(text, pattern=".cache/specs/{}.json"):
     """The path of a file that holds a text, and is called after it."""
     from polysem.io.caches import place_text
     from polysem.io.content import text_digest
 
-    path = Path(place.format(text_digest(text)))
+    path = Path(pattern.format(text_digest(text)))
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         place_text(path, text)
     return str(path)

@@ -4,16 +4,13 @@
 rule make_corpus:
     """Documents of one corpus."""
     output:
-        documents=artifacts.CORPUS,
+        documents=corpus("{corpus}"),
     log:
         "logs/make_corpus/{corpus}.log",
     benchmark:
         "logs/make_corpus/{corpus}.tsv"
     params:
-        code=lambda wildcards: code_digest(
-            "polysem.corpora.make_corpus",
-            f"{modules_of('polysem.corpora.sources')[study.corpora[wildcards.corpus].source]}.make",
-        ),
+        code=lambda wildcards: code_digest("polysem.corpora.make_corpus", *study.corpora[wildcards.corpus].modules()),
         spec=lambda wildcards: spec(
             source=study.corpora[wildcards.corpus].source, params=study.corpora[wildcards.corpus].values()
         ),

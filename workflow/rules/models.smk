@@ -7,9 +7,9 @@ IMPORTED = models_of("transformers", "transformer_lens")
 rule train_tokenizer:
     """A byte-level BPE for a model that is trained here."""
     input:
-        documents=lambda wildcards: artifacts.CORPUS.format(corpus=study.models[wildcards.model].corpus),
+        documents=lambda wildcards: corpus(study.models[wildcards.model].corpus),
     output:
-        tokenizer=f"{artifacts.MODEL}/tokenizer.json",
+        tokenizer=MODEL.tokenizer,
     log:
         "logs/train_tokenizer/{model}.log",
     benchmark:
@@ -30,11 +30,11 @@ rule train_tokenizer:
 rule tokenize_corpus:
     """The sequences that a language model reads."""
     input:
-        documents=lambda wildcards: artifacts.CORPUS.format(corpus=study.models[wildcards.model].corpus),
-        tokenizer=f"{artifacts.MODEL}/tokenizer.json",
+        documents=lambda wildcards: corpus(study.models[wildcards.model].corpus),
+        tokenizer=MODEL.tokenizer,
     output:
-        store=directory(f"{artifacts.TOKENS}.zarr"),
-        receipt=f"{artifacts.TOKENS}.json",
+        store=directory(MODEL.tokens("{split}").store),
+        receipt=MODEL.tokens("{split}").receipt,
     log:
         "logs/tokenize_corpus/{model}/{split}.log",
     benchmark:
@@ -52,10 +52,10 @@ rule tokenize_corpus:
 rule store_images:
     """The images that a classifier reads."""
     input:
-        documents=lambda wildcards: artifacts.CORPUS.format(corpus=study.models[wildcards.model].corpus),
+        documents=lambda wildcards: corpus(study.models[wildcards.model].corpus),
     output:
-        store=directory(f"{artifacts.TOKENS}.zarr"),
-        receipt=f"{artifacts.TOKENS}.json",
+        store=directory(MODEL.tokens("{split}").store),
+        receipt=MODEL.tokens("{split}").receipt,
     log:
         "logs/store_images/{model}/{split}.log",
     benchmark:
@@ -72,11 +72,11 @@ rule store_images:
 rule train_model:
     """A language model trained on its corpus."""
     input:
-        store=ancient(f"{artifacts.TOKENS.replace('{split}', 'train')}.zarr"),
-        receipt=f"{artifacts.TOKENS.replace('{split}', 'train')}.json",
+        store=ancient(MODEL.tokens("train").store),
+        receipt=MODEL.tokens("train").receipt,
     output:
-        config=f"{artifacts.MODEL}/config.json",
-        weights=f"{artifacts.MODEL}/model.safetensors",
+        config=MODEL.weights.file("config.json"),
+        weights=MODEL.weights.file("model.safetensors"),
     log:
         "logs/train_model/{model}.log",
     benchmark:
@@ -92,7 +92,7 @@ rule train_model:
             training=study.models[wildcards.model].training.values(),
             context_length=study.models[wildcards.model].context_length,
         ),
-        folder=artifacts.MODEL,
+        folder=MODEL.weights.path,
         threads=lambda wildcards: study.models[wildcards.model].training.threads,
     shell:
         "python -m polysem step train_model --tokens {input.store} --folder {params.folder} "
@@ -102,11 +102,11 @@ rule train_model:
 rule train_classifier:
     """An image classifier trained on its corpus."""
     input:
-        store=ancient(f"{artifacts.TOKENS.replace('{split}', 'train')}.zarr"),
-        receipt=f"{artifacts.TOKENS.replace('{split}', 'train')}.json",
+        store=ancient(MODEL.tokens("train").store),
+        receipt=MODEL.tokens("train").receipt,
     output:
-        config=f"{artifacts.MODEL}/config.json",
-        weights=f"{artifacts.MODEL}/model.safetensors",
+        config=MODEL.weights.file("config.json"),
+        weights=MODEL.weights.file("model.safetensors"),
     log:
         "logs/train_classifier/{model}.log",
     benchmark:
@@ -121,7 +121,7 @@ rule train_classifier:
             activation=study.models[wildcards.model].activation,
             training=study.models[wildcards.model].training.values(),
         ),
-        folder=artifacts.MODEL,
+        folder=MODEL.weights.path,
         threads=lambda wildcards: study.models[wildcards.model].training.threads,
     shell:
         "python -m polysem step train_classifier --tokens {input.store} --folder {params.folder} "
@@ -131,8 +131,8 @@ rule train_classifier:
 rule import_classifier:
     """An image classifier that somebody else trained."""
     output:
-        config=f"{artifacts.MODEL}/config.json",
-        weights=f"{artifacts.MODEL}/model.safetensors",
+        config=MODEL.weights.file("config.json"),
+        weights=MODEL.weights.file("model.safetensors"),
     log:
         "logs/import_classifier/{model}.log",
     benchmark:
@@ -148,7 +148,7 @@ rule import_classifier:
             }
         ),
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
-        folder=artifacts.MODEL,
+        folder=MODEL.weights.path,
     shell:
         "python -m polysem step import_classifier --folder {params.folder} --config {params.spec:q} "
         "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"
@@ -157,10 +157,10 @@ rule import_classifier:
 rule import_model:
     """A model of the hub, or a local copy of one."""
     output:
-        config=f"{artifacts.MODEL}/config.json",
-        weights=f"{artifacts.MODEL}/model.safetensors",
-        tokenizer=f"{artifacts.MODEL}/tokenizer.json",
-        origin=f"{artifacts.MODEL}/origin.json",
+        config=MODEL.weights.file("config.json"),
+        weights=MODEL.weights.file("model.safetensors"),
+        tokenizer=MODEL.tokenizer,
+        origin=MODEL.weights.file("origin.json"),
     log:
         "logs/import_model/{model}.log",
     benchmark:
@@ -168,14 +168,12 @@ rule import_model:
     wildcard_constraints:
         model=names(IMPORTED),
     params:
-        code=lambda wildcards: code_digest(
-            "polysem.models.import_model", f"polysem.models.sources.{study.models[wildcards.model].source}"
-        ),
+        code=lambda wildcards: code_digest("polysem.models.import_model", study.models[wildcards.model].reader),
         spec=lambda wildcards: spec(
             source=study.models[wildcards.model].source, params=study.models[wildcards.model].origin()
         ),
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
-        folder=artifacts.MODEL,
+        folder=MODEL.weights.path,
     shell:
         "python -m polysem step import_model --folder {params.folder} --config {params.spec:q} "
         "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"
@@ -185,12 +183,12 @@ rule record_model:
     """What a model folder holds, and the settings that the model is studied under."""
     input:
         lambda wildcards: [
-            f"results/models/{wildcards.model}/{file}"
-            for file in artifacts.model_files(study.models[wildcards.model])
-            if file != "model.json"
+            place(wildcards).weights.file(name)
+            for name in artifacts.model_files(study.models[wildcards.model])
+            if name != "model.json"
         ],
     output:
-        record=f"{artifacts.MODEL}/model.json",
+        record=MODEL.record,
     log:
         "logs/record_model/{model}.log",
     benchmark:
@@ -202,7 +200,7 @@ rule record_model:
             settings=settings(wildcards),
             origin={"source": study.models[wildcards.model].source},
         ),
-        folder=artifacts.MODEL,
+        folder=MODEL.weights.path,
     shell:
         "python -m polysem step record_model --folder {params.folder} --config {params.spec:q} "
         "--code {params.code} --log {log} > {log} 2>&1"

@@ -1,18 +1,11 @@
 # The report: one static site with all figures, metrics, claims and provenance.
 
-from snakemake.io import apply_wildcards, is_flagged
-from snakemake.iocontainers import Wildcards
-
-from polysem.layout.feature_labels import label_file
-from polysem.workflow.running.steps import step_module
-from polysem.params.base import TOGETHER
-
 INTRODUCTION = "workflow/report/workflow.rst"
 
 
 def label_files():
     """Labels that people gave to features of this study."""
-    return [str(file) for file in (label_file(*key) for key in study.dictionaries()) if file.is_file()]
+    return [each.labels for each in studied.dictionaries(study) if Path(each.labels).is_file()]
 
 
 def page_files():
@@ -22,79 +15,33 @@ def page_files():
     return [str(file.relative_to(workflow.basedir)) for file in found]
 
 
-def making(name, inputs, **wildcards):
-    """What the report says of one job behind a figure, as the job's own rule states it."""
-    made, known = workflow.get_rule(name), Wildcards(fromdict=wildcards)
-    said = {key: made.params[key] for key in ("code", "spec") if key in made.params.keys()}
-    values = {key: value(known) if callable(value) else value for key, value in said.items()}
-    text = values.get("spec", "{}")
-    return {
-        "rule": name,
-        "module": step_module(name),
-        "code": values["code"].partition(":")[0],
-        "inputs": inputs,
-        "params": json.loads(Path(text).read_text(encoding="utf-8") if text.endswith(".json") else text),
-        "target": apply_wildcards(str(made.output[-1]), wildcards),
-        "keeps": is_flagged(made.output[-1], "update"),
-    }
-
-
-def makings():
-    """The jobs behind the figures of every dictionary and of every site, the last one first."""
-    found = {}
-    for model, site in study.sites():
-        place = {"model": model, "site": site}
-        tables = f"{artifacts.TABLE.format(**place, dictionary='*')}/{{}}.nc"
-        eval_files = [
-            f"{store.format(**place, split='eval')}.json" for store in (artifacts.ACTIVATIONS, artifacts.TOKENS)
-        ]
-        saes = f"{artifacts.SAE.format(**place, sae='*')}/sae_weights.safetensors"
-        found[f"{model}/{site}/{TOGETHER}"] = [
-            making(
-                "draw_site_figures",
-                [
-                    *(tables.format(table) for table in figures.tables_of(SITE_FIGURES)),
-                    *(SITE.table(table).format(**place) for table in figures.site_tables_of(SITE_FIGURES)),
-                ],
-                **place,
-            ),
-            making(
-                "measure_fidelity",
-                [tables.format("frequency"), saes, *eval_files, f"{artifacts.MODEL.format(**place)}/model.json"],
-                **place,
-            ),
-            making("compare_dictionaries", [tables.format("*"), saes, *eval_files], **place),
-        ]
-    for model, site, dictionary in study.dictionaries():
-        place = {"model": model, "site": site, "dictionary": dictionary}
-        folder, sae = artifacts.TABLE.format(**place), artifacts.SAE.format(**place, sae=dictionary)
-        store = f"{artifacts.ACTIVATIONS.format(**place, split='eval')}.json"
-        tokens = f"{artifacts.TOKENS.format(**place, split='eval')}.json"
-        record = f"{artifacts.MODEL.format(**place)}/model.json"
-        files = [] if dictionary == NEURONS else [f"{sae}/{file}" for file in artifacts.SAE_FILES]
-        jobs = [
-            making("draw_figures", [f"{folder}/{table}.nc" for table in figures.tables_of(FIGURES)], **place),
-            making("survey_features", [*files, store, tokens, artifacts.DIRECTIONS.format(**place)], **place),
-        ]
-        if dictionary != NEURONS:
-            trained, store_of = study.saes[dictionary].trained, artifacts.ACTIVATIONS.format(**place, split="{split}")
-            rows = [f"{store_of.format(split='train' if trained else 'eval')}.json"]
-            if trained and trained.activations == "streamed":
-                rows = [record, f"{artifacts.TOKENS.format(**place, split='train')}.json"]
-            jobs.append(making("train_sae" if trained else "import_sae", rows, **place, sae=dictionary))
-        jobs.append(making("extract_activations", [record, tokens], **place, split="eval"))
-        found["/".join(place.values())] = jobs
-    return found
+rule collect_provenance:
+    """How the figures were made, as Snakemake's records tell."""
+    input:
+        [folder.receipt for folder in artifacts.figures(study)],
+    output:
+        provenance=artifacts.PROVENANCE,
+    log:
+        "logs/collect_provenance.log",
+    benchmark:
+        "logs/collect_provenance.tsv"
+    params:
+        code=code_digest("polysem.workflow.provenance.collect_provenance"),
+        spec=lambda wildcards: spec_file(places=[drawn.values() for drawn in artifacts.figure_places(study)]),
+    shell:
+        "python -m polysem step collect_provenance --output {output.provenance} --config {params.spec} "
+        "--code {params.code} --log {log} > {log} 2>&1"
 
 
 rule write_report:
     """All documents, figures, claims, metrics and provenance as pages."""
     input:
-        figures=[f"{folder}.json" for folder in artifacts.figures(study)],
-        sheets=artifacts.sheets(study),
+        figures=[folder.receipt for folder in artifacts.figures(study)],
+        sheets=[folder.receipt for folder in artifacts.sheets(study)],
         labels=label_files(),
         metrics=artifacts.METRICS,
         claims=artifacts.CLAIMS,
+        provenance=artifacts.PROVENANCE,
         receipts=artifacts.receipts(study),
         introduction=INTRODUCTION,
     output:
@@ -110,17 +57,16 @@ rule write_report:
         spec=lambda wildcards: spec_file(
             params=study.values(),
             captions={one.name: one.caption for one in figures.all_figures()},
-            folders=[folder.removeprefix("results/figures/") for folder in artifacts.figures(study)],
-            sheets=[
-                "/".join((*place, name)) for place in study.sites() for name in artifacts.with_sheets(study, *place)
-            ],
-            table_names=[*artifacts.FEATURE_TABLES, f"../{Path(artifacts.FIDELITY).stem}"],
+            places=[drawn.values() for drawn in artifacts.figure_places(study)],
+            sheets=[dictionary.values() for dictionary in artifacts.sheet_places(study)],
+            tables=artifacts.FEATURE_TABLES,
+            site_tables=["fidelity"],
             receipts=artifacts.receipts(study),
-            makings=makings(),
         ),
+        results=RESULTS,
         folder=artifacts.REPORT,
     shell:
-        "python -m polysem step write_report --figures results/figures --tables results/tables "
-        "--metrics {input.metrics} --claims {input.claims} --labels labels --introduction {input.introduction} "
+        "python -m polysem step write_report --results {params.results} --metrics {input.metrics} "
+        "--claims {input.claims} --provenance {input.provenance} --labels labels --introduction {input.introduction} "
         "--output {params.folder} --config {params.spec} --outside {params.outside} "
         "--code {params.code} --log {log} > {log} 2>&1"

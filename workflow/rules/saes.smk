@@ -5,11 +5,12 @@ from polysem.params.recipes.pretrained import FORMATS
 
 def rows(wildcards):
     """Where the rows of a training come from, by the names that `polysem.saes.sources` knows."""
+    here = place(wildcards)
     if recipe(wildcards.sae).activations == "stored":
-        return {"store": artifacts.ACTIVATIONS.format(**wildcards, split="train") + ".zarr"}
+        return {"store": here.activations("train").store}
     return {
-        "model": artifacts.MODEL.format(**wildcards),
-        "tokens": artifacts.TOKENS.format(**wildcards, split="train") + ".zarr",
+        "model": here.weights.path,
+        "tokens": here.tokens("train").store,
         "site": wildcards.site,
         "dtype": study.models[wildcards.model].activations.dtype,
     }
@@ -17,37 +18,29 @@ def rows(wildcards):
 
 def row_files(wildcards):
     """The files of those rows: receipts count by content, stores are left to them."""
-    where = rows(wildcards)
-    store = where.get("store", where.get("tokens"))
-    model = [f"{where['model']}/model.json"] if "model" in where else []
-    return [ancient(store), f"{store.removesuffix('.zarr')}.json", *model]
+    here = place(wildcards)
+    is_stored = recipe(wildcards.sae).activations == "stored"
+    read = here.activations("train") if is_stored else here.tokens("train")
+    return [ancient(read.store), read.receipt, *([] if is_stored else [here.record])]
 
 
 def row_modules(wildcards):
     """The modules that a training finds by name to get its rows."""
     source = recipe(wildcards.sae).activations
-    models = [f"polysem.models.{model_kind(wildcards)}"] if source == "streamed" else []
+    models = study.models[wildcards.model].modules() if source == "streamed" else []
     return [f"polysem.saes.sources.{source}", *models]
 
 
 def avoided(wildcards):
-    """The SAE whose ultra-low direction a training is kept away from, and the table of its frequencies; or nothing."""
-    other = recipe(wildcards.sae).orthogonal_to
-    if other is None:
-        return {}
-    place = {"model": wildcards.model, "site": wildcards.site}
-    return {
-        "folder": artifacts.SAE.format(**place, sae=other),
-        "table": f"{artifacts.TABLE.format(**place, dictionary=other)}/frequency.nc",
-    }
+    """The SAE whose ultra-low direction a training is kept away from, by the table of its frequencies; or None."""
+    name = recipe(wildcards.sae).orthogonal_to
+    return None if name is None else place(wildcards).of(name)
 
 
 def avoided_files(wildcards):
     """The files of that SAE."""
-    found = avoided(wildcards)
-    return (
-        [f"{found['folder']}/cfg.json", f"{found['folder']}/sae_weights.safetensors", found["table"]] if found else []
-    )
+    other = avoided(wildcards)
+    return [] if other is None else [*artifacts.sae_files(other), other.table("frequency")]
 
 
 def avoided_modules(wildcards):
@@ -60,8 +53,9 @@ def training(wildcards):
     """All values that a training reads."""
     values = {"architecture": recipe(wildcards.sae).architecture, "params": recipe(wildcards.sae).hyper_parameters()}
     values["rows"] = rows(wildcards)
-    if found := avoided(wildcards):
-        values |= {"avoided": found} | analysis("ultra_low_frequency")
+    if other := avoided(wildcards):
+        read = {"folder": other.sae.path, "table": other.table("frequency")}
+        values |= {"avoided": read} | analysis("ultra_low_frequency")
     return values
 
 
@@ -71,7 +65,7 @@ rule train_sae:
         row_files,
         avoided_files,
     output:
-        [f"{artifacts.SAE}/{file}" for file in artifacts.TRAINED_SAE_FILES],
+        artifacts.sae_files(SAE, artifacts.TRAINED_SAE_FILES),
     log:
         "logs/train_sae/{model}/{site}/{sae}.log",
     benchmark:
@@ -85,12 +79,12 @@ rule train_sae:
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.train_sae",
-            *architecture_modules(recipe(wildcards.sae)),
+            *recipe(wildcards.sae).modules(),
             *row_modules(wildcards),
             *avoided_modules(wildcards),
         ),
         spec=lambda wildcards: spec(**training(wildcards)),
-        folder=artifacts.SAE,
+        folder=SAE.sae.path,
         threads=lambda wildcards: recipe(wildcards.sae).threads,
     shell:
         "python -m polysem step train_sae --output {params.folder} --config {params.spec:q} {DEVICE} "
@@ -100,9 +94,9 @@ rule train_sae:
 rule import_sae:
     """An SAE that somebody else trained, in the form of those that are trained here."""
     input:
-        receipt=f"{artifacts.ACTIVATIONS.replace('{split}', 'eval')}.json",
+        receipt=SITE.activations("eval").receipt,
     output:
-        [f"{artifacts.SAE}/{file}" for file in artifacts.SAE_FILES],
+        artifacts.sae_files(SAE),
     log:
         "logs/import_sae/{model}/{site}/{sae}.log",
     benchmark:
@@ -112,12 +106,12 @@ rule import_sae:
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.import_sae",
-            modules_of(FORMATS)[recipe(wildcards.sae).format],
+            *recipe(wildcards.sae).modules(),
             *activation_functions(),
         ),
         spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),
         content=lambda wildcards: outside_content(recipe(wildcards.sae)),
-        folder=artifacts.SAE,
+        folder=SAE.sae.path,
     shell:
         "python -m polysem step import_sae --receipt {input.receipt} --output {params.folder} "
         "--config {params.spec:q} --outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"

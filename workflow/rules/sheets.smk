@@ -1,7 +1,5 @@
 # Feature sheets: pages of chosen features, which the report links to.
 
-from polysem.layout.feature_labels import label_file
-
 SHEET_PAGE = [
     f"src/polysem/report/{name}" for name in ("sheet.html.j2", "sheets_index.html.j2", "sheet.css", "sheet.js")
 ]
@@ -10,29 +8,28 @@ SHEET_PAGE = [
 def sheet_subject(wildcards):
     """What the examples of a sheet are shown with: the images of a classifier, or the tokenizer of a language model."""
     if model_kind(wildcards) == "classifier":
-        return ancient(artifacts.TOKENS.format(model=wildcards.model, split="eval") + ".zarr")
-    return artifacts.MODEL.format(model=wildcards.model) + "/tokenizer.json"
+        return ancient(place(wildcards).tokens("eval").store)
+    return place(wildcards).tokenizer
 
 
 def neighbours(wildcards):
     """The SAEs whose features the sheets of the neurons name: those that have sheets themselves."""
-    return artifacts.with_sheets(study, wildcards.model, wildcards.site)[1:]
+    return artifacts.with_sheets(study, Place(wildcards.model, wildcards.site))[1:]
 
 
 def sheet_neighbours(wildcards):
     """What sheets need beside the dictionary's own tables: those of neurons say of what features each is the strongest
     neuron, and images count by their receipt."""
-    receipt = artifacts.TOKENS.format(model=wildcards.model, split="eval") + ".json"
-    images = [receipt] if model_kind(wildcards) == "classifier" else []
+    images = [place(wildcards).tokens("eval").receipt] if model_kind(wildcards) == "classifier" else []
     if wildcards.dictionary != NEURONS:
         return images
-    return images + artifacts.surveys(wildcards.model, wildcards.site, neighbours(wildcards))
+    return images + [sae.tables_receipt for sae in neighbours(wildcards)]
 
 
 def cluster_relations(wildcards):
     """The table of clusters that are like those of this dictionary, if it takes part."""
     takes_part = wildcards.dictionary in related(wildcards.model)[wildcards.site]
-    return artifacts.RELATIONS.format(**wildcards) if takes_part else []
+    return Place(wildcards.model).table("cluster_relations") if takes_part else []
 
 
 def other_files(wildcards, input):
@@ -46,25 +43,26 @@ rule write_sheets:
     """S0.F4: a page for each chosen feature of one dictionary, with its labels."""
     input:
         sheet_neighbours,
-        tables=artifacts.SURVEY,
+        tables=DICTIONARY.tables_receipt,
         relations=cluster_relations,
         subject=sheet_subject,
     output:
-        folder=directory(artifacts.SHEETS),
-        receipt=f"{artifacts.SHEETS}.json",
+        folder=directory(DICTIONARY.sheets.path),
+        receipt=DICTIONARY.sheets.receipt,
     log:
         "logs/write_sheets/{model}/{site}/{dictionary}.log",
     benchmark:
         "logs/write_sheets/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.report.write_sheets"),
-        outside=lambda wildcards: outside([*SHEET_PAGE, str(label_file(**wildcards))]),
+        outside=lambda wildcards: outside([*SHEET_PAGE, place(wildcards).labels]),
         spec=lambda wildcards: spec_file(
+            place=place(wildcards).values(),
             params=study.sheets.choice(**wildcards, analysis=study.analysis).values(),
-            saes=neighbours(wildcards) if wildcards.dictionary == NEURONS else [],
-            labels=str(label_file(**wildcards)),
+            saes=[sae.dictionary for sae in neighbours(wildcards)] if wildcards.dictionary == NEURONS else [],
+            labels=place(wildcards).labels,
         ),
-        tables=artifacts.TABLE,
+        tables=DICTIONARY.tables,
         others=other_files,
     shell:
         "python -m polysem step write_sheets --tables {params.tables} --output {output.folder} "

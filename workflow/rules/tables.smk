@@ -97,7 +97,7 @@ rule measure_fidelity:
         ),
         spec=lambda wildcards: spec_file(
             dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
-            site=wildcards.site,
+            place=place(wildcards).values(),
             params=analysis("fidelity_tokens", "ultra_low_frequency"),
         ),
         model=artifacts.MODEL,
@@ -119,6 +119,7 @@ def related(model):
 def relations(model):
     """All values that step reads."""
     return {
+        "place": Place(model).values(),
         "places": {
             site: {
                 "activations": artifacts.ACTIVATIONS.format(model=model, site=site, split="eval") + ".zarr",
@@ -194,7 +195,7 @@ rule measure_model:
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest("polysem.tables.measure_model", f"polysem.models.{model_kind(wildcards)}"),
-        spec=lambda wildcards: spec(sites=list(study.models[wildcards.model].sites)),
+        spec=lambda wildcards: spec(place=place(wildcards).values(), sites=list(study.models[wildcards.model].sites)),
         model=artifacts.MODEL,
     shell:
         "python -m polysem step measure_model --model {params.model} --train_tokens {input.train} "

@@ -4,7 +4,7 @@
 rule recover_features:
     """S1.X1: how many of the features that activations are made of an SAE finds."""
     output:
-        table=artifacts.KNOWN_TABLE,
+        table=known_table("{toy}", "{sae}"),
     log:
         "logs/recover_features/{toy}/{sae}.log",
     benchmark:
@@ -13,9 +13,7 @@ rule recover_features:
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: code_digest(
-            "polysem.toys.recover_features", *architecture_modules(recipe(wildcards.sae))
-        ),
+        code=lambda wildcards: code_digest("polysem.toys.recover_features", *recipe(wildcards.sae).modules()),
         spec=lambda wildcards: spec(
             toy=study.toys[wildcards.toy].rows(),
             architecture=recipe(wildcards.sae).architecture,

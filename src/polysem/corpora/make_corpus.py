@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from polysem.io.atomic import written
 from polysem.io.errors import InputError
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 
 SOURCES = "polysem.corpora.sources"
 ROWS_PER_GROUP = 8192

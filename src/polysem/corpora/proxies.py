@@ -13,7 +13,7 @@ from polysem.params.time_limit import time_limit
 PREFIX = "proxy:"
 """Stands before the name of a proxy in its tag, so that nobody takes it for the truth."""
 SECONDS = 10.0
-"""Processor time that all expressions together have for a document; those of the defaults take a second for 6 MB."""
+"""Processor time that all expressions together have for a document; the defaults need a small part of it."""
 CHARACTERS_PER_SECOND = 100_000
 """Longer documents have more time: a second more for so many characters."""
 

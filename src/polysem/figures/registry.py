@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from polysem.figures import of_dictionary, of_site
 from polysem.io.errors import InputError
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 
 
 class NotApplicable(Exception):  # noqa: N818 - it says why there is no figure, it reports no error

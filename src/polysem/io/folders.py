@@ -125,6 +125,17 @@ def receipt_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.json")
 
 
+def renewed_receipt(path: Path) -> Path | None:
+    """The receipt of a folder whose artifacts are made one by one (`renewed_folder`), by its own path or that of the
+    folder; None for everything else. Who wants all of them made again removes it."""
+    receipt = path if path.suffix == ".json" else receipt_of(path)
+    try:
+        found = json.loads(receipt.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return receipt if isinstance(found, dict) and "artifacts" in found else None
+
+
 def read_folder_receipt(folder: Path) -> dict[str, Any]:
     """The receipt of a folder; InputError if there is none."""
     path = receipt_of(folder)

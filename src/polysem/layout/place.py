@@ -11,6 +11,7 @@ RESULTS = "results"
 """The folder of all artifacts, from the folder of the Snakefile."""
 LABELS = "labels"
 """The folder of labels that people gave to features."""
+SPLITS = ("train", "eval")
 STORE = ".zarr"
 RECEIPT = ".json"
 TABLES_RECEIPT = "survey.json"
@@ -34,6 +35,11 @@ class Stored:
         """The file `….json`, which is there when the store is whole."""
         return self.base + RECEIPT
 
+    @property
+    def files(self) -> tuple[str, str]:
+        """Both."""
+        return self.store, self.receipt
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -45,6 +51,11 @@ class Folder:
     def receipt(self) -> str:
         """The file `….json`, which is there when the folder is whole."""
         return self.path + RECEIPT
+
+    @property
+    def files(self) -> tuple[str, str]:
+        """Both."""
+        return self.path, self.receipt
 
     def file(self, name: str) -> str:
         """A file in the folder."""
@@ -64,9 +75,12 @@ class Place:
     root: str = RESULTS
 
     def __post_init__(self) -> None:
-        """A dictionary stands at a site."""
+        """A dictionary stands at a site, and each name is that of one folder."""
         if self.dictionary and not self.site:
             raise ValueError(f"dictionary {self.dictionary!r} of {self.model} needs its site")
+        for name in (self.model, self.site, self.dictionary):
+            if "/" in name or name in {".", ".."}:
+                raise ValueError(f"{name!r} is no name of a folder, as those of models, sites and dictionaries are")
 
     def at(self, site: str, dictionary: str = "") -> "Place":
         """A site of the same model, or a dictionary of it."""
@@ -80,6 +94,10 @@ class Place:
     def names(self) -> tuple[str, ...]:
         """Model, site and dictionary, as far as they are given."""
         return tuple(name for name in (self.model, self.site, self.dictionary) if name)
+
+    def values(self) -> dict[str, str]:
+        """The names that are given as plain JSON types, the form in which a rule passes them to its step."""
+        return {key: name for key, name in vars(self).items() if name and key != "root"}
 
     @property
     def path(self) -> str:
@@ -130,8 +148,8 @@ class Place:
 
     @property
     def tables_receipt(self) -> str:
-        """The receipt of the tables of the dictionary, by which jobs that read several of them know them all: Snakemake
-        takes a millisecond for every file of every job."""
+        """The receipt of the tables of the dictionary, by which jobs that read several of them know them all: a dry
+        run grows with the files of its jobs."""
         self._dictionary()
         return f"{self.tables}/{TABLES_RECEIPT}"
 
@@ -143,7 +161,7 @@ class Place:
     @property
     def figures(self) -> Folder:
         """The figures of the dictionary; of a site, those in which its dictionaries stand together."""
-        return Folder(f"{self.root}/figures/{self.model}/{self._site()}/{self.dictionary or TOGETHER}")
+        return Folder(f"{all_figures(self.root)}/{self.model}/{self._site()}/{self.dictionary or TOGETHER}")
 
     def figure(self, name: str) -> str:
         """One of these figures."""
@@ -183,6 +201,15 @@ SITE = Place("{model}", "{site}")
 DICTIONARY = Place("{model}", "{site}", "{dictionary}")
 SAE = Place("{model}", "{site}", "{sae}")
 """Snakemake's patterns."""
+ANY_MODEL = Place("*")
+ANY_SITE = Place("*", "*")
+ANY_DICTIONARY = Place("*", "*", "*")
+"""Patterns for `glob`."""
+
+
+def all_figures(root: str = RESULTS) -> str:
+    """The folder of all figures."""
+    return f"{root}/figures"
 
 
 def corpus(name: str, root: str = RESULTS) -> str:

@@ -13,7 +13,7 @@ COLUMNS = 256
 
 
 def column_squares(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Squared norm of each column; a norm along rows takes twenty times as long as this where columns are many."""
+    """Squared norm of each column, added up row by row: where columns are many, that keeps to the order in memory."""
     total = np.zeros(matrix.shape[1])
     for start in range(0, len(matrix), ROWS):
         block = matrix[start : start + ROWS]

@@ -1,9 +1,12 @@
 """What every section of `params.yaml` shares."""
 
 import re
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from polysem.params.needs import CorpusNeeds, ModelNeeds, SaeNeeds
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+-]*(\.[A-Za-z0-9+-]+)*")
 """What corpora, models and recipes may be called: they become wildcards and folders, so no slash, space or
@@ -86,10 +89,28 @@ class Section(BaseModel):
         return self.model_dump(mode="json")
 
 
-class CorpusSection(Section):
+class Entry(Section, ABC):
+    """An entry under `corpora:`, `models:` or `saes:`, which says what hangs on it: no entry can be of a kind that does
+    not."""
+
+    @abstractmethod
+    def outside_files(self) -> list[str]:
+        """Paths and patterns of the files outside of the workflow that it is read from; their content is part of what
+        the rule states."""
+
+    @abstractmethod
+    def modules(self) -> list[str]:
+        """Modules that a step finds by name because of it; the rule names them in the digest of the step's code."""
+
+
+class CorpusSection(Entry):
     """An entry under `corpora:`; the subclass of each source stands in a module of the source's name."""
 
     source: str
+
+    @abstractmethod
+    def needs(self) -> CorpusNeeds:
+        """What it takes."""
 
 
 class Activations(Section):
@@ -103,7 +124,7 @@ class Activations(Section):
     """Number format of the store."""
 
 
-class ModelSection(Section):
+class ModelSection(Entry):
     """An entry under `models:`; the subclass of each source stands in a module of the source's name."""
 
     source: str
@@ -114,3 +135,19 @@ class ModelSection(Section):
     def settings(self) -> dict[str, Any]:
         """What the model is studied under, beside its weights; recorded with the model and with all activations."""
         return {}
+
+    @abstractmethod
+    def needs(self) -> ModelNeeds:
+        """What making it takes; its shape may be known from files, too (`polysem.workflow.checks.shapes`)."""
+
+    @abstractmethod
+    def files(self) -> list[str]:
+        """Names of the files of its folder, but for `model.json`."""
+
+
+class SaeSection(Entry):
+    """An entry under `saes:`: a recipe, or an SAE that somebody else trained."""
+
+    @abstractmethod
+    def needs(self) -> SaeNeeds:
+        """What it takes."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from polysem.params.base import NEURONS
 from polysem.params.pair import Pair
-from polysem.params.study import Sae, Study, recipe_name
+from polysem.params.study import Sae, Study
 
 SIZES = 4
 """Dictionaries of so many sizes, at most, are compared for feature splitting."""
@@ -57,7 +57,7 @@ def places(study: Study, model: str, site: str) -> Iterator[tuple[str, str, str]
 
 def firsts_of_recipes(study: Study, model: str, site: str) -> list[str]:
     """The first SAE of each recipe at a site, in the order of the params file."""
-    return list({recipe_name(sae): sae for sae in reversed(study.saes_of(model, site))}.values())[::-1]
+    return list({study.saes[sae].recipe_name: sae for sae in reversed(study.saes_of(model, site))}.values())[::-1]
 
 
 def sizes(study: Study, model: str, site: str) -> list[str]:
@@ -97,7 +97,7 @@ def _references(saes: list[Sae]) -> Iterator[tuple[Sae, str, str]]:
     by_setting: dict[str, str] = {}
     by_recipe: dict[str, str] = {}
     for sae in saes:
-        setting, recipe = _but_seed(sae), recipe_name(sae.id)
+        setting, recipe = _but_seed(sae), sae.recipe_name
         if setting in by_setting:
             yield sae, "seed", by_setting[setting]
         elif recipe in by_recipe:
@@ -113,7 +113,7 @@ def _but_seed(sae: Sae) -> str:
 
 
 def _but_expansion(sae: Sae) -> str:
-    return f"{recipe_name(sae.id)} {_all_but(sae, 'expansion')}"
+    return f"{sae.recipe_name} {_all_but(sae, 'expansion')}"
 
 
 def _architecture(sae: Sae) -> str:

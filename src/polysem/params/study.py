@@ -1,4 +1,4 @@
-"""A whole params file: read, checked, and its grids spanned (docs/design.md, §3)."""
+"""A whole params file: read, checked, and its grids spanned."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from polysem.io.errors import InputError
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS, CorpusSection, ModelSection, Section
 from polysem.params.explain import explain, nearest
@@ -62,6 +62,10 @@ class Sae:
     """One point of a recipe's grid, or an SAE that is imported; `id` is spelled from the text of the params file."""
 
     id: str
+    recipe_name: str
+    """The key under `saes:` that it is a point of."""
+    setting: str
+    """The id without the seed: SAEs that share it differ in nothing else."""
     recipe: Recipe | PretrainedSae
 
     @property
@@ -109,9 +113,9 @@ class Study:
     def known(self) -> Iterator[tuple[str, str]]:
         """Every (toy, SAE)."""
         for name, toy in self.toys.items():
-            for identity in self.saes:
-                if recipe_name(identity) in toy.saes:
-                    yield name, identity
+            for sae in self.saes.values():
+                if sae.recipe_name in toy.saes:
+                    yield name, sae.id
 
     def dictionaries_of(self, model: str, site: str) -> list[str]:
         """The dictionaries of a site of a model, the neurons first."""
@@ -133,11 +137,6 @@ class Study:
             "analysis": self.analysis.values(),
             "sheets": self.sheets.values(),
         }
-
-
-def recipe_name(identity: str) -> str:
-    """The recipe of an SAE, by the SAE's id: names of recipes have no underscore."""
-    return identity.split("_")[0]
 
 
 def load_study(path: Path) -> Study:
@@ -239,7 +238,7 @@ def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
     plain = entry.plain()
     section = _class_for("saes", name, plain)
     if section is PretrainedSae:
-        return {name: Sae(name, _validated(section, plain, f"saes.{name}"))}
+        return {name: Sae(name, name, name, _validated(section, plain, f"saes.{name}"))}
     axes = [
         key
         for key in _own_keys_first(section)
@@ -256,8 +255,9 @@ def _grid(name: str, entry: Spelled) -> dict[str, Sae]:
         values = plain | {key: item.plain() for key, item in zip(axes, choice, strict=True)}
         recipe = _validated(section, values, f"saes.{name}")
         assert isinstance(recipe, Recipe)
-        spelled = [f"{key}={item.text}" for key, item in zip(axes, choice, strict=True)]
-        point = Sae("_".join([name, *spelled]), recipe)
+        spelled = {key: f"{key}={item.text}" for key, item in zip(axes, choice, strict=True)}
+        setting = "_".join([name, *(text for key, text in spelled.items() if key != "seed")])
+        point = Sae("_".join([name, *spelled.values()]), name, setting, recipe)
         twin = seen.setdefault(recipe.model_dump_json(), point.id)
         if twin != point.id or point.id in points:
             raise InputError(f"saes.{name}: {twin} and {point.id} are the same point of the grid; remove one")
@@ -356,7 +356,7 @@ def _check_avoided(study: Study, model: str, site: str, name: str) -> None:
 
 
 def _check_toys(study: Study) -> None:
-    recipes = list(dict.fromkeys(recipe_name(sae.id) for sae in study.saes.values() if sae.trained))
+    recipes = list(dict.fromkeys(sae.recipe_name for sae in study.saes.values() if sae.trained))
     for name, toy in study.toys.items():
         if twin := next((model for model in study.models if model.casefold() == name.casefold()), None):
             called = "has this name" if twin == name else f"is called {twin!r}, which differs in case alone"

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from polysem.layout.place import Place
 from polysem.report.catalogue import DOCUMENTS, ENTRIES, Entry
-from polysem.report.gallery import Origin, Picture
+from polysem.report.gallery import Picture
 from polysem.report.ledger import Claim
 from polysem.report.numbers import Board, board
 
@@ -13,17 +14,17 @@ from polysem.report.numbers import Board, board
 class Run:
     """What the pages are made of: all that a run made, by what it is."""
 
-    origins: list[Origin]
+    origins: list[Place]
     pictures: dict[str, Picture]
     metrics: dict[str, Any]
     claims: list[Claim]
     params: dict[str, Any]
-    sheets: dict[Origin, int] = field(default_factory=dict)
+    sheets: dict[Place, int] = field(default_factory=dict)
     """How many features of a dictionary have a sheet."""
-    labels: dict[Origin, int] = field(default_factory=dict)
+    labels: dict[Place, int] = field(default_factory=dict)
     """How many labels a dictionary has."""
 
-    def numbers(self, origin: Origin) -> dict[str, Any]:
+    def numbers(self, origin: Place) -> dict[str, Any]:
         """The metrics of one dictionary."""
         return self.metrics.get(origin.model, {}).get(origin.site, {}).get(origin.dictionary, {})
 
@@ -44,9 +45,9 @@ class Article:
     claims: list[Claim]
     pictures: list[Picture]
     numbers: Board
-    having: list[Origin]
+    having: list[Place]
     """Dictionaries that have what the entry is about, where it is an option, a site, sheets or labels."""
-    reasons: dict[str, list[Origin]]
+    reasons: dict[str, list[Place]]
     """Why figures were not drawn, and for whom."""
     answered: bool
 
@@ -74,7 +75,7 @@ def _article(entry: Entry, run: Run) -> Article:
     pictures = [one for one in run.pictures.values() if entry.id in one.catalogue or one.name in entry.figures]
     having = _having(entry, run)
     numbers = _numbers(entry, claims, having, run)
-    reasons: dict[str, list[Origin]] = {}
+    reasons: dict[str, list[Place]] = {}
     for picture in pictures:
         for origin, shown in picture.shown.items():
             if shown.reason:
@@ -89,7 +90,7 @@ def _article(entry: Entry, run: Run) -> Article:
     return Article(entry, claims, pictures, numbers, having, reasons, answered)
 
 
-def _having(entry: Entry, run: Run) -> list[Origin]:
+def _having(entry: Entry, run: Run) -> list[Place]:
     if entry.sheets:
         return [origin for origin in run.origins if run.sheets.get(origin)]
     if entry.labels:
@@ -104,7 +105,7 @@ def _having(entry: Entry, run: Run) -> list[Origin]:
     ]
 
 
-def _numbers(entry: Entry, claims: list[Claim], having: list[Origin], run: Run) -> Board:
+def _numbers(entry: Entry, claims: list[Claim], having: list[Place], run: Run) -> Board:
     """The entry's metrics and those of its claims, of every dictionary that has one of them; of an option, only at
     sites where an SAE has it, so that it is compared with the others there."""
     if entry.toys:
@@ -124,9 +125,9 @@ def _numbers(entry: Entry, claims: list[Claim], having: list[Origin], run: Run) 
     return board(rows, there, rows, len(there))
 
 
-def models_of(run: Run) -> dict[str, dict[str, list[Origin]]]:
+def models_of(run: Run) -> dict[str, dict[str, list[Place]]]:
     """Dictionaries by model and site, in the order of the run."""
-    models: dict[str, dict[str, list[Origin]]] = {}
+    models: dict[str, dict[str, list[Place]]] = {}
     for origin in run.origins:
         models.setdefault(origin.model, {}).setdefault(origin.site, []).append(origin)
     return models

@@ -2,42 +2,29 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from polysem.io.errors import InputError
 from polysem.io.folders import damage, read_folder_receipt, receipt_of
-from polysem.params.base import TOGETHER
+from polysem.layout.place import Place
+from polysem.params.base import ALL_DICTIONARIES, TOGETHER
 from polysem.report.catalogue import ids_in, natural
 
 VIEW_BOX = re.compile(r'<svg[^>]*\bviewBox="[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)"')
 HEADER_BYTES = 4096
 
 
-@dataclass(frozen=True, order=True)
-class Origin:
-    """Whose figure it is; `dictionary` is `TOGETHER` where those of a site stand together."""
+def in_words(place: Place) -> str:
+    """Whose figures these are."""
+    return place.path if place.dictionary else f"{place.path}, {ALL_DICTIONARIES}"
 
-    model: str
-    site: str
-    dictionary: str
 
-    @property
-    def path(self) -> str:
-        """`model/site/dictionary`, as the folders below `results/` are called."""
-        return f"{self.model}/{self.site}/{self.dictionary}"
-
-    @property
-    def words(self) -> str:
-        """The path, or whose figures stand together."""
-        return f"{self.model}/{self.site}, all dictionaries" if self.together else self.path
-
-    @property
-    def together(self) -> bool:
-        """Whether all dictionaries of a site are meant."""
-        return self.dictionary == TOGETHER
+def folder_of(place: Place) -> str:
+    """The folder of its figures below that of all figures."""
+    return place.path if place.dictionary else f"{place.path}/{TOGETHER}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +32,7 @@ class Shown:
     """One figure of one dictionary or site: drawn (`source` and `size`), or not applicable (`reason`)."""
 
     name: str
-    origin: Origin
+    origin: Place
     source: Path
     size: tuple[int, int] = (0, 0)
     reason: str = ""
@@ -53,7 +40,7 @@ class Shown:
     @property
     def relative(self) -> str:
         """Below the folder of figures."""
-        return f"{self.origin.path}/{self.name}.svg"
+        return f"{folder_of(self.origin)}/{self.name}.svg"
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,7 @@ class Picture:
     catalogue: tuple[str, ...]
     title: str
     tables: tuple[str, ...]
-    shown: dict[Origin, Shown] = field(default_factory=dict)
+    shown: dict[Place, Shown] = field(default_factory=dict)
 
     @property
     def drawn(self) -> list[Shown]:
@@ -74,33 +61,23 @@ class Picture:
     @property
     def of_sites(self) -> bool:
         """Whether it shows all dictionaries of a site."""
-        return any(origin.together for origin in self.shown)
+        return any(not origin.dictionary for origin in self.shown)
 
 
-def read_gallery(figures: Path, folders: list[str]) -> dict[str, Picture]:
-    """All figures by name, in the order of the catalogue.
+def read_gallery(places: Iterable[Place]) -> dict[str, Picture]:
+    """All figures of dictionaries and sites by name, in the order of the catalogue.
 
-    `folders` are paths `{model}/{site}/{dictionary}` below `figures`, `together` in place of the dictionary where
-    figures show all of a site; each has its receipt beside it. Other folders are ignored.
     Raises InputError for a receipt or figure that is missing, broken, or not the one that its receipt names.
     """
     pictures: dict[str, Picture] = {}
-    for relative in folders:
-        origin, folder = read_origin(relative), figures / relative
+    for origin in places:
+        folder = Path(origin.figures.path)
         for name, said in _drawn(folder).items():
             pictures.setdefault(name, Picture(name, said.catalogue, said.title, said.reads))
-            source = folder / f"{name}.svg"
+            source = Path(origin.figure(name))
             size = (0, 0) if said.reason else _size(source)
             pictures[name].shown[origin] = Shown(name, origin, source, size, said.reason)
     return {one.name: one for one in sorted(pictures.values(), key=lambda one: (natural(one.catalogue[0]), one.name))}
-
-
-def read_origin(relative: str) -> Origin:
-    """Model, site and dictionary of a path; InputError if it is none."""
-    parts = relative.split("/")
-    if len(parts) != 3 or {"", ".", ".."} & set(parts):
-        raise InputError(f"{relative!r} is no dictionary; expected model/site/dictionary")
-    return Origin(*parts)
 
 
 def all_shown(pictures: dict[str, Picture]) -> Iterator[Shown]:

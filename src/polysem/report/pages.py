@@ -1,45 +1,29 @@
 """Which pages the report has, and what stands on each."""
 
 import json
-import shlex
-from pathlib import Path
-from posixpath import normpath
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from polysem.params.base import NEURONS, TOGETHER
+from polysem.layout.place import Place
+from polysem.params.base import INDEX, NEURONS
 from polysem.report.catalogue import LATER
 from polysem.report.chapters import Chapter, Run, models_of
-from polysem.report.gallery import Origin, Picture, all_shown
+from polysem.report.gallery import Picture, all_shown, folder_of
 from polysem.report.ledger import counted
 from polysem.report.numbers import in_words, model_grid, site_board
+from polysem.report.provenance import Making
 from polysem.report.receipts import Receipt
 from polysem.report.site import Site, address, script_json
 
 
-class Making(BaseModel):
-    """One job behind a figure, as its rule states it."""
+@dataclass(frozen=True)
+class TableFile:
+    """A table to which pages lead."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rule: str
-    module: str
-    code: str
-    inputs: list[str]
-    params: dict[str, Any]
-    target: str
-    """A file of its, which Snakemake makes again when asked to."""
-    keeps: bool
-    """Whether the job keeps what its receipt, the target, shows to be right: without that it makes all again."""
-
-    @property
-    def command(self) -> str:
-        """What to type to do this job again."""
-        target = shlex.quote(self.target)
-        return (
-            f"rm {target}; snakemake --cores all {target}" if self.keeps else f"snakemake --cores all --force {target}"
-        )
+    name: str
+    path: str
+    address: str
+    """From the root of the report."""
 
 
 def write_pages(
@@ -48,7 +32,7 @@ def write_pages(
     chapters: list[Chapter],
     introduction: str,
     captions: dict[str, str],
-    tables: dict[Origin, dict[str, Path]],
+    tables: dict[Place, list[TableFile]],
     makings: dict[str, list[Making]],
     receipts: list[Receipt],
 ) -> None:
@@ -109,11 +93,11 @@ def _write_comparison(
     run: Run,
     model: str,
     name: str,
-    origins: list[Origin],
+    origins: list[Place],
     makings: dict[str, list[Making]],
     common: dict[str, Any],
 ) -> None:
-    together = Origin(model, name, TOGETHER)
+    together = origins[0].of("")
     page = page_path(together)
     pictures = [picture for picture in run.pictures.values() if together in picture.shown]
     site.write_page(
@@ -130,12 +114,9 @@ def _write_comparison(
     )
 
 
-def _write_dictionary(site: Site, run: Run, origin: Origin, tables: dict[str, Path], makings: list[Making]) -> None:
+def _write_dictionary(site: Site, run: Run, origin: Place, tables: list[TableFile], makings: list[Making]) -> None:
     page = page_path(origin)
-    listed = [
-        (Path(name).name, address(page, normpath(f"../tables/{origin.path}/{name}.nc")), path.as_posix())
-        for name, path in tables.items()
-    ]
+    listed = [(table.name, address(page, table.address), table.path) for table in tables]
     site.write_page(
         page,
         "dictionary.html.j2",
@@ -150,20 +131,20 @@ def _write_dictionary(site: Site, run: Run, origin: Origin, tables: dict[str, Pa
     )
 
 
-def page_path(origin: Origin) -> str:
+def page_path(origin: Place) -> str:
     """The page of a dictionary, or of a site."""
-    name = "index" if origin.together else origin.dictionary
+    name = origin.dictionary or INDEX
     return f"pages/models/{origin.model}/{origin.site}/{name}.html"
 
 
-def figures_json(origins: list[Origin], pictures: dict[str, Picture]) -> str:
+def figures_json(origins: list[Place], pictures: dict[str, Picture]) -> str:
     """What the chooser of a page knows of every figure: its size where it is drawn, the number of the reason where it
     is not; by dictionary, or by site for figures that show all of a site."""
     reasons: dict[str, int] = {}
     figures: dict[str, Any] = {}
     for name, picture in pictures.items():
         at = {
-            origin.path: reasons.setdefault(shown.reason, len(reasons)) if shown.reason else list(shown.size)
+            folder_of(origin): reasons.setdefault(shown.reason, len(reasons)) if shown.reason else list(shown.size)
             for origin, shown in picture.shown.items()
         }
         figures[name] = {"together": picture.of_sites, "at": at}
@@ -171,7 +152,7 @@ def figures_json(origins: list[Origin], pictures: dict[str, Picture]) -> str:
     return script_json({"first": first.path if first else "", "reasons": list(reasons), "figures": figures})
 
 
-def _pages(page: str, origins: list[Origin]) -> dict[str, str]:
+def _pages(page: str, origins: list[Place]) -> dict[str, str]:
     return {origin.path: address(page, page_path(origin)) for origin in origins}
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from polysem.io.errors import InputError
-from polysem.layout.feature_labels import Label, label_file, read_labels
+from polysem.layout.feature_labels import Label, read_labels
+from polysem.layout.place import Place
 from polysem.report.chapters import Chapter
-from polysem.report.gallery import Origin
 from polysem.report.site import script_json
 
 KINDS = ("catalogue", "dictionary", "feature")
@@ -25,7 +25,7 @@ class Feature:
     tokens: list[str]
 
 
-def read_features(receipt: Path | None, labels: Path, origin: Origin) -> list[Feature]:
+def read_features(receipt: Path | None, labels: Path, origin: Place) -> list[Feature]:
     """Features of a dictionary that have a sheet, in the order of their receipt, then those with a label alone.
 
     `receipt` is that of its folder of sheets, if it has one; `labels` is the folder of the files with labels. Raises
@@ -50,12 +50,12 @@ def _with_sheets(path: Path) -> list[Feature]:
         raise InputError(f"{path} is no receipt of sheets ({error!r}); {again}") from error
 
 
-def labels_of(labels: Path, origin: Origin) -> dict[int, list[Label]]:
+def labels_of(labels: Path, origin: Place) -> dict[int, list[Label]]:
     """All labels of a dictionary, by feature."""
-    return read_labels(labels.parent / label_file(origin.model, origin.site, origin.dictionary))
+    return read_labels(labels.parent / origin.labels)
 
 
-def search_index(chapters: list[Chapter], features: dict[Origin, list[Feature]]) -> str:
+def search_index(chapters: list[Chapter], features: dict[Place, list[Feature]]) -> str:
     """The index as a script: pages from disk may load scripts and no data.
 
     A row is kind, name, further words, folder and file; kinds and folders stand in lists of their own, as most rows

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from polysem.io.tables import read_table
 from polysem.layout.feature_labels import Label
+from polysem.layout.place import Place
 from polysem.params.base import NEURONS
 from polysem.params.sheets import SheetChoice
 from polysem.report.sheet_content import SheetContents
@@ -13,6 +14,7 @@ from polysem.report.write_sheets import SHEET, contexts_of, pointing, shared_val
 
 
 def sheet_page(
+    place: Place,
     tables: Path,
     feature: int,
     labels: Sequence[Label],
@@ -24,12 +26,11 @@ def sheet_page(
 ) -> str:
     """The page of one feature as HTML. It links to no other page, as none need be there.
 
-    `tables` is the folder `…/{model}/{site}/{dictionary}` with the dictionary's tables; `saes` are the SAEs of the site
+    `place` is the dictionary, `tables` the folder with its tables; `saes` are the SAEs of the site
     whose features a neuron's sheet names. `tokenizer` and `images` are those of `write_sheets`. Raises InputError for
     tables that cannot be read.
     """
-    model, site, dictionary = tables.parts[-3:]
-    is_neuron = dictionary == NEURONS
+    is_neuron = place.dictionary == NEURONS
     contexts = contexts_of(tokenizer, images)
     contents = SheetContents(read_rows(tables, [feature]), contexts, params, is_neuron)
     others = {name: read_table(tables.parent / name / "alignment.nc") for name in saes} if is_neuron else {}
@@ -37,7 +38,7 @@ def sheet_page(
         sheet_environment()
         .get_template(SHEET)
         .render(
-            **shared_values(model, site, dictionary, contexts),
+            **shared_values(place, contexts),
             sheet=contents.of(0),
             labels=list(labels),
             label_file=label_file,

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from polysem.params.base import NEURONS
 from polysem.report.catalogue import DOCUMENTS, ENTRIES
-from polysem.report.gallery import Picture, Shown
+from polysem.report.gallery import Picture, Shown, in_words
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("search.js", "sort.js", "chooser.js")
@@ -68,6 +68,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["in_json"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+    environment.filters["in_words"] = in_words
     return environment
 
 

@@ -2,65 +2,67 @@
 
 import json
 import shutil
-from os.path import normpath
+from dataclasses import replace
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 from polysem.io.atomic import before_placing, placed
 from polysem.io.errors import InputError
+from polysem.layout.place import Place
 from polysem.report.captions import caption_html
 from polysem.report.chapters import Run, read_chapters
-from polysem.report.gallery import all_shown, read_gallery, read_origin
+from polysem.report.gallery import all_shown, read_gallery
 from polysem.report.ledger import read_claims
-from polysem.report.pages import Making, write_pages
+from polysem.report.pages import TableFile, write_pages
+from polysem.report.provenance import read_makings
 from polysem.report.receipts import read_receipt_file
 from polysem.report.search_index import labels_of, read_features, search_index
 from polysem.report.site import Site
 
 
 def write_report(
-    figures: Path,
-    tables: Path,
+    results: Path,
     metrics: Path,
     claims: Path,
     labels: Path,
+    provenance: Path,
     receipts: list[Path],
     introduction: Path,
     output: Path,
     params: dict[str, Any],
     captions: dict[str, str],
-    folders: list[str],
-    sheets: list[str],
-    table_names: list[str],
-    makings: dict[str, list[Making]],
+    places: list[Place],
+    sheets: list[Place],
+    tables: list[str],
+    site_tables: list[str],
 ) -> None:
     """Write a static site that opens from disk: `index.html` and `pages/` with all else, figures included.
 
     Args:
-        figures: Folder with `{model}/{site}/{dictionary}/{figure}.svg`, `together` in place of the dictionary for
-            all of a site, and the receipt of each such folder beside it.
-        tables: Folder with `{model}/{site}/{dictionary}/{table}.nc`, to which pages link.
+        results: The folder of all artifacts, with the figures and their receipts, and with the tables to which pages
+            link.
         metrics: JSON, `{model: {site: {dictionary: {metric: value}}}}` and, for a model's own numbers,
             `{model: {"model": {metric: value}}}`.
         claims: JSON, the list of published numbers with their verdicts.
         labels: Folder of `{model}/{site}/{dictionary}.csv`.
+        provenance: JSON, the jobs behind the figures, as `collect_provenance` writes them.
         receipts: JSON files of stores and models.
         introduction: reStructuredText that describes the whole.
-        output: Folder to write. In it lie the feature sheets, `sheets/{model}/{site}/{dictionary}/` with a receipt
-            beside each; they are linked and searched, and left alone. `index.html` is written last.
+        output: Folder to write, that of the report. In it lie the feature sheets with their receipts; they are linked
+            and searched, and left alone. `index.html` is written last.
         params: The study as it was run, plain JSON types; also written as `pages/params.json`.
         captions: reStructuredText of each figure, by its name.
-        folders: Paths below `figures` of all folders of the run, which name its dictionaries and their order; others
-            there are none of its business.
-        sheets: Those of these paths that have feature sheets.
-        table_names: Tables that every dictionary has, from its folder on: `frequency`, `../fidelity`.
-        makings: For each of these paths the jobs behind its figures, the last one first.
+        places: All sites and dictionaries of the run in their order; what else is there is none of its business.
+        sheets: The dictionaries that have feature sheets.
+        tables: Names of the tables that every dictionary has.
+        site_tables: Names of those tables of its site that its page leads to, too.
 
     Raises InputError, before anything is written, for anything that is missing or cannot be read.
     """
-    pictures = read_gallery(figures, folders)
-    origins = [origin for origin in map(read_origin, folders) if not origin.together]
-    written = {name: output / "sheets" / f"{name}.json" for name in sheets}
+    pictures = read_gallery(replace(place, root=str(results)) for place in places)
+    origins = [replace(place, root=str(results)) for place in places if place.dictionary]
+    written = {place.path: Path(replace(place, root=str(results)).sheets.receipt) for place in sheets}
     features = {origin: read_features(written.get(origin.path), labels, origin) for origin in origins}
     study = Run(
         origins=origins,
@@ -72,7 +74,8 @@ def write_report(
         labels={origin: sum(map(len, labels_of(labels, origin).values())) for origin in origins},
     )
     chapters = read_chapters(study)
-    found = {origin: _tables(tables / origin.path, table_names) for origin in origins}
+    found = {origin: _tables(origin, tables, site_tables, output) for origin in origins}
+    makings = read_makings(provenance)
     if without := [name for name in pictures if name not in captions]:
         raise InputError(f"figure {without[0]!r} has no caption; its module declares one as CAPTION")
     words = {name: caption_html(captions[name]) for name in pictures}
@@ -89,11 +92,13 @@ def write_report(
     _publish(site.root, output)
 
 
-def _tables(folder: Path, names: list[str]) -> dict[str, Path]:
-    tables = {name: Path(normpath(folder / f"{name}.nc")) for name in names}
-    if missing := [path for path in tables.values() if not path.is_file()]:
-        raise InputError(f"{missing[0]} is missing; measure it first: snakemake --cores all {missing[0].as_posix()}")
-    return tables
+def _tables(dictionary: Place, names: list[str], of_site: list[str], output: Path) -> list[TableFile]:
+    """The tables of a dictionary, and some of its site. InputError if one is missing."""
+    site = dictionary.of("")
+    paths = {name: dictionary.table(name) for name in names} | {name: site.table(name) for name in of_site}
+    if missing := [path for path in paths.values() if not Path(path).is_file()]:
+        raise InputError(f"{missing[0]} is missing; measure it first: snakemake --cores all {missing[0]}")
+    return [TableFile(name, path, Path(relpath(path, output)).as_posix()) for name, path in paths.items()]
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:

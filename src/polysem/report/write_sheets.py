@@ -15,6 +15,7 @@ from polysem.io.errors import InputError
 from polysem.io.folders import written_folder
 from polysem.io.tables import read_arrays, read_table
 from polysem.layout.feature_labels import Label, read_labels
+from polysem.layout.place import Place
 from polysem.models.tokenizer import load_tokenizer
 from polysem.models.vocabulary import Vocabulary
 from polysem.params.base import NEURONS
@@ -51,6 +52,7 @@ class Pointing(NamedTuple):
 
 
 def write_sheets(
+    place: Place,
     tables: Path,
     labels: Path,
     output: Path,
@@ -63,10 +65,11 @@ def write_sheets(
     """Write a folder with a static page per chosen feature and `index.html`, and a receipt that lists them.
 
     Args:
-        tables: Folder `…/{model}/{site}/{dictionary}` with the dictionary's tables.
+        place: The dictionary.
+        tables: Folder with the dictionary's tables.
         labels: Labels of its features, if there are any.
-        output: Folder `…/{model}/{site}/{dictionary}`, written whole or not at all. Its receipt, which comes to lie
-            beside it, says of every sheet what a search has to know.
+        output: Folder to write, whole or not at all. Its receipt, which comes to lie beside it, says of every sheet
+            what a search has to know.
         params: Which features get a sheet, and what is rare.
         saes: The SAEs of the site that have sheets; their tables stand beside this dictionary's. Read for the neurons
             only.
@@ -77,11 +80,10 @@ def write_sheets(
 
     Raises InputError for unreadable tables or labels, and for listed features that there are not.
     """
-    model, site, dictionary = output.parts[-3:]
     frequency, alignment = read_table(tables / "frequency.nc"), read_table(tables / "alignment.nc")
     features = frequency.sizes["feature"]
     named = read_labels(labels, features)
-    is_neuron = dictionary == NEURONS
+    is_neuron = place.dictionary == NEURONS
     others = {name: read_table(tables.parent / name / "alignment.nc") for name in saes} if is_neuron else {}
     groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
     shown = read_arrays(tables / "clusters.nc", lambda name: name == "shown_feature").get("shown_feature", ())
@@ -93,7 +95,7 @@ def write_sheets(
 
     def address(other_site: str, other: str, feature: int) -> str | None:
         """Which sheets there are is known of this dictionary and of the neurons of its site, or where all have one."""
-        here = {dictionary: pages, NEURONS: neuron_pages}.get(other, set()) if other_site == site else set()
+        here = {place.dictionary: pages, NEURONS: neuron_pages}.get(other, set()) if other_site == place.site else set()
         known = params.all or feature in here
         return quote(f"../../{other_site}/{other}/{feature}.html") if known else None
 
@@ -107,7 +109,7 @@ def write_sheets(
     )
     environment = sheet_environment()
     page = environment.get_template(SHEET)
-    shared = shared_values(model, site, dictionary, contexts)
+    shared = shared_values(place, contexts)
     reasons = _reasons(groups)
     lines: dict[int, dict[str, Any]] = {}
     with written_folder(output) as (folder, receipt):
@@ -132,17 +134,15 @@ def write_sheets(
             lines[feature] = _line(sheet, own)
         index = environment.get_template("sheets_index.html.j2")
         _write(folder / "index.html", index.render(**shared, groups=groups, lines=lines, count=len(chosen)))
-        receipt |= _receipt(f"{model}/{site}/{dictionary}", features, groups, lines)
+        receipt |= _receipt(place.path, features, groups, lines)
 
 
-def shared_values(model: str, site: str, dictionary: str, contexts: Contexts) -> dict[str, Any]:
+def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
     """What the template says on all sheets of a dictionary."""
-    is_neuron = dictionary == NEURONS
+    is_neuron = place.dictionary == NEURONS
     return {
-        "model": model,
-        "site": site,
-        "dictionary": dictionary,
-        "address": quote(f"{model}/{site}/{dictionary}"),
+        **place.values(),
+        "address": quote(place.path),
         "is_neuron": is_neuron,
         "word": "neuron" if is_neuron else "feature",
         "words": "neurons" if is_neuron else "features",

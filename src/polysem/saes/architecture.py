@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from jaxtyping import Float
 from torch import Tensor
 
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 from polysem.params.kinds import own_class
 from polysem.params.recipes.base import Recipe
 from polysem.saes import autograd

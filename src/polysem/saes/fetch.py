@@ -15,7 +15,7 @@ from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
 from polysem.io.files import expanded
 from polysem.io.network import network_errors
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 from polysem.params.recipes.pretrained import FORMATS, PretrainedSae
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from torch import Tensor
 from polysem.io.caches import FOLDER, read_cache, write_cache
 from polysem.io.content import text_digest
 from polysem.io.errors import InputError
+from polysem.numerics.torch_private import ONEDNN, ONEDNN_BFLOAT16, linear, onednn_linear
 
 BOUND = 2**-7 * 1.01
 """Largest error of a product x·w in bfloat16, in units of ‖x‖ · ‖w‖: each factor is off by up to 2⁻⁸ of itself."""
@@ -58,31 +59,18 @@ class Product:
         norm = W_enc.norm(dim=1)
         if self.dtype == torch.float32:
             return norm.mul_((W_enc.shape[1] + 4) * 2**-23)
-        largest = torch.maximum(W_enc.amax(1), -W_enc.amin(1))  # a twentieth of the time of torch's norm
+        largest = torch.maximum(W_enc.amax(1), -W_enc.amin(1))
         return torch.minimum(BOUND * norm, SPREAD * largest)
-
-
-def _by_torch(x: Tensor, W_enc: Tensor, bias: Tensor) -> Tensor:
-    return torch.addmm(bias, x, W_enc.T)
 
 
 def _by_numpy(x: Tensor, W_enc: Tensor, bias: Tensor) -> Tensor:
     return torch.from_numpy(np.dot(x.numpy(), W_enc.numpy().T)).add_(bias)
 
 
-def _by_onednn(x: Tensor, W_enc: Tensor, bias: Tensor) -> Tensor:
-    """What torch's compiler makes of a linear layer on a CPU. The bias costs no pass of its own."""
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, W_enc, bias, "none", [], "")
-    return product
-
-
-FLOAT32 = Product("float32", torch.float32, torch.int32, 1024, 2**-22, _by_torch)
+FLOAT32 = Product("float32", torch.float32, torch.int32, 1024, 2**-22, linear)
 FLOAT32_BY_NUMPY = Product("float32 by NumPy", torch.float32, torch.int32, 1024, 2**-22, _by_numpy)
-FLOAT32_BY_ONEDNN = Product("float32 by oneDNN", torch.float32, torch.int32, 256, 2**-22, _by_onednn)
-ONEDNN = torch.backends.mkldnn.is_available()
-ONEDNN_BFLOAT16 = ONEDNN and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-"""oneDNN refuses bfloat16 on a CPU that has no instructions for it or for AVX-512; there torch's product is slow."""
-BFLOAT16 = Product("bfloat16", torch.bfloat16, torch.int16, 256, 2**-8, _by_onednn if ONEDNN_BFLOAT16 else _by_torch)
+FLOAT32_BY_ONEDNN = Product("float32 by oneDNN", torch.float32, torch.int32, 256, 2**-22, onednn_linear)
+BFLOAT16 = Product("bfloat16", torch.bfloat16, torch.int16, 256, 2**-8, onednn_linear if ONEDNN_BFLOAT16 else linear)
 PRODUCTS = {
     product.name: product for product in (FLOAT32, FLOAT32_BY_NUMPY, *([FLOAT32_BY_ONEDNN] if ONEDNN else []), BFLOAT16)
 }

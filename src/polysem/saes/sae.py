@@ -15,7 +15,7 @@ from torch import Tensor
 
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 from polysem.saes import activation_functions
 from polysem.saes.search import Rule
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polysem.numerics.torch_private import Adam
 from polysem.params.recipes.base import Recipe
 from polysem.saes.architecture import Architecture
 from polysem.saes.constraints import ENCODER, Constraints
@@ -24,7 +25,6 @@ from polysem.saes.row_source import RowSource
 from polysem.saes.sae import SAE
 from polysem.saes.scales import activation_scale
 from polysem.saes.transcoding import Transcoding
-from polysem.training.adam import Adam
 
 SAMPLE = 16_384
 """Rows from which the scale of the activations and the first b_dec are taken."""

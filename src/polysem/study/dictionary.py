@@ -168,6 +168,7 @@ class Dictionary(Coder):
             self._results.bring(self.place.of(name).table("alignment"))
         try:
             return sheet_page(
+                self.place,
                 self._results.bring(self.place.tables),
                 number,
                 self.labels.get(number, []),

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polysem.io.errors import InputError
-from polysem.layout.addons import modules_of
 from polysem.layout.place import Place
+from polysem.params.addons import modules_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
+from polysem.layout.place import Place
 from polysem.params.analysis import GivenAnalysis
 from polysem.params.pair import Pair
-from polysem.tables.parts.labels import labelled, site_attributes
+from polysem.tables.parts.labels import attributes_of, labelled
 from polysem.tables.parts.words import words
 from polysem.tables.passes.comparison.pair_table import pair_variables
 from polysem.tables.passes.comparison.pairwise import compare
-from polysem.tables.passes.comparison.shelf import Place, Site
+from polysem.tables.passes.comparison.shelf import Site, SiteFiles
 from polysem.tables.passes.comparison.size_table import growing, splitting
 from polysem.tables.passes.comparison.wrong_site import readings
 
@@ -21,7 +22,7 @@ def compare_dictionaries(
     output: Path,
     model: str,
     site: str,
-    places: dict[str, Place],
+    places: dict[str, SiteFiles],
     pairs: list[Pair],
     sizes: list[str],
     params: GivenAnalysis,
@@ -59,7 +60,7 @@ def compare_dictionaries(
     if len(names) > 1:
         variables |= splitting(here, names, params, words(tokenizer))
     attributes = {
-        **site_attributes(output, CATALOGUE),
+        **attributes_of(Place(model, site), CATALOGUE),
         "tokens": max((match.tokens for match in matches), default=0),
         "neurons": here.width,
         "reader": reader,

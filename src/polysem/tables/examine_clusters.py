@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.tables import write_table
+from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import TOKENIZER
@@ -25,7 +26,7 @@ from polysem.models.subject import Subject
 from polysem.models.tokenizer import load_tokenizer, token_id
 from polysem.saes.dictionary import load_dictionary
 from polysem.tables.parts.directions import Directions
-from polysem.tables.parts.labels import COMPRESSED, index, labelled, model_attributes, variable
+from polysem.tables.parts.labels import COMPRESSED, attributes_of, index, labelled, variable
 from polysem.tables.passes.embeddings.centres import Centres, read_centres, rows_at, space, unit_embeddings
 from polysem.tables.passes.embeddings.entering import entering
 from polysem.tables.passes.embeddings.importance import KeyTokens, token_importance
@@ -38,7 +39,7 @@ COUNTED = 1024
 
 
 @dataclass(frozen=True)
-class Place:
+class RelatedSite:
     """Where the files of one site are, and which of its dictionaries take part."""
 
     activations: Path
@@ -52,17 +53,19 @@ class Place:
 
 
 def examine_clusters(
+    place: Place,
     model: Path,
     tokens: Path,
     directions: Path,
     output: Path,
-    places: dict[str, Place],
+    places: dict[str, RelatedSite],
     context_before: int,
     device: str = "cpu",
 ) -> None:
     """Write the table `cluster_relations` of a model.
 
     Args:
+        place: The model.
         model: The model's folder.
         tokens: Store of the eval tokens, or images.
         directions: Weights around its sites.
@@ -78,12 +81,12 @@ def examine_clusters(
     subject = load_subject(model, device) if store.is_text else None
     replacement = replacement_token(model, store) if store.is_text else -1
     parts = [
-        _part(subject, site, place, name, store, weights, before, replacement, device)
-        for site, place in places.items()
-        for name in place.names
+        _part(subject, site, files, name, store, weights, before, replacement, device)
+        for site, files in places.items()
+        for name in files.names
     ]
     table = relations([part for part in parts if part is not None], before)
-    attributes = {"replacement": replacement, **model_attributes(output, "S3.F2 S3.U1")}
+    attributes = {"replacement": replacement, **attributes_of(place, "S3.F2 S3.U1")}
     write_table(output, table.assign_attrs(attributes))
 
 
@@ -100,7 +103,7 @@ class Part:
 def _part(
     subject: Subject | None,
     site: str,
-    place: Place,
+    place: RelatedSite,
     name: str,
     store: TokenStore,
     weights: Directions,

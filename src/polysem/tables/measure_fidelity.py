@@ -16,6 +16,7 @@ from torch import Tensor
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
+from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Replacement, Subject
@@ -24,7 +25,7 @@ from polysem.params.analysis import GivenAnalysis
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.saes.sae import SAE, normalized
 from polysem.tables.parts.evaluation import Score, leading_batches
-from polysem.tables.parts.labels import along_dictionaries, labelled, scalar, site_attributes
+from polysem.tables.parts.labels import along_dictionaries, attributes_of, labelled, scalar
 
 CATALOGUE = "S0.T1 S2.T1 S3.T2"
 UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"
@@ -38,7 +39,7 @@ def measure_fidelity(
     saes: Path,
     tables: Path,
     dictionaries: list[str],
-    site: str,
+    place: Place,
     output: Path,
     params: GivenAnalysis,
     device: str = "cpu",
@@ -56,14 +57,14 @@ def measure_fidelity(
         tables: Folder of the tables of its dictionaries; those named `frequency` say which features are rarer than
             `ultra_low_frequency`.
         dictionaries: All dictionaries of the site.
-        site: The site.
+        place: The site.
         output: The table.
         params: `fidelity_tokens` and `ultra_low_frequency` are read.
         device: Where the model runs.
 
     Raises InputError if the model has no such site or the store or an SAE is of another width.
     """
-    subject = load_subject(model, device)
+    subject, site = load_subject(model, device), place.site
     rows = ActivationRows(activations)
     if rows.width != subject.width(site):
         raise InputError(
@@ -78,7 +79,7 @@ def measure_fidelity(
         frequency = read_table(tables / name / "frequency.nc")["frequency"].to_numpy()
         rare = torch.from_numpy(frequency < params.ultra_low_frequency)
         each.append(dictionary_fidelity(subject, batches, features, site, rare, ablated))
-    write_table(output, along_dictionaries(each, dictionaries).assign_attrs(site_attributes(output, CATALOGUE)))
+    write_table(output, along_dictionaries(each, dictionaries).assign_attrs(attributes_of(place, CATALOGUE)))
 
 
 def mean_activation(rows: ActivationRows) -> Float[Tensor, " neuron"]:

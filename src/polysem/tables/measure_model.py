@@ -9,6 +9,7 @@ import xarray as xr
 
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
+from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import read_record
@@ -17,13 +18,14 @@ from polysem.numerics.pair_counts import Ids, PairCounts
 from polysem.numerics.resampling import BOOTSTRAPPED, interval_of_sums
 from polysem.tables.parts.directions import directions_of, write_directions
 from polysem.tables.parts.evaluation import Score, leading_batches
-from polysem.tables.parts.labels import labelled, model_attributes, scalar
+from polysem.tables.parts.labels import attributes_of, labelled, scalar
 
 SEQUENCES = 1024
 """Sequences of the train store per read, the length of its chunks."""
 
 
 def measure_model(
+    place: Place,
     model: Path,
     train_tokens: Path,
     eval_tokens: Path,
@@ -35,8 +37,8 @@ def measure_model(
 ) -> None:
     """Write the table of `model_reference`: the train store is counted whole, the eval store up to `limit` tokens.
 
-    Whole eval sequences are taken until `limit` counted tokens are reached. `directions` is where the weights around
-    `sites` go, as safetensors (see `Directions`).
+    `place` is the model, whose folder is `model`. Whole eval sequences are taken until `limit` counted tokens are
+    reached. `directions` is where the weights around `sites` go, as safetensors (see `Directions`).
     """
     store, train = TokenStore(eval_tokens), TokenStore(train_tokens)
     classes = train.attributes["vocabulary" if train.is_text else "classes"]
@@ -45,7 +47,7 @@ def measure_model(
     processing = read_record(model).settings.get("processing", {})
     write_directions(directions, directions_of(subject, sites, processing))
     table = model_reference(subject, leading_batches(store, limit), counts, text=store.is_text)
-    write_table(output, table.assign_attrs(model_attributes(output, "S0.T1 S2.T1 S3.T2")))
+    write_table(output, table.assign_attrs(attributes_of(place, "S0.T1 S2.T1 S3.T2")))
 
 
 def count_pairs(batches: Iterable[Batch], vocabulary: int, *, text: bool) -> PairCounts:

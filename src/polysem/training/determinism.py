@@ -4,8 +4,8 @@
 def require_deterministic_kernels() -> None:
     """Make torch refuse kernels whose results vary, for the whole process.
 
-    `torch.use_deterministic_algorithms` sets the same and imports torch's compiler for a setting of it, which takes a
-    second; nothing here is compiled.
+    `torch.use_deterministic_algorithms` sets the same, and imports torch's compiler for a setting of it; nothing here
+    is compiled.
     """
     import torch
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from polysem.numerics.torch_private import Adam
 from polysem.params.models.training import Training
-from polysem.training.adam import Adam
 from polysem.training.checkpoints import Checkpoint
 from polysem.training.order import EpochOrder
 from polysem.training.schedule import learning_rate

@@ -1,10 +1,12 @@
-"""All paths under `results/` (docs/design.md), in one place."""
+"""What a study makes, file by file; where each lies says `polysem.layout.place`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from polysem.io.folders import TABLES_RECEIPT
-from polysem.layout.feature_labels import label_file
-from polysem.params.base import NEURONS, TOGETHER, ModelSection
+from polysem.layout import place
+from polysem.layout.place import RESULTS, SPLITS, Folder, Place, Stored, corpus, known_table
+from polysem.layout.studied import dictionaries, sites
+from polysem.params.base import NEURONS, ModelSection
 from polysem.params.comparisons import firsts_of_recipes
 from polysem.params.study import Study
 
@@ -21,7 +23,8 @@ FEATURE_TABLES = (
     "clusters",
 )
 """Tables of the features of every dictionary, which one job measures."""
-SPLITS = ("train", "eval")
+SITE_TABLES = ("comparison", "fidelity")
+"""Tables of every site."""
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""
 TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
@@ -31,158 +34,143 @@ PLOTS = ("frequency_histogram", "rank_frequency")
 
 LEDGER = "workflow/claims.yaml"
 """Published numbers; an input, no artifact."""
-METRICS = "results/metrics.json"
-CLAIMS = "results/claims.json"
-REPORT = "results/report"
+METRICS = f"{RESULTS}/metrics.json"
+CLAIMS = f"{RESULTS}/claims.json"
+REPORT = f"{RESULTS}/report"
 REPORT_INDEX = f"{REPORT}/index.html"
+PROVENANCE = f"{REPORT}/provenance.json"
+"""How figures were made, by the records of the jobs behind them."""
 REPORT_PAGES = f"{REPORT}/pages"
-SHEETS = "results/report/sheets/{model}/{site}/{dictionary}"
-
-CORPUS = "results/corpora/{corpus}/documents.parquet"
-MODEL = "results/models/{model}"
-TOKENS = "results/tokens/{model}/{split}"
-ACTIVATIONS = "results/activations/{model}/{site}/{split}"
-SAE = "results/saes/{model}/{site}/{sae}"
-TABLE = "results/tables/{model}/{site}/{dictionary}"
-SURVEY = f"{TABLE}/{TABLES_RECEIPT}"
-"""The receipt of `FEATURE_TABLES`, by which jobs that read several of them know them all: Snakemake takes a millisecond
-for every file of every job."""
-KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
-MODEL_TABLE = "results/tables/{model}/model.nc"
-DIRECTIONS = "results/tables/{model}/directions.safetensors"
-RELATIONS = "results/tables/{model}/cluster_relations.nc"
-FIDELITY = "results/tables/{model}/{site}/fidelity.nc"
-COMPARISON = "results/tables/{model}/{site}/comparison.nc"
-FIGURE = "results/figures/{model}/{site}/{dictionary}"
-SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
-PLOT_FOLDER = "results/plots"
-PLOT = f"{PLOT_FOLDER}/{{model}}/{{site}}/{{dictionary}}"
 
 
 def model_files(model: ModelSection) -> list[str]:
     """Names of the files of a model's folder."""
-    names = ["config.json", "model.safetensors"]
-    if model.source != "classifier":
-        names.append("tokenizer.json")
-    if model.source in {"transformers", "transformer_lens"}:
-        names.append("origin.json")
-    return [*names, "model.json"]
+    return [*model.files(), "model.json"]
 
 
-def figures(study: Study) -> list[str]:
-    """All folders of figures, each with a receipt `….json` beside it."""
-    of_sites = [SITE_FIGURE.format(model=model, site=site) for model, site in study.sites()]
-    return of_sites + [
-        FIGURE.format(model=model, site=site, dictionary=dictionary) for model, site, dictionary in study.dictionaries()
-    ]
+def sae_files(sae: Place, names: Iterable[str] = SAE_FILES) -> list[str]:
+    """Files of the folder of an SAE."""
+    return [sae.sae.file(name) for name in names]
 
 
-def with_sheets(study: Study, model: str, site: str) -> list[str]:
+def figure_places(study: Study) -> list[Place]:
+    """Whose figures are drawn: all sites, in which their dictionaries stand together, then all dictionaries."""
+    return [*sites(study), *dictionaries(study)]
+
+
+def figures(study: Study) -> list[Folder]:
+    """All folders of figures."""
+    return [drawn.figures for drawn in figure_places(study)]
+
+
+def made_for(place: Place) -> list[str]:
+    """What the jobs make that run for a dictionary alone, or for a site alone, and those that extract its
+    activations."""
+    if not place.dictionary:
+        return [place.table(name) for name in SITE_TABLES]
+    activations = [place.activations(split).receipt for split in SPLITS]
+    return [place.tables_receipt, *feature_tables(place), *sae_files(place), *activations]
+
+
+def with_sheets(study: Study, site: Place) -> list[Place]:
     """The dictionaries of a site whose features have sheets: the neurons, the first SAE of each recipe, and those with
     labels or listed features; all of them where `sheets:` asks for it."""
-    dictionaries = study.dictionaries_of(model, site)
+    there = [site.of(name) for name in study.dictionaries_of(site.model, site.site)]
     if study.sheets.all or study.sheets.saes == "all":
-        return dictionaries
-    firsts = {NEURONS, *firsts_of_recipes(study, model, site)}
+        return there
+    firsts = {NEURONS, *firsts_of_recipes(study, site.model, site.site)}
     return [
-        name
-        for name in dictionaries
-        if name in firsts or f"{model}/{site}/{name}" in study.sheets.listed or label_file(model, site, name).is_file()
+        each
+        for each in there
+        if each.dictionary in firsts or each.path in study.sheets.listed or Path(each.labels).is_file()
     ]
 
 
-def sheets(study: Study) -> list[str]:
-    """The receipts of all folders of feature sheets."""
-    return [
-        f"{SHEETS.format(model=model, site=site, dictionary=dictionary)}.json"
-        for model, site in study.sites()
-        for dictionary in with_sheets(study, model, site)
-    ]
+def sheet_places(study: Study) -> list[Place]:
+    """All dictionaries whose features have sheets."""
+    return [dictionary for site in sites(study) for dictionary in with_sheets(study, site)]
+
+
+def sheets(study: Study) -> list[Folder]:
+    """All folders of feature sheets."""
+    return [dictionary.sheets for dictionary in sheet_places(study)]
 
 
 def tables(study: Study) -> list[str]:
     """All tables."""
-    return [
-        *_tables_of_models(study),
-        *(f"{folder}/{table}.nc" for folder in table_folders(study) for table in FEATURE_TABLES),
-    ]
+    return [*_tables_of_models(study), *(file for one in dictionaries(study) for file in feature_tables(one))]
 
 
 def measured(study: Study) -> list[str]:
     """The files by which a job knows all tables: receipts where there are such."""
-    return [
-        *_tables_of_models(study),
-        *(f"{folder}/{TABLES_RECEIPT}" for folder in table_folders(study)),
-    ]
+    return [*_tables_of_models(study), *table_receipts(study)]
 
 
-def table_folders(study: Study) -> list[str]:
-    """The folders of the tables of all dictionaries."""
-    return [TABLE.format(model=model, site=site, dictionary=name) for model, site, name in study.dictionaries()]
+def feature_tables(dictionary: Place) -> list[str]:
+    """The tables of a dictionary."""
+    return [dictionary.table(name) for name in FEATURE_TABLES]
 
 
-def surveys(model: str, site: str, dictionaries: Iterable[str]) -> list[str]:
-    """The receipts of the tables of some dictionaries of a site."""
-    return [SURVEY.format(model=model, site=site, dictionary=dictionary) for dictionary in dictionaries]
+def table_receipts(study: Study) -> list[str]:
+    """The receipts of the tables of all dictionaries."""
+    return [dictionary.tables_receipt for dictionary in dictionaries(study)]
 
 
 def _tables_of_models(study: Study) -> list[str]:
     return [
-        *(MODEL_TABLE.format(model=model) for model in study.models),
-        *(KNOWN_TABLE.format(toy=toy, sae=sae) for toy, sae in study.known()),
-        *(table.format(model=model, site=site) for model, site in study.sites() for table in (COMPARISON, FIDELITY)),
+        *(Place(model).table("model") for model in study.models),
+        *(known_table(toy, sae) for toy, sae in study.known()),
+        *(site.table(table) for site in sites(study) for table in SITE_TABLES),
     ]
 
 
 def plots(study: Study) -> list[str]:
     """All small tables for `dvc plots`. They are named one by one: Snakemake leaves a file of its own in a folder that
     is an output, which DVC takes for a plot."""
-    return [
-        f"{PLOT.format(model=model, site=site, dictionary=dictionary)}/{plot}.csv"
-        for model, site, dictionary in study.dictionaries()
-        for plot in PLOTS
-    ]
+    return [dictionary.plot(plot) for dictionary in dictionaries(study) for plot in PLOTS]
 
 
-def stores(study: Study) -> list[str]:
-    """All Zarr stores, without their receipts. A site of a language model whose SAEs are all imported, or trained on
-    streamed activations, has no train store; by that of a classifier dead features are told."""
-    tokens = [f"{TOKENS.format(model=model, split=split)}.zarr" for model in study.models for split in SPLITS]
-    activations = []
-    for model, site in study.sites():
-        saes = [study.saes[sae].trained for sae in study.saes_of(model, site)]
+def token_stores(study: Study) -> list[Stored]:
+    """The stores of what all models read."""
+    return [Place(model).tokens(split) for model in study.models for split in SPLITS]
+
+
+def activation_splits(study: Study) -> Iterator[tuple[Place, str]]:
+    """The sites and splits whose activations are stored. A site of a language model whose SAEs are all imported, or
+    trained on streamed activations, has no train store; by that of a classifier dead features are told."""
+    for site in sites(study):
+        saes = [study.saes[sae].trained for sae in study.saes_of(site.model, site.site)]
         reads_store = not saes or any(recipe and recipe.activations == "stored" for recipe in saes)
-        reads_store |= study.models[model].source == "classifier"
+        reads_store |= study.models[site.model].source == "classifier"
         for split in SPLITS if reads_store else ("eval",):
-            activations.append(f"{ACTIVATIONS.format(model=model, site=site, split=split)}.zarr")
-    return tokens + activations
+            yield site, split
+
+
+def stores(study: Study) -> list[Stored]:
+    """All Zarr stores."""
+    return token_stores(study) + [site.activations(split) for site, split in activation_splits(study)]
 
 
 def receipts(study: Study) -> list[str]:
     """The receipts of all stores, and the records of all models."""
-    return [f"{MODEL.format(model=model)}/model.json" for model in study.models] + [
-        store.removesuffix(".zarr") + ".json" for store in stores(study)
-    ]
+    return [Place(model).record for model in study.models] + [store.receipt for store in stores(study)]
 
 
 def recorded(study: Study) -> list[str]:
     """All artifacts but the report and those that live in git: these must not exist without a record of how they were
     made."""
-    files = [CORPUS.format(corpus=corpus) for corpus in study.corpora]
+    files = [corpus(name) for name in study.corpora]
     for name, model in study.models.items():
-        files += [f"{MODEL.format(model=name)}/{file}" for file in model_files(model)]
-    for model_name, site, dictionary in study.dictionaries():
-        if dictionary != NEURONS:
-            folder = SAE.format(model=model_name, site=site, sae=dictionary)
-            names = TRAINED_SAE_FILES if study.saes[dictionary].trained else SAE_FILES
-            files += [f"{folder}/{file}" for file in names]
-    files += [DIRECTIONS.format(model=model) for model in study.models]
-    files += [f"{folder}/{TABLES_RECEIPT}" for folder in table_folders(study)]
-    files += [RELATIONS.format(model=model) for model in study.models]
-    stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
-    drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
-    written = [path for receipt in sheets(study) for path in (receipt.removesuffix(".json"), receipt)]
-    return list(dict.fromkeys([*files, *stored, *tables(study), *drawn, *written, REPORT_INDEX, REPORT_PAGES]))
+        files += [Place(name).weights.file(file) for file in model_files(model)]
+    for each in dictionaries(study):
+        if each.dictionary != NEURONS:
+            files += sae_files(each, TRAINED_SAE_FILES if study.saes[each.dictionary].trained else SAE_FILES)
+    files += [Place(model).directions for model in study.models]
+    files += table_receipts(study)
+    files += [Place(model).table("cluster_relations") for model in study.models]
+    stored = [file for store in stores(study) for file in store.files]
+    folders = [path for folder in figures(study) + sheets(study) for path in folder.files]
+    return list(dict.fromkeys([*files, *stored, *tables(study), *folders, PROVENANCE, REPORT_INDEX, REPORT_PAGES]))
 
 
 def in_git(study: Study) -> list[list[str]]:
@@ -202,3 +190,25 @@ def ends(study: Study) -> list[str]:
     and output of its job, and a study has as many plots as dictionaries.
     """
     return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0]]
+
+
+MODEL = place.MODEL.weights.path
+TOKENS = place.MODEL.tokens("{split}").base
+ACTIVATIONS = place.SITE.activations("{split}").base
+SAE = place.SAE.sae.path
+TABLE = place.DICTIONARY.tables
+SURVEY = place.DICTIONARY.tables_receipt
+TABLES_RECEIPT = place.TABLES_RECEIPT
+MODEL_TABLE = place.MODEL.table("model")
+DIRECTIONS = place.MODEL.directions
+RELATIONS = place.MODEL.table("cluster_relations")
+FIDELITY = place.SITE.table("fidelity")
+COMPARISON = place.SITE.table("comparison")
+FIGURE = place.DICTIONARY.figures.path
+SITE_FIGURE = place.SITE.figures.path
+PLOT_FOLDER = f"{RESULTS}/plots"
+
+
+def surveys(model: str, site: str, names: Iterable[str]) -> list[str]:
+    """The receipts of the tables of some dictionaries of a site."""
+    return [Place(model, site, name).tables_receipt for name in names]

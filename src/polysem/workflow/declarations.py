@@ -1,4 +1,4 @@
-"""What the modules of tables and figures declare, read from their sources: importing them takes seconds of a call."""
+"""What the modules of tables and figures declare, read from their sources, as importing them is slow."""
 
 import ast
 from functools import cache
@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from polysem.layout.addons import modules_of
+from polysem.params.addons import modules_of
 
 __all__ = ["declared", "modules_of"]
 

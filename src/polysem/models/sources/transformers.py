@@ -49,7 +49,7 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
     checked = check_weights(source, keys.where)
     tokenizer = tokenizer_file(source, tokenizer_name(keys, source, checked), keys.where)
     check_tokenizer(tokenizer, checked)
-    from polysem.models.boot import boot_transformers  # seconds of imports, which no error waits for
+    from polysem.models.boot import boot_transformers  # slow to import, and no error waits for it
     from polysem.models.certify import certify
     from polysem.models.trial import try_out
 

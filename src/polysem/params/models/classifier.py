@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from polysem.params.base import Activations, FilePath, ModelSection, Name, Width
 from polysem.params.models.language import check_sites
 from polysem.params.models.training import Training
+from polysem.params.needs import ModelNeeds
 
 
 class ClassifierModel(ModelSection):
@@ -50,3 +51,19 @@ class ClassifierModel(ModelSection):
     def available_sites(self) -> list[str]:
         """One site per hidden layer."""
         return [f"layers.{layer}.hook_post" for layer in range(len(self.hidden))]
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`."""
+        return [] if self.weights is None else [self.weights]
+
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        return ["polysem.models.classifier"]
+
+    def needs(self) -> ModelNeeds:
+        """See `ModelSection`."""
+        return ModelNeeds() if self.weights else ModelNeeds(self.training.tokens, self.training.batch_tokens)
+
+    def files(self) -> list[str]:
+        """See `ModelSection`."""
+        return ["config.json", "model.safetensors"]

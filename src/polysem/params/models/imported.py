@@ -4,9 +4,11 @@ from typing import Any, Self
 
 from pydantic import model_validator
 
+from polysem.io.files import expanded
 from polysem.params.base import FilePath, HubId, Text
 from polysem.params.models.language import LanguageModel, check_layers
 from polysem.params.models.shape import Shape
+from polysem.params.needs import ModelNeeds
 
 
 class ImportedModel(LanguageModel):
@@ -27,6 +29,24 @@ class ImportedModel(LanguageModel):
     def sites_exist(self) -> Self:
         """Sites beyond the last layer are refused, if the layers are known."""
         return self if self.shape is None else check_layers(self, self.shape.layers)
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`; a tokenizer that is no file can only be a hub id."""
+        named = self.tokenizer if self.tokenizer and expanded(self.tokenizer).is_file() else None
+        return [path for path in (named, self.local_copy) if path is not None]
+
+    def needs(self) -> ModelNeeds:
+        """See `ModelSection`."""
+        return ModelNeeds(is_downloaded=self.local_copy is None)
+
+    def files(self) -> list[str]:
+        """See `ModelSection`."""
+        return [*super().files(), "origin.json"]
+
+    @property
+    def reader(self) -> str:
+        """The module that reads the files of its source."""
+        return f"polysem.models.sources.{self.source}"
 
     def origin(self) -> dict[str, Any]:
         """The keys that say where the model comes from."""

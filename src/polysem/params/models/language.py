@@ -76,6 +76,14 @@ class LanguageModel(ModelSection):
         """What the model is studied under: its sequences, and the processing of its weights."""
         return self.tokenization() | {"processing": self.processing.values()}
 
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        return ["polysem.models.language"]
+
+    def files(self) -> list[str]:
+        """See `ModelSection`."""
+        return ["config.json", "model.safetensors", "tokenizer.json"]
+
     @model_validator(mode="after")
     def sites_are_distinct(self) -> "LanguageModel":
         """Two equal sites would be one folder."""

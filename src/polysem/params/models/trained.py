@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from polysem.params.base import Section, Text, Width
 from polysem.params.models.language import LanguageModel, check_layers
 from polysem.params.models.training import Training
+from polysem.params.needs import ModelNeeds
 
 
 class Architecture(Section):
@@ -45,3 +46,11 @@ class TrainedModel(LanguageModel):
     def sites_exist(self) -> "TrainedModel":
         """Sites beyond the last layer are refused before anything runs."""
         return check_layers(self, self.architecture.layers)
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`."""
+        return []
+
+    def needs(self) -> ModelNeeds:
+        """See `ModelSection`."""
+        return ModelNeeds(self.training.tokens, self.training.batch_tokens)

@@ -4,7 +4,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polysem.params.base import Name, Rate, Section, Seed, Share, Text, Tokens
+from polysem.params.addons import modules_of
+from polysem.params.base import Name, Rate, SaeSection, Seed, Share, Text, Tokens
+from polysem.params.needs import SaeNeeds
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Weight = Annotated[float, Field(ge=0, le=1e6)]
@@ -23,7 +25,7 @@ TRANSCODING = ("batchtopk", "jumprelu", "relu")
 """The architectures that read `target`."""
 
 
-class Recipe(Section):
+class Recipe(SaeSection):
     """Hyper-parameters of a sparse autoencoder. A list in place of a value spans a grid; the subclass of each
     architecture stands in the folder of the architecture's name."""
 
@@ -194,3 +196,16 @@ class Recipe(Section):
         if self.target is None:  # what was trained before there were transcoders keeps its bytes
             del values["target"], values["skip"]
         return values
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`."""
+        return []
+
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        package = type(self).__module__.rpartition(".")[0]
+        return [*modules_of(package).values(), modules_of("polysem.saes.activation_functions")[self.saved_as]]
+
+    def needs(self) -> SaeNeeds:
+        """See `SaeSection`."""
+        return SaeNeeds(expansion=self.expansion)

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 
-from polysem.layout.addons import modules_of
-from polysem.params.base import FilePath, HubId, Name, Section, Text, Width
+from polysem.params.addons import modules_of
+from polysem.params.base import FilePath, HubId, Name, SaeSection, Text, Width
+from polysem.params.needs import SaeNeeds
 
 FORMATS = "polysem.saes.formats"
 """Each module there is a format that SAEs are read from."""
@@ -17,7 +18,7 @@ else:
     Format = Literal[tuple(modules_of(FORMATS))]
 
 
-class PretrainedSae(Section):
+class PretrainedSae(SaeSection):
     """An SAE that somebody else trained, on one site. It is converted once, and then is like one that was trained here;
     [formats.md](formats.md) says what is read and what is converted. Give one of `path`, `repository` and `url`."""
 
@@ -72,3 +73,15 @@ class PretrainedSae(Section):
         keys = {"path": ("path",), "repository": ("repository", "revision", "filename"), "url": ("url",)}
         chosen = next(names for key, names in keys.items() if getattr(self, key) is not None)
         return {name: str(getattr(self, name)) for name in chosen if getattr(self, name) is not None}
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`; which files of the folder these are the format says (`polysem.saes.fetch`)."""
+        return [] if self.path is None else [self.path]
+
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        return [modules_of(FORMATS)[self.format]]
+
+    def needs(self) -> SaeNeeds:
+        """See `SaeSection`."""
+        return SaeNeeds(features=self.features, is_downloaded=self.path is None)

@@ -205,8 +205,7 @@ def _models(models: dict[str, Entry]) -> Iterator[str]:
 def _seeds(saes: list[Entry]) -> Iterator[str]:
     grouped: dict[tuple[str, str, str], list[Entry]] = {}
     for entry in saes:
-        rest = "_".join(part for part in entry["dictionary"].split("_") if not part.startswith("seed="))
-        grouped.setdefault((entry["model"], entry["site"], rest), []).append(entry)
+        grouped.setdefault((entry["model"], entry["site"], entry["setting"]), []).append(entry)
     groups = {key: members for key, members in grouped.items() if len(members) > 1}
     if not groups:
         return

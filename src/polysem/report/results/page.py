@@ -2,9 +2,10 @@
 
     python -m polysem.report.results.page --results results
 
-records the numbers of the run in `docs/results.json` and writes the tables between the marks of the page anew; without
-`--results` the tables are written from the record alone. `--section` names another pair of marks, for a run of another
-params file, and `--machine` the machine where the results were made, if it is not this one.
+records the numbers of the run of `params.yaml` in `docs/results.json` and writes the tables between the marks of the
+page anew; without `--results` the tables are written from the record alone. `--configfile` is the params file of
+another run, `--section` names the pair of marks for it, and `--machine` the machine where the results were made, if it
+is not this one.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any
 from polysem.io.atomic import write_json, write_text
 from polysem.io.errors import InputError
 from polysem.params.explain import nearest
+from polysem.params.study import load_study
 from polysem.report.results.markdown import section
 from polysem.report.results.record import recorded
 
@@ -50,11 +52,11 @@ def read_records(path: Path) -> dict[str, Any]:
     return records
 
 
-def remake(results: Path | None, name: str, machine: str, page: Path, record: Path) -> None:
+def remake(results: Path | None, params: Path, name: str, machine: str, page: Path, record: Path) -> None:
     """Record a run, if one is given, and write the page anew."""
     records = read_records(record) if record.is_file() else {}
     if results is not None:
-        records[name] = recorded(results, machine)
+        records[name] = recorded(results, load_study(params), machine)
     elif name not in records:
         raise InputError(f"{record} has no record of {name}{nearest(name, list(records))}; pass --results")
     text = filled(page.read_text(encoding="utf-8"), records)
@@ -66,13 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, help="folder of a finished run; without it the record is read")
+    parser.add_argument("--configfile", type=Path, default=Path("params.yaml"), help="the params file of that run")
     parser.add_argument("--section", default=DEFAULT, help="whose tables these are on the page")
     parser.add_argument("--machine", default="", help="where the results were made; this machine without it")
     parser.add_argument("--page", type=Path, default=PAGE)
     parser.add_argument("--record", type=Path, default=RECORD)
     options = parser.parse_args(arguments)
     try:
-        remake(options.results, options.section, options.machine, options.page, options.record)
+        remake(options.results, options.configfile, options.section, options.machine, options.page, options.record)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -15,7 +15,7 @@ from polysem.io.errors import InputError
 from polysem.io.tables import read_arrays
 from polysem.numerics.resampling import interval_of_values
 from polysem.params.base import NEURONS
-from polysem.params.study import recipe_name
+from polysem.params.study import Study
 
 MODEL, ALL_SITES = "model", "all sites"
 KNOWN = "known"
@@ -31,14 +31,15 @@ BEGINNINGS = (
 """Metrics that tables of the page may show begin so, or are in `OWN`."""
 
 
-def recorded(results: Path, machine: str = "") -> dict[str, Any]:
+def recorded(results: Path, study: Study, machine: str = "") -> dict[str, Any]:
     """The record of a finished run: `{machine, models: {model: numbers}, sites: [{model, site, tags, found}],
-    dictionaries: [{model, site, dictionary, recipe, numbers, intervals}]}`, with numbers as `metrics.json` has them.
-    `sites` are those of several SAEs, and how many of the tags some of these find.
+    dictionaries: [{model, site, dictionary, setting, numbers, intervals}]}`, with numbers as `metrics.json` has them.
+    `sites` are those of several SAEs, and how many of the tags some of these find; `setting` is the id of an SAE
+    without its seed.
 
     `intervals` are 95 % bootstrap intervals [low, high]: over sequences, as the tables of fidelity have them, over tags
     and over features. `machine` is described by this machine's name and libraries where it is empty.
-    Raises InputError if the run is not finished.
+    Raises InputError if the run is not finished, or is none of this study.
     """
     metrics = _metrics(results / "metrics.json")
     dictionaries, together = [], []
@@ -50,7 +51,13 @@ def recorded(results: Path, machine: str = "") -> dict[str, Any]:
             if site not in (KNOWN, ALL_SITES) and len(saes) > 1:
                 together.append({"model": model, "site": site, **tags_of_any(results / "tables" / model / site, saes)})
             for name, numbers in found.items():
-                entry = {"model": model, "site": site, "dictionary": name, "recipe": recipe_name(name)}
+                if name != NEURONS and name not in study.saes:
+                    raise InputError(
+                        f"{results}/metrics.json has numbers of {name}, which the params file has not; pass the one "
+                        "that the run was made with as --configfile"
+                    )
+                setting = study.saes[name].setting if name in study.saes else name
+                entry = {"model": model, "site": site, "dictionary": name, "setting": setting}
                 ends = _ends(numbers)
                 if site not in (KNOWN, ALL_SITES):
                     ends |= intervals(results / "tables" / model / site / name)

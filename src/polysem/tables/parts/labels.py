@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from polysem.layout.place import Place
 from polysem.params.base import ALL_DICTIONARIES
 
 COMPRESSED: Final = {"zlib": True, "complevel": 1, "shuffle": True}
@@ -40,10 +41,10 @@ def dictionary_attributes(output: Path, catalogue: str) -> dict[str, str]:
     return {"model": model, "site": site, "dictionary": dictionary, "catalogue": catalogue}
 
 
-def site_attributes(output: Path, catalogue: str) -> dict[str, str]:
-    """Model and site out of `…/{model}/{site}/{table}.nc`, which all dictionaries share, and catalogue ids."""
-    model, site = output.parts[-3:-1]
-    return {"model": model, "site": site, "dictionary": ALL_DICTIONARIES, "catalogue": catalogue}
+def attributes_of(place: Place, catalogue: str) -> dict[str, str]:
+    """Whose table it is, and catalogue ids ("S0.F1 S2.F3"); one of a site is of all its dictionaries."""
+    shared = {"dictionary": ALL_DICTIONARIES} if place.site and not place.dictionary else {}
+    return place.values() | shared | {"catalogue": catalogue}
 
 
 def along_dictionaries(each: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
@@ -58,11 +59,6 @@ def along_dictionaries(each: Sequence[xr.Dataset], names: Sequence[str]) -> xr.D
         join="outer",
     )
     return joined.assign_coords(dictionary=("dictionary", np.array(names, dtype=object)))
-
-
-def model_attributes(output: Path, catalogue: str) -> dict[str, str]:
-    """The model out of `…/{model}/{table}.nc`, and catalogue ids."""
-    return {"model": output.parent.name, "catalogue": catalogue}
 
 
 def labelled(

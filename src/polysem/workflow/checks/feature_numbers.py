@@ -4,11 +4,13 @@ job starts."""
 from pathlib import Path
 
 from polysem.io.errors import InputError
-from polysem.layout.feature_labels import FOLDER, label_file, read_labels
+from polysem.layout.feature_labels import read_labels
+from polysem.layout.place import LABELS, Place
+from polysem.layout.studied import dictionaries
 from polysem.params.base import NEURONS
 from polysem.params.explain import nearest
 from polysem.params.recipes.base import Recipe
-from polysem.params.study import Study, recipe_name
+from polysem.params.study import Study
 from polysem.workflow.checks.shapes import width
 
 
@@ -17,30 +19,29 @@ def check(study: Study) -> None:
     known before it is there, and for a file of labels that cannot be read."""
     for name, toy in study.toys.items():
         for sae in study.saes.values():
-            if sae.trained and recipe_name(sae.id) in toy.saes:
+            if sae.trained and sae.recipe_name in toy.saes:
                 _check_recipe(sae.id, sae.trained, sae.trained.expansion * toy.neurons, f"toys.{name}")
-    for model, site, dictionary in study.dictionaries():
-        features = _features(study, model, site, dictionary)
-        if features is not None and dictionary != NEURONS and (recipe := study.saes[dictionary].trained):
-            _check_recipe(dictionary, recipe, features, f"{model}/{site}")
-        read_labels(label_file(model, site, dictionary), features)
-        for feature in study.sheets.listed.get(f"{model}/{site}/{dictionary}", []):
+    for place in dictionaries(study):
+        features = _features(study, place)
+        if features is not None and place.dictionary != NEURONS and (recipe := study.saes[place.dictionary].trained):
+            _check_recipe(place.dictionary, recipe, features, place.of("").path)
+        read_labels(Path(place.labels), features)
+        for feature in study.sheets.listed.get(place.path, []):
             if features is not None and feature >= features:
-                raise InputError(
-                    f"sheets.listed: {model}/{site}/{dictionary} has the features 0 … {features - 1}, and no {feature}"
-                )
+                raise InputError(f"sheets.listed: {place.path} has the features 0 … {features - 1}, and no {feature}")
 
 
 def unread_labels(study: Study) -> list[str]:
     """Files of labels that belong to no dictionary, as far as they seem to be meant for this study: that of a model of
     another params file has a name of its own."""
-    read = [label_file(*dictionary).as_posix() for dictionary in study.dictionaries()]
-    unread = [file.as_posix() for file in sorted(FOLDER.rglob("*.csv")) if file.as_posix() not in read]
-    meant = [(file, nearest(file, read)) for file in unread]
+    read = [place.labels for place in dictionaries(study)]
+    ours = [file for model in study.models for file in Path(LABELS, model).rglob("*.csv")]
+    unread = [file for file in sorted(Path(LABELS).rglob("*.csv")) if file.as_posix() not in read]
+    meant = [(file, nearest(file.as_posix(), read)) for file in unread]
     return [
-        f"{file} is of no dictionary of the params file, so nobody reads it{hint}"
+        f"{file.as_posix()} is of no dictionary of the params file, so nobody reads it{hint}"
         for file, hint in meant
-        if hint or Path(file).parts[1] in study.models
+        if hint or file in ours
     ]
 
 
@@ -59,13 +60,9 @@ def _check_recipe(name: str, recipe: Recipe, features: int, where: str) -> None:
             )
 
 
-def _features(study: Study, model: str, site: str, dictionary: str) -> int | None:
+def _features(study: Study, place: Place) -> int | None:
     """Features of a dictionary; None where they are not known before the model or the SAE is there."""
-    neurons = width(model, study.models[model], site)
-    if dictionary == NEURONS:
+    neurons = width(place.model, study.models[place.model], place.site)
+    if place.dictionary == NEURONS:
         return neurons
-    sae = study.saes[dictionary]
-    if sae.imported:
-        return sae.imported.features
-    assert sae.trained is not None
-    return None if neurons is None else sae.trained.expansion * neurons
+    return study.saes[place.dictionary].recipe.needs().features_at(neurons)

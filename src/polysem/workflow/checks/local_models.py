@@ -1,6 +1,6 @@
 """Checks of local copies of models before any job starts. The step that imports them checks them again.
 
-They take seconds, most of them to import transformers, so what was found to be good is remembered by the content of
+They import transformers, which is slow, so what was found to be good is remembered by the content of
 its files.
 """
 

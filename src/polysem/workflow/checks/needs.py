@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from polysem.corpora.sources.generated.section import GeneratedCorpus
-from polysem.corpora.sources.huggingface.section import HuggingFaceCorpus
-from polysem.corpora.sources.images.section import ImagesCorpus
+from polysem.corpora.sources.images.section import CLASSES
+from polysem.layout.place import SPLITS, Place, known_table
+from polysem.layout.place import corpus as documents_of
 from polysem.params.base import NEURONS, ModelSection
 from polysem.params.models.classifier import ClassifierModel
-from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import LanguageModel
-from polysem.params.models.trained import TrainedModel
 from polysem.params.recipes.base import Recipe
 from polysem.params.study import Study
 from polysem.workflow import artifacts
@@ -25,8 +23,6 @@ FLOAT = 4
 """Bytes of a weight."""
 TRAINING = 3
 """A step of training takes three times a forward pass."""
-STORY_BYTES, STORY_TOKENS, TOKEN_BYTES = 430, 250, 13
-"""Of a generated story in its Parquet file; tokens of one; bytes of a token with its mask and tags, uncompressed."""
 SEARCH, DENSE = 2, 10
 """Operations of an SAE's step per neuron, feature and token: the search for active features on a CPU, to which the rest
 adds little; on a GPU five dense products."""
@@ -45,9 +41,6 @@ EXAMPLE_BYTES = 16_000
 """Of the tables of one feature, most of them contexts, uncompressed."""
 START, DRAWING = 4.0, 15.0
 """Seconds in which a job starts, most of them imports; in which the figures of a dictionary are drawn."""
-IMAGES = {"digits": (1797, 64), "mnist": (70_000, 784)}
-"""Images of a corpus, and their pixels."""
-CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -83,9 +76,9 @@ def jobs(study: Study) -> Iterator[Job]:
     yield from _figures(study)
 
 
-def store_bytes(study: Study, store: str) -> float | None:
-    """Bytes of an activation store, at most; None if the widths of its model are not known."""
-    _, _, name, site, split = Path(store).with_suffix("").parts
+def store_bytes(study: Study, at: Place, split: str) -> float | None:
+    """Bytes of the activation store of a site, at most; None if the widths of its model are not known."""
+    name, site = at.model, at.site
     model = study.models[name]
     neurons = width(name, model, site)
     if neurons is None:
@@ -95,62 +88,52 @@ def store_bytes(study: Study, store: str) -> float | None:
 
 
 def _corpora(study: Study) -> Iterator[Job]:
-    for name, corpus in study.corpora.items():
-        path = artifacts.CORPUS.format(corpus=name)
-        match corpus:
-            case GeneratedCorpus():
-                disk = float(STORY_BYTES * (corpus.train_documents + corpus.eval_documents))
-                yield Job("corpora", name, (path,), disk=disk)
-            case ImagesCorpus():
-                yield Job("corpora", name, (path,), disk=float(np.prod(IMAGES[corpus.images])))
-            case HuggingFaceCorpus() if corpus.local_copy is None:
-                why = f"corpora.{name}: how long the documents of {corpus.dataset} are; limit bounds their number"
-                yield Job("corpora", name, (path,), None, None, memory=None, missing=(why,))
-            case _:
-                why = f"corpora.{name}: as large as the files that it is read from"
-                yield Job("corpora", name, (path,), disk=None, memory=None, missing=(why,))
+    for name, section in study.corpora.items():
+        needs = section.needs()
+        missing = (f"corpora.{name}: {needs.missing}",) if needs.missing else ()
+        yield Job(
+            "corpora",
+            name,
+            (documents_of(name),),
+            needs.download,
+            needs.disk,
+            memory=needs.memory,
+            missing=missing,
+        )
 
 
 def _model(name: str, model: ModelSection, study: Study) -> Job:
-    folder = artifacts.MODEL.format(model=name)
-    outputs = tuple(f"{folder}/{file}" for file in artifacts.model_files(model))
+    outputs = tuple(Place(name).weights.file(file) for file in artifacts.model_files(model))
+    needs = model.needs()
     if isinstance(model, ClassifierModel):
         weights = _perceptron(model, study)
-        flops = TRAINING * 2.0 * weights * (model.training.tokens if model.weights is None else 0)
+        flops = TRAINING * 2.0 * weights * needs.trained_tokens
         return Job("models", name, outputs, disk=FLOAT * weights, flops=(flops, flops), memory=16.0 * weights)
     shape = known_shape(name, model)
     if shape is None:
         return Job("models", name, outputs, None, None, memory=None, missing=(_no_shape(name),))
     size = float(FLOAT * parameters(shape))
-    if isinstance(model, TrainedModel):
-        flops = TRAINING * forward_flops(shape, model.context_length) * model.training.tokens
-        logits = 2.0 * FLOAT * model.training.batch_tokens * shape.vocabulary
+    if needs.trained_tokens:
+        assert isinstance(model, LanguageModel)
+        flops = TRAINING * forward_flops(shape, model.context_length) * needs.trained_tokens
+        logits = 2.0 * FLOAT * needs.batch_tokens * shape.vocabulary
         return Job("models", name, outputs, disk=size, flops=(flops, flops), memory=FOUR_COPIES * size + logits)
-    local = isinstance(model, ImportedModel) and model.local_copy is not None
-    return Job("models", name, outputs, 0.0 if local else size, size, memory=2 * size)
+    return Job("models", name, outputs, size if needs.is_downloaded else 0.0, size, memory=2 * size)
 
 
 def _tokens(name: str, model: ModelSection, study: Study) -> Iterator[Job]:
-    corpus = study.corpora[model.corpus]
-    for split in artifacts.SPLITS:
-        outputs = tuple(f"{artifacts.TOKENS.format(model=name, split=split)}{end}" for end in (".zarr", ".json"))
-        match corpus:
-            case GeneratedCorpus():
-                stories = corpus.train_documents if split == "train" else corpus.eval_documents
-                yield Job("tokens", f"{name} {split}", outputs, disk=float(stories * STORY_TOKENS * TOKEN_BYTES))
-            case ImagesCorpus():
-                images, pixels = IMAGES[corpus.images]
-                yield Job("tokens", f"{name} {split}", outputs, disk=float(FLOAT * images * pixels))
-            case _:
-                why = f"corpora.{model.corpus}: how many tokens it has; each takes 5 bytes or less"
-                yield Job("tokens", f"{name} {split}", outputs, disk=None, missing=(why,))
+    stored = study.corpora[model.corpus].needs().stored
+    for split in SPLITS:
+        outputs = Place(name).tokens(split).files
+        why = () if stored else (f"corpora.{model.corpus}: how many tokens it has; each takes 5 bytes or less",)
+        yield Job("tokens", f"{name} {split}", outputs, disk=stored.get(split), missing=why)
 
 
 def _activations(study: Study) -> Iterator[Job]:
-    for store in (path for path in artifacts.stores(study) if path.startswith("results/activations/")):
-        _, _, name, site, split = Path(store).with_suffix("").parts
-        model, size = study.models[name], store_bytes(study, store)
-        outputs = (store, store.removesuffix(".zarr") + ".json")
+    for at, split in artifacts.activation_splits(study):
+        name, site = at.model, at.site
+        model, size = study.models[name], store_bytes(study, at, split)
+        outputs = at.activations(split).files
         if size is None:
             missing = (_no_shape(name),)
             yield Job("activations", f"{name} {site} {split}", outputs, 0.0, None, None, memory=None, missing=missing)
@@ -165,19 +148,19 @@ def _saes(study: Study) -> Iterator[Job]:
         if dictionary == NEURONS:
             continue
         sae, model = study.saes[dictionary], study.models[name]
-        folder = artifacts.SAE.format(model=name, site=site, sae=dictionary)
         files = artifacts.TRAINED_SAE_FILES if sae.trained else artifacts.SAE_FILES
-        label, outputs = f"{name} {site} {dictionary}", tuple(f"{folder}/{file}" for file in files)
+        outputs = tuple(artifacts.sae_files(Place(name, site, dictionary), files))
+        label = f"{name} {site} {dictionary}"
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
         if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)
-            away = None if sae.imported and sae.imported.path is None else 0.0
+            away = None if sae.recipe.needs().is_downloaded else 0.0
             known = (0.0, 0.0) if sae.imported else None
             yield Job("saes", label, outputs, away, None, known, memory=None, missing=missing)
             continue
         size = FLOAT * (2.0 * neurons * features + neurons + features)
         if sae.imported:
-            yield Job("saes", label, outputs, 0.0 if sae.imported.path else size, size, memory=4 * size)
+            yield Job("saes", label, outputs, size if sae.recipe.needs().is_downloaded else 0.0, size, memory=4 * size)
             continue
         assert sae.trained
         cpu, gpu = training_flops(sae.trained, neurons, features)
@@ -206,7 +189,7 @@ def _toys(study: Study) -> Iterator[Job]:
         assert recipe
         features = neurons * recipe.expansion
         memory = 4.0 * FLOAT * FOUR_COPIES * neurons * features
-        path = artifacts.KNOWN_TABLE.format(toy=toy, sae=identity)
+        path = known_table(toy, identity)
         flops = training_flops(recipe, neurons, features)
         yield Job("toys", f"{toy} {identity}", (path,), 0.0, 0.0, flops, memory=memory)
 
@@ -216,17 +199,14 @@ def _tables(study: Study) -> Iterator[Job]:
         whole = _forward(name, model, study)
         cost = None if whole is None else (REFERENCE_TOKENS * whole,) * 2
         why = () if whole is not None else (_no_shape(name),)
-        yield Job("tables", name, (artifacts.MODEL_TABLE.format(model=name),), flops=cost, missing=why)
-        yield Job("tables", f"{name} clusters", (artifacts.RELATIONS.format(model=name),), seconds=2 * START)
+        yield Job("tables", name, (Place(name).table("model"),), flops=cost, missing=why)
+        yield Job("tables", f"{name} clusters", (Place(name).table("cluster_relations"),), seconds=2 * START)
     for name, site in study.sites():
         yield _fidelity(study, name, site)
     for name, site, dictionary in study.dictionaries():
         model = study.models[name]
-        folder = artifacts.TABLE.format(model=name, site=site, dictionary=dictionary)
-        label, outputs = (
-            f"{name} {site} {dictionary}",
-            tuple(f"{folder}/{table}.nc" for table in artifacts.FEATURE_TABLES),
-        )
+        label = f"{name} {site} {dictionary}"
+        outputs = tuple(artifacts.feature_tables(Place(name, site, dictionary)))
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
         if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)
@@ -242,7 +222,7 @@ def _tables(study: Study) -> Iterator[Job]:
 
 def _fidelity(study: Study, name: str, site: str) -> Job:
     model, label = study.models[name], f"{name} {site} fidelity"
-    outputs = (artifacts.FIDELITY.format(model=name, site=site),)
+    outputs = (Place(name, site).table("fidelity"),)
     neurons, whole = width(name, model, site), _forward(name, model, study)
     if neurons is None or whole is None:
         return Job("tables", label, outputs, flops=None, memory=None, missing=(_no_shape(name),))
@@ -257,9 +237,8 @@ def _fidelity(study: Study, name: str, site: str) -> Job:
 
 
 def _figures(study: Study) -> Iterator[Job]:
-    for folder in artifacts.figures(study):
-        name = folder.removeprefix("results/figures/")
-        yield Job("figures and report", name, (folder, f"{folder}.json"), seconds=START + DRAWING)
+    for place in artifacts.figure_places(study):
+        yield Job("figures and report", place.path, place.figures.files, seconds=START + DRAWING)
     yield Job("figures and report", "report", (artifacts.REPORT_INDEX, artifacts.METRICS, artifacts.CLAIMS))
 
 
@@ -267,25 +246,16 @@ def _features(study: Study, name: str, site: str, dictionary: str) -> int | None
     neurons = width(name, study.models[name], site)
     if dictionary == NEURONS:
         return neurons
-    sae = study.saes[dictionary]
-    if sae.imported:
-        return sae.imported.features
-    assert sae.trained
-    return None if neurons is None else neurons * sae.trained.expansion
+    return study.saes[dictionary].recipe.needs().features_at(neurons)
 
 
 def _rows(study: Study, model: ModelSection, split: str) -> int:
     rows = int(getattr(model.activations, f"{split}_tokens"))
-    if isinstance(model, ClassifierModel):
-        corpus = study.corpora[model.corpus]
-        assert isinstance(corpus, ImagesCorpus)
-        return min(rows, IMAGES[corpus.images][0])
-    return rows
+    return min(rows, study.corpora[model.corpus].needs().images or rows)
 
 
 def _pixels(study: Study, model: ModelSection) -> int:
-    corpus = study.corpora[model.corpus]
-    return IMAGES[corpus.images][1] if isinstance(corpus, ImagesCorpus) else 0
+    return study.corpora[model.corpus].needs().pixels
 
 
 def _item(model: ModelSection) -> int:
@@ -300,9 +270,7 @@ def _weights(name: str, model: ModelSection, study: Study) -> int:
 
 
 def _perceptron(model: ClassifierModel, study: Study) -> int:
-    corpus = study.corpora[model.corpus]
-    assert isinstance(corpus, ImagesCorpus)
-    widths = [IMAGES[corpus.images][1], *model.hidden, CLASSES]
+    widths = [_pixels(study, model), *model.hidden, CLASSES]
     return sum(one * other for one, other in pairwise(widths))
 
 

@@ -35,12 +35,12 @@ def native_outline(layers: int, d_model: int, d_mlp: int, d_heads: int, position
 def config_outline(config: Path) -> Outline | None:
     """What a config of transformers tells; None where it tells nothing: the model is asked when it is there.
 
-    Asking takes some seconds, so the answer is kept by the content of the config.
+    Asking imports transformers, which is slow, so the answer is kept by the content of the config.
     """
     kept = OUTLINES / f"{_digest(config)}.json"
     answer = read_cache(kept)
     if answer is None:
-        from polysem.models.outline import outline  # seconds of imports
+        from polysem.models.outline import outline  # slow to import
 
         answer = outline(config)
         with contextlib.suppress(InputError):  # where nothing can be written, it is asked at every call

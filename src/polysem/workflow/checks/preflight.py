@@ -6,15 +6,17 @@ from pathlib import Path
 
 from polysem.corpora.sources.files.section import FilesCorpus
 from polysem.corpora.sources.huggingface.section import HuggingFaceCorpus
-from polysem.corpora.sources.images.section import ImagesCorpus
+from polysem.corpora.sources.images.section import CLASSES, ImagesCorpus
 from polysem.io.content import known_digest
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError, named
 from polysem.io.files import expanded, files_of, matching_files
-from polysem.layout.addons import modules_of
+from polysem.layout.place import RESULTS
+from polysem.layout.place import corpus as documents_of
 from polysem.models.processing import native_obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer
-from polysem.params.base import CorpusSection, ModelSection, possible_hub_id
+from polysem.params.addons import modules_of
+from polysem.params.base import CorpusSection, Entry, ModelSection, possible_hub_id
 from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.imported import ImportedModel
 from polysem.params.models.language import block_sites, check_sites
@@ -30,8 +32,6 @@ from polysem.workflow.provenance.records import read_record
 from polysem.workflow.running.stated import OutsideFiles
 
 TEXT_SUFFIXES = (".txt", ".jsonl", ".json")
-PIXELS = {"digits": 64, "mnist": 784}
-CLASSES = 10
 LEAST_FREE = 3e5
 """Bytes that must be free on the disk before anything is begun."""
 DECODED_BYTES = 64 << 20
@@ -61,32 +61,19 @@ def check_ledger() -> None:
     checked.once(stamp, lambda: claims.read_ledger(ledger))
 
 
-def outside_paths(section: CorpusSection | ModelSection | PretrainedSae) -> list[str]:
-    """Paths and patterns outside of the workflow that a corpus, a model or an SAE is read from; none for those of the
-    hub and the web."""
-    match section:
-        case PretrainedSae() if section.path is not None:
-            from polysem.saes.fetch import local_files
+def outside_paths(section: Entry) -> list[str]:
+    """Paths and patterns outside of the workflow that an entry is read from; none for those of the hub and the web. Of
+    the folder of an SAE only the files that its format reads count."""
+    if isinstance(section, PretrainedSae) and section.path is not None:
+        from polysem.saes.fetch import local_files
 
-            home = Path.home()
-            files = local_files(section)
-            return [f"~/{file.relative_to(home)}" if section.path[:2] == "~/" else str(file) for file in files]
-        case FilesCorpus():
-            return [section.paths] if isinstance(section.paths, str) else section.paths
-        case HuggingFaceCorpus() if section.local_copy is not None:
-            return [section.local_copy]
-        case ImagesCorpus() if section.path is not None:
-            return [section.path]
-        case ClassifierModel() if section.weights is not None:
-            return [section.weights]
-        case ImportedModel():
-            named = section.tokenizer if section.tokenizer and local_tokenizer(section.tokenizer) else None
-            return [path for path in (named, section.local_copy) if path is not None]
-        case _:
-            return []
+        home = Path.home()
+        files = local_files(section)
+        return [f"~/{file.relative_to(home)}" if section.path[:2] == "~/" else str(file) for file in files]
+    return section.outside_files()
 
 
-def outside_files(section: CorpusSection | ModelSection | PretrainedSae) -> list[Path]:
+def outside_files(section: Entry) -> list[Path]:
     """The files of these paths, sorted."""
     return files_of(outside_paths(section))
 
@@ -128,7 +115,7 @@ def _check_corpus(where: str, corpus: CorpusSection, made: bool) -> None:
 
 def _is_made(name: str, corpus: CorpusSection) -> bool:
     """Whether an earlier run made the corpus from these very keys and files."""
-    path = artifacts.CORPUS.format(corpus=name)
+    path = documents_of(name)
     record = read_record(path) if Path(path).exists() else None
     if record is None:
         return Path(path).exists()
@@ -223,7 +210,7 @@ def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection)
     assert isinstance(corpus, ImagesCorpus)
     with named(f"{where}.weights"):
         (pixels, *_, classes), _ = read_layers(expanded(model.weights), model.hidden)
-    wanted = PIXELS[corpus.images]
+    wanted = corpus.pixels
     if (pixels, classes) != (wanted, CLASSES):
         raise InputError(
             f"{where}.weights: {model.weights} reads {pixels} pixels and knows {classes} classes, "
@@ -277,10 +264,10 @@ def _check_published(study: Study, name: str, section: PretrainedSae) -> None:
 
 def _check_space(study: Study) -> None:
     """InputError if the activation stores that are still to be made do not fit on the disk."""
-    stores = [store for store in artifacts.stores(study) if store.startswith("results/activations/")]
-    left = [store for store in stores if not Path(store.removesuffix(".zarr") + ".json").exists()]
-    needed = sum(store_bytes(study, store) or 0.0 for store in left)
-    results = Path("results")
+    stores = artifacts.activation_splits(study)
+    left = [(site, split) for site, split in stores if not Path(site.activations(split).receipt).exists()]
+    needed = sum(store_bytes(study, site, split) or 0.0 for site, split in left)
+    results = Path(RESULTS)
     free = shutil.disk_usage(results if results.exists() else Path()).free
     if free < LEAST_FREE:
         raise InputError(

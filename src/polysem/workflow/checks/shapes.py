@@ -5,6 +5,7 @@ from typing import Any
 
 from polysem.io.config_files import read_config
 from polysem.io.files import expanded
+from polysem.layout.place import Place
 from polysem.models.model_config import LAYERS, NEURONS, RESIDUAL, VOCABULARY, read_sizes
 from polysem.params.base import ModelSection
 from polysem.params.models.classifier import ClassifierModel
@@ -13,7 +14,6 @@ from polysem.params.models.language import SITE
 from polysem.params.models.shape import Shape
 from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformers import TransformersModel
-from polysem.workflow import artifacts
 from polysem.workflow.checks.outlines import Outline, config_outline, native_outline
 from polysem.workflow.provenance.records import read_record
 
@@ -35,7 +35,7 @@ def known_shape(name: str, model: ModelSection) -> Shape | None:
 
 def _configs(name: str, model: ImportedModel) -> list[Path]:
     """Configs of an imported model that are there: of its local copy, and of what was imported of this repository."""
-    imported = Path(artifacts.MODEL.format(model=name)) / "config.json"
+    imported = Path(Place(name).weights.file("config.json"))
     record = read_record(imported.as_posix()) if imported.is_file() else None
     is_ours = record is not None and record.params == {"source": model.source, "params": model.origin()}
     copy = [] if model.local_copy is None else [expanded(model.local_copy) / "config.json"]

@@ -45,7 +45,7 @@ def _check_file(where: str, model: ImportedModel) -> None:
     """The tokens against the `tokenizer.json` of an imported model, where that is a local file."""
     tokens = {"bos_token": [model.bos_token] if model.bos_token else [], "mask_tokens": model.mask_tokens}
     file = _local_file(model)
-    if file is not None and any(tokens.values()):  # reading a large tokenizer takes half a second
+    if file is not None and any(tokens.values()):  # a large tokenizer is slow to read
         checked.once(checked.stamp(model, [file], __name__), lambda: _look_up(where, file, tokens))
 
 

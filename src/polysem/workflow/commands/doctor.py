@@ -18,6 +18,7 @@ from rich.table import Table
 
 from polysem.io.disk import in_gigabytes
 from polysem.io.errors import InputError
+from polysem.layout.place import RESULTS
 from polysem.params.study import load_study
 from polysem.workflow import artifacts
 from polysem.workflow.provenance import freshness, guard, lock
@@ -92,7 +93,7 @@ def check_records(params: Path) -> Check:
     try:
         study = load_study(params)
         guard.require_records(artifacts.recorded(study))
-        again = freshness.outdated(artifacts.recorded(study), artifacts.in_git(study))
+        again = freshness.outdated(artifacts.recorded(study), artifacts.in_git(study), artifacts.PROVENANCE)
     except InputError as error:
         return Check("params and records", "problem", str(error))
     wanted = artifacts.recorded(study)
@@ -146,7 +147,7 @@ def check_gpu() -> Check:
 
 def check_space() -> Check:
     """Free space on the disk of `results/`."""
-    results = Path("results")
+    results = Path(RESULTS)
     free = shutil.disk_usage(results if results.exists() else Path()).free
     return Check("disk", "ok" if free > LITTLE_SPACE else "problem", f"{in_gigabytes(free)} free")
 
@@ -155,7 +156,7 @@ def check_leftovers() -> Check:
     """What a killed run left behind; the next run clears it by itself."""
     if _is_running(STATE / lock.LOCK):
         return Check("leftovers", "note", "a run is going on in this folder")
-    partial = [path for path in Path("results").rglob("*.partial") if ".partial" not in "".join(path.parts[:-1])]
+    partial = [path for path in Path(RESULTS).rglob("*.partial") if ".partial" not in "".join(path.parts[:-1])]
     locks = list((STATE / "locks").glob("*"))
     if not partial and not locks:
         return Check("leftovers", "ok", "none")

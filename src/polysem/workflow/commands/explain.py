@@ -4,33 +4,26 @@ import argparse
 import ast
 import shlex
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from polysem.io.errors import InputError
-from polysem.io.folders import TABLES_RECEIPT, read_folder_receipt, receipt_of
+from polysem.io.folders import read_folder_receipt, renewed_receipt
+from polysem.layout.place import ANY_DICTIONARY, RESULTS, SPLITS, TABLES_RECEIPT, Place, all_figures, corpus
+from polysem.layout.studied import dictionaries, sites
 from polysem.params.base import TOGETHER
 from polysem.params.explain import nearest
-from polysem.workflow.artifacts import FEATURE_TABLES
-from polysem.workflow.provenance.records import Record, read_record
+from polysem.params.study import Study, load_study
+from polysem.workflow.artifacts import FEATURE_TABLES, REPORT_PAGES, TRAINED_SAE_FILES, model_files, sae_files
+from polysem.workflow.provenance.records import Record, chain, read_record
 from polysem.workflow.running.code import SOURCE
 
-FIGURES = "results/figures"
-COPIES = ("results/report/pages/figures/", f"{FIGURES}/")
+COPIES = (f"{all_figures(REPORT_PAGES)}/", f"{all_figures()}/")
 """Where figures lie: the report has a copy of each."""
-SECTIONS = {
-    "corpora": "corpora.{1}",
-    "models": "models.{1}",
-    "tokens": "models.{1}",
-    "activations": "models.{1}",
-    "saes": "saes.{3}",
-    "tables": "analysis",
-    "figures": "analysis",
-}
-"""Where in params.yaml the values of a step stand, by the folder of what it makes and the parts of that path."""
 WIDTH = 110
+ANALYSIS = "analysis"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,17 +31,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "figure", metavar="FIGURE", help="path of a figure, model/site/dictionary/figure, or model/site/figure"
     )
+    parser.add_argument("--configfile", type=Path, default=Path("params.yaml"), help="the params file of the run")
 
 
 def command(options: argparse.Namespace) -> int:
     """Tell how a figure came to be: every step from it back to the data."""
-    folder, name = found(options.figure)
-    print("\n".join(explanation(folder, name)))
+    place, name = found(options.figure)
+    print("\n".join(explanation(place, name, sections(load_study(options.configfile)))))
     return 0
 
 
-def found(text: str) -> tuple[str, str]:
-    """The folder of the figure that a user means, and its name. InputError, with the nearest, if there is none."""
+def found(text: str) -> tuple[Place, str]:
+    """Whose figure a user means, and its name. InputError, with the nearest, if there is none."""
     path = Path(text).as_posix().removesuffix(".svg")
     for start in COPIES:
         path = path.partition(start)[2] or path
@@ -57,20 +51,23 @@ def found(text: str) -> tuple[str, str]:
         parts.insert(2, TOGETHER)
     if len(parts) != 4:
         raise InputError(f"{text!r} is no figure; expected model/site/dictionary/figure, or model/site/figure")
-    folder, name = "/".join(parts[:3]), parts[3]
-    there = sorted(receipt.relative_to(FIGURES).as_posix()[:-5] for receipt in Path(FIGURES).glob("*/*/*.json"))
+    model, site, dictionary, name = parts
+    place, folder = Place(model, site, "" if dictionary == TOGETHER else dictionary), "/".join(parts[:3])
+    receipts = Path().glob(ANY_DICTIONARY.figures.receipt)
+    there = sorted(receipt.relative_to(all_figures()).with_suffix("").as_posix() for receipt in receipts)
     if folder not in there:
         known = f"there are {', '.join(there)}" if there else "there are none; run `snakemake --cores all`"
         raise InputError(f"no figures are drawn for {folder!r}{nearest(folder, there)}; {known}")
-    figures = figures_of(Path(FIGURES) / folder)
+    figures = figures_of(place)
     if name not in figures:
         raise InputError(f"{folder} has no figure {name!r}{nearest(name, list(figures))}; it has {', '.join(figures)}")
-    return f"{FIGURES}/{folder}", name
+    return place, name
 
 
-def figures_of(folder: Path) -> dict[str, dict[str, Any]]:
+def figures_of(place: Place) -> dict[str, dict[str, Any]]:
     """What the receipt of a folder of figures says of each. InputError if it is not what a run writes."""
-    receipt: Any = read_folder_receipt(folder)
+    folder = place.figures.path
+    receipt: Any = read_folder_receipt(Path(folder))
     figures = receipt.get("artifacts") if isinstance(receipt, dict) else None
     if not isinstance(figures, dict) or not all(
         isinstance(said, dict) and {"catalogue", "title", "reads", "params"} <= said.keys() for said in figures.values()
@@ -79,87 +76,76 @@ def figures_of(folder: Path) -> dict[str, dict[str, Any]]:
     return figures
 
 
-def explanation(folder: str, name: str) -> Iterator[str]:
+def sections(study: Study) -> dict[str, str]:
+    """The entry of the params file that the values of a step stand under, by what it makes; all else is made with those
+    of `analysis`."""
+    found = {corpus(name): f"corpora.{name}" for name in study.corpora}
+    for name, model in study.models.items():
+        of_model = [Place(name).weights.file(file) for file in model_files(model)]
+        stores = [Place(name), *(site for site in sites(study) if site.model == name)]
+        of_model += [file for at in stores for split in SPLITS for file in _stored(at, split)]
+        found |= dict.fromkeys(of_model, f"models.{name}")
+    for place in dictionaries(study):
+        if sae := study.saes.get(place.dictionary):
+            found |= dict.fromkeys(sae_files(place, TRAINED_SAE_FILES), f"saes.{sae.recipe_name}")
+    return found
+
+
+def _stored(at: Place, split: str) -> tuple[str, str]:
+    return (at.activations(split) if at.site else at.tokens(split)).files
+
+
+def explanation(place: Place, name: str, sections: Mapping[str, str]) -> Iterator[str]:
     """The chain, line by line: the figure, then every job behind it, each after all that was made from it.
 
     InputError if Snakemake has no record of the figure.
     """
-    said = figures_of(Path(folder))[name]
+    folder, said = place.figures.path, figures_of(place)[name]
     drawing = read_record(folder)
     if drawing is None:
         raise InputError(
             f"Snakemake has no record of how {folder} was made; run `dvc checkout` (or `dvc pull`) to get artifacts "
             "and records together, or `snakemake --cores all`"
         )
-    tables = _tables(drawing, said["reads"])
+    tables = _tables(place, _read_by(drawing), said["reads"])
     drawing = replace(drawing, params=said["params"])
     yield f"{said['catalogue']} · {said['title']}"
-    yield f"{folder}/{name}.svg"
+    yield place.figure(name)
     if reason := said.get("not_applicable"):
         yield from _wrapped(f"Not drawn: {reason}", "")
     yield from ["", f"The figure {name} shows {_several([Path(table).stem for table in tables], 'the table')}."]
-    jobs = chain(drawing, tables)
+    jobs = chain(drawing, lambda record: tables if record.artifact == folder else _read_by(record))
     numbers = {record.artifact: number for number, job in enumerate(jobs, 1) for record in job}
     for number, job in enumerate(jobs, 1):
-        yield from ["", *_job(number, job, numbers, tables if number == 1 else [])]
+        yield from ["", *_job(number, job, numbers, tables if number == 1 else [], sections)]
     outside = {path for job in jobs for record in job for path in _read_by(record) if path not in numbers}
-    if missing := sorted(path for path in outside if path.startswith("results/") and read_record(path) is None):
+    if missing := sorted(path for path in outside if path.startswith(f"{RESULTS}/") and read_record(path) is None):
         yield from ["", *_wrapped(f"No record tells how these were made: {', '.join(missing)}.", "")]
-
-
-def chain(drawing: Record, tables: list[str]) -> list[list[Record]]:
-    """The jobs behind a figure, each as the records of those of its outputs that the chain needs.
-
-    The drawing job comes first. Of its inputs only the figure's own `tables` are followed; of all others every input.
-    """
-    jobs: dict[str, list[Record]] = {}
-    users: dict[str, set[str]] = {}
-    seen: set[str] = set()
-
-    def visit(record: Record, user: str) -> None:
-        job = record.log or record.artifact
-        users.setdefault(job, set()).update({user} - {job})
-        if record.artifact in seen:
-            return
-        seen.add(record.artifact)
-        jobs.setdefault(job, []).append(record)
-        for path in _read_by(record) if user else tables:
-            if made := read_record(path):
-                visit(made, job)
-
-    visit(drawing, "")
-    ordered: list[str] = []
-    while len(ordered) < len(jobs):
-        ordered.append(next(job for job in jobs if job not in ordered and users[job] <= {"", *ordered}))
-    return [jobs[job] for job in ordered]
 
 
 def _read_by(record: Record) -> list[str]:
     """The inputs of a job, with the tables that a receipt stands for in its place."""
     found = []
     for path in record.inputs:
-        folder, name = Path(path).parent, Path(path).name
-        tables = [f"{folder}/{table}.nc" for table in FEATURE_TABLES]
-        found += tables if name == TABLES_RECEIPT else [path]
+        tables = [Path(path).with_name(f"{table}.nc").as_posix() for table in FEATURE_TABLES]
+        found += tables if Path(path).name == TABLES_RECEIPT else [path]
     return found
 
 
-def _tables(drawing: Record, names: list[str]) -> list[str]:
+def _tables(place: Place, read: list[str], names: list[str]) -> list[str]:
     """Those inputs of a drawing job that a figure names: `table` of its dictionary (or, where all of a site stand
     together, of every one), `neurons/table`, `site/table`."""
-    site, dictionary = drawing.artifact.split("/")[-2:]
     wanted = []
     for name in names:
         folder, _, table = name.rpartition("/")
-        parent = {"": dictionary, "site": site}.get(folder, folder)
-        wanted.append((None if parent == TOGETHER else parent, table))
-    found = [(Path(path).parent.name, Path(path).stem, path) for path in _read_by(drawing)]
-    return [
-        path for parent, table in wanted for folder, stem, path in found if stem == table and parent in (None, folder)
-    ]
+        owner = {"": place.dictionary or "*", "site": ""}.get(folder, folder)
+        wanted.append(place.of(owner).table(table))
+    return [path for pattern in wanted for path in read if Path(path).match(pattern)]
 
 
-def _job(number: int, job: list[Record], numbers: dict[str, int], only: list[str]) -> Iterator[str]:
+def _job(
+    number: int, job: list[Record], numbers: dict[str, int], only: list[str], sections: Mapping[str, str]
+) -> Iterator[str]:
     record = job[0]
     made = ", ".join(one.artifact for one in job)
     yield from _wrapped(f"{number}. {made}", "   ")
@@ -172,23 +158,14 @@ def _job(number: int, job: list[Record], numbers: dict[str, int], only: list[str
     )
     if record.params:
         values = ", ".join(f"{key} = {value}" for key, value in dict(_flat(record.params)).items())
-        yield from _wrapped(f"   params ({_section(record.artifact)}): {values}", "      ")
+        yield from _wrapped(f"   params ({sections.get(record.artifact, ANALYSIS)}): {values}", "      ")
     if record.digests:
         yield f"   digests of code and of files from outside: {', '.join(record.digests)}"
-    if receipt := _receipt_by_artifact(record.artifact):
-        yield f"   again: rm {receipt}; snakemake --cores all {receipt}"
+    if receipt := renewed_receipt(Path(record.artifact)):
+        target = shlex.quote(receipt.as_posix())
+        yield f"   again: rm {target}; snakemake --cores all {target}"
     else:
         yield f"   again: snakemake --cores all --force {shlex.quote(record.artifact)}"
-
-
-def _receipt_by_artifact(path: str) -> str:
-    """The receipt of a folder whose job keeps what it shows to be right, for a shell; '' for all other jobs."""
-    folder = Path(path.removesuffix(".json"))
-    try:
-        keeps = "artifacts" in read_folder_receipt(folder)
-    except InputError:
-        return ""
-    return shlex.quote(receipt_of(folder).as_posix()) if keeps else ""
 
 
 def _summary(module: str) -> str:
@@ -196,14 +173,6 @@ def _summary(module: str) -> str:
     path = SOURCE.joinpath(*module.split(".")).with_suffix(".py")
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path.is_file() else None
     return (text or "gone from this version").splitlines()[0].removeprefix("Step: ")
-
-
-def _section(artifact: str) -> str:
-    """The section of params.yaml that the values of a step come from."""
-    parts = artifact.split("/")[1:]
-    section = SECTIONS.get(parts[0], "") if len(parts) > 1 else ""
-    name = parts[3].split("_")[0] if len(parts) > 3 else ""
-    return section.format(*parts[:3], name) if section else "params.yaml"
 
 
 def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

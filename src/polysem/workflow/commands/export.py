@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from polysem.io.errors import InputError
 from polysem.io.files import expanded
+from polysem.layout.place import Place
+from polysem.layout.studied import dictionaries
 from polysem.params.explain import nearest
 from polysem.params.recipes.pretrained import PretrainedSae
 from polysem.params.study import Study, load_study
@@ -47,36 +49,36 @@ def command(options: argparse.Namespace) -> int:
 
     All that is read has to be of one run with the params file, by its records: InputError otherwise."""
     study = load_study(options.configfile)
-    model, site, name = chosen(study, options.sae)
-    folder = Path(artifacts.SAE.format(model=model, site=site, sae=name))
+    place = chosen(study, options.sae)
+    folder = Path(place.sae.path)
     if not (folder / "cfg.json").is_file():
         raise InputError(f"{folder} is not made yet; run `snakemake --cores all {folder}/cfg.json` first")
-    output = options.output or Path("exports") / options.format / model / site / name
+    output = options.output or Path("exports", options.format, *place.names)
     require_in_folders(output, "--output")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"{output} is there already; remove it or name another --output")
 
-    require_recipe(study, model, name, folder)
-    require_of_one_run(files_read(model, site, name, options.format))
+    require_recipe(study, place)
+    require_of_one_run(files_read(place, options.format))
 
     from polysem.saes.exported import ExportedOfRun
     from polysem.saes.sae import load_sae
     from polysem.tables.parts.words import words
 
     config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
-    section = study.models[model]
-    tokenizer = Path(artifacts.MODEL.format(model=model)) / "tokenizer.json"
+    section = study.models[place.model]
+    tokenizer = Path(place.tokenizer)
     sae = load_sae(folder, config["d_in"])
     exported = ExportedOfRun(
         sae=sae,
-        model=model,
-        model_name=getattr(section, "repository", model),
-        site=site,
-        name=name,
+        model=place.model,
+        model_name=getattr(section, "repository", place.model),
+        site=place.site,
+        name=place.dictionary,
         metadata=config["metadata"],
         corpus=section.corpus,
-        tables=Path(artifacts.TABLE.format(model=model, site=site, dictionary=name)),
-        logit_weights=lambda rows: logit_weights(model, sae.target or site, rows),
+        tables=Path(place.tables),
+        logit_weights=lambda rows: logit_weights(place.of("").at(sae.target or place.site), rows),
         token_text=cache(words(tokenizer if tokenizer.is_file() else None)),
     )
     import_module(forms()[options.format]).write(exported, output)
@@ -86,35 +88,33 @@ def command(options: argparse.Namespace) -> int:
     return 0
 
 
-def files_read(model: str, site: str, name: str, form: str) -> list[str]:
+def files_read(place: Place, form: str) -> list[str]:
     """The files of the run that a format is written from, as far as they are there."""
-    folder = artifacts.SAE.format(model=model, site=site, sae=name)
-    files = [f"{folder}/{file}" for file in artifacts.SAE_FILES]
-    tables = artifacts.TABLE.format(model=model, site=site, dictionary=name)
     read = declared(forms()[form]).get("TABLES", ())
-    files += [f"{tables}/{table}.nc" for table in read]
+    files = [*artifacts.sae_files(place), *map(place.table, read)]
     if "logits" in read:
-        files += [f"{artifacts.MODEL.format(model=model)}/tokenizer.json", artifacts.DIRECTIONS.format(model=model)]
+        files += [place.tokenizer, place.directions]
     return [file for file in files if Path(file).exists()]
 
 
-def require_recipe(study: Study, model: str, name: str, folder: Path) -> None:
+def require_recipe(study: Study, place: Place) -> None:
     """InputError unless an SAE was made as the params file says, by its record: trained with the keys of its recipe
     (rule `train_sae`), or imported with those of its entry, and from the files that are there now (`import_sae`)."""
-    record = read_record(f"{folder}/cfg.json")
+    config = place.sae.file("cfg.json")
+    record = read_record(config)
     if record is None:
-        raise InputError(f"there is no record of how {folder}/cfg.json was made; run snakemake first")
-    made, recipe = record.params.get("params", {}), study.saes[name].recipe
-    wanted = recipe.values() | {"models": [model]} if isinstance(recipe, PretrainedSae) else recipe.hyper_parameters()
+        raise InputError(f"there is no record of how {config} was made; run snakemake first")
+    made, recipe = record.params.get("params", {}), study.saes[place.dictionary].recipe
+    wanted = (
+        recipe.values() | {"models": [place.model]} if isinstance(recipe, PretrainedSae) else recipe.hyper_parameters()
+    )
     for key in dict.fromkeys([*wanted, *made]):
         if key not in made or key not in wanted or made[key] != wanted[key]:
             found = f"with {key}: {made[key]}" if key in made else f"without {key}"
             asked = f"{key}: {wanted[key]}" if key in wanted else f"no {key}"
-            raise InputError(
-                f"{folder}/cfg.json was made {found}, and the params file has {asked}; run snakemake first"
-            )
+            raise InputError(f"{config} was made {found}, and the params file has {asked}; run snakemake first")
     if isinstance(recipe, PretrainedSae) and not reads_the_same_files(recipe, record):
-        raise InputError(f"{recipe.path} holds another SAE than {folder}/cfg.json was made from; run snakemake first")
+        raise InputError(f"{recipe.path} holds another SAE than {config} was made from; run snakemake first")
 
 
 def reads_the_same_files(recipe: PretrainedSae, record: Record) -> bool:
@@ -126,29 +126,32 @@ def reads_the_same_files(recipe: PretrainedSae, record: Record) -> bool:
     return OutsideFiles.of(outside_paths(recipe)).digest in record.digests
 
 
-def logit_weights(model: str, site: str, rows: "Tensor") -> "Tensor":
+def logit_weights(place: Place, rows: "Tensor") -> "Tensor":
     """What some directions at a site add to the logits, by the weights of which the table of logits was made."""
     from polysem.tables.parts.directions import NO_DIRECT_PATH, Directions
 
-    path = Path(artifacts.DIRECTIONS.format(model=model))
+    path = Path(place.directions)
     if not path.is_file():
         raise InputError(f"{path} is not made yet; run `snakemake --cores all {path}` first")
-    found = Directions.read(path).logit_weights(site, rows)
+    found = Directions.read(path).logit_weights(place.site, rows)
     if found is None:
-        raise InputError(f"{path}: {NO_DIRECT_PATH}, and the tables of {model} at {site} say otherwise; run again")
+        raise InputError(
+            f"{path}: {NO_DIRECT_PATH}, and the tables of {place.model} at {place.site} say otherwise; run again"
+        )
     return found
 
 
-def chosen(study: Study, text: str) -> tuple[str, str, str]:
-    """Model, site and id of the SAE that a user names, or whose folder; InputError with those that there are."""
-    there = {"/".join(key): key for key in study.dictionaries() if key[2] in study.saes}
-    text = text.rstrip("/").removeprefix(artifacts.SAE.partition("{")[0])
-    if text in there:
-        return there[text]
-    alike = [key for key in there.values() if key[2] == text]
+def chosen(study: Study, text: str) -> Place:
+    """The SAE that a user names, or whose folder; InputError with those that there are."""
+    there = {place.path: place for place in dictionaries(study) if place.dictionary in study.saes}
+    folders = {place.sae.path: place for place in there.values()}
+    text = text.rstrip("/")
+    if found := there.get(text) or folders.get(text):
+        return found
+    alike = [place for place in there.values() if place.dictionary == text]
     if len(alike) == 1:
         return alike[0]
     if alike:
-        places = ", ".join("/".join(key) for key in alike)
+        places = ", ".join(place.path for place in alike)
         raise InputError(f"{text} stands at several sites; name one of {places}")
     raise InputError(f"there is no SAE {text!r}{nearest(text, list(there))}; there are {', '.join(there) or 'none'}")

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from polysem.io.disk import in_bytes
 from polysem.io.errors import InputError
+from polysem.layout.place import RESULTS
 from polysem.params.study import load_study
 from polysem.workflow.checks.needs import PHASES, Job, jobs
 
@@ -136,7 +137,7 @@ def assumptions(speed: Speed) -> list[str]:
 
 def here() -> str:
     """What this machine has."""
-    results = Path("results")
+    results = Path(RESULTS)
     free = shutil.disk_usage(results if results.exists() else Path()).free
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return f"Here: {in_bytes(free)} of disk free, {in_bytes(memory)} of memory, {os.cpu_count()} cores."

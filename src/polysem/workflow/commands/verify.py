@@ -7,8 +7,9 @@ from pathlib import Path
 
 from polysem.io.content import file_digest, folder_digest
 from polysem.io.errors import InputError
-from polysem.io.folders import TABLES_RECEIPT, damage, read_folder_receipt
+from polysem.io.folders import damage, read_folder_receipt
 from polysem.io.stores import hash_store, read_receipt, receipt_path
+from polysem.layout.place import ANY_DICTIONARY, ANY_MODEL, ANY_SITE, TABLES_RECEIPT
 from polysem.models.record import read_record
 from polysem.params.study import load_study
 from polysem.workflow import artifacts
@@ -62,12 +63,11 @@ def check_all(wanted: list[str], seals: dict[str, Output]) -> Iterator[tuple[str
             yield store.as_posix(), store_problem(store)
         elif _receipt_digest(store) not in (None, seals[store.as_posix()].sha256):
             yield store.as_posix(), "its receipt says another sha256"
-    for folder in Path("results/models").glob("*"):
-        if (folder / "model.json").is_file():
-            yield folder.as_posix(), model_problem(folder)
-    for receipt in Path("results/tables").rglob(TABLES_RECEIPT):
+    for record in Path().glob(ANY_MODEL.record):
+        yield record.parent.as_posix(), model_problem(record.parent)
+    for receipt in Path().glob(ANY_DICTIONARY.tables_receipt):
         yield receipt.parent.as_posix(), tables_problem(receipt.parent)
-    for receipt in Path("results/figures").glob("*/*/*.json"):
+    for receipt in Path().glob(ANY_DICTIONARY.figures.receipt):
         yield receipt.as_posix(), figures_problem(receipt.with_suffix(""))
 
 
@@ -147,11 +147,7 @@ def _receipt_digest(store: Path) -> str | None:
 
 def _stores() -> list[Path]:
     found: set[Path] = set()
-    for kind in (Path("results/tokens"), Path("results/activations")):
-        found |= set(kind.rglob("*.zarr"))
-        found |= {receipt.with_suffix(".zarr") for receipt in kind.rglob("*.json") if not _inside_a_store(receipt)}
+    for kind in (ANY_MODEL.tokens("*"), ANY_SITE.activations("*")):
+        found |= set(Path().glob(kind.store))
+        found |= {receipt.with_suffix(".zarr") for receipt in Path().glob(kind.receipt)}
     return sorted(found)
-
-
-def _inside_a_store(file: Path) -> bool:
-    return any(parent.suffix in (".zarr", ".partial") for parent in file.parents)

@@ -6,6 +6,7 @@ run, with whatever date, is found here: results of git that `git stash` or `git 
 `results/` that is copied over this one, a file that somebody edited.
 """
 
+import json
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -27,10 +28,10 @@ from polysem.workflow.running.seals import SEALS, Output, Seal, read_seal
 NAMED = 3
 
 
-def make_again(artifacts: Iterable[str], in_git: Iterable[list[str]], state: Path = STATE) -> list[str]:
+def make_again(artifacts: Iterable[str], in_git: Iterable[list[str]], told: str = "", state: Path = STATE) -> list[str]:
     """Mark the artifacts that are `outdated`, so that a run makes them again, and take marks back where they no longer
     hold; their paths."""
-    found = outdated(artifacts, in_git, state)
+    found = outdated(artifacts, in_git, told, state)
     for path in found:
         mark_again(path, state)
     for name in marked_artifacts(state)[1] - {record_name(path) for path in found}:
@@ -38,12 +39,13 @@ def make_again(artifacts: Iterable[str], in_git: Iterable[list[str]], state: Pat
     return found
 
 
-def outdated(artifacts: Iterable[str], in_git: Iterable[list[str]], state: Path = STATE) -> list[str]:
+def outdated(artifacts: Iterable[str], in_git: Iterable[list[str]], told: str = "", state: Path = STATE) -> list[str]:
     """The artifacts that a run has to make again.
 
     `artifacts` have records, or are none of this function's business. Those `in_git`, by jobs, came with a clone,
-    perhaps: what has no record is made again. What a killed job left behind is known to Snakemake already. Raises
-    InputError for a record or a seal that is damaged.
+    perhaps: what has no record is made again. `told` is the one of `artifacts`, if there is one, that tells of the
+    records themselves (`collect_provenance`): Snakemake knows its inputs, and no records. What a killed job left behind
+    is known to Snakemake already. Raises InputError for a record or a seal that is damaged.
     """
     unfinished, _ = marked_artifacts(state)
     review = Review(state)
@@ -53,7 +55,8 @@ def outdated(artifacts: Iterable[str], in_git: Iterable[list[str]], state: Path 
     for job in in_git:
         if not any(record_name(path) in unfinished for path in job):
             review.add_job(job)
-    return review.outdated()
+    found = review.outdated()
+    return found if told in found or review.is_told(told) else [*found, told]
 
 
 def require_of_one_run(artifacts: Iterable[str], state: Path = STATE) -> None:
@@ -117,6 +120,15 @@ class Review:
         """The artifacts that are not what was made, or were made from something else than there is now."""
         self._digests.keep()
         return [*self._again, *(path for path, made in self._made.items() if self._read_another(path, made))]
+
+    def is_told(self, path: str) -> bool:
+        """Whether what tells of records tells of those that there are: jobs that ran in another way since, and left the
+        same bytes, are seen by nobody else."""
+        if path not in self._made:
+            return True
+        jobs = json.loads(Path(path).read_bytes())["jobs"]
+        commands = {made.log: made.command for made in self._made.values()}
+        return all(commands.get(log, job["command"]) == job["command"] for log, job in jobs.items())
 
     def problem(self, paths: Iterable[str]) -> str:
         """What speaks against artifacts, or against what they were made from, or ''. Each must have a record; what a

@@ -36,7 +36,7 @@ UNTRUSTWORTHY = {
 def untrustworthy_option(arguments: list[str]) -> str:
     """Which of those options a call or its profile has, or '', as Snakemake's parser reads them.
 
-    That takes half a second and is done only where something may mean one. Snakemake itself knows of them only after
+    That is slow and done only where something may mean one. Snakemake itself knows of them only after
     the rules are read.
     """
     may_mean_one = r"--(to|dr|ig|ii|cleanup-m|cm|rerun-t|al|pr|workflow-p)|-\w*t"

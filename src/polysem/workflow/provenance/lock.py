@@ -94,7 +94,7 @@ def _locked(lock: IO[str], patience: float = 0.0) -> bool:
 
 
 def _shows_only(arguments: list[str]) -> bool:
-    """Whether Snakemake's own parser finds an option of `SHOWING`; it takes half a second, and is asked only while
+    """Whether Snakemake's own parser finds an option of `SHOWING`; it is slow, and asked only while
     another process holds the lock."""
     from snakemake.cli import get_argument_parser
 

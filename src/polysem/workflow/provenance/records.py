@@ -6,6 +6,7 @@ import json
 import os
 import re
 from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,16 @@ class Record:
     """The values that the step read, by name."""
     digests: tuple[str, ...]
     """Of the step's code, and of files from outside of the workflow."""
+    code: str
+    """Of the step's code alone; '' if the rule runs none."""
+    command: str
+    """Digest of the shell command."""
     log: str
+
+    @property
+    def job(self) -> str:
+        """What all outputs of one job have in common."""
+        return self.log or self.artifact
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,9 @@ def read_record(artifact: str, state: Path = STATE) -> Record | None:
     if content is None:
         return None
     step = re.search(r"polysem step (\w+)", content["shellcmd"] or "")
-    params, digests = _params([ast.literal_eval(text) for text in content["params"]])
+    values = [ast.literal_eval(text) for text in content["params"]]
+    params, digests = _params(values)
+    codes = [found[1] for text in values if isinstance(text, str) and (found := DIGEST.fullmatch(text)) and found[2]]
     return Record(
         artifact=artifact,
         rule=content["rule"],
@@ -76,8 +88,34 @@ def read_record(artifact: str, state: Path = STATE) -> Record | None:
         inputs=tuple(content["input"]),
         params=params,
         digests=digests,
+        code=next(iter(codes), ""),
+        command=text_digest(content["shellcmd"] or ""),
         log=next(iter(content["log"]), ""),
     )
+
+
+def chain(last: Record, follows: Callable[[Record], Iterable[str]]) -> list[list[Record]]:
+    """A job and those behind it, each as the records of those of its outputs that the chain needs, and before all that
+    it was made from; `follows` says which inputs of a job are followed to the jobs that made them."""
+    jobs: dict[str, list[Record]] = {}
+    users: dict[str, set[str]] = {}
+    seen: set[str] = set()
+
+    def visit(record: Record, user: str) -> None:
+        users.setdefault(record.job, set()).update({user} - {record.job})
+        if record.artifact in seen:
+            return
+        seen.add(record.artifact)
+        jobs.setdefault(record.job, []).append(record)
+        for path in follows(record):
+            if made := read_record(path):
+                visit(made, record.job)
+
+    visit(last, "")
+    ordered: list[str] = []
+    while len(ordered) < len(jobs):
+        ordered.append(next(job for job in jobs if job not in ordered and users[job] <= {"", *ordered}))
+    return [jobs[job] for job in ordered]
 
 
 def read_made(artifact: str, state: Path = STATE) -> Made | None:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from polysem.io.caches import FOLDER, read_cache, write_cache
-from polysem.layout.addons import PACKAGE, addon_packages
+from polysem.params.addons import PACKAGE, addon_packages
 
 SOURCE = Path(__file__).resolve().parents[3]
 MEMORY = FOLDER / "syntax.json"
@@ -74,7 +74,7 @@ def import_closure(module: str) -> set[str]:
 @cache
 def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
     """Digest of a module's syntax, and what it imports of the package. What was parsed before is looked up by name and
-    content: parsing everything takes a second of every call of Snakemake."""
+    content: parsing everything would slow down every call of Snakemake."""
     file = _file(name)
     if file is None:
         raise ModuleNotFoundError(f"{name} has no source below {SOURCE}")

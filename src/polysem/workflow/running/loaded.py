@@ -13,7 +13,7 @@ from itertools import accumulate
 from types import CodeType, ModuleType
 from zlib import crc32
 
-from polysem.layout.addons import PACKAGE, is_ours
+from polysem.params.addons import PACKAGE, is_ours
 
 TEXTS: dict[str, bytes] = {}
 """By the name of the module."""

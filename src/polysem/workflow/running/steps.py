@@ -33,6 +33,7 @@ STEPS = {
         "toys": ("recover_features",),
         "figures": ("draw_figures", "draw_site_figures"),
         "report": ("check_claims", "write_sheets", "write_report"),
+        "workflow.provenance": ("collect_provenance",),
     }.items()
     for name in names
 }

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from polysem.params.base import CorpusSection, Text, possible_path
+from polysem.params.needs import CorpusNeeds
 from polysem.params.proxies import DEFAULT_PROXIES, Proxies
 
 
@@ -38,3 +39,15 @@ class FilesCorpus(CorpusSection):
     """Take at most this many documents, the first ones met; two at least, as both splits need one."""
     proxies: Proxies = DEFAULT_PROXIES
     """Regular expressions by name; what they match is tagged `proxy:NAME` in place of a known truth. `{}`: none."""
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`."""
+        return [self.paths] if isinstance(self.paths, str) else self.paths
+
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        return ["polysem.corpora.sources.files.make"]
+
+    def needs(self) -> CorpusNeeds:
+        """See `CorpusSection`."""
+        return CorpusNeeds(None, memory=None, missing="as large as the files that it is read from")

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from polysem.params.base import CorpusSection, Documents, Seed, Share
+from polysem.params.needs import STORY_BYTES, STORY_TOKENS, TOKEN_BYTES, CorpusNeeds
 
 
 class GeneratedCorpus(CorpusSection):
@@ -17,3 +18,17 @@ class GeneratedCorpus(CorpusSection):
     """Documents in the eval split; none of them occurs in the train split."""
     other_kinds: Share = 0.06
     """Share of documents that are no stories: base64, DNA, code, Arabic and Hebrew letters, in equal parts."""
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`."""
+        return []
+
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        return ["polysem.corpora.sources.generated.make"]
+
+    def needs(self) -> CorpusNeeds:
+        """See `CorpusSection`."""
+        documents = {"train": self.train_documents, "eval": self.eval_documents}
+        stored = {split: float(number * STORY_TOKENS * TOKEN_BYTES) for split, number in documents.items()}
+        return CorpusNeeds(float(STORY_BYTES * sum(documents.values())), stored=stored)

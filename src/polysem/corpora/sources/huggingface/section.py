@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from polysem.params.base import CorpusSection, Documents, FilePath, Text
+from polysem.params.needs import CorpusNeeds
 from polysem.params.proxies import DEFAULT_PROXIES, Proxies
 
 
@@ -42,3 +43,17 @@ class HuggingFaceCorpus(CorpusSection):
         if self.limit == 1 and (self.eval_split is None or self.local_copy is not None):
             raise ValueError("limit is 1, but both splits need a document; raise it, or give eval_split")
         return self
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`."""
+        return [] if self.local_copy is None else [self.local_copy]
+
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        return ["polysem.corpora.sources.huggingface.make"]
+
+    def needs(self) -> CorpusNeeds:
+        """See `CorpusSection`."""
+        if self.local_copy is not None:
+            return CorpusNeeds(None, memory=None, missing="as large as the files that it is read from")
+        return CorpusNeeds(None, None, None, f"how long the documents of {self.dataset} are; limit bounds their number")

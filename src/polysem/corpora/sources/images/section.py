@@ -5,6 +5,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from polysem.params.base import CorpusSection, FilePath, Seed
+from polysem.params.needs import PIXEL_BYTES, CorpusNeeds
+
+SETS = {"digits": (1797, 64), "mnist": (70_000, 784)}
+"""Images of a set, and the pixels of one."""
+CLASSES = 10
 
 
 class ImagesCorpus(CorpusSection):
@@ -27,3 +32,23 @@ class ImagesCorpus(CorpusSection):
         if self.images == "digits" and self.path is not None:
             raise ValueError("images: digits comes with scikit-learn; remove path, or set images: mnist")
         return self
+
+    @property
+    def pixels(self) -> int:
+        """Of an image."""
+        return SETS[self.images][1]
+
+    def outside_files(self) -> list[str]:
+        """See `Entry`."""
+        return [] if self.path is None else [self.path]
+
+    def modules(self) -> list[str]:
+        """See `Entry`."""
+        return ["polysem.corpora.sources.images.make"]
+
+    def needs(self) -> CorpusNeeds:
+        """See `CorpusSection`."""
+        images, pixels = SETS[self.images]
+        stored = float(PIXEL_BYTES * images * pixels)
+        both = {"train": stored, "eval": stored}
+        return CorpusNeeds(float(images * pixels), stored=both, images=images, pixels=pixels)

@@ -25,7 +25,7 @@ KEPT = 6
 
 
 @dataclass(frozen=True)
-class Place:
+class SiteFiles:
     """Where the files of one site of a model are."""
 
     activations: Path
@@ -43,7 +43,7 @@ class Place:
 class Site:
     """The dictionaries, activations and tables of one site of a model."""
 
-    def __init__(self, model: str, site: str, place: Place, device: str) -> None:
+    def __init__(self, model: str, site: str, place: SiteFiles, device: str) -> None:
         self.model, self.site, self.place, self._device = model, site, place, device
         self.rows = ActivationRows(place.activations)
         self.dictionary: Callable[[str], Dictionary] = lru_cache(KEPT)(self._dictionary)

@@ -1,4 +1,4 @@
-"""The optimiser against torch's, and what it does without."""
+"""The private ways of torch against its public ones, and what they do without."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from polysem.training.adam import Adam
+from polysem.numerics.torch_private import ONEDNN, ONEDNN_BFLOAT16, Adam, linear, onednn_linear
 
 SHAPES = ((7, 5), (5,))
 SETTINGS = {"betas": (0.9, 0.98), "weight_decay": 0.1}
@@ -50,9 +50,18 @@ def test_a_step_does_not_end_up_in_the_graph():
 
 def test_it_imports_no_compiler():
     code = (
-        "import sys, torch; from polysem.training.adam import Adam; weight = torch.ones(3, requires_grad=True);"
+        "import sys, torch; from polysem.numerics.torch_private import Adam;"
+        "weight = torch.ones(3, requires_grad=True);"
         "optimiser = Adam([weight], fused=True); weight.sum().backward(); optimiser.step(); optimiser.zero_grad();"
         "optimiser.load_state_dict(optimiser.state_dict());"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not ONEDNN, reason="this build of torch has no oneDNN")
+@pytest.mark.parametrize("dtype", [torch.float32, *([torch.bfloat16] if ONEDNN_BFLOAT16 else [])])
+def test_the_private_product_is_the_public_one(dtype):
+    generator = torch.Generator().manual_seed(0)
+    x, weights, bias = (torch.randn(shape, generator=generator).to(dtype) for shape in ((5, 7), (3, 7), (3,)))
+    torch.testing.assert_close(onednn_linear(x, weights, bias), linear(x, weights, bias))
