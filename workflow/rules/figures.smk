@@ -7,6 +7,11 @@ from polysem.layout.feature_labels import label_file
 from polysem.layout.place import DICTIONARY, SITE, Place
 from polysem.workflow import figures
 
+try:
+    figures.all_figures()
+except InputError as error:
+    sys.exit(f"error: {error}")
+
 FIGURES = figures.figures_of(figures.OF_DICTIONARY)
 SITE_FIGURES = figures.figures_of(figures.OF_SITE)
 

@@ -20,7 +20,7 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.F2"
-READS = ("clusters",)
+READS = ("clusters", "labels")
 PARAMS = ()
 TITLE = "Clusters of one feature's examples"
 CAPTION = """\

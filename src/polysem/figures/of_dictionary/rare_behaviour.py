@@ -12,7 +12,7 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S3.F3"
-READS = ("clusters",)
+READS = ("clusters", "labels")
 PARAMS = ()
 TITLE = "A common primary and a rare secondary behaviour"
 CAPTION = """\
