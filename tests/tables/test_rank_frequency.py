@@ -144,6 +144,21 @@ def test_no_law_that_decays_by_both_is_reported_where_a_pure_one_is_likelier():
         (1.2, 0.1, "exponential"),
         (2.3, 0.5, "undecided"),
         (float("nan"), 0.1, "undecided"),
+        (0.36, 0.1, "truncated_power_law"),  # 3.5 standard errors
+        (0.34, 0.1, "undecided"),
+        (0.66, 0.1, "undecided"),
+        (0.051, 0.0001, "truncated_power_law"),
+        (0.049, 0.0001, "power_law"),
+        (0.951, 0.0001, "exponential"),
+        (0.09, 0.07, "power_law"),  # 1.3 standard errors
+        (0.093, 0.07, "undecided"),
+        (0.91, 0.07, "exponential"),
+        (0.04, 0.1, "power_law"),  # two more are still below a quarter
+        (0.06, 0.1, "undecided"),
+        (-0.24, 0.1, "power_law"),
+        (-0.26, 0.1, "undecided"),
+        (1.24, 0.1, "exponential"),
+        (1.26, 0.1, "undecided"),
     ],
 )
 def test_the_share_of_the_fall_and_its_error_decide(share, error, law):
@@ -161,6 +176,31 @@ def test_one_newton_step_per_resample_is_as_good_as_a_fit_per_resample():
     np.testing.assert_allclose(likelihood.resampled(resamples, law).std(0), fitted.std(0), rtol=0.1)
 
 
+def test_the_error_of_the_share_is_half_of_the_middle_two_thirds_of_200_resamples():
+    a, b = fired(truncated(0.7, 1500), 4096, SMALL).astype(float).T
+    order = np.argsort(-a, kind="stable")
+    likelihood = Likelihood(Ranked(a[order], b[order], tuple(halves_of(SMALL)), 4096, 1.0), 1, 999)
+    solution = likelihood.fits(np.array([*likelihood.start(), 0.0]), np.eye(3))[0]
+    found, error = module._share_of_fall(likelihood, solution, np.random.default_rng(3))
+
+    def share(law):
+        """The fall of the exponential alone, in all of it from behind the first tenth of the ranks to their end."""
+        part, all_of_it = (
+            np.subtract(*likelihood.log_mean(numbers, np.array([100.8, 999.0]))) for numbers in (law * [1, 0, 1], law)
+        )
+        return part / all_of_it
+
+    assert likelihood.inner == pytest.approx((100.8, 999), abs=0.5)
+    assert found == pytest.approx(share(solution.law), rel=1e-2)
+    features = int(likelihood.counts.sum())
+    resamples = np.random.default_rng(3).multinomial(features, likelihood.counts / features, 200).astype(float)
+    shares = [share(law) for law in likelihood.resampled(resamples, solution.law)]
+    low, high = np.quantile(shares, [0.1587, 0.8413])
+    assert error == pytest.approx((high - low) / 2, rel=1e-2)
+    fewer = np.quantile(shares[:100], [0.1587, 0.8413])
+    assert error != pytest.approx(np.diff(fewer).item() / 2, rel=1e-2)
+
+
 @pytest.mark.parametrize(("features", "fitted"), [(99, False), (100, True)])
 @pytest.mark.parametrize("part", ["head", "tail"])
 def test_a_range_of_fewer_than_100_ranks_is_not_fitted(features, fitted, part):
@@ -172,6 +212,13 @@ def test_a_range_of_fewer_than_100_ranks_is_not_fitted(features, fitted, part):
     for name in ("exponent", "log_likelihood", "aic", "amplitude"):
         assert np.isfinite(of[name].values).all() == fitted
     assert np.isfinite(float(of["exponential_share"])) == fitted
+
+
+def test_bins_of_ranks_are_evenly_spaced_by_their_logarithm():
+    table = rank_frequency(np.repeat(np.arange(3000, 0, -1)[:, None], 2, axis=1), halves_of(SMALL), 1000)
+    edges = sorted({round(3001 ** (step / 120)) for step in range(121)})
+    assert table["bin_first"].values.tolist() == edges[:-1]
+    assert (table["bin_last"].values + 1).tolist() == edges[1:]
 
 
 def test_features_are_ranked_by_half_a_and_counted_in_half_b():

@@ -8,11 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
+from polysem.io.stores import create_array, written_store
 from polysem.io.tables import read_table
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
+from polysem.tables import survey_features as module
 from polysem.tables.of_dictionary.alignment import neuron_alignment
 from polysem.tables.parts.directions import Directions, write_directions
 from polysem.tables.parts.token_tags import held_out
@@ -98,3 +101,31 @@ def test_an_sae_folder_is_surveyed_by_the_command_line_with_its_params(study, tm
     correlation = np.corrcoef(np.concatenate([f.T, study.x.T]))[:16, 16:]
     assert tables["associations"]["correlated_neuron"].values[:, 0].tolist() == correlation.argmax(1).tolist()
     assert "ultra_low_active" in tables["ultra_low"]
+
+
+def test_what_belongs_to_a_context_is_told_by_the_first_200_000_tokens(tmp_path):
+    """Token 0 is in the context at both of its places among them, and at none behind them."""
+    tokens = tmp_path / "tokens.zarr"
+    arrays = {
+        "ids": np.zeros((2, 3), np.int32),
+        "length": np.array([3, 3], np.int32),
+        "tags": np.array([[1] * 3, [0] * 3], np.uint64)[..., None],
+    }
+    with written_store(tokens, attributes={"tags": ["a"]}, params={}, code="", device="cpu") as group:
+        for name, values in arrays.items():
+            dimensions = ("sequence", "position", "word")[: values.ndim]
+            create_array(group, name, values.shape, str(values.dtype), dimensions, compressed=True)[:] = values
+
+    class Rows:
+        length = 1_000_000
+
+        def places(self, start, stop):
+            assert (start, stop) == (0, 200_000)
+            return np.array([0, 0, 1]), np.array([0, 1, 0])
+
+    directions = Directions({"s/output_weights": torch.eye(2), "unembedding": torch.ones(2, 4)})
+    tags = xr.Dataset({"main_tag": ("feature", [0])}, coords={"tag": ["a"]})
+    found = module._contexts(Rows(), tokens, directions, "s", tags, np.array([0, -1]))
+    assert found.tolist() == [[True, False, False, False], [False] * 4]
+    assert module._contexts(Rows(), tokens, directions, "elsewhere", tags, np.array([0])) is None
+    assert module._contexts(Rows(), tokens, directions, "s", tags, np.array([], int)) is None

@@ -194,7 +194,7 @@ def test_main_tags_and_scores_of_features_are_those_of_a_slow_count(tag_table):
         a, b = (np.maximum(f[some][..., feature].reshape(-1), 0) for some in (~half, half))
         tagged_a, tagged_b = (carried[some].reshape(-1, 5) for some in (~half, half))
         row = table.sel(feature=feature)
-        if (a > 0).sum() < tags.LEAST:
+        if (a > 0).sum() < 10:
             assert int(row["main_tag"]) == -1
             continue
         f1 = [2 * ((a > 0) & one).sum() / ((a > 0).sum() + one.sum()) * (one.mean() <= 0.5) for one in tagged_a.T]
@@ -206,6 +206,49 @@ def test_main_tags_and_scores_of_features_are_those_of_a_slow_count(tag_table):
         shares = np.array([b[one].sum() / b.sum() for one in tagged_b.T])
         assert int(row["specific_tags"]) == ((shares >= 0.5) & (shares >= 2 * tagged_b.mean(0))).sum()
     assert (table["main_tag"].values >= 0).sum() == FEATURES - 1
+
+
+def test_a_tag_is_found_from_half_of_f1_on_if_always_being_active_does_worse():
+    found = tags.found_tags(np.array([0.5, 0.49, 0.7, 0.55, np.nan]), np.array([0.4, 0.1, 0.7, 0.6, 0.1]))
+    assert found.tolist() == [True, False, False, False, False]
+
+
+def test_features_that_are_active_on_fewer_than_ten_tokens_of_a_half_are_not_scored(tag_table):
+    f, carried = np.zeros((2, 30, 3)), np.zeros((2, 30, 1), bool)
+    carried[:, :12] = True
+    for feature, (in_a, in_b) in enumerate(((10, 10), (9, 10), (10, 9))):
+        f[A, :in_a, feature] = f[B, :in_b, feature] = 1
+    table = tag_table(f, ["x"], carried)
+    assert table["main_tag"].values.tolist() == [0, -1, 0]
+    np.testing.assert_allclose(table["monosemanticity"], [1, np.nan, np.nan])
+    assert table["specific_tags"].values.tolist() == [1, 1, 0]  # which half B alone decides
+    assert table.attrs["least_active_tokens"] == 10
+
+
+def test_a_feature_is_specific_to_a_tag_with_half_of_its_mass_and_twice_the_share_of_all_tokens(tag_table):
+    """x is on a quarter of the tokens, y on three tenths."""
+    f, carried = np.zeros((2, 20, 3)), np.zeros((2, 20, 2), bool)
+    carried[:, :5, 0] = carried[:, 5:11, 1] = True
+    f[:, :5, 0] = f[:, 11:16, 0] = 1  # half in x
+    f[:, 5:10, 1] = f[:, 11:16, 1] = 1  # half in y: less than six tenths
+    f[:, :5, 2], f[:, 11:16, 2] = 1, 1.1  # less than half in x
+    table = tag_table(f, ["x", "y"], carried)
+    assert table["specific_tags"].values.tolist() == [1, 0, 0]
+    assert table["features_specific"].values.tolist() == [1, 0]
+    # (1/2 − 1/4) / (3/4), (1/2 − 3/10) / (7/10) and less: none is monosemantic from a half on
+    assert float(table["monosemantic_share"]) == 0
+    np.testing.assert_allclose(table["monosemanticity_above_base"][:2], [1 / 3, 2 / 7])
+    assert float(table["mean_specific_tags"]) == pytest.approx(1 / 3)
+
+
+def test_a_feature_is_monosemantic_from_a_half_above_base_on(tag_table):
+    f, carried = np.zeros((2, 40, 2)), np.zeros((2, 40, 1), bool)
+    carried[:, :20] = True
+    f[:, :15, 0] = f[:, 20:25, 0] = 1  # (3/4 − 1/2) / (1/2)
+    f[:, :14, 1] = f[:, 20:26, 1] = 1
+    table = tag_table(f, ["x"], carried)
+    np.testing.assert_allclose(table["monosemanticity_above_base"], [0.5, 0.4])
+    assert float(table["monosemantic_share"]) == 0.5
 
 
 def test_lists_and_matrices_give_the_same_sums(tag_table, monkeypatch):

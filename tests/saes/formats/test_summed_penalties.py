@@ -37,6 +37,26 @@ def test_older_and_newer_configs_of_neel_nanda(tmp_path, parts, x, config, hook,
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("keys", "hook"),
+    [
+        ({"site": "post", "layer": 2}, "blocks.2.mlp.hook_post"),
+        ({"site": "resid_pre", "layer": 0}, "blocks.0.hook_resid_pre"),
+        ({"site": "mlp_out"}, "blocks.0.mlp.hook_post"),  # half of a name is none
+        ({"layer": 3}, "blocks.0.mlp.hook_post"),
+        ({}, "blocks.0.mlp.hook_post"),
+    ],
+)
+def test_a_config_without_a_hook_names_it_by_site_and_layer_or_is_of_the_first_mlp(tmp_path, parts, keys, hook):
+    published = neel.read(write(tmp_path, "25.pt", "25_cfg.json", OLDER | keys, parts))
+    assert published.settings.hook_name == hook
+
+
+def test_a_config_without_a_length_is_of_128_tokens(tmp_path, parts):
+    config = {key: value for key, value in OLDER.items() if key != "seq_len"}
+    assert neel.read(write(tmp_path, "25.pt", "25_cfg.json", config, parts)).settings.context_size == 128
+
+
 def test_the_coefficient_of_a_summed_batch_becomes_one_per_token_and_the_metadata_say_so(tmp_path, parts):
     published = neel.read(write(tmp_path, "25.pt", "25_cfg.json", OLDER, parts))
     assert published.facts["l1_coefficient"] == pytest.approx(1.2288)

@@ -21,7 +21,7 @@ from polysem.saes.sae import SAE
 from polysem.tables import examine_clusters as examine_module
 from polysem.tables.examine_clusters import Place, examine_clusters
 from polysem.tables.of_dictionary import clusters as clusters_module
-from polysem.tables.of_dictionary.clusters import AFTER, clusters
+from polysem.tables.of_dictionary.clusters import clusters
 from polysem.tables.of_dictionary.tags import TagCounts
 from polysem.tables.parts.directions import Directions, write_directions
 from polysem.tables.parts.token_tags import TokenTags
@@ -31,6 +31,7 @@ from polysem.tables.passes.survey.survey import ExampleChoice, survey
 from polysem.tables.passes.survey.windows import Window
 
 INPUTS, NEURONS, BEFORE, SITE = 5, 12, 3, "blocks.0.mlp.hook_post"
+AFTER = 5
 LENGTHS = (40, 3, 25, 1, 60, 31, 40, 7, 90, 55)
 TAGS = ("even", "third", "start")
 ANALYSIS = Analysis(context_before=BEFORE, strong_share=0.4, strong_examples=30, cluster_cut=0.3)
