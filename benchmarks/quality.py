@@ -44,20 +44,29 @@ RATES = (5e-4, 1e-3, 2e-3, 5e-3)
 SEEDS = (0, 1, 2)
 SCORED = 16_384
 """Eval tokens that score; rates are chosen on the rows behind them."""
-ARCHITECTURES = ("relu", "topk", "batchtopk", "jumprelu", "gated")
+ARCHITECTURES = ("relu", "topk", "batchtopk", "jumprelu", "gated", "matryoshka_batchtopk")
+BY_K = ("topk", "batchtopk", "matryoshka_batchtopk")
+"""Those of them that take k; ours of the others are steered to an L0."""
+PREFIXES = (0.0625, 0.125, 0.25, 0.5)
+"""Shares of the features that Matryoshka SAEs of all libraries have as prefixes, before the whole."""
 LIBRARIES = {"ours": "polysem", "sae_lens": "sae-lens", "dictionary_learning": "dictionary-learning"}
 LEVELS = (16.0, 32.0)
 """L0 at which learning rates are compared."""
 K = (32, 16)
 STEERED = (32, 60, 12, 160)
 VALUES = {
-    "ours": {"topk": K, "batchtopk": K, **dict.fromkeys(("relu", "jumprelu", "gated"), STEERED)},
-    "sae_lens": {"relu": (1.2, 2.2), "topk": K, "batchtopk": K, "jumprelu": (0.5, 2.0), "gated": (2.0, 4.0)},
-    "dictionary_learning": {"relu": (1.2, 2.2), "topk": K, "batchtopk": K, "jumprelu": K, "gated": (2.0, 4.0)},
+    "ours": {**dict.fromkeys(BY_K, K), **dict.fromkeys(("relu", "jumprelu", "gated"), STEERED)},
+    "sae_lens": {**dict.fromkeys(BY_K, K), "relu": (1.2, 2.2), "jumprelu": (0.5, 2.0), "gated": (2.0, 4.0)},
+    "dictionary_learning": {**dict.fromkeys(BY_K, K), "relu": (1.2, 2.2), "jumprelu": K, "gated": (2.0, 4.0)},
 }
 """What each library takes for its L0: k, a weight of the penalty, or an L0 that is steered to."""
 LENGTHS = {"short": 1, "long": 10}
-QUANTITIES = {"explained_variance": "explained variance", "loss_recovered_zero": "loss recovered"}
+QUANTITIES = {
+    "explained_variance": "explained variance",
+    "loss_recovered_zero": "loss recovered",
+    "of_prefixes": "explained variance of the prefixes",
+}
+"""What is compared; the last is the mean over the shorter prefixes of a Matryoshka SAE."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +121,10 @@ class Rows:
 
 
 def ours(store, expansion, job):
-    key = "k" if job.architecture in ("topk", "batchtopk") else "target_l0"
+    key = "k" if job.architecture in BY_K else "target_l0"
     keys = {"architecture": job.architecture, key: int(job.value), "expansion": expansion, "batch_size": BATCH}
     keys |= {"tokens": job.steps * BATCH, "learning_rate": job.rate, "seed": job.seed}
+    keys |= {"prefixes": list(PREFIXES)} if job.architecture == "matryoshka_batchtopk" else {}
     recipe = section_class("saes", job.architecture).model_validate(keys)
     trainer = Trainer(recipe, StoredRows(store, BATCH, job.seed))
     while trainer.step < trainer.steps:
@@ -128,7 +138,7 @@ def of_peer(store, expansion, job):
     rows = Rows(store, job.seed)
     train_one = getattr(quality_peers, job.package)
     features = expansion * rows.width
-    sae = train_one(rows, job.steps, features, job.architecture, job.rate, job.value, job.seed)
+    sae = train_one(rows, job.steps, features, job.architecture, job.rate, job.value, job.seed, PREFIXES)
     factor = 1 / rows.scale  # the SAE for activations as they are, folded as our trainer does
     tensors = (sae.W_enc.contiguous(), sae.b_enc * factor, sae.W_dec.contiguous(), sae.b_dec * factor)
     return SAE(*tensors, activation=sae.activation.scaled(factor))
@@ -165,6 +175,17 @@ def reconstruction(sae, rows):
         "explained_variance": 1 - error / variance,
         "dead": float((fired == 0).double().mean()),
     }
+
+
+@torch.inference_mode()
+def of_prefixes(sae, x):
+    """Mean share of the variance that the prefixes of a Matryoshka SAE explain, without the whole."""
+    f, variance, found = sae.encode(x), float((x - x.mean(0)).square().sum()), []
+    for share in PREFIXES:
+        size = round(share * sae.features)
+        residual = f[:, :size] @ sae.W_dec[:size] + sae.b_dec - x
+        found.append(1 - float(residual.square().sum()) / variance)
+    return sum(found) / len(found)
 
 
 def train(arguments):
@@ -232,7 +253,10 @@ def judge(arguments):
         sae = load_sae(place, rows.width)
         none = torch.zeros(sae.features, dtype=torch.bool)
         table = dictionary_fidelity(subject, batches, sae, setting.site, none, ablated)
-        numbers = {key: float(table[key]) for key in ("L0", *QUANTITIES)}
+        numbers = {key: float(table[key]) for key in ("L0", "explained_variance", "loss_recovered_zero")}
+        if "matryoshka" in place.name:
+            scored = torch.from_numpy(rows.gather(np.arange(min(arguments.scored, rows.length))))
+            numbers["of_prefixes"] = of_prefixes(sae, scored)
         (place / "judged.json").write_text(json.dumps(numbers))
 
 
@@ -258,8 +282,9 @@ def table(arguments):
 
 def parts(choice):
     """Library, architecture and steps of a file of choices."""
-    library, architecture, steps = choice.stem.rsplit("_", 2)
-    return library, architecture, int(steps)
+    named, steps = choice.stem.rsplit("_", 1)
+    architecture = max((name for name in ARCHITECTURES if named.endswith(f"_{name}")), key=len)
+    return named.removesuffix(f"_{architecture}"), architecture, int(steps)
 
 
 def in_order(choice):
@@ -293,6 +318,8 @@ def lines(choice, name):
         if not pairs:
             print(f"{shown} | {level:.1f} | – | no SAE of ours has this L0 | | | – |")
         for quantity, words in QUANTITIES.items() if pairs else ():
+            if quantity not in pairs[0][1]:
+                continue
             found = np.array([(at(curve, one["L0"], quantity), one[quantity]) for curve, one in pairs])
             gaps = found[:, 0] - found[:, 1]
             error = float(np.std(gaps, ddof=1) / len(gaps) ** 0.5) if len(gaps) > 1 else 0.0

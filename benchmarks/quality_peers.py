@@ -6,6 +6,8 @@ Initial weights, first b_dec, decoder norms, clipping, Adam's betas, treatment o
 bandwidths are each library's defaults.
 """
 
+from itertools import pairwise
+
 import torch
 
 from polysem.saes.activation_functions import gated, jumprelu, standard, topk
@@ -14,7 +16,7 @@ from polysem.saes.sae import SAE
 WARMUP, DECAY, PENALTY_WARMUP = 0.05, 0.2, 0.1
 
 
-def sae_lens(rows, steps, features, architecture, rate, value, seed):
+def sae_lens(rows, steps, features, architecture, rate, value, seed, prefixes):
     import sae_lens as peer
     from sae_lens.config import LoggingConfig, SAETrainerConfig
     from sae_lens.training.sae_trainer import SAETrainer
@@ -37,6 +39,12 @@ def sae_lens(rows, steps, features, architecture, rate, value, seed):
         ),
         "topk": (lambda: peer.TopKTrainingSAEConfig(**shape, k=value), peer.TopKTrainingSAE),
         "batchtopk": (lambda: peer.BatchTopKTrainingSAEConfig(**shape, k=value), peer.BatchTopKTrainingSAE),
+        "matryoshka_batchtopk": (
+            lambda: peer.MatryoshkaBatchTopKTrainingSAEConfig(
+                **shape, k=value, matryoshka_widths=[*(round(share * features) for share in prefixes), features]
+            ),
+            peer.MatryoshkaBatchTopKTrainingSAE,
+        ),
     }[architecture]
     sae = kind(config())
     settings = SAETrainerConfig(
@@ -56,7 +64,10 @@ def sae_lens(rows, steps, features, architecture, rate, value, seed):
     function = {
         "relu": standard.Function,
         "topk": lambda: topk.Function(value),
-        "batchtopk": lambda: jumprelu.Function(torch.full((features,), float(sae.topk_threshold))),
+        **dict.fromkeys(
+            ("batchtopk", "matryoshka_batchtopk"),
+            lambda: jumprelu.Function(torch.full((features,), float(sae.topk_threshold))),
+        ),
         "jumprelu": lambda: jumprelu.Function(tensors["threshold"].clamp(min=0) * norm),
         "gated": lambda: gated.Function(tensors["b_gate"] * norm, tensors["b_mag"] * norm, tensors["r_mag"]),
     }[architecture]()
@@ -64,10 +75,11 @@ def sae_lens(rows, steps, features, architecture, rate, value, seed):
     return SAE(*weights, activation=function)
 
 
-def dictionary_learning(rows, steps, features, architecture, rate, value, seed):
+def dictionary_learning(rows, steps, features, architecture, rate, value, seed, prefixes):
     from dictionary_learning.trainers.batch_top_k import BatchTopKTrainer
     from dictionary_learning.trainers.gdm import GatedSAETrainer
     from dictionary_learning.trainers.jumprelu import JumpReluTrainer
+    from dictionary_learning.trainers.matryoshka_batch_top_k import MatryoshkaBatchTopKTrainer
     from dictionary_learning.trainers.standard import StandardTrainer
     from dictionary_learning.trainers.top_k import TopKTrainer
 
@@ -93,6 +105,10 @@ def dictionary_learning(rows, steps, features, architecture, rate, value, seed):
         "jumprelu": (JumpReluTrainer, {"target_l0": float(value), **warm}),
         "topk": (TopKTrainer, {"k": value, **measured}),
         "batchtopk": (BatchTopKTrainer, {"k": value, **measured}),
+        "matryoshka_batchtopk": (
+            MatryoshkaBatchTopKTrainer,
+            {"k": value, "group_fractions": [b - a for a, b in pairwise([0, *prefixes, 1])], **measured},
+        ),
     }[architecture]
     trainer = kind(**common, **own)
     for step in range(steps):
@@ -101,6 +117,9 @@ def dictionary_learning(rows, steps, features, architecture, rate, value, seed):
     if architecture == "jumprelu":  # its encoder sees x, ours x − b_dec
         weights = (state["W_enc"], state["b_enc"] + state["b_dec"] @ state["W_enc"], state["W_dec"], state["b_dec"])
         return SAE(*weights, activation=jumprelu.Function(state["threshold"].clamp(min=0)))
+    if architecture == "matryoshka_batchtopk":
+        function = jumprelu.Function(torch.full((features,), float(state["threshold"])))
+        return SAE(state["W_enc"], state["b_enc"], state["W_dec"], state["b_dec"], activation=function)
     W_enc, W_dec = state["encoder.weight"].T.contiguous(), state["decoder.weight"].T.contiguous()
     if architecture == "gated":
         function = gated.Function(state["gate_bias"], state["mag_bias"], state["r_mag"])

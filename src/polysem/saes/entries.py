@@ -69,6 +69,9 @@ class Entries(Protocol):
     def keep(self, condition: Tensor) -> "Entries":
         """The entries that meet a condition."""
 
+    def columns(self, start: int, stop: int) -> "Entries":
+        """The entries of the features from `start` to before `stop`, which are counted from 0 then."""
+
 
 class SparseEntries:
     """Entries as a list, row by row."""
@@ -162,6 +165,12 @@ class SparseEntries:
         kept = torch.nonzero(condition).view(-1)
         return SparseEntries(self.row[kept], self.feature[kept], self.value[kept], (self.tokens, self.features))
 
+    def columns(self, start: int, stop: int) -> "SparseEntries":
+        """See `Entries.columns`."""
+        kept = torch.nonzero((self.feature >= start) & (self.feature < stop)).view(-1)
+        feature = self.feature[kept] - start
+        return SparseEntries(self.row[kept], feature, self.value[kept], (self.tokens, stop - start))
+
     def joined(self, row: Int[Tensor, " entry"], other: "SparseEntries") -> "SparseEntries":
         """These entries and those of some other tokens, whose rows are given here."""
         rows = torch.cat([self.row, row])
@@ -240,6 +249,10 @@ class DenseEntries:
     def keep(self, condition: Bool[Tensor, "token feature"]) -> "DenseEntries":
         """The entries that meet a condition."""
         return DenseEntries(self.active & condition, self.value, self._precision)
+
+    def columns(self, start: int, stop: int) -> "DenseEntries":
+        """See `Entries.columns`."""
+        return DenseEntries(self.active[:, start:stop], self.value[:, start:stop], self._precision)
 
 
 def starts(ascending: Int[Tensor, " entry"], count: int) -> Int[Tensor, " bag"]:

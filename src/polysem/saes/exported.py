@@ -14,6 +14,9 @@ from polysem.io.tables import read_table
 from polysem.saes.published import in_names_of_saelens
 from polysem.saes.sae import SAE
 
+TRAINING = ("training_architecture", "training_architecture_details")
+"""SAELens's names for what an SAE was trained as that is saved as another."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
@@ -35,7 +38,7 @@ class Exported:
     def settings(self) -> dict[str, Any]:
         """The metadata under SAELens's names."""
         known = in_names_of_saelens(self.metadata)
-        chosen = ("prepend_bos", "context_size", "model_from_pretrained_kwargs", "l1_coefficient")
+        chosen = ("prepend_bos", "context_size", "model_from_pretrained_kwargs", "l1_coefficient", *TRAINING)
         return {key: known[key] for key in chosen if known.get(key) is not None}
 
     def layer(self) -> int | None:

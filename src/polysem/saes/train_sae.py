@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.saes.architecture import recipe_class
 from polysem.saes.forbidden import ultra_low_direction
@@ -41,8 +40,7 @@ def train_sae(
     recipe = recipe_class(architecture).model_validate(params)
     source: RowSource = import_module(f"polysem.saes.sources.{recipe.activations}").open_rows(recipe, rows, device)
     features = recipe.expansion * source.width
-    if unknown := [feature for feature in recipe.followed_features if feature >= features]:
-        raise InputError(f"followed_features holds {unknown[0]}; features are 0 … {features - 1}")
+    recipe.check_features(features)
     forbidden = None
     if avoided is not None:
         forbidden = ultra_low_direction(
@@ -58,6 +56,8 @@ def train_sae(
         print(f"resumed at step {trainer.step} of {trainer.steps}", file=sys.stderr)
     train(trainer, history, checkpoint, recipe.batch_size)
     metadata = {"hook_name": source.receipt["params"]["site"], "training": source.receipt["params"], "recipe": params}
+    if (details := recipe.training_details(features)) is not None:
+        metadata |= {"training_architecture": architecture, "training_architecture_details": details}
     save_sae(trainer.finished(), output, metadata, trainer.frequency())
     write_table(output / "training.nc", history.table())
     checkpoint.remove()

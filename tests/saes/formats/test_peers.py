@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from directions import random_directions, sparse_sums
 from safetensors.torch import load_file, save_file
 
 from polysem.cli import main
 from polysem.saes.fetch import format_module
+from polysem.saes.sae import load_sae
+from polysem.saes.train_sae import train_sae
 
 from .conftest import FEATURES, INPUTS, output
 from .test_export import KINDS, run
@@ -149,6 +152,51 @@ def test_a_folder_that_saelens_wrote_gives_its_reconstruction(tmp_path, monkeypa
     theirs = load_file("theirs.safetensors")
     sae = format_module("saelens").read(Path("theirs/sae_weights.safetensors")).load().sae
     torch.testing.assert_close(output(sae, theirs["x"]), theirs["output"], atol=1e-4, rtol=1e-5)
+
+
+MATRYOSHKA_OF_SAELENS = """
+import sys, torch
+from safetensors.torch import load_file, save_file
+from sae_lens import SAE, MatryoshkaBatchTopKTrainingSAE, MatryoshkaBatchTopKTrainingSAEConfig
+torch.set_grad_enabled(False)
+ours = SAE.load_from_disk("sae")
+x = load_file("x.safetensors")["x"]
+assert ours.cfg.architecture() == "jumprelu", ours.cfg
+told = ours.cfg.metadata
+torch.manual_seed(0)
+config = MatryoshkaBatchTopKTrainingSAEConfig(d_in=16, d_sae=32, k=3, matryoshka_widths=[2, 4, 8, 16, 32])
+theirs = MatryoshkaBatchTopKTrainingSAE(config)
+theirs.topk_threshold.fill_(0.3)
+theirs.save_inference_model("theirs")
+wanted = theirs.cfg.get_inference_sae_cfg_dict()["metadata"]
+assert told.training_architecture == wanted["training_architecture"], told.training_architecture
+for key, value in told.training_architecture_details.items():
+    assert wanted["training_architecture_details"][key] == value, key
+assert told.training_architecture_details["matryoshka_widths"] == [2, 4, 8, 16, 32]
+loaded = SAE.load_from_disk("theirs")
+save_file(
+    {"f": ours.encode(x).contiguous(), "output": ours(x).contiguous(), "theirs": loaded(x).contiguous()},
+    "theirs.safetensors",
+)
+"""
+
+
+def test_a_matryoshka_sae_loads_in_saelens_with_its_prefixes_and_one_of_saelens_loads_here(
+    tmp_path, monkeypatch, store
+):
+    monkeypatch.chdir(tmp_path)
+    rows = sparse_sums(1500, random_directions(24, 16), 3)
+    recipe = {"architecture": "matryoshka_batchtopk", "k": 3, "expansion": 2, "tokens": 20_000, "batch_size": 128}
+    train_sae({"store": str(store(rows))}, tmp_path / "sae", "matryoshka_batchtopk", recipe, "code")
+    x = torch.from_numpy(rows[:200]).float()
+    save_file({"x": x}, "x.safetensors")
+    peer(MATRYOSHKA_OF_SAELENS)
+    sae, found = load_sae(tmp_path / "sae", 16), load_file("theirs.safetensors")
+    torch.testing.assert_close(sae.encode(x), found["f"], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(output(sae, x), found["output"], atol=1e-5, rtol=1e-5)
+    assert 2 < float((found["f"] > 0).sum(1).float().mean()) < 4
+    theirs = format_module("saelens").read(Path("theirs/sae_weights.safetensors")).load().sae
+    torch.testing.assert_close(output(theirs, x), found["theirs"], atol=1e-5, rtol=1e-5)
 
 
 OF_DICTIONARY_LEARNING = f"""

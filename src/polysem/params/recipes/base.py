@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from polysem.io.errors import InputError
 from polysem.params.addons import modules_of
 from polysem.params.base import Name, Rate, SaeSection, Seed, Share, Text, Tokens
 from polysem.params.needs import SaeNeeds
@@ -188,6 +189,21 @@ class Recipe(SaeSection):
     def first_decoder_norm(self) -> float:
         """Norm of new decoder rows."""
         return self.decoder_start if self.free_norms else 1.0
+
+    def check_features(self, features: int) -> None:
+        """InputError for what an SAE with so many features cannot have."""
+        k, target = getattr(self, "k", 0), getattr(self, "target_l0", None) or 0
+        if k > features:
+            raise InputError(f"k is {k}, and it has {features} features; lower k or raise expansion")
+        if target > features:
+            raise InputError(f"target_l0 is {target:g}, and it has {features} features; lower it or raise expansion")
+        if unknown := [feature for feature in self.followed_features if feature >= features]:
+            raise InputError(f"followed_features holds {unknown[0]}; features are 0 … {features - 1}; mend the list")
+
+    def training_details(self, features: int) -> dict[str, Any] | None:
+        """What SAELens tells of a training under `training_architecture_details`, where the saved SAE is of another
+        architecture and does not show it; None where there is nothing to tell."""
+        return None
 
     def hyper_parameters(self) -> dict[str, Any]:
         """What training reads: all keys but which models and sites the recipe is for."""

@@ -12,7 +12,7 @@ class LargestRecipe(Recipe):
     from the error alone and stays dead, so the dead learn from what the others miss."""
 
     k: Annotated[int, Field(ge=1, le=65_536)]
-    """Active features per token; of `batchtopk` on average."""
+    """Active features per token; of `batchtopk` and `matryoshka_batchtopk` on average."""
     dead_features: DeadFeatures = "auxk"
     """As for other recipes; by default the dead predict what the others miss (Gao et al. 2024)."""
     dead_every: Steps = 50

@@ -46,18 +46,10 @@ def unread_labels(study: Study) -> list[str]:
 
 
 def _check_recipe(name: str, recipe: Recipe, features: int, where: str) -> None:
-    counted = f"at {where} it has {features} features (expansion {recipe.expansion})"
-    k = getattr(recipe, "k", 0)
-    if k > features:
-        raise InputError(f"saes.{name}.k is {k}, but {counted}; lower k or raise expansion")
-    target = getattr(recipe, "target_l0", None) or 0
-    if target > features:
-        raise InputError(f"saes.{name}.target_l0 is {target:g}, but {counted}; lower it or raise expansion")
-    for feature in recipe.followed_features:
-        if feature >= features:
-            raise InputError(
-                f"saes.{name}.followed_features names {feature}, but {counted}: 0 … {features - 1}; mend the list"
-            )
+    try:
+        recipe.check_features(features)
+    except InputError as error:
+        raise InputError(f"saes.{name}, at {where} with expansion {recipe.expansion}: {error}") from None
 
 
 def _features(study: Study, place: Place) -> int | None:
