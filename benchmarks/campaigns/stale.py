@@ -159,6 +159,20 @@ def code_that_changes_under_a_run(repository):
     assert repository.digests() == fresh
 
 
+def a_job_run_again_with_other_code_and_the_same_bytes(repository):
+    """Snakemake compares content, so what follows stays; the report would go on showing the digest of the old code."""
+    source = repository / "src/polysem/tables/of_dictionary/geometry.py"
+    source.write_text(source.read_text() + "\nUNUSED = 1\n")
+    before = repository.digests("results/tables")
+    repository.snakemake("--until", "survey_features")
+    assert repository.digests("results/tables") == before
+    assert pending(repository) >= {"collect_provenance", "write_report"}
+    told = (repository / "results/report/provenance.json").read_text()
+    repository.snakemake()
+    assert (repository / "results/report/provenance.json").read_text() != told
+    assert NOTHING in repository.snakemake("--dry-run")
+
+
 def compiled_code_of_another_source(repository):
     """An edit that leaves size and date as they were: Python would run what it compiled before."""
     source = repository / "src/polysem/report/check_claims.py"
@@ -251,6 +265,7 @@ SEQUENCES = {
         an_input_older_than_what_follows_from_it,
         texts_behind_a_linked_folder,
         code_that_changes_under_a_run,
+        a_job_run_again_with_other_code_and_the_same_bytes,
         compiled_code_of_another_source,
         git_tracked_results_without_records,
         a_torn_record,

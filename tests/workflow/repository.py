@@ -17,7 +17,7 @@ PARTS = (
     ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "dvc.yaml", "labels", "params.yaml",
     "presets", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow",
 )  # fmt: skip
-WITHOUT_WILDCARDS = ("check_claims", "collect_metrics", "collect_plots", "write_report")
+WITHOUT_WILDCARDS = ("check_claims", "collect_metrics", "collect_plots", "collect_provenance", "write_report")
 
 
 @dataclass(frozen=True)

@@ -105,9 +105,9 @@ def test_what_differs_between_two_folders_is_found_and_nothing_else(two):
     ]
     before, after = (side / "figures/toy/site" for side in two)
     assert found.figures == [
-        Pair("toy/site/gone/power", f"only in {two[0]}", before / "gone/power.svg", None),
-        Pair("toy/site/l1/cluster", f"only in {two[1]}", None, after / "l1/cluster.svg"),
-        Pair("toy/site/l1/power", "changed", before / "l1/power.svg", after / "l1/power.svg"),
+        Pair("toy/site/gone", "power", f"only in {two[0]}", before / "gone/power.svg", None),
+        Pair("toy/site/l1", "cluster", f"only in {two[1]}", None, after / "l1/cluster.svg"),
+        Pair("toy/site/l1", "power", "changed", before / "l1/power.svg", after / "l1/power.svg"),
     ]
     assert found.same_figures == 1
 

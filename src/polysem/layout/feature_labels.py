@@ -6,8 +6,8 @@ from io import StringIO
 from pathlib import Path
 
 from polysem.io.errors import InputError
+from polysem.layout.place import Place
 
-FOLDER = Path("labels")
 COLUMNS = ("feature", "label", "author", "note")
 
 
@@ -22,7 +22,7 @@ class Label:
 
 def label_file(model: str, site: str, dictionary: str) -> Path:
     """Where the labels of a dictionary are kept, from the repository's root; the file need not exist."""
-    return FOLDER / model / site / f"{dictionary}.csv"
+    return Path(Place(model, site, dictionary).labels)
 
 
 def read_labels(path: Path, features: int | None = None) -> dict[int, list[Label]]:

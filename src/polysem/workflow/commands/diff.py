@@ -67,8 +67,8 @@ def markdown(one: Side, other: Side, found: Differences) -> Iterator[str]:
         yield from _table("Verdicts", "claim", found.verdicts, changes=False)
     if found.figures:
         yield from ["", f"## Figures ({found.same_figures} are the same)", ""]
-        for folder, pairs in groupby(found.figures, lambda pair: pair.key.rpartition("/")[0]):
-            named = ", ".join(f"{_cell(pair.key.rpartition('/')[2])} ({_cell(pair.state)})" for pair in pairs)
+        for folder, pairs in groupby(found.figures, lambda pair: pair.folder):
+            named = ", ".join(f"{_cell(pair.name)} ({_cell(pair.state)})" for pair in pairs)
             yield f"- {_cell(folder)}: {named}"
     if notes := [*one.notes, *other.notes]:
         yield from ["", "## Not compared", "", *(f"- {_cell(note)}" for note in notes)]

@@ -27,10 +27,17 @@ class Line:
 class Pair:
     """A figure that is not the same on both sides; a file is None where that side has no figure, or not at hand."""
 
-    key: str
+    folder: str
+    """`model/site/dictionary`."""
+    name: str
     state: str
     before: Path | None
     after: Path | None
+
+    @property
+    def key(self) -> str:
+        """Both names."""
+        return f"{self.folder}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -129,4 +136,4 @@ def _pairs(one: Side, other: Side) -> Iterator[Pair]:
             state = "same" if old.digest == new.digest else "changed"
         else:
             state = f"only in {other.name if new else one.name}"
-        yield Pair(key, state, old.file if old else None, new.file if new else None)
+        yield Pair(*key, state, old.file if old else None, new.file if new else None)

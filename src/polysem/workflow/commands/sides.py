@@ -3,17 +3,19 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from polysem.io.errors import InputError
 from polysem.io.revisions import Revision
+from polysem.layout.place import all_figures
 from polysem.params.study import load_study
+from polysem.workflow.artifacts import CLAIMS, METRICS
 
 Value = TypeVar("Value")
 
-FIGURES = "results/figures"
+FIGURES = all_figures()
 PARAMS = "report/pages/params.json"
 """Within a results folder: the study as it was run, which the report keeps."""
 
@@ -34,8 +36,8 @@ class Side:
     params: dict[str, Any] | None
     metrics: dict[str, Any]
     verdicts: dict[str, str]
-    figures: dict[str, Figure]
-    """By `model/site/dictionary/figure`."""
+    figures: dict[tuple[str, str], Figure]
+    """By the folder, `model/site/dictionary`, and the name."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -59,7 +61,7 @@ def _folder_side(folder: Path) -> Side:
     metrics = _read((folder / "metrics.json").read_bytes(), f"{folder}/metrics.json", _metrics)
     claims = folder / "claims.json"
     verdicts = _read(claims.read_bytes(), str(claims), _verdicts) if claims.is_file() else {}
-    base = folder / "figures"
+    base = Path(all_figures(str(folder)))
     files: dict[str, Path | None] = {
         path.relative_to(base).as_posix(): path for path in base.rglob("*") if path.suffix in {".json", ".svg"}
     }
@@ -70,16 +72,16 @@ def _revision_side(name: str) -> Side:
     revision = Revision.find(name)
     if revision is None:
         raise InputError(f"{name!r} is neither a results folder nor a revision that git knows here")
-    metrics = revision.text("results/metrics.json")
+    metrics = revision.text(METRICS)
     if metrics is None:
-        raise InputError(f"{name} has no results/metrics.json in git; commit it after a run, then compare")
+        raise InputError(f"{name} has no {METRICS} in git; commit it after a run, then compare")
     notes: list[str] = []
-    claims = revision.text("results/claims.json")
+    claims = revision.text(CLAIMS)
     return Side(
         name=name,
         params=_params(revision, notes),
-        metrics=_read(metrics, f"{name}:results/metrics.json", _metrics),
-        verdicts=_read(claims, f"{name}:results/claims.json", _verdicts) if claims else {},
+        metrics=_read(metrics, f"{name}:{METRICS}", _metrics),
+        verdicts=_read(claims, f"{name}:{CLAIMS}", _verdicts) if claims else {},
         figures=_figures(_cached(revision, notes), notes),
         notes=notes,
     )
@@ -109,15 +111,15 @@ def _cached(revision: Revision, notes: list[str]) -> dict[str, Path | None]:
     return cached.files
 
 
-def _figures(files: dict[str, Path | None], notes: list[str]) -> dict[str, Figure]:
+def _figures(files: dict[str, Path | None], notes: list[str]) -> dict[tuple[str, str], Figure]:
     """Every figure that a receipt names as drawn; what stands in no receipt was left there by somebody else."""
-    figures: dict[str, Figure] = {}
+    figures: dict[tuple[str, str], Figure] = {}
     for receipt, path in sorted(files.items()):
-        if not receipt.endswith(".json") or path is None:
+        if PurePath(receipt).suffix != ".json" or path is None:
             continue
+        folder = PurePath(receipt).with_suffix("").as_posix()
         for name, digest in _read(path.read_bytes(), str(path), _drawn).items():
-            key = f"{receipt.removesuffix('.json')}/{name}"
-            figures[key] = Figure(digest, files.get(f"{key}.svg"))
+            figures[folder, name] = Figure(digest, files.get(f"{folder}/{name}.svg"))
     return figures
 
 
