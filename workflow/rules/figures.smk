@@ -70,6 +70,7 @@ rule draw_site_figures:
         ),
         comparison=artifacts.COMPARISON,
         fidelity=artifacts.FIDELITY,
+        embedding_loss=SITE.table("embedding_loss"),
     output:
         folder=report(
             directory(artifacts.SITE_FIGURE),

@@ -6,6 +6,7 @@ from snakemake.iocontainers import Wildcards
 from polysem.layout.feature_labels import label_file
 from polysem.workflow.running.steps import step_module
 from polysem.params.base import TOGETHER
+from polysem.workflow.tables import told
 
 CAPTIONS = [f"workflow/report/{name}.rst" for name in ("workflow", *artifacts.FIGURES, *artifacts.SITE_FIGURES)]
 
@@ -33,7 +34,7 @@ def making(name, inputs, **wildcards):
         "module": step_module(name),
         "code": values["code"].partition(":")[0],
         "inputs": inputs,
-        "params": json.loads(Path(text).read_text(encoding="utf-8") if text.endswith(".json") else text),
+        "params": told(json.loads(Path(text).read_text(encoding="utf-8") if text.endswith(".json") else text)),
         "target": apply_wildcards(str(made.output[-1]), wildcards),
     }
 
@@ -60,7 +61,7 @@ def makings():
                 [tables.format("frequency"), saes, *eval_files, f"{artifacts.MODEL.format(**place)}/model.json"],
                 **place,
             ),
-            making("compare_dictionaries", [tables.format("*"), saes, *eval_files], **place),
+            making("measure_comparison", [tables.format("*"), saes, *eval_files], **place),
         ]
     for model, site, dictionary in study.dictionaries():
         place = {"model": model, "site": site, "dictionary": dictionary}
@@ -71,7 +72,7 @@ def makings():
         files = [] if dictionary == NEURONS else [f"{sae}/{file}" for file in artifacts.SAE_FILES]
         jobs = [
             making("draw_figures", [f"{folder}/{table}.nc" for table in artifacts.FEATURE_TABLES], **place),
-            making("survey_features", [*files, store, tokens, artifacts.DIRECTIONS.format(**place)], **place),
+            making("measure_dictionary", [*files, store, tokens, artifacts.DIRECTIONS.format(**place)], **place),
         ]
         if dictionary != NEURONS:
             trained, store_of = study.saes[dictionary].trained, artifacts.ACTIVATIONS.format(**place, split="{split}")

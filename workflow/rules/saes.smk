@@ -30,22 +30,22 @@ def row_modules(wildcards):
 
 def avoided(wildcards):
     """The SAE whose ultra-low direction a training is kept away from, and the table of its frequencies; or nothing."""
+    place = avoided_place(wildcards)
+    return {} if place is None else {"folder": place.sae.path, "table": place.table("frequency")}
+
+
+def avoided_place(wildcards):
+    """Where that SAE stands; or None."""
     other = recipe(wildcards.sae).orthogonal_to
-    if other is None:
-        return {}
-    place = {"model": wildcards.model, "site": wildcards.site}
-    return {
-        "folder": artifacts.SAE.format(**place, sae=other),
-        "table": f"{artifacts.TABLE.format(**place, dictionary=other)}/frequency.nc",
-    }
+    return None if other is None else Place(wildcards.model, wildcards.site, other)
 
 
 def avoided_files(wildcards):
-    """The files of that SAE."""
-    found = avoided(wildcards)
-    return (
-        [f"{found['folder']}/cfg.json", f"{found['folder']}/sae_weights.safetensors", found["table"]] if found else []
-    )
+    """The files of that SAE, and the receipt of its tables."""
+    place = avoided_place(wildcards)
+    if place is None:
+        return []
+    return [*(place.sae.file(file) for file in artifacts.SAE_FILES), place.tables_receipt]
 
 
 def avoided_modules(wildcards):

@@ -46,7 +46,7 @@ rule write_sheets:
     """S0.F4: a page for each chosen feature of one dictionary, with its labels."""
     input:
         sheet_neighbours,
-        tables=artifacts.SURVEY,
+        tables=DICTIONARY.tables_receipt,
         relations=cluster_relations,
         subject=sheet_subject,
     output:

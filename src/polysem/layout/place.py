@@ -3,6 +3,7 @@
 The same objects give Snakemake its patterns: `Place("{model}", "{site}", "{dictionary}").table("alignment")`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from polysem.params.base import TOGETHER
@@ -13,8 +14,6 @@ LABELS = "labels"
 """The folder of labels that people gave to features."""
 STORE = ".zarr"
 RECEIPT = ".json"
-TABLES_RECEIPT = "survey.json"
-"""The receipt of the tables of a dictionary, which lies among them."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,11 @@ class Place:
         """A dictionary stands at a site."""
         if self.dictionary and not self.site:
             raise ValueError(f"dictionary {self.dictionary!r} of {self.model} needs its site")
+
+    @classmethod
+    def named(cls, names: Iterable[str], root: str = RESULTS) -> "Place":
+        """The place of some `names`: model, site and dictionary, as far as they are given."""
+        return cls(**dict(zip(("model", "site", "dictionary"), names, strict=False)), root=root)
 
     def at(self, site: str, dictionary: str = "") -> "Place":
         """A site of the same model, or a dictionary of it."""
@@ -130,10 +134,16 @@ class Place:
 
     @property
     def tables_receipt(self) -> str:
-        """The receipt of the tables of the dictionary, by which jobs that read several of them know them all: Snakemake
-        takes a millisecond for every file of every job."""
+        """The receipt of the tables of the dictionary, by which jobs that read some of them know them: Snakemake takes
+        a millisecond for every file of every job. It names the digest of each."""
         self._dictionary()
-        return f"{self.tables}/{TABLES_RECEIPT}"
+        return self.tables + RECEIPT
+
+    def table_receipt(self, name: str) -> str:
+        """The receipt of a table of the site or of the model, each of which is made by a job of its own."""
+        if self.dictionary:
+            raise ValueError(f"the tables of {self.path} have one receipt, tables_receipt")
+        return self.table(name) + RECEIPT
 
     @property
     def directions(self) -> str:

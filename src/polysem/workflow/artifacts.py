@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
-from polysem.io.folders import TABLES_RECEIPT
 from polysem.layout.feature_labels import label_file
+from polysem.layout.place import Place
 from polysem.params.base import NEURONS, TOGETHER, ModelSection
 from polysem.params.comparisons import firsts_of_recipes
 from polysem.params.study import Study
+from polysem.tables.contract import ROOMS
+from polysem.workflow.declarations import modules_of
 
 FIGURES = (
     "frequency_histogram",
@@ -59,19 +61,8 @@ SITE_FIGURE_KEYS = ("ultra_low_frequency",)
 """The same of the figures of a site."""
 SITE_TABLES = ("ultra_low", "geometry", "tags", "clusters")
 """Tables of every dictionary that these figures show."""
-FEATURE_TABLES = (
-    "frequency",
-    "rank_frequency",
-    "alignment",
-    "examples",
-    "associations",
-    "geometry",
-    "ultra_low",
-    "logits",
-    "tags",
-    "clusters",
-)
-"""Tables of the features of every dictionary, which one job measures."""
+FEATURE_TABLES = tuple(modules_of(ROOMS["dictionary"]))
+"""Tables of the features of every dictionary, which one job makes: the modules of their folder."""
 SPLITS = ("train", "eval")
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""
@@ -95,9 +86,6 @@ TOKENS = "results/tokens/{model}/{split}"
 ACTIVATIONS = "results/activations/{model}/{site}/{split}"
 SAE = "results/saes/{model}/{site}/{sae}"
 TABLE = "results/tables/{model}/{site}/{dictionary}"
-SURVEY = f"{TABLE}/{TABLES_RECEIPT}"
-"""The receipt of `FEATURE_TABLES`, by which jobs that read several of them know them all: Snakemake takes a millisecond
-for every file of every job."""
 KNOWN_TABLE = "results/tables/{toy}/known/{sae}.nc"
 MODEL_TABLE = "results/tables/{model}/model.nc"
 DIRECTIONS = "results/tables/{model}/directions.safetensors"
@@ -152,18 +140,15 @@ def sheets(study: Study) -> list[str]:
 
 
 def tables(study: Study) -> list[str]:
-    """All tables."""
-    return [
-        *_tables_of_models(study),
-        *(f"{folder}/{table}.nc" for folder in table_folders(study) for table in FEATURE_TABLES),
-    ]
+    """All tables that are artifacts of their own; those of a dictionary are one folder."""
+    return [*_tables_of_places(study), *_known_tables(study)]
 
 
 def measured(study: Study) -> list[str]:
     """The files by which a job knows all tables: receipts where there are such."""
     return [
-        *_tables_of_models(study),
-        *(f"{folder}/{TABLES_RECEIPT}" for folder in table_folders(study)),
+        *tables(study),
+        *(f"{folder}.json" for folder in table_folders(study)),
     ]
 
 
@@ -174,15 +159,17 @@ def table_folders(study: Study) -> list[str]:
 
 def surveys(model: str, site: str, dictionaries: Iterable[str]) -> list[str]:
     """The receipts of the tables of some dictionaries of a site."""
-    return [SURVEY.format(model=model, site=site, dictionary=dictionary) for dictionary in dictionaries]
+    return [Place(model, site, dictionary).tables_receipt for dictionary in dictionaries]
 
 
-def _tables_of_models(study: Study) -> list[str]:
-    return [
-        *(MODEL_TABLE.format(model=model) for model in study.models),
-        *(KNOWN_TABLE.format(toy=toy, sae=sae) for toy, sae in study.known()),
-        *(table.format(model=model, site=site) for model, site in study.sites() for table in (COMPARISON, FIDELITY)),
-    ]
+def _tables_of_places(study: Study) -> list[str]:
+    """The tables of all models and sites."""
+    rooms = {"model": [Place(model) for model in study.models], "site": [Place(*site) for site in study.sites()]}
+    return [place.table(name) for room, places in rooms.items() for place in places for name in modules_of(ROOMS[room])]
+
+
+def _known_tables(study: Study) -> list[str]:
+    return [KNOWN_TABLE.format(toy=toy, sae=sae) for toy, sae in study.known()]
 
 
 def plots(study: Study) -> list[str]:
@@ -228,8 +215,8 @@ def recorded(study: Study) -> list[str]:
             names = TRAINED_SAE_FILES if study.saes[dictionary].trained else SAE_FILES
             files += [f"{folder}/{file}" for file in names]
     files += [DIRECTIONS.format(model=model) for model in study.models]
-    files += [f"{folder}/{TABLES_RECEIPT}" for folder in table_folders(study)]
-    files += [RELATIONS.format(model=model) for model in study.models]
+    files += [path for folder in table_folders(study) for path in (folder, f"{folder}.json")]
+    files += [f"{table}.json" for table in _tables_of_places(study)]
     stored = [file for store in stores(study) for file in (store, store.removesuffix(".zarr") + ".json")]
     drawn = [path for folder in figures(study) for path in (folder, f"{folder}.json")]
     written = [path for receipt in sheets(study) for path in (receipt.removesuffix(".json"), receipt)]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from polysem.layout.place import Place
 from polysem.params.base import NEURONS, ModelSection
 from polysem.params.corpora.generated import GeneratedCorpus
 from polysem.params.corpora.huggingface import HuggingFaceCorpus
@@ -222,11 +223,7 @@ def _tables(study: Study) -> Iterator[Job]:
         yield _fidelity(study, name, site)
     for name, site, dictionary in study.dictionaries():
         model = study.models[name]
-        folder = artifacts.TABLE.format(model=name, site=site, dictionary=dictionary)
-        label, outputs = (
-            f"{name} {site} {dictionary}",
-            tuple(f"{folder}/{table}.nc" for table in artifacts.FEATURE_TABLES),
-        )
+        label, outputs = f"{name} {site} {dictionary}", (Place(name, site, dictionary).tables_receipt,)
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
         if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from polysem.io.errors import InputError
-from polysem.io.folders import TABLES_RECEIPT, read_folder_receipt
+from polysem.io.folders import read_folder_receipt
 from polysem.params.base import TOGETHER
 from polysem.params.explain import nearest
 from polysem.workflow.artifacts import FEATURE_TABLES
 from polysem.workflow.provenance.records import Record, read_record
 from polysem.workflow.running.code import SOURCE
+from polysem.workflow.tables import told
 
 FIGURES = "results/figures"
+TABLES = "results/tables/"
 COPIES = ("results/report/pages/figures/", f"{FIGURES}/")
 """Where figures lie: the report has a copy of each."""
 SECTIONS = {
@@ -102,7 +104,7 @@ def explanation(folder: str, name: str) -> Iterator[str]:
     numbers = {record.artifact: number for number, job in enumerate(jobs, 1) for record in job}
     for number, job in enumerate(jobs, 1):
         yield from ["", *_job(number, job, numbers, tables if number == 1 else [])]
-    outside = {path for job in jobs for record in job for path in _read_by(record) if path not in numbers}
+    outside = {path for job in jobs for record in job for path in record.inputs if path not in numbers}
     if missing := sorted(path for path in outside if path.startswith("results/") and read_record(path) is None):
         yield from ["", *_wrapped(f"No record tells how these were made: {', '.join(missing)}.", "")]
 
@@ -123,7 +125,7 @@ def chain(drawing: Record, tables: list[str]) -> list[list[Record]]:
             return
         seen.add(record.artifact)
         jobs.setdefault(job, []).append(record)
-        for path in _read_by(record) if user else tables:
+        for path in record.inputs if user else dict.fromkeys(map(_known_by, tables)):
             if made := read_record(path):
                 visit(made, job)
 
@@ -135,13 +137,20 @@ def chain(drawing: Record, tables: list[str]) -> list[list[Record]]:
 
 
 def _read_by(record: Record) -> list[str]:
-    """The inputs of a job, with the tables that a receipt stands for in its place."""
+    """The inputs of a job, with the tables of a dictionary in place of the receipt that stands for them."""
     found = []
     for path in record.inputs:
-        folder, name = Path(path).parent, Path(path).name
-        tables = [f"{folder}/{table}.nc" for table in FEATURE_TABLES]
-        found += tables if name == TABLES_RECEIPT else [path]
+        folder = path.removesuffix(".json")
+        stands = path.startswith(TABLES) and path.endswith(".json") and not folder.endswith(".nc")
+        found += [f"{folder}/{table}.nc" for table in FEATURE_TABLES] if stands else [path]
     return found
+
+
+def _known_by(path: str) -> str:
+    """The artifact that has a record: of a table of a dictionary the receipt that it shares with the others."""
+    folder = Path(path).parent.as_posix()
+    of_dictionary = path.startswith(TABLES) and folder.count("/") == TABLES.count("/") + 2
+    return f"{folder}.json" if of_dictionary else path
 
 
 def _tables(drawing: Record, names: tuple[str, ...]) -> list[str]:
@@ -165,13 +174,17 @@ def _job(number: int, job: list[Record], numbers: dict[str, int], only: list[str
     yield from _wrapped(f"{number}. {made}", "   ")
     step = f", step {record.module}: {_summary(record.module)}" if record.module else ""
     yield from _wrapped(f"   rule {record.rule}{step}", "   ")
-    inputs = only or list(dict.fromkeys(path for one in job for path in _read_by(one)))
-    known = [f"{path} ({numbers[path]})" if path in numbers else path for path in inputs if path not in made]
+    inputs = only or list(dict.fromkeys(path for one in job for path in one.inputs))
+    known = [
+        f"{path} ({numbers[_known_by(path)]})" if _known_by(path) in numbers else path
+        for path in inputs
+        if path not in made
+    ]
     yield from _wrapped(
         f"   read {', '.join(known)}" if known else "   read no file; its params are all it needs", "      "
     )
     if record.params:
-        values = ", ".join(f"{key} = {value}" for key, value in dict(_flat(record.params)).items())
+        values = ", ".join(f"{key} = {value}" for key, value in dict(_flat(told(record.params))).items())
         yield from _wrapped(f"   params ({_section(record.artifact)}): {values}", "      ")
     if record.digests:
         yield f"   digests of code and of files from outside: {', '.join(record.digests)}"

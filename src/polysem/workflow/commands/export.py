@@ -91,7 +91,7 @@ def files_read(model: str, site: str, name: str, form: str) -> list[str]:
     folder = artifacts.SAE.format(model=model, site=site, sae=name)
     files = [f"{folder}/{file}" for file in artifacts.SAE_FILES]
     tables = artifacts.TABLE.format(model=model, site=site, dictionary=name)
-    files += [f"{tables}/{table}.nc" for table in FORMATS[form]]
+    files += [tables, f"{tables}.json"] if FORMATS[form] else []
     if "logits" in FORMATS[form]:
         files += [f"{artifacts.MODEL.format(model=model)}/tokenizer.json", artifacts.DIRECTIONS.format(model=model)]
     return [file for file in files if Path(file).exists()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from polysem.io.content import file_digest, folder_digest
 from polysem.io.errors import InputError
-from polysem.io.folders import TABLES_RECEIPT, damage, read_folder_receipt
+from polysem.io.folders import damage, read_folder_receipt
 from polysem.io.stores import hash_store, read_receipt, receipt_path
 from polysem.models.record import read_record
 from polysem.params.study import load_study
@@ -65,8 +65,8 @@ def check_all(wanted: list[str], seals: dict[str, Output]) -> Iterator[tuple[str
     for folder in Path("results/models").glob("*"):
         if (folder / "model.json").is_file():
             yield folder.as_posix(), model_problem(folder)
-    for receipt in Path("results/tables").rglob(TABLES_RECEIPT):
-        yield receipt.parent.as_posix(), tables_problem(receipt.parent)
+    for receipt in Path("results/tables").rglob("*.json"):
+        yield receipt.as_posix(), tables_problem(receipt)
     for receipt in Path("results/figures").glob("*/*/*.json"):
         yield receipt.as_posix(), figures_problem(receipt.with_suffix(""))
 
@@ -119,11 +119,12 @@ def model_problem(folder: Path) -> str:
     return ""
 
 
-def tables_problem(folder: Path) -> str:
-    """What is wrong with the tables of a dictionary, or ''."""
+def tables_problem(receipt: Path) -> str:
+    """What is wrong with the tables that a receipt names, or ''. They lie in its folder, or beside it."""
+    folder = receipt.parent if receipt.stem.endswith(".nc") else receipt.with_suffix("")
     try:
-        said = json.loads((folder / TABLES_RECEIPT).read_text(encoding="utf-8"))["sha256"]
-        return damage(folder, {f"{name}.nc": digest for name, digest in said.items()})
+        said = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"].values()
+        return damage(folder, {one["file"]: one["sha256"] for one in said})
     except UNUSABLE as error:
         return f"its receipt cannot be used: {error}"
 
