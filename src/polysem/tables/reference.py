@@ -91,7 +91,7 @@ def _read(read: str) -> str:
         words = f"the table [`{name}`](#{name})"
     else:
         words = SOURCES[what].words if what in SOURCES else {**PASSES, **VALUES}[what]
-    return f"{words} {SCOPES[scope]}" if scope else words
+    return f"{words}, for {SCOPES[scope]}" if scope else words
 
 
 def _holds(module: str) -> tuple[str, str]:

@@ -35,7 +35,7 @@ def _weights(place: Place) -> tuple[str, ...]:
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
-        "weights": Source("the dictionary itself", lambda place: place.sae.path, _weights),
+        "weights": Source("weights of the dictionary", lambda place: place.sae.path, _weights),
         "store": _stored("activations on the eval tokens", lambda place: place.activations("eval")),
         "training store": _stored(
             "activations on the training images", lambda place: place.activations("train"), only="classifier"
@@ -64,13 +64,13 @@ VALUES: Mapping[str, str] = MappingProxyType(
 """What tables read of the params file beside `analysis:`."""
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
-        "dictionaries": "of every dictionary of the site",
-        "saes": "of every SAE of the site",
-        "others": "of all that SAEs of the site are compared with",
-        "relatives": "of the neurons and the first SAE of each recipe, at all sites",
+        "dictionaries": "every dictionary of the site",
+        "saes": "every SAE of the site",
+        "others": "all that SAEs of the site are compared with",
+        "relatives": "the neurons and the first SAE of each recipe, at all sites",
     }
 )
-"""In front of a source or a table and a colon: that of several dictionaries."""
+"""In front of a source or a table, with a colon: that of each of several dictionaries."""
 
 
 def scoped(read: str) -> tuple[str, str]:

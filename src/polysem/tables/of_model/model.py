@@ -1,5 +1,7 @@
-"""S0.T1, S2.T1, S3.T2: what a model achieves, beside which the losses of its dictionaries can be read; and the weights
-around its sites, for S1.F3 and S2.F12."""
+"""S0.T1, S2.T1, S3.T2: what a model achieves, beside which the losses of its dictionaries can be read.
+
+The weights around its sites, for S1.F3 and S2.F12, are written by the same job, as it has loaded the model.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,7 +1,7 @@
 """S3.T2, S3.T3: what the neuron-embedding loss changes, over SAEs that differ in its weight alone.
 
-A family is a recipe whose SAEs differ in the weight of the loss and in their seeds alone. Where no site's SAEs do, the
-table has the attribute `not_applicable` alone. Source: document S3, section 4.2 and its tables 2 and 3.
+A family is a recipe whose SAEs differ in the weight of the loss and in their seeds alone. Where none do, the table has
+the attribute `not_applicable` alone. Source: document S3, section 4.2 and its tables 2 and 3.
 """
 
 import json
