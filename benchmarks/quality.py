@@ -233,7 +233,7 @@ def installed(library):
 def judge(arguments):
     from polysem.models.batches import TokenStore
     from polysem.models.load import load_subject
-    from polysem.tables.measure_fidelity import ablations, dictionary_fidelity, mean_activation
+    from polysem.tables.of_site.fidelity import ablations, dictionary_fidelity, mean_activation
     from polysem.tables.parts.evaluation import leading_batches
 
     setting, folder = SETTINGS[arguments.setting], arguments.output / arguments.setting

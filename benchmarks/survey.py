@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from sae_step import activations
+from surveyed import ExampleChoice
+from surveyed import survey as whole_survey
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.stores import create_array, written_store
@@ -23,9 +25,8 @@ from polysem.saes import search
 from polysem.saes.activation_functions import standard, topk
 from polysem.saes.products import PRODUCTS, fastest
 from polysem.saes.sae import SAE
-from polysem.tables.passes.survey import co_firing, correlation, examples, frequency, recording, survey
+from polysem.tables.passes.survey import co_firing, correlation, examples, frequency, recording
 from polysem.tables.passes.survey.blocks import blocks
-from polysem.tables.passes.survey.survey import ExampleChoice
 from polysem.tables.passes.survey.windows import Window
 
 CONTEXT = 128
@@ -97,7 +98,7 @@ def search_alone(rows, sae):
 
 
 def everything(rows, sae, text, folder):
-    found = survey.survey(rows, sae, text, ExampleChoice(20, 20, Window(20, 10), 0), scratch=folder)
+    found = whole_survey(rows, sae, text, ExampleChoice(20, 20, Window(20, 10), 0), scratch=folder)
     rare = found.frequency["frequency"].values < np.quantile(found.frequency["frequency"].values, 0.3)
     co_firing.co_firing(rare, rows, found.again)
     return found

@@ -20,10 +20,10 @@ from polysem.tables.collect_metrics import (
     frequency_metrics,
     law_metrics,
 )
-from polysem.tables.measure_fidelity import ablations, dictionary_fidelity
 from polysem.tables.of_dictionary.geometry import geometry
 from polysem.tables.of_dictionary.rank_frequency import rank_frequency
 from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.of_site.fidelity import ablations, dictionary_fidelity
 from polysem.tables.parts.dead import dead_features
 from polysem.tables.parts.directions import Directions
 from polysem.tables.passes.survey.co_firing import co_firing

@@ -1,9 +1,11 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from measured import made
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
@@ -16,15 +18,14 @@ from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.measure_fidelity import (
+from polysem.tables.of_site.fidelity import (
     INTERVALS,
-    Reconstruction,
     ablations,
     dictionary_fidelity,
     mean_activation,
-    measure_fidelity,
 )
 from polysem.tables.parts.evaluation import leading_batches
+from polysem.tables.parts.reconstruction import Reconstruction
 
 SITE = "mlp"
 NONE = torch.zeros(6, dtype=torch.bool)
@@ -234,21 +235,23 @@ def test_tokens_without_a_counted_position_are_an_error(subject, token_store):
 
 def test_the_step_measures_a_model_folder_on_the_first_images(classifier, image_store, activation_store, tmp_path):
     generator = np.random.default_rng(0)
-    tokens = image_store(generator.random((40, 4), np.float32), generator.integers(0, 3, 40).astype(np.int32), 3)
-    activations = activation_store(generator.random((40, 8)).astype(np.float32))
+    site = "layers.0.hook_post"
+    classes = generator.integers(0, 3, 40).astype(np.int32)
+    place = Place("m", site, root=str(tmp_path))
+    pixels = generator.random((40, 4), np.float32)
+    tokens = image_store(pixels, classes, 3, "m/eval")
+    activations = activation_store(generator.random((40, 8)).astype(np.float32), f"m/{site}/eval")
     weights = torch.randn(8, 12, generator=torch.Generator().manual_seed(0))
-    save_sae(SAE(weights, torch.zeros(12), weights.T / 8, torch.zeros(8), Function()), tmp_path / "saes/l1", {}, None)
-    tables, site, params = tmp_path / "tables/m/layers.0.hook_post", "layers.0.hook_post", Analysis(fidelity_tokens=30)
-    for name, features in (("neurons", 8), ("l1", 12)):
+    sae = Path(place.of("l1").sae.path)
+    save_sae(SAE(weights, torch.zeros(12), weights.T / 8, torch.zeros(8), Function()), sae, {}, None)
+    params, names = Analysis(fidelity_tokens=30), ["neurons", "l1"]
+    for name, features in zip(names, (8, 12), strict=True):
         frequency = xr.Variable(
             "feature", np.where(np.arange(features) < 4, 0, 0.5), {"long_name": "frequency", "units": "1"}
         )
-        write_table(tables / name / "frequency.nc", xr.Dataset({"frequency": frequency}))
-    output, names = tables / "fidelity.nc", ["neurons", "l1"]
-    measure_fidelity(
-        classifier, tokens, activations, tmp_path / "saes", tables, names, Place("m", site), output, params
-    )
-    table = read_table(output)
+        write_table(Path(place.of(name).table("frequency")), xr.Dataset({"frequency": frequency}))
+    dictionaries = [place.of(name).names for name in names]
+    table = made("site", "fidelity", place, "classifier", params, dictionaries=dictionaries)
     assert table["dictionary"].values.tolist() == names
     assert table.attrs["tokens"] == 30
     assert (table.attrs["site"], table.attrs["model"], table.attrs["dictionary"]) == (site, "m", "all dictionaries")
@@ -259,24 +262,15 @@ def test_the_step_measures_a_model_folder_on_the_first_images(classifier, image_
     subject, rows = load_subject(classifier, "cpu"), ActivationRows(activations)
     batches = list(leading_batches(TokenStore(tokens), 30))
     rare = torch.arange(12) < 4
-    alone = fidelity(subject, batches, load_dictionary(tmp_path / "saes/l1", 8), site, mean_activation(rows), rare)
+    alone = fidelity(subject, batches, load_dictionary(sae, 8), site, mean_activation(rows), rare)
     assert {name: float(ours[name]) for name in ours.data_vars} == {
         name: float(alone[name]) for name in alone.data_vars
     }
 
 
 def test_activations_of_another_width_are_refused(classifier, image_store, activation_store, tmp_path):
-    tokens = image_store(np.zeros((4, 4), np.float32), np.zeros(4, np.int32), 3)
-    activations = activation_store(np.zeros((4, 5), np.float32))
+    site = "layers.0.hook_post"
+    image_store(np.zeros((4, 4), np.float32), np.zeros(4, np.int32), 3, "m/eval")
+    activation_store(np.zeros((4, 5), np.float32), f"m/{site}/eval")
     with pytest.raises(InputError, match=r"has 5 neurons, site layers\.0\.hook_post"):
-        measure_fidelity(
-            classifier,
-            tokens,
-            activations,
-            tmp_path,
-            tmp_path,
-            ["neurons"],
-            Place("m", "layers.0.hook_post"),
-            tmp_path / "f.nc",
-            Analysis(),
-        )
+        made("site", "fidelity", Place("m", site, root=str(tmp_path)), "classifier", dictionaries=[])

@@ -1,8 +1,10 @@
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from measured import stated
 
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table
@@ -10,7 +12,9 @@ from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.numerics import pair_counts
 from polysem.numerics.pair_counts import PairCounts
-from polysem.tables.measure_model import count_pairs, measure_model, model_reference
+from polysem.tables.measure_table import measure_table
+from polysem.tables.of_model import model
+from polysem.tables.of_model.model import count_pairs, model_reference
 from polysem.tables.parts.directions import Directions
 
 TRAIN = [[1, 2, 1, 2, 3], [1, 2, 1, 4], [5, 1, 2, 3, 3], [6, 2]]
@@ -125,17 +129,19 @@ def test_tokens_without_a_scored_position_are_an_error(subject, token_store):
         model_reference(subject, store.batches(2), PairCounts(VOCABULARY), text=True)
 
 
-def test_a_classifier_is_compared_with_the_shares_of_the_classes(classifier, image_store, tmp_path):
+def test_a_classifier_is_compared_with_the_shares_of_the_classes(classifier, image_store, tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     pixels = generator.random((20, 4), np.float32)
     labels = generator.integers(0, 3, 20).astype(np.int32)
-    train = image_store(np.zeros((5, 4), np.float32), np.array([0, 0, 0, 1, 1], np.int32), 3, "train")
-    output = tmp_path / "tables/m/model.nc"
-    directions = output.with_name("directions.safetensors")
-    tokens, sites = image_store(pixels, labels, 3), ["layers.0.hook_post"]
-    measure_model(Place("m"), classifier, train, tokens, output, directions, sites, 10)
-    table = read_table(output)
-    assert Directions.read(directions).output_weights("layers.0.hook_post").shape == (8, 3)
+    image_store(np.zeros((5, 4), np.float32), np.array([0, 0, 0, 1, 1], np.int32), 3, "m/train")
+    image_store(pixels, labels, 3, "m/eval")
+    monkeypatch.setattr(model, "LIMIT", 10)
+    place = Place("m", root=str(tmp_path))
+    measure_table(
+        "model", "m", "classifier", stated("model", "model", sites=["layers.0.hook_post"]), root=str(tmp_path)
+    )
+    table = read_table(Path(place.table("model")))
+    assert Directions.read(Path(place.directions)).output_weights("layers.0.hook_post").shape == (8, 3)
     assert table.attrs["model"] == "m"
     assert table.attrs["tokens"] == 10
     shares = [4 / 8, 3 / 8, 1 / 8]

@@ -6,10 +6,10 @@ import xarray as xr
 
 from polysem.io.stores import create_array, written_store
 from polysem.io.tables import read_table, write_table
-from polysem.tables.of_dictionary import tags
 from polysem.tables.parts import tag_counts
 from polysem.tables.parts.tag_distributions import CANDIDATES, EDGES
 from polysem.tables.parts.token_tags import TokenTags, held_out
+from polysem.tables.passes.survey import tags
 
 B, A = 0, 1
 """Two sequences, one of each half."""

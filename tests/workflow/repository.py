@@ -164,5 +164,7 @@ def job_of(rule: str, output: str) -> str:
         return f"{rule}/{path.parent if rule == 'draw_site_figures' else str(path).removesuffix('.json')}"
     if Path(output).parts[1:3] == ("report", "sheets"):
         return f"{rule}/{Path(*Path(output).parts[3:]).as_posix().removesuffix('.json')}"
+    if rule == "measure_dictionary":
+        return f"{rule}/{str(path).removesuffix('.json')}"
     is_store = Path(output).parts[1] in ("tokens", "activations")
     return f"{rule}/{path.with_suffix('') if is_store else path.parent}"

@@ -25,11 +25,11 @@ def test_the_console_command_starts_without_torch(tmp_path):
     "content", ["[]", "3", '{"sha256": 3}', '{"artifacts": []}', '{"artifacts": {"x": 3}}', "\udcff"]
 )
 def test_a_receipt_that_no_run_wrote_is_named(tmp_path, content):
-    for receipt in ("tables/survey.json", "figures.json", "train.json", "model/model.json"):
+    for receipt in ("tables.json", "figures.json", "train.json", "model/model.json"):
         (tmp_path / receipt).parent.mkdir(exist_ok=True)
         (tmp_path / receipt).write_bytes(content.encode("utf-8", "surrogateescape"))
     (tmp_path / "train.zarr").mkdir()
-    assert verify.tables_problem(tmp_path / "tables").startswith("its receipt cannot be used")
+    assert verify.tables_problem(tmp_path / "tables.json").startswith("its receipt cannot be used")
     assert verify.figures_problem(tmp_path / "figures").startswith("its receipt cannot be used")
     assert verify.store_problem(tmp_path / "train.zarr").startswith("its receipt cannot be used")
     assert verify.model_problem(tmp_path / "model")

@@ -12,7 +12,7 @@ from polysem.workflow.provenance.records import read_record
 
 FOLDER = "stories-1l/blocks.0.mlp.hook_post"
 STEPS = [
-    "draw_figures", "survey_features", "train_sae", "extract_activations", "tokenize_corpus", "train_tokenizer",
+    "draw_figures", "measure_dictionary", "train_sae", "extract_activations", "tokenize_corpus", "train_tokenizer",
     "train_model", "record_model", "make_corpus",
 ]  # fmt: skip
 
@@ -108,7 +108,7 @@ def tiny(tmp_path_factory):
     (folder / "Snakefile").write_text(
         f"rule make_it:\n    output: '{LONG}'\n    log: 'logs/make_it.log'\n"
         "    params: code='0123456789abcdef', spec='{\"seed\": 0, \"params\": {\"k\": 3}}', folder='results'\n"
-        "    shell: 'true python -m polysem step survey_features; touch {output}'\n"
+        "    shell: 'true python -m polysem step measure_dictionary; touch {output}'\n"
     )
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
     subprocess.run(command, cwd=folder, env=environment(folder), check=True, capture_output=True)
@@ -122,7 +122,11 @@ LONG = f"results/{'a' * 120}/{'b' * 120}.nc"
 def test_the_record_of_a_long_path_is_found_and_read(tiny, monkeypatch):
     monkeypatch.chdir(tiny)
     record = read_record(LONG)
-    assert (record.rule, record.module, record.log) == ("make_it", "polysem.tables.survey_features", "logs/make_it.log")
+    assert (record.rule, record.module, record.log) == (
+        "make_it",
+        "polysem.tables.measure_dictionary",
+        "logs/make_it.log",
+    )
     assert record.params == {"seed": 0, "params": {"k": 3}}
     assert record.digests == ("0123456789abcdef",)
     assert read_record("results/other.nc") is None

@@ -8,23 +8,21 @@ pytestmark = pytest.mark.workflow
 
 CHECKED = ["collect_metrics", "check_claims", "write_report"]
 COLLECTING = [*CHECKED, "collect_plots"]
+OF_PLACES = [f"measure_{table}/*" for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations")]
+"""Jobs of tables in which dictionaries stand together."""
 TOPK = [
-    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "survey_*", "draw_figures")),
-    "measure_fidelity/*",
-    "compare_dictionaries/*",
-    "examine_clusters/*",
+    *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
+    *OF_PLACES,
     "draw_site_figures/*",
     "write_sheets/*",
 ]
 """The sheets of other dictionaries of the model name similar clusters of this one."""
 L1 = [pattern.replace("/*", "/stories-1l*", 1).replace("topk", "l1") for pattern in TOPK]
 """The preset trains it at the site of stories-1l alone."""
-FIDELITY = ["measure_fidelity/*", "draw_site_figures/*"]
+FIDELITY = ["measure_fidelity/*", "measure_embedding_loss/*", "draw_site_figures/*"]
 SURVEYED = [
-    "survey_features/*",
-    "measure_fidelity/*",
-    "compare_dictionaries/*",
-    "examine_clusters/*",
+    "measure_dictionary/*",
+    *OF_PLACES,
     "draw_*",
     "write_sheets/*",
     *COLLECTING,
@@ -34,7 +32,7 @@ TRAINER = "src/polysem/saes/trainer.py"
 
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
-    rules = ("extract_*", "train_sae", "survey_*", "measure_*", "compare_*", "examine_*", "draw_*", "write_sheets")
+    rules = ("extract_*", "train_sae", "measure_*", "draw_*", "write_sheets")
     return [f"{rule}/{model}*" for rule in rules] + COLLECTING
 
 
@@ -85,7 +83,7 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("io/order", ["train_model/*", "train_classifier/*", "record_model/*", *behind_model("")]),
         ("saes/architectures/topk/loss", [*TOPK, *COLLECTING]),
         ("saes/architectures/relu/recipe", [*L1, *COLLECTING]),
-        ("tables/measure_fidelity", [*FIDELITY, *CHECKED]),
+        ("tables/of_site/fidelity", [*FIDELITY, *CHECKED]),
         ("figures/of_dictionary/decoder_power", ["draw_figures/*", "write_report"]),
         ("figures/parts/theme", ["draw_*", "write_report"]),
         ("figures/of_site/loss_recovered", ["draw_site_figures/*", "write_report"]),
@@ -135,8 +133,8 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
             "eval_tokens: 2048",
             [
                 "extract_activations/stories-1l/*/eval",
-                *(f"{rule}/stories-1l/*" for rule in ("survey_*", "measure_*", "compare_*", "draw_*", "write_sheets")),
-                "examine_clusters/stories-1l",
+                *(f"{rule}/stories-1l/*" for rule in ("measure_*", "draw_*", "write_sheets")),
+                "measure_*/stories-1l",
                 *COLLECTING,
             ],
         ),

@@ -38,9 +38,9 @@ def avoided(wildcards):
 
 
 def avoided_files(wildcards):
-    """The files of that SAE."""
+    """The files of that SAE, and the receipt of its tables."""
     other = avoided(wildcards)
-    return [] if other is None else [*artifacts.sae_files(other), other.table("frequency")]
+    return [] if other is None else [*artifacts.sae_files(other), other.tables_receipt]
 
 
 def avoided_modules(wildcards):

@@ -1,206 +1,118 @@
 # One xarray Dataset per table, for SAEs and for neurons alike; metrics and small plots of them all.
+#
+# What a table reads, holds and needs of `analysis:` stands in its module (polysem/tables/contract.py); inputs, params and
+# outputs follow from that. Outputs are marked as updated, because a step keeps what is made of the same.
 
-EVAL = artifacts.ACTIVATIONS.replace("{split}", "eval")
-EVAL_TOKENS = artifacts.TOKENS.replace("{split}", "eval")
-TRAIN_TOKENS = artifacts.TOKENS.replace("{split}", "train")
+from polysem.workflow.tables import Tables, contracts, modules
 
-SURVEYED = (
-    "baseline_seed",
-    "head_ranks",
-    "top_examples",
-    "sampled_examples",
-    "context_before",
-    "context_after",
-    "ultra_low_frequency",
-    "one_sparse",
-    "next_nine",
-    "strong_share",
-    "strong_examples",
-    "cluster_cut",
-)
+tables = Tables(study)
+related = cache(tables.relatives)
 
 
-def training_store(wildcards):
-    """The training activations of a classifier, by which its dead features are told (S3.T3), and their receipt."""
-    if model_kind(wildcards) != "classifier":
-        return []
-    store = artifacts.ACTIVATIONS.format(model=wildcards.model, site=wildcards.site, split="train")
-    return [ancient(f"{store}.zarr"), f"{store}.json"]
+def table_inputs(*declared):
+    """An input function: what tables read, by the files that count, and the folders that belong to these."""
+
+    def inputs(wildcards):
+        files, folders = {}, {}
+        for contract in declared:
+            for found, paths in zip((files, folders), tables.files(contract, place(wildcards)), strict=True):
+                found |= dict.fromkeys(paths)
+        return [*files, *map(ancient, folders)]
+
+    return inputs
 
 
-rule survey_features:
-    """S0.F1-F4, S0.X3, S1.F1-F3, S1.F6, S2.F1-F7, S2.F11-F14, S3.F1-F5: all that a dictionary's activations and weights tell."""
-    input:
-        dictionary_files,
-        tokenizer_files,
-        directions=artifacts.DIRECTIONS,
-        tokens=ancient(f"{EVAL_TOKENS}.zarr"),
-        tokens_receipt=f"{EVAL_TOKENS}.json",
-        store=ancient(f"{EVAL}.zarr"),
-        receipt=f"{EVAL}.json",
-        training=training_store,
-    output:
-        [f"{artifacts.TABLE}/{table}.nc" for table in artifacts.FEATURE_TABLES],
-        receipt=artifacts.SURVEY,
-    log:
-        "logs/survey_features/{model}/{site}/{dictionary}.log",
-    benchmark:
-        "logs/survey_features/{model}/{site}/{dictionary}.tsv"
-    resources:
-        gpu=GPU,
-    params:
-        code=lambda wildcards: code_digest("polysem.tables.survey_features", *dictionary_modules(wildcards.dictionary)),
-        spec=lambda wildcards: spec(site=wildcards.site, params=analysis(*SURVEYED)),
-        dictionary=artifacts.SAE.replace("{sae}", "{dictionary}"),
-        folder=artifacts.TABLE,
-        tokenizer=lambda wildcards: "".join(f"--tokenizer {file}" for file in tokenizer_files(wildcards)),
-        training=lambda wildcards, input: f"--training {input.training[0]}" if input.training else "",
-    shell:
-        "python -m polysem step survey_features --activations {input.store} --tokens {input.tokens} "
-        "--dictionary {params.dictionary} --directions {input.directions} --output {params.folder} "
-        "{params.tokenizer} {params.training} --config {params.spec:q} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
-
-
-def spliced_files(wildcards):
-    """The SAEs of a site, and the tables that say how often their features are active."""
-    files = [
-        f"{artifacts.TABLE.format(**wildcards, dictionary=dictionary)}/frequency.nc"
-        for dictionary in study.dictionaries_of(wildcards.model, wildcards.site)
-    ]
-    for sae in study.saes_of(wildcards.model, wildcards.site):
-        files += [f"{artifacts.SAE.format(**wildcards, sae=sae)}/{file}" for file in artifacts.SAE_FILES]
-    return files
-
-
-rule measure_fidelity:
-    """S0.T1, S2.T1, S3.T2: how well the model does with the reconstructions of a site's dictionaries in its place."""
-    input:
-        spliced_files,
-        model=f"{artifacts.MODEL}/model.json",
-        tokens=ancient(f"{EVAL_TOKENS}.zarr"),
-        tokens_receipt=f"{EVAL_TOKENS}.json",
-        store=ancient(f"{EVAL}.zarr"),
-        receipt=f"{EVAL}.json",
-    output:
-        table=artifacts.FIDELITY,
-    log:
-        "logs/measure_fidelity/{model}/{site}.log",
-    benchmark:
-        "logs/measure_fidelity/{model}/{site}.tsv"
-    resources:
-        gpu=GPU,
-    params:
-        code=lambda wildcards: code_digest(
-            "polysem.tables.measure_fidelity",
-            f"polysem.models.{model_kind(wildcards)}",
-            *dictionary_modules(*study.dictionaries_of(wildcards.model, wildcards.site)),
-        ),
-        spec=lambda wildcards: spec_file(
-            dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
-            place=place(wildcards).values(),
-            params=analysis("fidelity_tokens", "ultra_low_frequency"),
-        ),
-        model=artifacts.MODEL,
-        saes=artifacts.SAE.removesuffix("/{sae}"),
-        tables=artifacts.TABLE.removesuffix("/{dictionary}"),
-    shell:
-        "python -m polysem step measure_fidelity --model {params.model} --tokens {input.tokens} "
-        "--activations {input.store} --saes {params.saes} --tables {params.tables} --output {output.table} "
-        "--config {params.spec} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
+def dictionary_code(wildcards):
+    """The digest of all that makes the tables of a dictionary."""
+    return measuring_code(tables.kind(wildcards.model), tuple(tables.activation_functions(wildcards.dictionary)))
 
 
 @cache
-def related(model):
-    """The dictionaries of a model whose clusters are held against each other, by site: the neurons and the first SAE of
-    each recipe, so that a grid does not crowd out everything else."""
-    return {site: [NEURONS, *comparisons.firsts_of_recipes(study, model, site)] for site in study.models[model].sites}
+def measuring_code(kind, functions):
+    return code_digest(
+        "polysem.tables.measure_dictionary",
+        *modules("dictionary"),
+        "polysem.saes.dictionary",
+        "polysem.saes.sae",
+        *functions,
+    )
 
 
-def relations(model):
-    """All values that step reads."""
-    return {
-        "place": Place(model).values(),
-        "places": {
-            site: {
-                "activations": artifacts.ACTIVATIONS.format(model=model, site=site, split="eval") + ".zarr",
-                "dictionaries": artifacts.SAE.removesuffix("/{sae}").format(model=model, site=site),
-                "tables": artifacts.TABLE.removesuffix("/{dictionary}").format(model=model, site=site),
-                "names": names,
-            }
-            for site, names in related(model).items()
-        },
-        **analysis("context_before"),
-    }
+def dictionary_spec(wildcards):
+    """What the step is told of each table; the same for all dictionaries that are encoded in the same way."""
+    functions = tuple(tables.activation_functions(wildcards.dictionary))
+    key = (tables.kind(wildcards.model), functions)
+    if key not in dictionary_specs:
+        stated = zip(contracts("dictionary").items(), modules("dictionary"), strict=True)
+        said = {name: tables.stated(contract, module, place(wildcards)) for (name, contract), module in stated}
+        dictionary_specs[key] = spec_file(kind=key[0], tables=said)
+    return dictionary_specs[key]
 
 
-def related_files(wildcards):
-    """The receipts of stores and tables of all sites, and the weights of the SAEs."""
-    files = []
-    for site, dictionaries in related(wildcards.model).items():
-        store = artifacts.ACTIVATIONS.format(model=wildcards.model, site=site, split="eval")
-        files += [ancient(f"{store}.zarr"), f"{store}.json", *artifacts.surveys(wildcards.model, site, dictionaries)]
-        for sae in dictionaries[1:]:
-            folder = artifacts.SAE.format(model=wildcards.model, site=site, sae=sae)
-            files += [f"{folder}/{file}" for file in artifacts.SAE_FILES]
-    return files
+dictionary_specs = {}
 
 
-rule examine_clusters:
-    """S3.F2, S3.U1: clusters of other neurons, layers and dictionaries that are alike, and which tokens matter."""
+rule measure_dictionary:
+    """All that a dictionary's activations and weights tell: a table each."""
     input:
-        related_files,
-        model=f"{artifacts.MODEL}/model.json",
-        directions=artifacts.DIRECTIONS,
-        tokens=ancient(f"{EVAL_TOKENS}.zarr"),
-        tokens_receipt=f"{EVAL_TOKENS}.json",
+        table_inputs(*contracts("dictionary").values()),
     output:
-        table=artifacts.RELATIONS,
+        folder=update(directory(DICTIONARY.tables)),
+        receipt=update(DICTIONARY.tables_receipt),
     log:
-        "logs/examine_clusters/{model}.log",
+        "logs/measure_dictionary/{model}/{site}/{dictionary}.log",
     benchmark:
-        "logs/examine_clusters/{model}.tsv"
+        "logs/measure_dictionary/{model}/{site}/{dictionary}.tsv"
     resources:
         gpu=GPU,
     params:
-        code=lambda wildcards: code_digest(
-            "polysem.tables.examine_clusters",
-            f"polysem.models.{model_kind(wildcards)}",
-            "polysem.saes.sae",
-            *activation_functions(),
-        ),
-        spec=lambda wildcards: spec_file(**relations(wildcards.model)),
-        model=artifacts.MODEL,
+        code=dictionary_code,
+        spec=dictionary_spec,
     shell:
-        "python -m polysem step examine_clusters --model {params.model} --tokens {input.tokens} "
-        "--directions {input.directions} --output {output.table} --config {params.spec} {DEVICE} "
-        "--code {params.code} --log {log} > {log} 2>&1"
+        "python -m polysem step measure_dictionary --model {wildcards.model} --site {wildcards.site} "
+        "--dictionary {wildcards.dictionary} --config {params.spec} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
 
 
-rule measure_model:
-    """The loss of a model, beside those of a unigram and a bigram model of its corpus; the weights around its sites."""
-    input:
-        model=f"{artifacts.MODEL}/model.json",
-        train=ancient(f"{TRAIN_TOKENS}.zarr"),
-        train_receipt=f"{TRAIN_TOKENS}.json",
-        eval=ancient(f"{EVAL_TOKENS}.zarr"),
-        eval_receipt=f"{EVAL_TOKENS}.json",
-    output:
-        table=artifacts.MODEL_TABLE,
-        directions=artifacts.DIRECTIONS,
-    log:
-        "logs/measure_model/{model}.log",
-    benchmark:
-        "logs/measure_model/{model}.tsv"
-    resources:
-        gpu=GPU,
-    params:
-        code=lambda wildcards: code_digest("polysem.tables.measure_model", f"polysem.models.{model_kind(wildcards)}"),
-        spec=lambda wildcards: spec(place=place(wildcards).values(), sites=list(study.models[wildcards.model].sites)),
-        model=artifacts.MODEL,
-    shell:
-        "python -m polysem step measure_model --model {params.model} --train_tokens {input.train} "
-        "--eval_tokens {input.eval} --output {output.table} --directions {output.directions} --config {params.spec:q} "
-        "{DEVICE} --code {params.code} --log {log} > {log} 2>&1"
+def table_code(contract, module):
+    """A param: the digest of all that makes a table of a site or a model."""
+    return lambda wildcards: code_digest(
+        "polysem.tables.measure_table", module, *tables.found_by_name(contract, place(wildcards))
+    )
+
+
+def table_spec(contract, module):
+    """A param: what the step is told of the table."""
+    return lambda wildcards: spec_file(
+        kind=tables.kind(wildcards.model), stated=tables.stated(contract, module, place(wildcards))
+    )
+
+
+for room, pattern, wanted in (("site", SITE, "{model}/{site}"), ("model", MODEL, "{model}")):
+    for (table, contract), module in zip(contracts(room).items(), modules(room), strict=True):
+
+        rule:
+            name:
+                f"measure_{table}"
+            input:
+                table_inputs(contract),
+            output:
+                table=update(pattern.table(table)),
+                receipt=update(pattern.table_receipt(table)),
+                files=update([f"{pattern.tables}/{file}" for file in contract.files]),
+            log:
+                f"logs/measure_{table}/{wanted}.log",
+            benchmark:
+                f"logs/measure_{table}/{wanted}.tsv"
+            resources:
+                gpu=GPU,
+            params:
+                code=table_code(contract, module),
+                spec=table_spec(contract, module),
+                place="--model {model}" + (" --site {site}" if room == "site" else ""),
+                table=table,
+            shell:
+                "python -m polysem step measure_{params.table} --table {params.table} {params.place} "
+                "--config {params.spec} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule collect_metrics:
@@ -250,7 +162,7 @@ rule check_claims:
 rule collect_plots:
     """Small tables for `dvc plots`."""
     input:
-        [table for table in artifacts.measured(study) if table.endswith(artifacts.TABLES_RECEIPT)],
+        [Place(*key).tables_receipt for key in study.dictionaries()],
     output:
         artifacts.plots(study),
     log:
@@ -259,73 +171,8 @@ rule collect_plots:
         "logs/collect_plots.tsv"
     params:
         code=code_digest("polysem.tables.collect_plots"),
-        folder=artifacts.PLOT_FOLDER,
+        folder=f"{RESULTS}/plots",
         spec=spec_file(dictionaries=["/".join(key) for key in study.dictionaries()]),
     shell:
         "python -m polysem step collect_plots --tables results/tables --output {params.folder} "
         "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"
-
-
-@cache
-def comparison(model, site):
-    """What is compared at a site, and where the files of all sites are that take part."""
-    chosen = comparisons.pairs(study, model, site)
-    keys = [(model, site), *((pair.model, pair.site) for pair in chosen)]
-    text = study.models[model].source != "classifier"
-    return {
-        "model": model,
-        "site": site,
-        "pairs": [pair.values() for pair in chosen],
-        "sizes": comparisons.sizes(study, model, site),
-        "places": {
-            f"{of}/{at}": {
-                "activations": artifacts.ACTIVATIONS.format(model=of, site=at, split="eval") + ".zarr",
-                "tokens": artifacts.TOKENS.format(model=of, split="eval") + ".zarr",
-                "directions": artifacts.DIRECTIONS.format(model=of),
-                "dictionaries": artifacts.SAE.removesuffix("/{sae}").format(model=of, site=at),
-                "tables": artifacts.TABLE.removesuffix("/{dictionary}").format(model=of, site=at),
-            }
-            for of, at in dict.fromkeys(keys)
-        },
-        "tokenizer": f"{artifacts.MODEL.format(model=model)}/tokenizer.json" if text else None,
-        "params": analysis("baseline_seed", "comparison_tokens", "split_cosine", "ultra_low_frequency"),
-    }
-
-
-def compared_files(wildcards):
-    """The files of all that takes part: stores and their receipts, weights, and the tables of the site's own SAEs."""
-    values = comparison(wildcards.model, wildcards.site)
-    files = [values["tokenizer"]] if values["tokenizer"] else []
-    for place in values["places"].values():
-        for store in (place["activations"], place["tokens"]):
-            files += [ancient(store), f"{store.removesuffix('.zarr')}.json"]
-        files.append(place["directions"])
-    ours = study.saes_of(wildcards.model, wildcards.site)
-    dictionaries = [(wildcards.model, wildcards.site, sae) for sae in ours]
-    dictionaries += [
-        (pair["model"], pair["site"], pair["other"]) for pair in values["pairs"] if pair["other"] != NEURONS
-    ]
-    for model, site, sae in dict.fromkeys(dictionaries):
-        folder = artifacts.SAE.format(model=model, site=site, sae=sae)
-        files += [f"{folder}/{file}" for file in artifacts.SAE_FILES]
-    return files + artifacts.surveys(wildcards.model, wildcards.site, ours)
-
-
-rule compare_dictionaries:
-    """S0.X1, S1.F7, S1.F8, S2.F8, S2.F9: the dictionaries of a site against each other and those of other sites."""
-    input:
-        compared_files,
-    output:
-        table=artifacts.COMPARISON,
-    log:
-        "logs/compare_dictionaries/{model}/{site}.log",
-    benchmark:
-        "logs/compare_dictionaries/{model}/{site}.tsv"
-    resources:
-        gpu=GPU,
-    params:
-        code=code_digest("polysem.tables.compare_dictionaries", "polysem.saes.sae", *activation_functions()),
-        spec=lambda wildcards: spec_file(**comparison(**wildcards)),
-    shell:
-        "python -m polysem step compare_dictionaries --output {output.table} --config {params.spec} {DEVICE} "
-        "--code {params.code} --log {log} > {log} 2>&1"

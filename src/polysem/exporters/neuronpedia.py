@@ -36,7 +36,7 @@ def write(exported: ExportedOfRun, folder: Path) -> None:
     for name in TABLES:
         path = exported.tables / f"{name}.nc"
         if not path.is_file():
-            raise InputError(f"{path} is not made yet; run `snakemake --cores all {path}` first")
+            raise InputError(f"{path} is not made yet; run `snakemake --cores all {exported.tables}` first")
     frequency, logits, examples, associations = (read_table(exported.tables / f"{name}.nc") for name in TABLES)
     parts = (
         _measured(exported, frequency),

@@ -17,9 +17,6 @@ from polysem.io.content import file_digest
 from polysem.io.disk import names_what_the_disk_refused
 from polysem.io.errors import InputError
 
-TABLES_RECEIPT = "survey.json"
-"""The receipt of the tables of a dictionary, which lies among them: the digest of the file of each."""
-
 
 @names_what_the_disk_refused
 @contextmanager
@@ -148,10 +145,11 @@ def read_folder_receipt(folder: Path) -> dict[str, Any]:
 
 def table_digest(tables: Path, name: str) -> str:
     """The sha256 of one of the tables of a dictionary, by their receipt. InputError if it names no such table."""
-    receipt = tables / TABLES_RECEIPT
+    receipt = receipt_of(tables)
     try:
-        digests = dict(json.loads(receipt.read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        artifacts = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"]
+        digests = {name: said["sha256"] for name, said in artifacts.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(
             f"the receipt {receipt} cannot be read ({error!r}); delete it and run again, and the tables are measured"
         ) from error
@@ -169,3 +167,48 @@ def damage(folder: Path, digests: Mapping[str, str]) -> str:
         if file_digest(file) != digest:
             return f"{name} is not what was written"
     return ""
+
+
+@dataclass
+class Files:
+    """The files of one artifact that is made again."""
+
+    said: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, path: Path, *beside: Path, **said: Any) -> None:
+        """Note its file, others that were made with it, and what else the receipt says."""
+        also = {"beside": {file.name: file_digest(file) for file in beside}} if beside else {}
+        self.said = said | {"file": path.name, "sha256": file_digest(path)} | also
+
+
+@contextmanager
+def renewed_files(receipt: Path, name: str, digest: str) -> Iterator[Files | None]:
+    """One artifact among others in a folder, with a receipt of its own: None if it is there and made of what the digest
+    is of, else what takes note of its files. The receipt has the form that `renewed_folder` writes."""
+    said = _said(receipt, name, digest)
+    if said is not None:
+        yield None
+        before_placing()
+        for file, sha256 in _files_of(said).items():
+            placed(receipt.with_name(file), sha256)
+    else:
+        receipt.unlink(missing_ok=True)
+        made = Files()
+        yield made
+        said = made.said
+    write_json(receipt, {"artifacts": {name: {"made_of": digest} | said}})
+
+
+def _said(receipt: Path, name: str, digest: str) -> dict[str, Any] | None:
+    """What a receipt says of an artifact, if that is made of what the digest is of and has the files that it names."""
+    try:
+        said: dict[str, Any] = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"][name]
+        same = said.pop("made_of") == digest and not damage(receipt.parent, _files_of(said))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return said if same else None
+
+
+def _files_of(said: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the files of an artifact, by their names."""
+    return {said["file"]: said["sha256"]} | said.get("beside", {})

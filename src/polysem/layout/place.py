@@ -3,6 +3,7 @@
 The same objects give Snakemake its patterns: `Place("{model}", "{site}", "{dictionary}").table("alignment")`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from polysem.params.base import TOGETHER
@@ -14,8 +15,6 @@ LABELS = "labels"
 SPLITS = ("train", "eval")
 STORE = ".zarr"
 RECEIPT = ".json"
-TABLES_RECEIPT = "survey.json"
-"""The receipt of the tables of a dictionary, which lies among them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,11 @@ class Place:
         for name in (self.model, self.site, self.dictionary):
             if "/" in name or name in {".", ".."}:
                 raise ValueError(f"{name!r} is no name of a folder, as those of models, sites and dictionaries are")
+
+    @classmethod
+    def named(cls, names: Iterable[str], root: str = RESULTS) -> "Place":
+        """The place of some `names`: model, site and dictionary, as far as they are given."""
+        return cls(**dict(zip(("model", "site", "dictionary"), names, strict=False)), root=root)
 
     def at(self, site: str, dictionary: str = "") -> "Place":
         """A site of the same model, or a dictionary of it."""
@@ -148,10 +152,16 @@ class Place:
 
     @property
     def tables_receipt(self) -> str:
-        """The receipt of the tables of the dictionary, by which jobs that read several of them know them all: a dry
-        run grows with the files of its jobs."""
+        """The receipt of the tables of the dictionary, by which jobs that read some of them know them: it names the
+        digest of each, and a dry run grows with the files of its jobs."""
         self._dictionary()
-        return f"{self.tables}/{TABLES_RECEIPT}"
+        return self.tables + RECEIPT
+
+    def table_receipt(self, name: str) -> str:
+        """The receipt of a table of the site or of the model, each of which is made by a job of its own."""
+        if self.dictionary:
+            raise ValueError(f"the tables of {self.path} have one receipt, tables_receipt")
+        return self.table(name) + RECEIPT
 
     @property
     def directions(self) -> str:

@@ -1,10 +1,11 @@
-"""How sure a number is: bootstrap intervals over whatever was drawn, sequences, features or tags."""
+"""How sure a number is: bootstrap intervals over whatever was drawn, sequences, features or tags, and Student's t."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 RESAMPLES = 1000
 TOGETHER = 1 << 22
@@ -14,7 +15,18 @@ BOOTSTRAPPED = {
     "low": "lower end of the 95 % bootstrap interval over sequences",
     "high": "upper end of the 95 % bootstrap interval over sequences",
 }
+CONFIDENCE = 0.95
 Numbers = NDArray[np.float64]
+
+
+def students_interval(values: Numbers) -> tuple[float, float]:
+    """Mean of the known values, and half the width of its 95 % interval by Student's t; that is NaN for fewer than two,
+    and both are where none is known."""
+    known = values[np.isfinite(values)]
+    if known.size < 2:
+        return (float(known[0]) if known.size else np.nan), np.nan
+    factor = float(stdtrit(known.size - 1, (1 + CONFIDENCE) / 2))
+    return float(known.mean()), factor * float(known.std(ddof=1)) / known.size**0.5
 
 
 def interval_of_sums(

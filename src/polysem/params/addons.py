@@ -6,10 +6,12 @@ A package adds a module by an entry point in the group that is called as the pac
     sparsity_by_norm = "my_package.sparsity_by_norm"
 """
 
+import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from pkgutil import iter_modules
 
 PACKAGE = "polysem"
@@ -21,7 +23,7 @@ def modules_of(package: str) -> dict[str, str]:
 
     InputError if two have one name.
     """
-    found = {module.name: f"{package}.{module.name}" for module in iter_modules(import_module(package).__path__)}
+    found = {module.name: f"{package}.{module.name}" for module in iter_modules(_folders(package))}
     for added in _entries():
         if added.group != package:
             continue
@@ -34,6 +36,14 @@ def modules_of(package: str) -> dict[str, str]:
             )
         found[added.name] = added.module
     return dict(sorted(found.items()))
+
+
+def _folders(package: str) -> list[str]:
+    """Where the modules of a package lie. One of ours is not imported for that, as a step refuses what its rule did not
+    name."""
+    if package not in sys.modules and package.startswith(f"{PACKAGE}."):
+        return [str(Path(__file__).parents[1].joinpath(*package.split(".")[1:]))]
+    return list(import_module(package).__path__)
 
 
 @cache

@@ -13,6 +13,7 @@ from polysem.io.atomic import write_json
 from polysem.io.tables import read_arrays, read_scalars, read_table
 from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.params.base import NEURONS
+from polysem.tables.of_site import embedding_loss
 from polysem.tables.parts.frequency_classes import firings, is_ultra_low
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
 from polysem.tables.passes.comparison.metrics import site_metrics
@@ -51,7 +52,8 @@ def collect_metrics(
     site's table `fidelity.nc`, and some numbers that depend on thresholds.
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
     whose numbers stand at {toy: {"known": {sae: {metric: value}}}}; `comparisons` are "model/site", whose table
-    `comparison.nc` holds each SAE against others.
+    `comparison.nc` holds each SAE against others, and `embedding_loss.nc` those with the neuron-embedding loss against
+    those without.
     """
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": read_scalars(tables / model / "model.nc")} for model in models
@@ -73,6 +75,8 @@ def collect_metrics(
         for of in (pair_metrics, site_metrics):
             for dictionary, found in of(comparison).items():
                 metrics[model][site][dictionary] |= found
+        for dictionary, of_loss in embedding_loss.metrics(read_table(tables / key / "embedding_loss.nc")).items():
+            metrics[model][site][dictionary] |= of_loss
     for key in toys:
         toy, sae = key.split("/")
         found = read_scalars(tables / toy / "known" / f"{sae}.nc")

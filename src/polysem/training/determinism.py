@@ -1,5 +1,16 @@
 """Kernels that give the same numbers every time."""
 
+from collections.abc import Callable
+
+WHEN_LOADED: list[Callable[[], None]] = []
+"""What a step that loads torch on its way, if at all, has to do then: set threads and kernels."""
+
+
+def torch_is_needed() -> None:
+    """Called by a step before it uses torch, if its module does not import it: most of its runs may do without."""
+    while WHEN_LOADED:
+        WHEN_LOADED.pop()()
+
 
 def require_deterministic_kernels() -> None:
     """Make torch refuse kernels whose results vary, for the whole process.

@@ -3,28 +3,16 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from polysem.layout import place
-from polysem.layout.place import RESULTS, SPLITS, Folder, Place, Stored, corpus, known_table
+from polysem.layout.place import RECEIPT, RESULTS, SPLITS, Folder, Place, Stored, corpus, known_table
 from polysem.layout.studied import dictionaries, sites
 from polysem.params.base import NEURONS, ModelSection
 from polysem.params.comparisons import firsts_of_recipes
 from polysem.params.study import Study
+from polysem.tables.contract import ROOMS
+from polysem.workflow.declarations import modules_of
 
-FEATURE_TABLES = (
-    "frequency",
-    "rank_frequency",
-    "alignment",
-    "examples",
-    "associations",
-    "geometry",
-    "ultra_low",
-    "logits",
-    "tags",
-    "clusters",
-)
-"""Tables of the features of every dictionary, which one job measures."""
-SITE_TABLES = ("comparison", "fidelity")
-"""Tables of every site."""
+FEATURE_TABLES = tuple(modules_of(ROOMS["dictionary"]))
+"""Tables of the features of every dictionary, which one job makes: the modules of their folder."""
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""
 TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
@@ -67,9 +55,9 @@ def made_for(place: Place) -> list[str]:
     """What the jobs make that run for a dictionary alone, or for a site alone, and those that extract its
     activations."""
     if not place.dictionary:
-        return [place.table(name) for name in SITE_TABLES]
+        return [place.table(name) for name in modules_of(ROOMS["site"])]
     activations = [place.activations(split).receipt for split in SPLITS]
-    return [place.tables_receipt, *feature_tables(place), *sae_files(place), *activations]
+    return [place.tables_receipt, *sae_files(place), *activations]
 
 
 def with_sheets(study: Study, site: Place) -> list[Place]:
@@ -97,13 +85,13 @@ def sheets(study: Study) -> list[Folder]:
 
 
 def tables(study: Study) -> list[str]:
-    """All tables."""
-    return [*_tables_of_models(study), *(file for one in dictionaries(study) for file in feature_tables(one))]
+    """All tables that are artifacts of their own; those of a dictionary are one folder."""
+    return [*_tables_of_places(study), *(known_table(toy, sae) for toy, sae in study.known())]
 
 
 def measured(study: Study) -> list[str]:
     """The files by which a job knows all tables: receipts where there are such."""
-    return [*_tables_of_models(study), *table_receipts(study)]
+    return [*tables(study), *(one.tables_receipt for one in dictionaries(study))]
 
 
 def feature_tables(dictionary: Place) -> list[str]:
@@ -111,17 +99,10 @@ def feature_tables(dictionary: Place) -> list[str]:
     return [dictionary.table(name) for name in FEATURE_TABLES]
 
 
-def table_receipts(study: Study) -> list[str]:
-    """The receipts of the tables of all dictionaries."""
-    return [dictionary.tables_receipt for dictionary in dictionaries(study)]
-
-
-def _tables_of_models(study: Study) -> list[str]:
-    return [
-        *(Place(model).table("model") for model in study.models),
-        *(known_table(toy, sae) for toy, sae in study.known()),
-        *(site.table(table) for site in sites(study) for table in SITE_TABLES),
-    ]
+def _tables_of_places(study: Study) -> list[str]:
+    """The tables of all models and sites, a file each."""
+    rooms = {"model": [Place(model) for model in study.models], "site": [*sites(study)]}
+    return [place.table(name) for room, places in rooms.items() for place in places for name in modules_of(ROOMS[room])]
 
 
 def plots(study: Study) -> list[str]:
@@ -166,8 +147,8 @@ def recorded(study: Study) -> list[str]:
         if each.dictionary != NEURONS:
             files += sae_files(each, TRAINED_SAE_FILES if study.saes[each.dictionary].trained else SAE_FILES)
     files += [Place(model).directions for model in study.models]
-    files += table_receipts(study)
-    files += [Place(model).table("cluster_relations") for model in study.models]
+    files += [path for one in dictionaries(study) for path in (one.tables, one.tables_receipt)]
+    files += [table + RECEIPT for table in _tables_of_places(study)]
     stored = [file for store in stores(study) for file in store.files]
     folders = [path for folder in figures(study) + sheets(study) for path in folder.files]
     return list(dict.fromkeys([*files, *stored, *tables(study), *folders, PROVENANCE, REPORT_INDEX, REPORT_PAGES]))
@@ -190,25 +171,3 @@ def ends(study: Study) -> list[str]:
     and output of its job, and a study has as many plots as dictionaries.
     """
     return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0]]
-
-
-MODEL = place.MODEL.weights.path
-TOKENS = place.MODEL.tokens("{split}").base
-ACTIVATIONS = place.SITE.activations("{split}").base
-SAE = place.SAE.sae.path
-TABLE = place.DICTIONARY.tables
-SURVEY = place.DICTIONARY.tables_receipt
-TABLES_RECEIPT = place.TABLES_RECEIPT
-MODEL_TABLE = place.MODEL.table("model")
-DIRECTIONS = place.MODEL.directions
-RELATIONS = place.MODEL.table("cluster_relations")
-FIDELITY = place.SITE.table("fidelity")
-COMPARISON = place.SITE.table("comparison")
-FIGURE = place.DICTIONARY.figures.path
-SITE_FIGURE = place.SITE.figures.path
-PLOT_FOLDER = f"{RESULTS}/plots"
-
-
-def surveys(model: str, site: str, names: Iterable[str]) -> list[str]:
-    """The receipts of the tables of some dictionaries of a site."""
-    return [Place(model, site, name).tables_receipt for name in names]

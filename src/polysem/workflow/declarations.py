@@ -2,11 +2,10 @@
 
 import ast
 from functools import cache
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from polysem.params.addons import modules_of
+from polysem.workflow.running.code import source_file
 
 __all__ = ["declared", "modules_of"]
 
@@ -35,9 +34,7 @@ def defines(module: str, function: str) -> bool:
 
 
 def _statements(module: str) -> list[ast.stmt]:
-    package, _, name = module.rpartition(".")
-    folder = Path(str(import_module(package).__path__[0])) / name
-    file = next((file for file in (folder.with_suffix(".py"), folder / "__init__.py") if file.is_file()), None)
+    file = source_file(module)
     if file is None:
-        raise ModuleNotFoundError(f"{module} has no source at {folder}.py")
+        raise ModuleNotFoundError(f"{module} has no source")
     return ast.parse(file.read_text(encoding="utf-8")).body

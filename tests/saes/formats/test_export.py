@@ -1,6 +1,7 @@
 """`polysem export`: what is written is read back to the same SAE, and what is not known is said."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ saes:
 """
 KINDS = ("standard", "topk", "jumprelu", "gated")
 FOLDER = Path("results/saes/m") / SITE / "x"
+TABLES = f"results/tables/m/{SITE}/x"
 SAE_FILES = [FOLDER / name for name in artifacts.SAE_FILES]
 READ_BACK = {
     "saelens": ("sae_weights.safetensors", KINDS),
@@ -67,7 +69,9 @@ def run(tmp_path, monkeypatch, parts):
     def make(kind, normalization="none") -> SAE:
         sae = sae_of(kind, parts, normalization)
         trained(sae)
-        left_by("survey_features", list(tables.glob("*.nc")), SAE_FILES)
+        receipt = tables.with_name("x.json")
+        receipt.write_text("{}")
+        left_by("measure_dictionary", [tables, receipt], SAE_FILES)
         return sae
 
     tables = Path("results/tables/m") / SITE / "x"
@@ -166,9 +170,10 @@ def test_neuronpedia_gets_what_was_measured_and_nothing_else(run, parts, capsys)
 
 def test_a_table_that_is_not_made_is_named_before_anything_is_written(run, capsys):
     run("standard")
-    (Path("results/tables/m") / SITE / "x/examples.nc").unlink()
+    shutil.rmtree(TABLES)
+    Path(f"{TABLES}.json").unlink()
     assert main(["export", "x", "--format", "neuronpedia", "--output", "out"]) == 1
-    assert "examples.nc is not made yet; run `snakemake --cores all results/tables/m/" in capsys.readouterr().err
+    assert f".nc is not made yet; run `snakemake --cores all {TABLES}` first" in capsys.readouterr().err
     assert not Path("out").exists()
 
 
@@ -200,7 +205,7 @@ def test_tables_of_another_sae_than_there_is_are_refused(run, parts, capsys, nam
     run("standard")
     trained(sae_of("standard", parts | {"b_enc": parts["b_enc"] + 1}))
     said = refused(capsys, name)
-    assert "x/frequency.nc was made from another results/saes/m/" in said and "run snakemake first" in said
+    assert f"{TABLES} was made from another results/saes/m/" in said and "run snakemake first" in said
 
 
 def test_an_sae_whose_tables_are_old_goes_where_none_is_needed(run, parts):
@@ -218,18 +223,20 @@ def test_an_sae_of_other_params_is_refused(run, capsys, name):
     assert "was made with architecture: relu, and the params file has architecture: topk" in refused(capsys, name)
 
 
-@pytest.mark.parametrize("path", [*map(str, SAE_FILES), f"results/tables/m/{SITE}/x/frequency.nc"])
-def test_a_file_that_no_run_left_so_is_refused(run, capsys, path):
+@pytest.mark.parametrize(
+    ("path", "artifact"), [*((str(file), str(file)) for file in SAE_FILES), (f"{TABLES}/frequency.nc", TABLES)]
+)
+def test_a_file_that_no_run_left_so_is_refused(run, capsys, path, artifact):
     run("standard")
     content = bytearray(Path(path).read_bytes())
     content[-2] ^= 1
     Path(path).write_bytes(content)
-    assert f"error: {path} is not what its run left; run snakemake first" in refused(capsys, "saelens")
+    assert f"error: {artifact} is not what its run left; run snakemake first" in refused(capsys, "saelens")
 
 
 def test_what_has_no_record_is_refused(run, capsys):
     run("standard")
-    record_file(f"results/tables/m/{SITE}/x/frequency.nc").unlink()
+    record_file(TABLES).unlink()
     assert "there is no record of how results/tables/m/" in refused(capsys, "saelens")
     record_file(str(SAE_FILES[0])).unlink()
     assert f"there is no record of how {SAE_FILES[0]} was made" in refused(capsys, "saelens")

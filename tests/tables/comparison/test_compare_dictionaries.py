@@ -1,24 +1,23 @@
 """The step that compares dictionaries, on small real stores, SAEs and directions."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from measured import made
 
 from polysem.io.stores import create_array, written_store
-from polysem.io.tables import read_table, write_table
+from polysem.io.tables import write_table
+from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 from polysem.params.pair import Pair
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE, save_sae
-from polysem.tables.compare_dictionaries import compare_dictionaries
 from polysem.tables.parts.directions import Directions, write_directions
 from polysem.tables.parts.labels import index, labelled, variable
 from polysem.tables.parts.words import words
 from polysem.tables.passes.comparison.metrics import site_metrics
-from polysem.workflow.running import command
 
 NEURONS, FEATURES, TOKENS = 12, 24, 600
 SITES = ("first", "second", "narrow")
@@ -102,6 +101,7 @@ def places(root) -> dict[str, dict[str, str]]:
     return found
 
 
+SAES = ("a_seed=0", "a_seed=1", "small", "no-cluster")
 PAIRS = [
     Pair("a_seed=0", "seed", "one", "first", "a_seed=1"),
     Pair("small", "setting", "one", "first", "a_seed=0"),
@@ -115,24 +115,22 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def compared(root, places):
-    return run(root / "comparison.nc", places, PAIRS, ["small", "a_seed=0", "a_seed=1"])
+    return run(root, PAIRS, ["small", "a_seed=0", "a_seed=1"])
 
 
-def options(places: dict, pairs: list[Pair], sizes: list[str]) -> dict:
-    return {
-        "model": "one",
-        "site": "first",
-        "places": places,
-        "pairs": [pair.values() for pair in pairs],
-        "sizes": sizes,
-        "tokenizer": None,
-        "params": Analysis(comparison_tokens=500).values(),
-    }
-
-
-def run(output: Path, places: dict, pairs: list[Pair], sizes: list[str]):
-    command.run(compare_dictionaries, [f"--output={output}", f"--config={json.dumps(options(places, pairs, sizes))}"])
-    return read_table(output)
+def run(root: Path, pairs: list[Pair], sizes: list[str]):
+    place = Place("one", "first", root=str(root))
+    return made(
+        "site",
+        "comparison",
+        place,
+        "classifier",
+        Analysis(comparison_tokens=500),
+        saes=[place.of(name).names for name in SAES] if pairs else [],
+        others=[(pair.model, pair.site, pair.other) for pair in pairs],
+        pairs=[pair.values() for pair in pairs],
+        sizes=sizes,
+    )
 
 
 def rows(compared, pair: int) -> slice:
@@ -194,12 +192,12 @@ def test_the_numbers_of_a_site_go_to_the_dictionaries_that_they_are_of(compared)
 
 
 def test_the_same_comparison_gives_the_same_bytes(root, places, compared):
-    run(root / "again.nc", places, PAIRS, ["small", "a_seed=0", "a_seed=1"])
-    assert (root / "again.nc").read_bytes() == (root / "comparison.nc").read_bytes()
+    again = run(root, PAIRS, ["small", "a_seed=0", "a_seed=1"])
+    assert again.to_netcdf(None, engine="h5netcdf") == compared.to_netcdf(None, engine="h5netcdf")
 
 
 def test_a_site_without_anything_to_compare_has_an_empty_table(root, places):
-    table = run(root / "empty.nc", {"one/first": places["one/first"]}, [], [])
+    table = run(root, [], [])
     assert (table.sizes["pair"], table.sizes["match"], table.attrs["reader"]) == (0, 0, "")
     assert site_metrics(table) == {}
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 import xarray as xr
 from slow import slow_clusters, slow_measures
+from surveyed import ExampleChoice, survey
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
@@ -18,20 +19,16 @@ from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
-from polysem.tables import examine_clusters as examine_module
-from polysem.tables.examine_clusters import Place, examine_clusters
-from polysem.tables.of_dictionary import clusters as clusters_module
-from polysem.tables.of_dictionary.clusters import clusters
-from polysem.tables.of_dictionary.tags import TagCounts
-from polysem.tables.parts.directions import Directions, write_directions
+from polysem.tables.parts.directions import Directions
 from polysem.tables.parts.token_tags import TokenTags
+from polysem.tables.passes.embeddings import clusters as clusters_module
 from polysem.tables.passes.embeddings import measured
+from polysem.tables.passes.embeddings.clusters import AFTER, clusters
 from polysem.tables.passes.embeddings.entering import entering
-from polysem.tables.passes.survey.survey import ExampleChoice, survey
+from polysem.tables.passes.survey.tags import TagCounts
 from polysem.tables.passes.survey.windows import Window
 
 INPUTS, NEURONS, BEFORE, SITE = 5, 12, 3, "blocks.0.mlp.hook_post"
-AFTER = 5
 LENGTHS = (40, 3, 25, 1, 60, 31, 40, 7, 90, 55)
 TAGS = ("even", "third", "start")
 ANALYSIS = Analysis(context_before=BEFORE, strong_share=0.4, strong_examples=30, cluster_cut=0.3)
@@ -94,7 +91,16 @@ def table_of(site, dictionary, analysis=ANALYSIS):
     power = np.linspace(0, 1, dictionary.features)
     alignment = xr.Dataset({"power_top1": ("feature", power)})
     return clusters(
-        site.store, dictionary, site.directions, SITE, found, site.tokens, tags.table(found.again), alignment, analysis
+        site.store,
+        dictionary,
+        site.directions,
+        SITE,
+        found.again,
+        site.tokens,
+        found.frequency,
+        tags.table(found.again),
+        alignment,
+        analysis,
     )
 
 
@@ -276,7 +282,7 @@ def test_neurons_without_input_weights_are_told_which_sites_have_them(site):
     other = "blocks.0.hook_mlp_out"
     with pytest.raises(InputError, match=r"blocks\.0\.mlp\.hook_post"):
         entering(site.store, Neurons(NEURONS), site.directions, other)
-    table = clusters(site.store, Neurons(NEURONS), Directions({}), SITE, *[None] * 4, ANALYSIS)
+    table = clusters(site.store, Neurons(NEURONS), Directions({}), SITE, *[None] * 5, ANALYSIS)
     assert "no site studied here has them" in table.attrs["not_applicable"]
     assert not table.data_vars
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from surveyed import ExampleChoice, survey
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.tensor_files import open_tensors
@@ -23,14 +24,13 @@ from polysem.params.analysis import Analysis
 from polysem.saes.entries import SparseEntries
 from polysem.saes.formats.mechmnistic import INPUT_MEAN, INPUT_STD, read
 from polysem.tables.of_dictionary.alignment import neuron_alignment
-from polysem.tables.of_dictionary.clusters import clusters
-from polysem.tables.of_dictionary.tags import TagCounts
 from polysem.tables.parts.directions import Directions
 from polysem.tables.parts.token_tags import TokenTags
+from polysem.tables.passes.embeddings.clusters import clusters
 from polysem.tables.passes.embeddings.measured import grouped
 from polysem.tables.passes.embeddings.strong_examples import collect_examples
 from polysem.tables.passes.survey.recording import Recorded
-from polysem.tables.passes.survey.survey import ExampleChoice, survey
+from polysem.tables.passes.survey.tags import TagCounts
 from polysem.tables.passes.survey.windows import Window
 
 DATA = Path(__file__).parents[3] / "../shared/data"
@@ -177,7 +177,18 @@ def test_table_3_of_the_document_is_found_again(pair, activation_store, image_st
     found = survey(rows, pair.sae, texts, ExampleChoice(2, 0, Window(0, 0), 0), [tags], scratch=store.parent)
     alignment = neuron_alignment(iter([pair.sae.W_dec.numpy()]), 64)
     analysis = Analysis(strong_share=0)
-    table = clusters(store, pair.sae, Directions({}), "s", found, tokens, tags.table(found.again), alignment, analysis)
+    table = clusters(
+        store,
+        pair.sae,
+        Directions({}),
+        "s",
+        found.again,
+        tokens,
+        found.frequency,
+        tags.table(found.again),
+        alignment,
+        analysis,
+    )
     medians = {name: float(table[f"median_{name}"].sel(embedding="neuron")) for name in MEASURES[:2]}
     assert {name: round(value, 2) for name, value in medians.items()} == {"max_distance": 0.45, "mean_distance": 0.21}
     assert float(table["median_size"]) == 7

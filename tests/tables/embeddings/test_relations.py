@@ -10,7 +10,7 @@ from polysem.io.stores import create_array, written_store
 from polysem.models.batches import TokenStore
 from polysem.models.subject import Batch, Subject
 from polysem.saes.dictionary import Neurons
-from polysem.tables.examine_clusters import Part, relations, replacement_token
+from polysem.tables.of_model.cluster_relations import Part, relations, replacement_token
 from polysem.tables.passes.embeddings import similar
 from polysem.tables.passes.embeddings.centres import Centres, rows_at
 from polysem.tables.passes.embeddings.importance import KeyTokens, token_importance

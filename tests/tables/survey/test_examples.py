@@ -92,10 +92,11 @@ def test_a_recording_gives_back_what_it_was_given_as_often_as_asked(tmp_path):
 
 
 def test_images_have_no_neighbours_and_no_tokens(activation_store, image_store):
+    from surveyed import ExampleChoice, survey
+
     from polysem.activations.rows import ActivationRows
     from polysem.models.batches import TokenStore
     from polysem.saes.dictionary import Neurons
-    from polysem.tables.passes.survey.survey import ExampleChoice, survey
 
     x = np.array([[1.0, 0.0], [3.0, -1.0], [2.0, 0.0]], np.float32)
     images = TokenStore(image_store(np.zeros((3, 4), np.float32), np.zeros(3, np.int32), 2))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from dense import NEURONS, sae
+from surveyed import ExampleChoice, survey
 
 from polysem.exporters import neuronpedia
 from polysem.io.tables import write_table
@@ -13,7 +14,6 @@ from polysem.saes.exported import ExportedOfRun
 from polysem.tables.of_dictionary.logits import logits
 from polysem.tables.parts.directions import Directions
 from polysem.tables.parts.labels import dictionary_attributes
-from polysem.tables.passes.survey.survey import ExampleChoice, survey
 from polysem.tables.passes.survey.windows import Window
 
 SITE, TOKENS = "blocks.0.mlp.hook_post", 50

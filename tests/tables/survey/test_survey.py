@@ -3,6 +3,7 @@ import pytest
 import torch
 import xarray as xr
 from dense import partners, sae, top, window
+from surveyed import ExampleChoice, survey
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.tables import read_table, write_table
@@ -11,7 +12,6 @@ from polysem.tables.passes.survey import blocks as blocks_module
 from polysem.tables.passes.survey import correlation as correlation_module
 from polysem.tables.passes.survey import windows as windows_module
 from polysem.tables.passes.survey.frequency import Frequency, bin_edges
-from polysem.tables.passes.survey.survey import ExampleChoice, survey
 from polysem.tables.passes.survey.windows import Window
 
 CHOICE = ExampleChoice(top=4, sampled=5, window=Window(5, 3), seed=0)

@@ -11,8 +11,27 @@ from safetensors import SafetensorError, safe_open
 
 from polysem.io.errors import InputError
 from polysem.numerics.strongest import largest
+from polysem.tables.inputs import Inputs
 from polysem.tables.parts.labels import index, labelled, variable
+from polysem.tables.parts.reading import activation_rows, is_neurons
 
+CATALOGUE = "S0.F3a S0.F3b S0.F3c S2.F1 S2.F2"
+READS = ("weights", "store")
+PARAMS = ("baseline_seed",)
+VARIABLES = {
+    "power_top1": ("feature", "1", "share of squared weight in the strongest neuron"),
+    "power_next9": ("feature", "1", "share of squared weight in the next nine neurons"),
+    "kurtosis_excess": ("feature", "1", "excess kurtosis (Fisher) of the decoder weights"),
+    "strongest_neuron": ("feature", "neuron", "neuron with the largest squared weight"),
+    "top_neuron": ("feature rank", "neuron", "neurons by squared weight"),
+    "top_weight": ("feature rank", "weight", "decoder weight of these neurons"),
+    "features_strongest": ("neuron", "feature", "features of which it is the strongest neuron"),
+    "kurtosis_excess_random": ("random_row", "1", "excess kurtosis (Fisher) of standard-normal weights"),
+    "feature": ("feature", "1", "feature"),
+    "rank": ("rank", "1", "place by squared weight, 0 is the strongest neuron"),
+    "neuron": ("neuron", "1", "neuron"),
+    "random_row": ("random_row", "1", "random row"),
+}
 TOP = 10
 BLOCK = 128
 """Rows at a time: a block and its squares stay in the cache."""
@@ -142,3 +161,10 @@ def _nowhere(features: NDArray[np.int64]) -> str:
     return (
         f"decoder rows of features {some}{rest} are all zeros or not finite and have no direction; train the SAE again"
     )
+
+
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The table: see `neuron_alignment`."""
+    width = activation_rows(inputs).width
+    rows = identity_blocks(width) if is_neurons(inputs) else decoder_blocks(inputs.path("weights"), width)
+    return neuron_alignment(rows, width, inputs.params.baseline_seed)

@@ -1,307 +1,192 @@
-"""The table `clusters` (S3.F1-F5, S3.T1, S3.T3, S3.X1): what the strong examples of each feature have in common.
+"""S3.F1-F5, S3.T1, S3.T3, S3.X1: what the strong examples of each feature have in common.
 
-Strong examples are the first `strong_examples` tokens whose activation is at least `strong_share` of the feature's
-largest. Over `embedding`, an embedding of an example is
-
-- "neuron": what enters the feature at the key token times its weights, element by element (S3.M1);
-- "input": what enters alone;
-- "weighted": the mean of what enters at the tokens up to the key token, weighted by the feature's activation, times the
-  weights (S3.X1).
-
-What enters a neuron is its layer's input; what enters a feature of an SAE is the activation minus b_dec. The variables,
-integers being −1 and others NaN where there is nothing:
-
-- feature: `state` ("clustered", "never active", "one example", "identical examples", "not a number"), `size`,
-  `largest_cluster_share`, `rare_secondary` (see `first_clusters.rare_secondary`), and `random_{measure}` of as many
-  random tokens under the embedding "neuron".
-- (embedding, feature): the measures of `measures.MEASURES`, and with tags those of `tag_agreement.TAG_MEASURES`;
-  over embedding `median_{measure}`, over the features whose state is "clustered".
-- (feature, example), in the order of the store: `example_sequence`, `example_position`, `example_activation`,
-  `example_cluster` (by size, the largest 0, the earlier first among equals).
-- (feature, cluster) of the first 6 clusters: `cluster_size`, `central_example`; (…, member), the central example and
-  the earliest others, 3 in all: `cluster_example`, `cluster_sequence`; (…, offset), tokens from −`context_before` to
-  `AFTER` around the key token, of images 0 alone: `cluster_token`, `cluster_activation`.
-- shown (up to 6 features): `shown_feature`, `shown_for` ("two clusters", "rare secondary behaviour", "most clusters",
-  "tightest", "most examples"); `token`, `token_text` (text alone) and `window_activation` (shown, example, offset);
-  `linkage` (shown, merge, column) as scipy writes it, of the feature's `size` examples; `entering` (shown, example,
-  input) and `weight` (shown, input); `plane` (shown, embedding, example, axis), classical scaling of the distances; of
-  images `pixels` (shown, example, pixel), `activation_map` and `mean_example` (shown, pixel). Absent where no feature
-  is clustered.
-- scalars: features of each state, `rare_secondary_features`, `median_size`, and `agreement_…` of `rank_correlation`.
-
-Attributes: `strong_share`, `strong_examples`, `cluster_cut`, `tokens`, and `weights`: "input weights", "gate weights"
-or "encoder rows"; of images `height` and `width`. Neurons without input weights have the attribute `not_applicable`
-alone, and no variables.
+Neurons without input weights have the attribute `not_applicable` alone, and no variables.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-
-import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
-from polysem.activations.rows import ActivationRows
-from polysem.models.batches import TokenStore
-from polysem.numerics.cluster_measures import MEASURES
-from polysem.params.analysis import Analysis
-from polysem.saes.dictionary import Dictionary
-from polysem.saes.sae import SAE
-from polysem.tables.parts.directions import Directions
-from polysem.tables.parts.labels import COMPRESSED, index, labelled, scalar, variable
-from polysem.tables.parts.token_tags import TokenTags
-from polysem.tables.passes.embeddings.entering import Entering, entering, no_input_weights
-from polysem.tables.passes.embeddings.first_clusters import CLUSTERS, MEMBERS, FirstClusters, rare_secondary
-from polysem.tables.passes.embeddings.measured import EMBEDDINGS, RANDOM, Around, Clustered, clustered, joined, states
-from polysem.tables.passes.embeddings.rank_correlation import agreement_scalars
-from polysem.tables.passes.embeddings.shown import image_variables, shown_features, shown_variables
-from polysem.tables.passes.embeddings.shown_texts import example_images, token_texts
-from polysem.tables.passes.embeddings.strong_examples import StrongExamples, collect_examples, strong_thresholds
-from polysem.tables.passes.embeddings.tag_agreement import TAG_MEASURES, agreement, rarest_tags
-from polysem.tables.passes.embeddings.windows import only, rows_before
-from polysem.tables.passes.survey.recording import SecondLook
-from polysem.tables.passes.survey.survey import Survey
-from polysem.tables.passes.survey.windows import Places, Window, activations_around, tokens_around
+from polysem.tables.inputs import Inputs
+from polysem.tables.parts.directions import weights_around
+from polysem.tables.parts.reading import dictionary_of
+from polysem.tables.parts.words import words
+from polysem.tables.passes.embeddings.clusters import clusters
+from polysem.tables.passes.survey.survey import surveyed
 
-Variables = dict[str, xr.Variable]
-AFTER = 5
-"""Tokens behind the key token that the document shows."""
-NUMBERS = 1 << 24
-"""Tokens around examples whose activations are held at once: 200 MiB."""
-COMPRESSIBLE = {"cluster_token", "cluster_activation", "example_sequence", "example_position", "example_cluster"}
-STATES = {
-    "clustered": "clustered_features",
-    "never active": "never_active_features",
-    "one example": "one_example_features",
-    "identical examples": "identical_examples_features",
-    "not a number": "not_a_number_features",
+CATALOGUE = "S3.F1 S3.F2 S3.F3 S3.F4 S3.F5 S3.T1 S3.T3 S3.X1"
+READS = (
+    "survey",
+    "store",
+    "weights",
+    "tokens",
+    "tokenizer",
+    "directions",
+    "table:frequency",
+    "table:alignment",
+    "table:tags",
+)
+PARAMS = ("strong_share", "strong_examples", "cluster_cut", "context_before", "baseline_seed")
+VARIABLES = {
+    "max_distance": ("embedding feature", "1", "largest cosine distance of two examples"),
+    "median_max_distance": ("embedding", "1", "median over features: largest cosine distance of two examples"),
+    "mean_distance": ("embedding feature", "1", "mean cosine distance of two examples"),
+    "median_mean_distance": ("embedding", "1", "median over features: mean cosine distance of two examples"),
+    "intra_cluster_distance": ("embedding feature", "1", "mean cosine distance of two examples in one cluster"),
+    "median_intra_cluster_distance": (
+        "embedding",
+        "1",
+        "median over features: mean cosine distance of two examples in one cluster",
+    ),
+    "inter_cluster_distance": ("embedding feature", "1", "mean cosine distance of two examples in two clusters"),
+    "median_inter_cluster_distance": (
+        "embedding",
+        "1",
+        "median over features: mean cosine distance of two examples in two clusters",
+    ),
+    "silhouette": ("embedding feature", "1", "mean silhouette of the examples"),
+    "median_silhouette": ("embedding", "1", "median over features: mean silhouette of the examples"),
+    "clusters": ("embedding feature", "cluster", "clusters of the examples"),
+    "median_clusters": ("embedding", "cluster", "median over features: clusters of the examples"),
+    "purity": ("embedding feature", "1", "share of examples with the most frequent tag of their cluster"),
+    "median_purity": (
+        "embedding",
+        "1",
+        "median over features: share of examples with the most frequent tag of their cluster",
+    ),
+    "adjusted_mutual_information": (
+        "embedding feature",
+        "1",
+        "mutual information of clusters and tags beyond chance, 1: the same",
+    ),
+    "median_adjusted_mutual_information": (
+        "embedding",
+        "1",
+        "median over features: mutual information of clusters and tags beyond chance, 1: the same",
+    ),
+    "random_max_distance": ("feature", "1", "largest cosine distance of two examples, of as many random tokens"),
+    "random_mean_distance": ("feature", "1", "mean cosine distance of two examples, of as many random tokens"),
+    "random_intra_cluster_distance": (
+        "feature",
+        "1",
+        "mean cosine distance of two examples in one cluster, of as many random tokens",
+    ),
+    "random_inter_cluster_distance": (
+        "feature",
+        "1",
+        "mean cosine distance of two examples in two clusters, of as many random tokens",
+    ),
+    "random_clusters": ("feature", "cluster", "clusters of the examples, of as many random tokens"),
+    "state": ("feature", "1", "whether the examples could be clustered, or why not"),
+    "size": ("feature", "example", "strong examples found"),
+    "largest_cluster_share": ("feature", "1", "share of the examples in the largest cluster"),
+    "rare_secondary": ("feature", "1", "whether a common and a rare behaviour show"),
+    "rare_secondary_features": ("", "feature", "features with a common and a rare behaviour"),
+    "median_size": ("", "example", "median over features: examples"),
+    "clustered_features": ("", "feature", "features whose state is: clustered"),
+    "never_active_features": ("", "feature", "features whose state is: never active"),
+    "one_example_features": ("", "feature", "features whose state is: one example"),
+    "identical_examples_features": ("", "feature", "features whose state is: identical examples"),
+    "not_a_number_features": ("", "feature", "features whose state is: not a number"),
+    "example_sequence": ("feature example", "1", "sequence in the token store, -1: no such example"),
+    "example_position": ("feature example", "1", "position in the sequence"),
+    "example_activation": ("feature example", "activation", "activation of the feature"),
+    "example_cluster": ("feature example", "1", "cluster of the neuron embedding, the largest 0; -1: none"),
+    "cluster_size": ("feature cluster", "example", "examples of the cluster"),
+    "central_example": ("feature cluster", "1", "its example nearest to the others, -1: no such cluster"),
+    "cluster_example": (
+        "feature cluster member",
+        "1",
+        "examples of the cluster: the central one, then the earliest others; -1: none",
+    ),
+    "cluster_sequence": ("feature cluster member", "1", "sequence in the token store"),
+    "cluster_token": ("feature cluster member offset", "1", "token id"),
+    "cluster_activation": ("feature cluster member offset", "activation", "activation of the same feature"),
+    "agreement_frequency": ("", "1", "Spearman correlation of mean distance and log frequency"),
+    "agreement_frequency_shuffled": ("", "1", "95th percentile of its size over 200 shuffles"),
+    "agreement_frequency_residual": (
+        "",
+        "1",
+        "Spearman correlation of mean distance minus that of as many random tokens and log frequency",
+    ),
+    "agreement_frequency_residual_shuffled": ("", "1", "95th percentile of its size over 200 shuffles"),
+    "agreement_power_top1": (
+        "",
+        "1",
+        "Spearman correlation of mean distance and share of squared weight in the strongest neuron",
+    ),
+    "agreement_power_top1_shuffled": ("", "1", "95th percentile of its size over 200 shuffles"),
+    "agreement_power_top1_residual": (
+        "",
+        "1",
+        "Spearman correlation of mean distance minus that of as many random tokens and share of squared "
+        "weight in the strongest neuron",
+    ),
+    "agreement_power_top1_residual_shuffled": ("", "1", "95th percentile of its size over 200 shuffles"),
+    "agreement_monosemanticity": ("", "1", "Spearman correlation of mean distance and monosemanticity above base"),
+    "agreement_monosemanticity_shuffled": ("", "1", "95th percentile of its size over 200 shuffles"),
+    "agreement_monosemanticity_residual": (
+        "",
+        "1",
+        "Spearman correlation of mean distance minus that of as many random tokens and monosemanticity above base",
+    ),
+    "agreement_monosemanticity_residual_shuffled": ("", "1", "95th percentile of its size over 200 shuffles"),
+    "shown_feature": ("shown", "1", "feature shown"),
+    "shown_for": ("shown", "1", "what the feature is shown for"),
+    "token": ("shown example offset", "1", "token id"),
+    "window_activation": ("shown example offset", "activation", "activation of the same feature"),
+    "linkage": ("shown merge column", "1", "average linkage: two clusters, their distance, examples in both"),
+    "entering": ("shown example input", "activation", "what enters the feature at the key token"),
+    "weight": ("shown input", "weight", "the feature's *"),
+    "plane": ("shown embedding example axis", "1", "cosine distances in the plane"),
+    "pixels": ("shown example pixel", "1", "pixels of the example"),
+    "mean_example": ("shown pixel", "1", "mean example"),
+    "activation_map": (
+        "shown pixel",
+        "activation",
+        "what one bright pixel adds to the activation before its threshold",
+    ),
+    "feature": ("feature", "1", "feature"),
+    "embedding": ("embedding", "1", "embedding of an example"),
+    "offset": ("offset", "1", "tokens behind the key token"),
+    "token_text": ("shown example offset", "1", "tokens in words"),
+}
+ONLY = {
+    "where tokens have tags": (
+        "purity",
+        "median_purity",
+        "adjusted_mutual_information",
+        "median_adjusted_mutual_information",
+    ),
+    "where features are clustered": (
+        "shown_feature",
+        "shown_for",
+        "token",
+        "window_activation",
+        "linkage",
+        "entering",
+        "weight",
+        "plane",
+    ),
+    "of text, where features are clustered": ("token_text",),
+    "of images, where features are clustered": (
+        "pixels",
+        "mean_example",
+        "activation_map",
+    ),
 }
 
 
-def clusters(
-    store: Path,
-    dictionary: Dictionary,
-    directions: Directions,
-    site: str,
-    found: Survey,
-    tokens: Path,
-    tags: xr.Dataset,
-    alignment: xr.Dataset,
-    analysis: Analysis,
-    text: Callable[[int], str] = str,
-) -> xr.Dataset:
-    """The table `clusters` of a dictionary; for neurons without input weights the attribute `not_applicable` alone.
-
-    `store` holds the eval activations, `tokens` their tokens or images, `found` what the survey of them found; `tags`
-    and `alignment` are the tables of these names. Source: document S3.
-    """
-    settings = {name: getattr(analysis, name) for name in ("strong_share", "strong_examples", "cluster_cut")}
-    if not isinstance(dictionary, SAE) and directions.input_weights(site) is None:
-        return xr.Dataset(attrs={"not_applicable": no_input_weights(directions, site)})
-    into = entering(store, dictionary, directions, site)
-    largest = found.frequency["max_activation"].values
-    examples = collect_examples(
-        found.again, strong_thresholds(largest, analysis.strong_share), analysis.strong_examples
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The table: see `polysem.tables.passes.embeddings.clusters`."""
+    return clusters(
+        inputs.path("store"),
+        dictionary_of(inputs),
+        weights_around(inputs),
+        inputs.site,
+        surveyed(inputs).again,
+        inputs.path("tokens"),
+        inputs.table("frequency"),
+        inputs.table("tags"),
+        inputs.table("alignment"),
+        inputs.params,
+        words(inputs.path_if_any("tokenizer")),
     )
-    texts = TokenStore(tokens)
-    window = Window(analysis.context_before, AFTER) if texts.is_text else Window(0, 0)
-    context = Context(into.rows, found.again, texts, window, len(largest))
-    places = context.places.of(examples.token.ravel())
-    sequence, position = (place.astype(np.int32).reshape(examples.token.shape) for place in places)
-    known, described = _clustered(examples, context, into, sequence, position, analysis)
-    measures = {of: dict(known.measures[of]) for of in known.measures}
-    state = states(examples.size, measures["neuron"]["max_distance"], largest)
-    counted = state == "clustered"
-    if tags.sizes["tag"]:
-        tag = rarest_tags(examples.token, tags["base_rate"].values, TokenTags(tokens), context.places)
-        for place, of in enumerate(EMBEDDINGS):
-            measures[of] |= agreement(known.cluster[place], tag)
-    variables = _measure_variables(measures, counted) | _state_variables(state, examples, known.first)
-    variables |= _example_variables(examples, sequence, position, known.cluster[0]) | described
-    variables |= _agreement(measures, counted, found.frequency, alignment, tags, analysis.baseline_seed)
-    rare = variables["rare_secondary"].values
-    frequency = found.frequency["frequency"].values
-    shown = shown_features(examples.size, measures["neuron"], known.first.size, rare, frequency, counted)
-    if shown.feature:
-        chosen = np.array(shown.feature)
-        few = examples.part(chosen)
-        around, activation = context.around(few.token, chosen)
-        token = tokens_around(sequence[chosen], position[chosen], window, texts)
-        variables |= shown_variables(shown, few, around, token, activation, into, analysis.cluster_cut)
-        if texts.is_text:
-            variables["token_text"] = token_texts(token, text)
-        else:
-            variables["pixels"] = example_images(sequence[chosen], texts)
-            variables |= image_variables(shown, sequence[chosen], texts, dictionary, directions, site)
-    for name in variables.keys() & COMPRESSIBLE:
-        variables[name].encoding = dict(COMPRESSED)
-    coordinates = {
-        "feature": index("feature", 0, len(largest), "feature"),
-        "embedding": variable("embedding", np.array(EMBEDDINGS, object), "embedding of an example", "1"),
-        "offset": index("offset", -window.before, window.after + 1, "tokens behind the key token"),
-    }
-    size = {name: texts.attributes[name] for name in ("height", "width") if not texts.is_text}
-    return labelled(variables, coordinates, {**settings, **size, "weights": into.kind, "tokens": into.rows.length})
-
-
-@dataclass
-class Context:
-    """Where the tokens around examples come from."""
-
-    rows: ActivationRows
-    again: SecondLook
-    tokens: TokenStore
-    window: Window
-    features: int
-    _kept: dict[int, int] = field(default_factory=dict)
-    _rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    _activation: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-
-    @cached_property
-    def places(self) -> Places:
-        """Where the tokens of the store stand."""
-        return Places(self.rows)
-
-    def around(self, token: NDArray[np.int64], features: NDArray[np.int64]) -> tuple[Around, NDArray[np.float32]]:
-        """Tokens up to the key tokens [feature, example] of some features, and activations in the whole window.
-
-        The last answer is kept for questions about some of its features: passes over neurons take longest.
-        """
-        if set(features.tolist()) <= self._kept.keys():
-            place = [self._kept[feature] for feature in features.tolist()]
-            rows, activation = self._rows[place], self._activation[place]
-        else:
-            again = only(self.again, features, self.features)
-            activation = activations_around(token, self.window, again, self.places)
-            rows = rows_before(token, self.window.before, self.places)
-            self._kept = {feature: place for place, feature in enumerate(features.tolist())}
-            self._rows, self._activation = rows, activation
-        return Around(rows, activation[:, :, : self.window.before + 1]), activation
-
-
-def _clustered(
-    examples: StrongExamples,
-    context: Context,
-    into: Entering,
-    sequence: NDArray[np.int32],
-    position: NDArray[np.int32],
-    analysis: Analysis,
-) -> tuple[Clustered, Variables]:
-    """The clusters of all features, and what is shown of the first ones, some features at a time."""
-    features, width = examples.token.shape
-    size = max(1, NUMBERS // (width * context.window.width))
-    found, activations = [], []
-    for start in range(0, features, size):
-        part = np.arange(start, min(start + size, features))
-        few = examples.part(part)
-        around, activation = context.around(few.token, part)
-        here = clustered(few, around, into, analysis.cluster_cut, analysis.baseline_seed, start)
-        found.append(here)
-        activations.append(_of_members(activation, here.first.example, np.nan))
-    known = joined(found)
-    member = known.first.example
-    of_sequence, of_position = (_of_members(of, member, -1) for of in (sequence, position))
-    flat = (features, CLUSTERS * MEMBERS)
-    token = tokens_around(of_sequence.reshape(flat), of_position.reshape(flat), context.window, context.tokens)
-    dimensions = ("feature", "cluster", "member")
-    return known, {
-        "cluster_size": variable(dimensions[:2], known.first.size, "examples of the cluster", "example"),
-        "central_example": variable(
-            dimensions[:2], member[:, :, 0], "its example nearest to the others, -1: no such cluster", "1"
-        ),
-        "cluster_example": variable(
-            dimensions, member, "examples of the cluster: the central one, then the earliest others; -1: none", "1"
-        ),
-        "cluster_sequence": variable(dimensions, of_sequence, "sequence in the token store", "1"),
-        "cluster_token": variable(
-            (*dimensions, "offset"), token.reshape(*member.shape, context.window.width), "token id", "1"
-        ),
-        "cluster_activation": variable(
-            (*dimensions, "offset"), np.concatenate(activations), "activation of the same feature", "activation"
-        ),
-    }
-
-
-def _of_members(values: NDArray, member: NDArray[np.int16], missing: float) -> NDArray:
-    """Values [feature, example, …] of members [feature, cluster, member]; `missing` where there is none."""
-    place = np.maximum(member, 0).astype(np.int64)
-    taken = values[np.arange(len(values))[:, None, None], place]
-    taken[member < 0] = missing
-    return taken
-
-
-def _measure_variables(measures: Mapping[str, Mapping[str, NDArray]], counted: NDArray[np.bool_]) -> Variables:
-    """Measures of each embedding, of random tokens, and their medians over features that count."""
-    variables: Variables = {}
-    for name in measures[EMBEDDINGS[0]]:
-        words, units = (MEASURES | TAG_MEASURES)[name]
-        values = np.stack([measures[of][name] for of in EMBEDDINGS])
-        variables[name] = variable(("embedding", "feature"), values, words, units)
-        medians = [_median(row[counted]) for row in values]
-        variables[f"median_{name}"] = variable("embedding", medians, f"median over features: {words}", units)
-    for name, values in measures[RANDOM].items():
-        if name != "silhouette":
-            words, units = MEASURES[name]
-            variables[f"random_{name}"] = variable("feature", values, f"{words}, of as many random tokens", units)
-    return variables
-
-
-def _median(values: NDArray) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else np.nan
-
-
-def _state_variables(state: NDArray[np.object_], examples: StrongExamples, first: FirstClusters) -> Variables:
-    size = examples.size
-    largest = first.size[:, 0]
-    share = np.divide(largest, size, out=np.full(len(size), np.nan), where=largest > 0)
-    rare = rare_secondary(size, largest) & (state == "clustered")
-    return {
-        "state": variable("feature", state, "whether the examples could be clustered, or why not", "1"),
-        "size": variable("feature", size.astype(np.int32), "strong examples found", "example"),
-        "largest_cluster_share": variable(
-            "feature", share.astype(np.float32), "share of the examples in the largest cluster", "1"
-        ),
-        "rare_secondary": variable("feature", rare, "whether a common and a rare behaviour show", "1"),
-        "rare_secondary_features": scalar(int(rare.sum()), "features with a common and a rare behaviour", "feature"),
-        "median_size": scalar(_median(size[state == "clustered"]), "median over features: examples", "example"),
-    } | {
-        name: scalar(int((state == of).sum()), f"features whose state is: {of}", "feature")
-        for of, name in STATES.items()
-    }
-
-
-def _example_variables(
-    examples: StrongExamples,
-    sequence: NDArray[np.int32],
-    position: NDArray[np.int32],
-    cluster: NDArray[np.int16],
-) -> Variables:
-    both = ("feature", "example")
-    return {
-        "example_sequence": variable(both, sequence, "sequence in the token store, -1: no such example", "1"),
-        "example_position": variable(both, position, "position in the sequence", "1"),
-        "example_activation": variable(both, examples.activation, "activation of the feature", "activation"),
-        "example_cluster": variable(both, cluster, "cluster of the neuron embedding, the largest 0; -1: none", "1"),
-    }
-
-
-def _agreement(
-    measures: Mapping[str, Mapping[str, NDArray]],
-    counted: NDArray[np.bool_],
-    frequency: xr.Dataset,
-    alignment: xr.Dataset,
-    tags: xr.Dataset,
-    seed: int,
-) -> Variables:
-    with np.errstate(divide="ignore"):
-        against = {
-            "frequency": (np.log10(frequency["frequency"].values), "log frequency"),
-            "power_top1": (alignment["power_top1"].values, "share of squared weight in the strongest neuron"),
-        }
-    if "monosemanticity_above_base" in tags:
-        against["monosemanticity"] = (tags["monosemanticity_above_base"].values, "monosemanticity above base")
-    distance = np.where(counted, measures["neuron"]["mean_distance"], np.nan)
-    return agreement_scalars(distance, measures[RANDOM]["mean_distance"], against, seed)

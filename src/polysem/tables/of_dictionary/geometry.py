@@ -13,6 +13,7 @@ from polysem.numerics.norms import column_products, column_squares
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
+from polysem.tables.inputs import Inputs
 from polysem.tables.parts.decoder_cosines import (
     BIN_EDGES,
     SAMPLE,
@@ -22,11 +23,114 @@ from polysem.tables.parts.decoder_cosines import (
     pair_cosines,
     random_rows,
 )
-from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.directions import Directions, weights_around
 from polysem.tables.parts.labels import index, labelled, scalar, variable
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
-from polysem.tables.parts.null_space import SeenRows, null_share, random_null_share, seen_rows
+from polysem.tables.parts.null_space import SeenRows, null_share, random_null_share, seen_rows, shared_seen_rows
+from polysem.tables.parts.reading import dictionary_of
+from polysem.tables.parts.showcase import showcase
 
+CATALOGUE = "S2.F11 S2.F12 S2.F13 S2.F14"
+READS = ("weights", "store", "directions", "table:frequency", "table:alignment", "table:tags")
+PARAMS = ("ultra_low_frequency", "one_sparse", "next_nine", "baseline_seed")
+VARIABLES = {
+    "null_share_decoder": ("feature", "1", "share of the squared norm of the decoder row in the null space of W_out"),
+    "null_share_decoder_mean": (
+        "",
+        "1",
+        "mean share of the squared norm of the decoder row in the null space of W_out, ultra-low features left out",
+    ),
+    "null_share_decoder_standard_deviation": (
+        "",
+        "1",
+        "standard deviation of the share of the squared norm of the decoder row in the null space of "
+        "W_out, ultra-low features left out",
+    ),
+    "null_share_random": (
+        "random_row",
+        "1",
+        "share of the squared norm of a random direction in the null space of W_out",
+    ),
+    "null_share_random_mean": (
+        "",
+        "1",
+        "mean share of the squared norm of a random direction in the null space of W_out",
+    ),
+    "null_share_random_standard_deviation": (
+        "",
+        "1",
+        "standard deviation of the share of the squared norm of a random direction in the null space of W_out",
+    ),
+    "showcase_decoder": ("showcase neuron", "weight", "decoder row"),
+    "feature": ("feature", "1", "feature"),
+    "random_row": ("random_row", "1", "random row"),
+    "showcase": ("showcase", "feature", "feature shown"),
+    "neuron": ("neuron", "1", "neuron"),
+    "encoder_decoder_cosine": ("feature", "1", "cosine of the encoder and the decoder row"),
+    "encoder_decoder_product": ("feature", "1", "inner product of the encoder and the decoder row"),
+    "encoder_norm": ("feature", "weight", "norm of the encoder row"),
+    "decoder_norm": ("feature", "weight", "norm of the decoder row"),
+    "encoder_bias": ("feature", "activation", "bias of the encoder"),
+    "encoder_decoder_cosine_median": (
+        "",
+        "1",
+        "median cosine of encoder and decoder rows, ultra-low features left out",
+    ),
+    "frequent_decoder_rows": ("", "feature", "frequent features: decoder rows"),
+    "frequent_decoder_cosine_mean": ("", "1", "frequent features: mean cosine of two decoder rows"),
+    "frequent_decoder_cosine_variance": ("", "1", "frequent features: variance of the cosine"),
+    "frequent_dense_decoder_rows": ("", "feature", "frequent features that are not neuron-sparse: decoder rows"),
+    "frequent_dense_decoder_cosine_mean": (
+        "",
+        "1",
+        "frequent features that are not neuron-sparse: mean cosine of two decoder rows",
+    ),
+    "frequent_dense_decoder_cosine_variance": (
+        "",
+        "1",
+        "frequent features that are not neuron-sparse: variance of the cosine",
+    ),
+    "random_decoder_rows": ("", "feature", "random directions: decoder rows"),
+    "random_decoder_cosine_mean": ("", "1", "random directions: mean cosine of two decoder rows"),
+    "random_decoder_cosine_variance": ("", "1", "random directions: variance of the cosine"),
+    "isotropic_cosine_variance": ("", "1", "variance of the cosine of two random directions, 1/neurons"),
+    "decoder_cosine_pairs": ("kind cosine_bin", "pair", "pairs among at most 1,024 decoder rows"),
+    "null_share_encoder": ("feature", "1", "share of the squared norm of the encoder row in the null space of W_out"),
+    "null_share_encoder_mean": (
+        "",
+        "1",
+        "mean share of the squared norm of the encoder row in the null space of W_out, ultra-low features left out",
+    ),
+    "null_share_encoder_standard_deviation": (
+        "",
+        "1",
+        "standard deviation of the share of the squared norm of the encoder row in the null space of "
+        "W_out, ultra-low features left out",
+    ),
+    "kind": ("kind", "1", "rows that are paired"),
+    "cosine_edge": ("cosine_edge", "1", "edges of the bins of the cosine"),
+}
+ONLY = {
+    "of an SAE": (
+        "encoder*",
+        "decoder_norm",
+        "frequent*",
+        "random_decoder*",
+        "isotropic*",
+        "decoder_cosine*",
+        "kind",
+        "cosine_edge",
+    ),
+    "of an SAE, where the site has weights behind it": ("null_share_encoder*",),
+    "where the site has weights behind it": (
+        "null_share*",
+        "random_row",
+    ),
+    "where features are shown": (
+        "showcase*",
+        "neuron",
+    ),
+}
 Variables = dict[str, xr.Variable]
 Squares = Mapping[str, NDArray[np.float64]]
 """Squared norm of the row of each feature, by the matrix."""
@@ -185,3 +289,18 @@ def _mean_and_deviation(name: str, values: NDArray[np.floating], words: str) -> 
 def _median(values: NDArray[np.floating]) -> float:
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else float("nan")
+
+
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The table: see `geometry`."""
+    frequency = inputs.table("frequency")
+    return geometry(
+        dictionary_of(inputs),
+        frequency,
+        inputs.table("alignment"),
+        weights_around(inputs),
+        inputs.site,
+        inputs.params,
+        showcase(frequency, inputs.table("tags")),
+        shared_seen_rows(inputs),
+    )

@@ -10,12 +10,68 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from polysem.models.batches import TokenStore
 from polysem.numerics.strongest import largest
 from polysem.saes.dictionary import Dictionary
-from polysem.tables.parts.directions import NO_DIRECT_PATH, Directions, through
+from polysem.tables.inputs import Inputs
+from polysem.tables.parts.directions import NO_DIRECT_PATH, Directions, through, weights_around
+from polysem.tables.parts.in_context import in_context_tokens
 from polysem.tables.parts.labels import index, labelled, variable
-from polysem.tables.parts.null_space import SeenRows
+from polysem.tables.parts.null_space import SeenRows, shared_seen_rows
+from polysem.tables.parts.reading import activation_rows, dictionary_of
+from polysem.tables.parts.showcase import showcase, showcase_tags
+from polysem.tables.parts.token_tags import TokenTags
+from polysem.tables.parts.words import words
 
+CONTEXT_TOKENS = 200_000
+"""Eval tokens by which tokens of the vocabulary are told to belong to a context."""
+
+CATALOGUE = "S0.F4 S1.F3"
+READS = ("weights", "store", "tokens", "tokenizer", "directions", "table:frequency", "table:tags", "table:associations")
+PARAMS = ()
+VARIABLES = {
+    "boosted_token": ("feature rank", "token", "tokens whose logits it raises most"),
+    "boost": ("feature rank", "logit", "logit weight of these tokens"),
+    "suppressed_token": ("feature rank", "token", "tokens whose logits it lowers most"),
+    "suppression": ("feature rank", "logit", "logit weight of these tokens"),
+    "logit_mean": ("feature", "logit", "mean logit weight over the tokens"),
+    "logit_std": ("feature", "logit", "standard deviation of the logit weights over the tokens"),
+    "logit_skewness": ("feature", "1", "skewness of the logit weights over the tokens"),
+    "logit_kurtosis_excess": ("feature", "1", "excess kurtosis (Fisher) of the logit weights over the tokens"),
+    "logit_weight": ("showcase token", "logit", "logit weight of the feature"),
+    "boosted_text": ("showcase rank", "1", "tokens in words"),
+    "suppressed_text": ("showcase rank", "1", "tokens in words"),
+    "neuron_logit_weight": ("showcase token", "logit", "logit weight of the neuron"),
+    "showcase_neuron": ("showcase", "neuron", "neuron shown beside it"),
+    "context": ("showcase", "1", "tag that the feature's context is"),
+    "feature": ("feature", "1", "feature"),
+    "rank": ("rank", "1", "place, 0 is the strongest"),
+    "showcase": ("showcase", "feature", "feature shown"),
+    "in_context": ("showcase token", "1", "1 for a token of the feature's context"),
+}
+ONLY = {
+    "where the site has a direct path to the logits": (
+        "boosted_token",
+        "boost",
+        "suppressed_token",
+        "suppression",
+        "logit_mean",
+        "logit_std",
+        "logit_skewness",
+        "logit_kurtosis_excess",
+        "rank",
+    ),
+    "of text with tags, where the site has a direct path to the logits, and features are shown": ("in_context",),
+    "where the site has a direct path to the logits, and features are shown": (
+        "logit_weight",
+        "boosted_text",
+        "suppressed_text",
+        "neuron_logit_weight",
+        "showcase_neuron",
+        "context",
+        "showcase",
+    ),
+}
 RANKS = 10
 ENTRIES = 1 << 23
 """Logit weights per product: 32 MiB of float32."""
@@ -73,9 +129,9 @@ def logits(
         "suppressed_token": variable(by_rank, suppressed, "tokens whose logits it lowers most", "token"),
         "suppression": variable(by_rank, suppression, "logit weight of these tokens", "logit"),
     }
-    for column, (name, words) in enumerate(MOMENTS.items()):
+    for column, (name, long_name) in enumerate(MOMENTS.items()):
         unit = "logit" if name in ("logit_mean", "logit_std") else "1"
-        variables[name] = variable("feature", moments[:, column], words, unit)
+        variables[name] = variable("feature", moments[:, column], long_name, unit)
     coordinates = {"feature": feature, "rank": index("rank", 0, ranks, "place, 0 is the strongest")}
     if showcase:
         chosen = list(showcase)
@@ -104,8 +160,8 @@ def _all_weights(directions: Directions, site: str, rows: Float[Tensor, "showcas
 
 
 def _in_words(ids: NDArray[np.int64], text: Callable[[int], str]) -> xr.Variable:
-    words = np.array([[text(int(token)) for token in row] for row in ids], dtype=object)
-    return variable(("showcase", "rank"), words, "tokens in words", "1")
+    spelled = np.array([[text(int(token)) for token in row] for row in ids], dtype=object)
+    return variable(("showcase", "rank"), spelled, "tokens in words", "1")
 
 
 def _of_block(weights: Float[Tensor, "feature token"], ranks: int) -> list[NDArray[Any]]:
@@ -129,3 +185,41 @@ def _moments(weights: Float[Tensor, "feature token"]) -> Float[Tensor, "feature 
     skewness = torch.where(constant, torch.nan, third / variance**1.5)
     kurtosis = torch.where(constant, torch.nan, fourth / variance.square() - 3)
     return torch.stack([mean, variance.sqrt(), skewness, kurtosis], dim=1)
+
+
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The table: see `logits`. The features shown are those of `showcase`, each beside the neuron that it correlates
+    with most."""
+    frequency, tags = inputs.table("frequency"), inputs.table("tags")
+    shown = showcase(frequency, tags)
+    correlated = inputs.table("associations")["correlated_neuron"].values
+    context = _context_tags(tags, shown)
+    return logits(
+        dictionary_of(inputs),
+        weights_around(inputs),
+        inputs.site,
+        shown,
+        [max(0, int(correlated[feature, 0])) for feature in shown],
+        _contexts(inputs, tags, context),
+        words(inputs.path_if_any("tokenizer")),
+        [str(tags["tag"].values[tag]) if tag >= 0 else "" for tag in context],
+        shared_seen_rows(inputs),
+    )
+
+
+def _contexts(inputs: Inputs, tags: xr.Dataset, context: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    """Which tokens of the vocabulary belong to the context of each feature shown; None without tags or tokens."""
+    store, path = TokenStore(inputs.path("tokens")), weights_around(inputs).logit_path(inputs.site)
+    if not (store.is_text and tags.sizes["tag"] and len(context) and path):
+        return None
+    rows = activation_rows(inputs)
+    sequence, position = rows.places(0, min(rows.length, CONTEXT_TOKENS))
+    ids = store.ids(0, int(sequence[-1]) + 1)[sequence, position]
+    carried = TokenTags(inputs.path("tokens")).at(sequence, position)
+    return in_context_tokens(ids, carried, path[-1].shape[1], context)
+
+
+def _context_tags(tags: xr.Dataset, shown: Sequence[int]) -> NDArray[np.int64]:
+    """The tag for which each feature is shown, else its main tag, as places along `tag`; -1: none."""
+    best = {int(tags["best_feature"].values[tag]): tag for tag in reversed(showcase_tags(tags, len(shown)))}
+    return np.array([best.get(feature, int(tags["main_tag"].values[feature])) for feature in shown], np.int64)

@@ -11,8 +11,33 @@ from numpy.typing import NDArray
 from polysem.numerics.firing_noise import dispersion
 from polysem.numerics.law_likelihood import Likelihood, Ranked, Solution
 from polysem.params.base import UNDECIDED
+from polysem.tables.inputs import Inputs
 from polysem.tables.parts.labels import index, labelled, scalar, variable
 
+CATALOGUE = "S0.F2 S0.X3"
+READS = ("table:frequency",)
+PARAMS = ("head_ranks", "baseline_seed")
+VARIABLES = {
+    "frequency_sorted": ("rank", "1", "share of tokens on which the feature is active"),
+    "bin_first": ("bin", "rank", "first rank of the bin, by half A"),
+    "bin_last": ("bin", "rank", "last rank of the bin"),
+    "bin_frequency": ("bin", "1", "mean share of half B on which its features are active"),
+    "first_rank": ("range", "rank", "first rank of the range"),
+    "last_rank": ("range", "rank", "last rank of the range"),
+    "winner": ("range", "1", "law that the range follows"),
+    "exponential_share": ("range", "1", "share of the fall owed to an exponential"),
+    "exponential_share_error": ("range", "1", "its standard error over resamples of the features"),
+    "bin_expected": ("range law bin", "1", "what the law leads to in bin_frequency"),
+    "firing_dispersion": ("", "1", "variance of a feature's count over its mean"),
+    "exponent": ("range law", "1", "exponent α of the law"),
+    "decay_length": ("range law", "rank", "decay length L of the law"),
+    "log_likelihood": ("range law", "nat", "log-likelihood of the features' counts in half B"),
+    "aic": ("range law", "1", "Akaike information criterion"),
+    "amplitude": ("range law", "1", "factor of the law in shares of tokens"),
+    "rank": ("rank", "1", "rank by frequency"),
+    "range": ("range", "1", "ranks that are fitted together"),
+    "law": ("law", "1", "law"),
+}
 LAWS = ("power_law", "exponential", "truncated_power_law")
 FREE = {
     "power_law": np.array([[1.0, 0], [0, 1], [0, 0]]),
@@ -232,3 +257,10 @@ def _fit(likelihood: Likelihood, solution: Solution, parameters: int, middle: Va
 
 def _column(found: list[Range], name: str) -> list[list[float]]:
     return [[getattr(fit, name) for fit in part.fits] for part in found]
+
+
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The table: see `rank_frequency`."""
+    counted, params = inputs.table("frequency"), inputs.params
+    active, tokens = counted["active_tokens_of_half"].values, counted["tokens_of_half"].values
+    return rank_frequency(active, tokens, params.head_ranks, params.baseline_seed)

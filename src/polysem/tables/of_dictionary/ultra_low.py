@@ -12,10 +12,96 @@ from polysem.numerics.norms import column_squares
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
+from polysem.tables.inputs import Inputs
+from polysem.tables.parts.dead import dead_features
 from polysem.tables.parts.decoder_cosines import products
 from polysem.tables.parts.frequency_classes import firings, is_ultra_low
 from polysem.tables.parts.labels import index, labelled, scalar, variable
+from polysem.tables.parts.reading import activation_rows, dictionary_of
+from polysem.tables.passes.survey.co_firing import CONTEXTS, co_firing, highest_projections
+from polysem.tables.passes.survey.survey import surveyed
 
+CATALOGUE = "S2.F4 S2.F5 S2.F6 S2.F7 S3.T3"
+READS = ("survey", "store", "training store", "weights", "table:frequency")
+PARAMS = ("ultra_low_frequency", "baseline_seed")
+VARIABLES = {
+    "ultra_low_features": ("", "feature", "features below the ultra-low frequency, active on a token at least"),
+    "never_active": ("", "feature", "features that were never active"),
+    "ultra_low_threshold_firings": ("", "token", "tokens on which a feature at the ultra-low frequency is active"),
+    "ultra_low_active": ("active", "token", "tokens by ultra-low features active on them"),
+    "ultra_low_firing": ("", "feature", "ultra-low features that are ever active"),
+    "co_firing_largest": ("", "feature", "most ultra-low features active on one token"),
+    "co_firing_largest_share": ("", "1", "share of those that are ever active in that number"),
+    "co_firing_sequence": ("co_firing_context", "1", "sequence of a token on which most of them are active"),
+    "co_firing_position": ("co_firing_context", "1", "position of that token in the sequence"),
+    "co_firing_active": ("co_firing_context", "1", "ultra-low features active on that token"),
+    "largest_training_activation": ("feature", "activation", "largest activation on the training images"),
+    "dead_features": ("", "feature", "features whose largest activation on the training images is below 0.005"),
+    "dead_share": ("", "1", "share of features whose largest activation on the training images is below 0.005"),
+    "training_images": ("", "image", "training images that were looked at"),
+    "feature": ("feature", "1", "feature"),
+    "active": ("active", "1", "ultra-low features active on a token"),
+    "mean_cosine": ("feature", "1", "cosine of the encoder row with the mean of the ultra-low encoder rows"),
+    "mean_projection": ("feature", "weight", "component of the encoder row along the mean ultra-low direction"),
+    "mean_direction": ("neuron", "1", "mean ultra-low encoder row, scaled to norm 1"),
+    "mean_cosine_random": ("random_cosine", "1", "cosine of random rows with their own mean"),
+    "mean_projection_random": ("random_row", "weight", "component of random rows of the encoder rows' norms"),
+    "ultra_low_cosine_median": (
+        "",
+        "1",
+        "median cosine of the encoder row with the mean of the ultra-low encoder rows, ultra-low features",
+    ),
+    "ultra_low_cosine_above_095_share": (
+        "",
+        "1",
+        "share of ultra-low features with a cosine of the encoder row with the mean of the ultra-low "
+        "encoder rows above 0.95",
+    ),
+    "ultra_low_cosine_median_random": ("", "1", "median cosine of as many random rows with their own mean"),
+    "ultra_low_mean_decoder_cosine": (
+        "",
+        "1",
+        "cosine of the mean ultra-low encoder row with the mean ultra-low decoder row",
+    ),
+    "variance_share": (
+        "singular",
+        "1",
+        "share of the squared norm of the ultra-low decoder rows by singular direction",
+    ),
+    "variance_share_random": ("singular", "1", "the same of independent random rows"),
+    "ultra_low_first_singular_share": (
+        "",
+        "1",
+        "share of the squared norm of the ultra-low decoder rows by singular direction, the first one",
+    ),
+    "projection": ("projection_context", "activation", "inner product with the direction"),
+    "projection_sequence": ("projection_context", "1", "sequence of the token"),
+    "projection_position": ("projection_context", "1", "position of the token in its sequence"),
+    "neuron": ("neuron", "1", "neuron"),
+    "random_row": ("random_row", "1", "random row"),
+    "singular": ("singular", "1", "singular direction, 1 is the strongest"),
+}
+ONLY = {
+    "of a classifier": (
+        "largest_training_activation",
+        "dead*",
+        "training_images",
+    ),
+    "where an SAE has an ultra-low cluster": (
+        "mean_cosine",
+        "mean_projection*",
+        "mean_direction",
+        "mean_cosine_random",
+        "ultra_low_cosine*",
+        "ultra_low_mean_decoder_cosine",
+        "variance_share*",
+        "ultra_low_first_singular_share",
+        "neuron",
+        "random_row",
+        "singular",
+        "projection*",
+    ),
+}
 RANDOM_ROWS = 1024
 FEWEST = 3
 """Features of a cluster: the cosine of one or two rows with their mean says nothing about a cluster."""
@@ -169,3 +255,17 @@ def random_shares(rows: int, neurons: int) -> Values:
     middles = (np.arange(few) + 0.5) / few
     quantiles = np.interp(middles, cumulative / cumulative[-1], value)[::-1]
     return quantiles / quantiles.sum()
+
+
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The table: directions of the cluster (`ultra_low`), which of it fires together (`co_firing`), where its direction
+    is seen (`highest_projections`), and of a classifier which features are dead (`dead_features`)."""
+    dictionary, rows, frequency = dictionary_of(inputs), activation_rows(inputs), inputs.table("frequency")
+    table = ultra_low(dictionary, frequency, inputs.params)
+    cluster = is_ultra_low(frequency, inputs.params.ultra_low_frequency)
+    parts = [table, co_firing(cluster, rows, surveyed(inputs).again)]
+    if "mean_direction" in table:
+        parts.append(highest_projections(rows, table["mean_direction"].values, CONTEXTS))
+    if inputs.path_if_any("training store") is not None:
+        parts.append(xr.Dataset(dead_features(activation_rows(inputs, "training store"), dictionary, inputs.device)))
+    return xr.merge(parts, combine_attrs="drop_conflicts", join="exact")

@@ -14,6 +14,7 @@ from torch import Tensor
 from polysem.io.atomic import written
 from polysem.io.errors import InputError
 from polysem.models.subject import Subject
+from polysem.tables.inputs import Inputs
 
 UNEMBEDDING = "unembedding"
 INTO = "/input_weights"
@@ -128,3 +129,9 @@ def write_directions(path: Path, directions: Directions) -> None:
     metadata = {"polysem": json.dumps(directions.attributes, sort_keys=True)}
     with written(path) as partial:
         save_file(tensors, partial, metadata)
+
+
+def weights_around(inputs: Inputs) -> Directions:
+    """The weights around the sites of a model; reads `directions`."""
+    path = inputs.path("directions")
+    return inputs.once(("directions", path), lambda: Directions.read(path))

@@ -58,7 +58,9 @@ def along_dictionaries(each: Sequence[xr.Dataset], names: Sequence[str]) -> xr.D
         data_vars="all",
         join="outer",
     )
-    return joined.assign_coords(dictionary=("dictionary", np.array(names, dtype=object)))
+    return joined.assign_coords(
+        dictionary=variable("dictionary", np.array(names, dtype=object), "dictionary of the site", "1")
+    )
 
 
 def labelled(

@@ -10,7 +10,9 @@ from scipy.linalg import eigh
 from torch import Tensor
 
 from polysem.saes.dictionary import Dictionary
-from polysem.tables.parts.directions import Directions
+from polysem.tables.inputs import Inputs
+from polysem.tables.parts.directions import Directions, weights_around
+from polysem.tables.parts.reading import dictionary_of
 
 RANDOM_ROWS = 4096
 NEARLY_SINGULAR = 1e-4
@@ -50,6 +52,13 @@ def seen_rows(dictionary: Dictionary, directions: Directions, site: str) -> Seen
         return None
     basis = column_space(weights.cpu())
     return SeenRows(basis, torch.from_numpy(dictionary.decoder().cpu().numpy() @ basis.numpy()))
+
+
+def shared_seen_rows(inputs: Inputs) -> SeenRows | None:
+    """The same for the dictionary of a table, computed once for all tables of a job; reads `weights`, `store` and
+    `directions`."""
+    dictionary, weights = dictionary_of(inputs), weights_around(inputs)
+    return inputs.once(("seen rows", inputs.place), lambda: seen_rows(dictionary, weights, inputs.site))
 
 
 def column_space(weights: Float[Tensor, "neuron output"]) -> Float[Tensor, "neuron rank"]:

@@ -205,8 +205,7 @@ def _tables(study: Study) -> Iterator[Job]:
         yield _fidelity(study, name, site)
     for name, site, dictionary in study.dictionaries():
         model = study.models[name]
-        label = f"{name} {site} {dictionary}"
-        outputs = tuple(artifacts.feature_tables(Place(name, site, dictionary)))
+        label, outputs = f"{name} {site} {dictionary}", (Place(name, site, dictionary).tables_receipt,)
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
         if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)

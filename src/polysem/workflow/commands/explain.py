@@ -6,12 +6,12 @@ import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from polysem.io.errors import InputError
 from polysem.io.folders import read_folder_receipt, renewed_receipt
-from polysem.layout.place import ANY_DICTIONARY, RESULTS, SPLITS, TABLES_RECEIPT, Place, all_figures, corpus
+from polysem.layout.place import ANY_DICTIONARY, RESULTS, SPLITS, Place, all_figures, corpus
 from polysem.layout.studied import dictionaries, sites
 from polysem.params.base import TOGETHER
 from polysem.params.explain import nearest
@@ -19,6 +19,7 @@ from polysem.params.study import Study, load_study
 from polysem.workflow.artifacts import FEATURE_TABLES, REPORT_PAGES, TRAINED_SAE_FILES, model_files, sae_files
 from polysem.workflow.provenance.records import Record, chain, read_record
 from polysem.workflow.running.code import SOURCE
+from polysem.workflow.tables import told
 
 COPIES = (f"{all_figures(REPORT_PAGES)}/", f"{all_figures()}/")
 """Where figures lie: the report has a copy of each."""
@@ -114,22 +115,41 @@ def explanation(place: Place, name: str, sections: Mapping[str, str]) -> Iterato
     if reason := said.get("not_applicable"):
         yield from _wrapped(f"Not drawn: {reason}", "")
     yield from ["", f"The figure {name} shows {_several([Path(table).stem for table in tables], 'the table')}."]
-    jobs = chain(drawing, lambda record: tables if record.artifact == folder else _read_by(record))
+    shown = [*map(_known_by, tables)]
+    jobs = chain(drawing, lambda record: shown if record.artifact == folder else list(record.inputs))
     numbers = {record.artifact: number for number, job in enumerate(jobs, 1) for record in job}
     for number, job in enumerate(jobs, 1):
         yield from ["", *_job(number, job, numbers, tables if number == 1 else [], sections)]
-    outside = {path for job in jobs for record in job for path in _read_by(record) if path not in numbers}
+    outside = {path for job in jobs for record in job for path in record.inputs if path not in numbers}
     if missing := sorted(path for path in outside if path.startswith(f"{RESULTS}/") and read_record(path) is None):
         yield from ["", *_wrapped(f"No record tells how these were made: {', '.join(missing)}.", "")]
 
 
 def _read_by(record: Record) -> list[str]:
-    """The inputs of a job, with the tables that a receipt stands for in its place."""
-    found = []
+    """The inputs of a job, with the tables of a dictionary in place of the receipt that stands for them."""
+    found: list[str] = []
     for path in record.inputs:
-        tables = [Path(path).with_name(f"{table}.nc").as_posix() for table in FEATURE_TABLES]
-        found += tables if Path(path).name == TABLES_RECEIPT else [path]
+        standing = _standing_for(path)
+        found += [path] if standing is None else map(standing.table, FEATURE_TABLES)
     return found
+
+
+def _standing_for(path: str) -> Place | None:
+    """The dictionary whose tables a file is the receipt of; None for every other file."""
+    names = PurePath(path).with_suffix("").parts[-3:]
+    if len(names) < 3:
+        return None
+    place = Place.named(names)
+    return place if place.tables_receipt == path else None
+
+
+def _known_by(path: str) -> str:
+    """The artifact that has a record: of a table of a dictionary the receipt that it shares with the others."""
+    file = PurePath(path)
+    if len(file.parts) < 4:
+        return path
+    place = Place.named(file.parts[-4:-1])
+    return place.tables_receipt if place.table(file.stem) == path else path
 
 
 def _tables(place: Place, read: list[str], names: list[str]) -> list[str]:
@@ -151,13 +171,17 @@ def _job(
     yield from _wrapped(f"{number}. {made}", "   ")
     step = f", step {record.module}: {_summary(record.module)}" if record.module else ""
     yield from _wrapped(f"   rule {record.rule}{step}", "   ")
-    inputs = only or list(dict.fromkeys(path for one in job for path in _read_by(one)))
-    known = [f"{path} ({numbers[path]})" if path in numbers else path for path in inputs if path not in made]
+    inputs = only or list(dict.fromkeys(path for one in job for path in one.inputs))
+    known = [
+        f"{path} ({numbers[_known_by(path)]})" if _known_by(path) in numbers else path
+        for path in inputs
+        if path not in made
+    ]
     yield from _wrapped(
         f"   read {', '.join(known)}" if known else "   read no file; its params are all it needs", "      "
     )
     if record.params:
-        values = ", ".join(f"{key} = {value}" for key, value in dict(_flat(record.params)).items())
+        values = ", ".join(f"{key} = {value}" for key, value in dict(_flat(told(record.params))).items())
         yield from _wrapped(f"   params ({sections.get(record.artifact, ANALYSIS)}): {values}", "      ")
     if record.digests:
         yield f"   digests of code and of files from outside: {', '.join(record.digests)}"

@@ -91,7 +91,7 @@ def command(options: argparse.Namespace) -> int:
 def files_read(place: Place, form: str) -> list[str]:
     """The files of the run that a format is written from, as far as they are there."""
     read = declared(forms()[form]).get("TABLES", ())
-    files = [*artifacts.sae_files(place), *map(place.table, read)]
+    files = [*artifacts.sae_files(place), *([place.tables, place.tables_receipt] if read else [])]
     if "logits" in read:
         files += [place.tokenizer, place.directions]
     return [file for file in files if Path(file).exists()]

@@ -9,7 +9,7 @@ from polysem.io.content import file_digest, folder_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import damage, read_folder_receipt
 from polysem.io.stores import hash_store, read_receipt, receipt_path
-from polysem.layout.place import ANY_DICTIONARY, ANY_MODEL, ANY_SITE, TABLES_RECEIPT
+from polysem.layout.place import ANY_DICTIONARY, ANY_MODEL, ANY_SITE, RESULTS
 from polysem.models.record import read_record
 from polysem.params.study import load_study
 from polysem.workflow import artifacts
@@ -65,8 +65,8 @@ def check_all(wanted: list[str], seals: dict[str, Output]) -> Iterator[tuple[str
             yield store.as_posix(), "its receipt says another sha256"
     for record in Path().glob(ANY_MODEL.record):
         yield record.parent.as_posix(), model_problem(record.parent)
-    for receipt in Path().glob(ANY_DICTIONARY.tables_receipt):
-        yield receipt.parent.as_posix(), tables_problem(receipt.parent)
+    for receipt in Path(RESULTS, "tables").rglob("*.json"):
+        yield receipt.as_posix(), tables_problem(receipt)
     for receipt in Path().glob(ANY_DICTIONARY.figures.receipt):
         yield receipt.as_posix(), figures_problem(receipt.with_suffix(""))
 
@@ -119,11 +119,12 @@ def model_problem(folder: Path) -> str:
     return ""
 
 
-def tables_problem(folder: Path) -> str:
-    """What is wrong with the tables of a dictionary, or ''."""
+def tables_problem(receipt: Path) -> str:
+    """What is wrong with the tables that a receipt names, or ''. They lie in its folder, or beside it."""
+    folder = receipt.parent if receipt.stem.endswith(".nc") else receipt.with_suffix("")
     try:
-        said = json.loads((folder / TABLES_RECEIPT).read_text(encoding="utf-8"))["sha256"]
-        return damage(folder, {f"{name}.nc": digest for name, digest in said.items()})
+        said = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"].values()
+        return damage(folder, {one["file"]: one["sha256"] for one in said})
     except UNUSABLE as error:
         return f"its receipt cannot be used: {error}"
 

@@ -55,7 +55,7 @@ def syntax_digests(*modules: str) -> dict[str, str]:
 
 def text_syntax(name: str, text: str) -> str:
     """The digest of the syntax of a module whose source is `text`, whatever the file says by now."""
-    file = _file(name)
+    file = source_file(name)
     return _known(text, name, file)[0] if file is not None else ""
 
 
@@ -75,11 +75,11 @@ def import_closure(module: str) -> set[str]:
 def _parsed(name: str) -> tuple[str, tuple[str, ...]]:
     """Digest of a module's syntax, and what it imports of the package. What was parsed before is looked up by name and
     content: parsing everything would slow down every call of Snakemake."""
-    file = _file(name)
+    file = source_file(name)
     if file is None:
         raise ModuleNotFoundError(f"{name} has no source below {SOURCE}")
     tree, imports = _known(file.read_text(encoding="utf-8"), name, file)
-    return tree, tuple(target for target in imports if _file(target) is not None)
+    return tree, tuple(target for target in imports if source_file(target) is not None)
 
 
 def _known(text: str, name: str, file: Path) -> tuple[str, list[str]]:
@@ -178,7 +178,8 @@ def _parents(name: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
-def _file(name: str) -> Path | None:
+def source_file(name: str) -> Path | None:
+    """The source of a module of the package, or of one that adds to it; None if there is none. Nothing is imported."""
     top, *rest = name.split(".")
     base = (SOURCE / top if top == PACKAGE else _addon_folder(top)).joinpath(*rest)
     return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)

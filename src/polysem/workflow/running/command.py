@@ -19,7 +19,7 @@ from polysem.io.caches import FOLDER
 from polysem.io.content import text_digest
 from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
-from polysem.training.determinism import require_deterministic_kernels
+from polysem.training import determinism
 from polysem.workflow.running.seals import write_seal
 from polysem.workflow.running.stated import OutsideFiles, require_code
 from polysem.workflow.running.steps import DETERMINISTIC, load_step
@@ -40,10 +40,10 @@ def run_named(arguments: list[str]) -> None:
     supervise()
     name = arguments[0] if arguments else ""
     try:
-        module = load_step(name)
+        step = load_step(name)
     except InputError as error:
         sys.exit(f"error: {error}")
-    run(getattr(module, name), arguments[1:], deterministic=name in DETERMINISTIC)
+    run(step, arguments[1:], deterministic=name in DETERMINISTIC)
 
 
 def supervise() -> None:
@@ -84,6 +84,8 @@ def run(step: Callable[..., None], arguments: list[str] | None = None, *, determ
             atomic.BEFORE_PLACING.append(lambda: files.require_unchanged(stamps))
         if "torch" in sys.modules:
             set_kernels(threads, deterministic)
+        else:
+            determinism.WHEN_LOADED.append(lambda: set_kernels(threads, deterministic))
         validate_call(config=ConfigDict(extra="forbid"))(step)(**options)
         if log:
             write_seal(log, text_digest(os.environ.get(COMMAND, "").partition("; exec ")[2]), atomic.PLACED)
@@ -105,7 +107,7 @@ def set_kernels(threads: int, deterministic: bool) -> None:
 
     torch.set_num_threads(threads)
     if deterministic:
-        require_deterministic_kernels()
+        determinism.require_deterministic_kernels()
 
 
 def _options(step: Callable[..., None], arguments: list[str] | None) -> dict[str, Any]:

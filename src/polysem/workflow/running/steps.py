@@ -1,10 +1,22 @@
-"""The steps of the workflow: each is a function in a module of its name, which `polysem step NAME` runs."""
+"""The steps of the workflow: each is a function in a module of its name, which `polysem step NAME` runs.
 
+The tables of sites and models have a step each, too, `measure_fidelity`; one function makes them all.
+"""
+
+from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
 
 from polysem.io.errors import InputError
 from polysem.params.explain import nearest
+from polysem.workflow.declarations import modules_of
+
+OF_TABLES = "measure_"
+TABLES = {
+    f"{OF_TABLES}{table}": module
+    for room in ("of_site", "of_model")
+    for table, module in modules_of(f"polysem.tables.{room}").items()
+}
+"""The modules of tables that have a job of their own, by their steps."""
 
 STEPS = {
     name: f"polysem.{room}.{name}"
@@ -22,11 +34,7 @@ STEPS = {
         "training": ("train_model", "train_classifier"),
         "saes": ("train_sae", "import_sae"),
         "tables": (
-            "survey_features",
-            "measure_fidelity",
-            "examine_clusters",
-            "measure_model",
-            "compare_dictionaries",
+            "measure_dictionary",
             "collect_metrics",
             "collect_plots",
         ),
@@ -36,9 +44,9 @@ STEPS = {
         "workflow.provenance": ("collect_provenance",),
     }.items()
     for name in names
-}
+} | TABLES
 """The module of each step. A rule, its step and its log share the name."""
-DETERMINISTIC = frozenset({"extract_activations", "train_sae", "recover_features", "examine_clusters"})
+DETERMINISTIC = frozenset({"extract_activations", "train_sae", "recover_features", "measure_cluster_relations"})
 """Steps that refuse kernels whose last digits vary from run to run, as some do on a GPU."""
 
 
@@ -49,6 +57,11 @@ def step_module(name: str) -> str:
     return STEPS[name]
 
 
-def load_step(name: str) -> ModuleType:
-    """That module, imported."""
-    return import_module(step_module(name))
+def load_step(name: str) -> Callable[..., None]:
+    """The function of a step, its module imported; InputError, with the nearest name, if there is none."""
+    if name in TABLES:
+        from polysem.tables.measure_table import measure_table
+
+        return measure_table
+    found: Callable[..., None] = getattr(import_module(step_module(name)), name)
+    return found

@@ -1,9 +1,7 @@
 """What a comparison reads of the dictionaries of several sites, each thing once while it is needed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,38 +12,27 @@ from numpy.typing import NDArray
 from polysem.activations.rows import ActivationRows
 from polysem.io.stores import open_store, read_array, read_receipt
 from polysem.io.tables import read_table
-from polysem.params.base import NEURONS
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.saes.sae import SAE
-from polysem.tables.parts.directions import Directions
+from polysem.tables.inputs import Inputs
+from polysem.tables.parts.directions import Directions, weights_around
 from polysem.tables.passes.comparison.codes import Codes, encode, sampled_rows
 
 KEPT = 6
 """Dictionaries, and activations of dictionaries, that are held in memory; most are held against the first of a site."""
 
 
-@dataclass(frozen=True)
-class SiteFiles:
-    """Where the files of one site of a model are."""
-
-    activations: Path
-    """Store of eval activations."""
-    tokens: Path
-    """Store of eval tokens."""
-    directions: Path
-    """Directions of the model."""
-    dictionaries: Path
-    """Folder with a folder for each SAE."""
-    tables: Path
-    """Folder with a folder of tables for each dictionary."""
-
-
 class Site:
-    """The dictionaries, activations and tables of one site of a model."""
+    """The dictionaries, activations and tables of one site of a model.
 
-    def __init__(self, model: str, site: str, place: SiteFiles, device: str) -> None:
-        self.model, self.site, self.place, self._device = model, site, place, device
-        self.rows = ActivationRows(place.activations)
+    `dictionaries` are the inputs of those that take part, by name; `inputs`, of the site or of any of them, know its
+    activations, tokens and directions.
+    """
+
+    def __init__(self, dictionaries: Mapping[str, Inputs], inputs: Inputs) -> None:
+        self.model, self.site, self._inputs = inputs.place.model, inputs.site, inputs
+        self._dictionaries = dictionaries
+        self.rows = ActivationRows(inputs.path("store"))
         self.dictionary: Callable[[str], Dictionary] = lru_cache(KEPT)(self._dictionary)
         self.codes: Callable[[str, int, int], Codes] = lru_cache(KEPT)(self._codes)
 
@@ -57,12 +44,12 @@ class Site:
     @cached_property
     def tokens_digest(self) -> str:
         """Which tokens the activations are of: the digest of the token store's content."""
-        return str(read_receipt(self.place.tokens)["sha256"])
+        return str(read_receipt(self._inputs.path("tokens"))["sha256"])
 
     @cached_property
     def directions(self) -> Directions:
         """Directions of the model."""
-        return Directions.read(self.place.directions)
+        return weights_around(self._inputs)
 
     def decoder(self, name: str) -> Float[NDArray, "feature neuron"]:
         """Directions of the features of a dictionary."""
@@ -91,18 +78,18 @@ class Site:
 
     def table(self, dictionary: str, name: str) -> xr.Dataset:
         """A table of a dictionary."""
-        return read_table(self.place.tables / dictionary / f"{name}.nc")
+        return read_table(self._dictionaries[dictionary].table_file(name))
 
     def read_with(
         self, dictionary: Dictionary, tokens: int, length: int, order: NDArray[np.int64] | None = None
     ) -> Codes:
         """This site's activations through any dictionary of its width, on a sample of its first `length` tokens."""
-        return encode(self.rows, sampled_rows(length, tokens), dictionary, self._device, order)
+        return encode(self.rows, sampled_rows(length, tokens), dictionary, self._inputs.device, order)
 
     def token_ids(self, tokens: int, length: int) -> Int[NDArray, " token"]:
         """Token, or class of the image, at each row of that sample."""
         chosen = sampled_rows(length, tokens)
-        store, group = open_store(self.place.activations), open_store(self.place.tokens)
+        store, group = open_store(self._inputs.path("store")), open_store(self._inputs.path("tokens"))
         sequence, position = (
             np.asarray(read_array(store, name)[:length], np.int64)[chosen] for name in ("sequence", "position")
         )
@@ -112,8 +99,7 @@ class Site:
         return ids[sequence, position]
 
     def _dictionary(self, name: str) -> Dictionary:
-        path = Path(NEURONS) if name == NEURONS else self.place.dictionaries / name
-        return load_dictionary(path, self.width, self._device)
+        return load_dictionary(self._dictionaries[name].path("weights"), self.width, self._inputs.device)
 
     def _codes(self, name: str, tokens: int, length: int) -> Codes:
         return self.read_with(self.dictionary(name), tokens, length)

@@ -38,9 +38,9 @@ class Centres:
         return len(self.feature)
 
 
-def read_centres(tables: Path, site: str, dictionary: str) -> Centres | None:
-    """The centres that the table `clusters` of a dictionary holds; None if its neurons have no input weights."""
-    table = read_arrays(tables / dictionary / "clusters.nc", lambda name: name in NEEDED)
+def read_centres(path: Path, site: str, dictionary: str) -> Centres | None:
+    """The centres that the file of a table `clusters` holds; None if it is of neurons without input weights."""
+    table = read_arrays(path, lambda name: name in NEEDED)
     if not table:
         return None
     central = table["central_example"]

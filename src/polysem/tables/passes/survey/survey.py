@@ -1,22 +1,18 @@
-"""All tables of a dictionary that need its activations, in one pass over them."""
+"""The pass over the activations of a dictionary, once for all tables of a job that need them."""
 
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
-
-import xarray as xr
+from typing import Protocol, TypeVar
 
 from polysem.activations.rows import ActivationRows
 from polysem.saes.dictionary import Dictionary, Neurons
+from polysem.tables.inputs import Inputs
+from polysem.tables.parts.reading import activation_rows, dictionary_of
 from polysem.tables.passes.survey.blocks import Block, blocks
-from polysem.tables.passes.survey.correlation import Correlation
-from polysem.tables.passes.survey.examples import Examples
-from polysem.tables.passes.survey.frequency import Frequency
 from polysem.tables.passes.survey.recording import Recording, SecondLook
-from polysem.tables.passes.survey.windows import Tokens, Window
 
 
 class Gatherer(Protocol):
@@ -26,58 +22,61 @@ class Gatherer(Protocol):
         """Take the tokens of a block."""
 
 
-@dataclass(frozen=True)
-class ExampleChoice:
-    """Which examples of each feature are shown, and how much around them."""
-
-    top: int
-    sampled: int
-    window: Window
-    seed: int
+OneGatherer = TypeVar("OneGatherer", bound=Gatherer)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """The tables of a pass, and a second look at its active features."""
+    """What the pass of a job left."""
 
-    frequency: xr.Dataset
-    examples: xr.Dataset
-    correlations: xr.Dataset
-    """The part of the table `associations` that depends on activations."""
     again: SecondLook
+    gatherers: dict[str, Gatherer]
+    """By the tables of the job that have one."""
 
 
 def survey(
     rows: ActivationRows,
     dictionary: Dictionary,
-    tokens: Tokens,
-    choice: ExampleChoice,
-    also: Sequence[Gatherer] = (),
+    gatherers: Sequence[Gatherer],
     device: str = "cpu",
     scratch: Path | None = None,
-) -> Survey:
-    """Stream the activations of a store once, for the tables here and for the gatherers in `also`.
+) -> SecondLook:
+    """Stream the activations of a store once through gatherers, and give a second look at the active features.
 
     `device` is where the dictionary is; a file of 8 bytes per active feature and token lives in `scratch` (the system's
     folder for such files by default) as long as the result does. Neurons need none: they are read again.
     """
-    neurons = isinstance(dictionary, Neurons)
-    frequency = Frequency(dictionary.features, neurons)
-    examples = Examples(dictionary.features, choice.top, choice.sampled, choice.window, choice.seed)
-    correlation = Correlation(dictionary.features, rows.width)
-    gatherers: list[Gatherer] = [frequency, examples, correlation, *also]
     again: SecondLook = partial(blocks, rows, dictionary, device)
-    if not neurons:
+    if not isinstance(dictionary, Neurons):
         recording = Recording(scratch or Path(tempfile.gettempdir()), dictionary.features)
-        gatherers.append(recording)
+        gatherers = [*gatherers, recording]
         again = recording.blocks
-    for block in blocks(rows, dictionary, device):
+    for block in blocks(rows, dictionary, device) if gatherers else ():
         for gatherer in gatherers:
             gatherer.add(block)
-    counted = frequency.table()
-    return Survey(
-        frequency=counted,
-        examples=examples.table(counted, rows, again, tokens),
-        correlations=correlation.table(counted, again, neurons),
-        again=again,
-    )
+    return again
+
+
+def surveyed(inputs: Inputs) -> Survey:
+    """The pass of the job, run when the first table asks for it; reads `survey`, `store` and `weights`.
+
+    It takes the gatherers of all tables that the job makes: of each module that has one, `gatherer(inputs)`.
+    """
+    inputs.require("survey")
+
+    def run() -> Survey:
+        making = inputs.job.making.items()
+        gatherers = {name: module.gatherer(its) for name, (module, its) in making if hasattr(module, "gatherer")}
+        rows, dictionary = activation_rows(inputs), dictionary_of(inputs)
+        again = survey(rows, dictionary, [*gatherers.values()], inputs.device, inputs.job.folder)
+        return Survey(again, gatherers)
+
+    return inputs.once("survey", run)
+
+
+def gathered(inputs: Inputs, kind: type[OneGatherer]) -> OneGatherer:
+    """The gatherer of a table after the pass. TypeError if its module makes another one."""
+    found = surveyed(inputs).gatherers[inputs.contract.name]
+    if not isinstance(found, kind):
+        raise TypeError(f"the gatherer of {inputs.contract.name} is no {kind.__name__}")
+    return found

@@ -1,5 +1,7 @@
-"""S0.T1, S2.T1, S3.T2: what a model achieves, beside which the losses of its dictionaries can be read; and the weights
-around its sites, for S1.F3 and S2.F12."""
+"""S0.T1, S2.T1, S3.T2: what a model achieves, beside which the losses of its dictionaries can be read.
+
+The weights around its sites, for S1.F3 and S2.F12, are written by the same job, as it has loaded the model.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,46 +10,64 @@ import numpy as np
 import xarray as xr
 
 from polysem.io.errors import InputError
-from polysem.io.tables import write_table
-from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import read_record
 from polysem.models.subject import Batch, Subject
 from polysem.numerics.pair_counts import Ids, PairCounts
 from polysem.numerics.resampling import BOOTSTRAPPED, interval_of_sums
+from polysem.tables.inputs import Inputs
 from polysem.tables.parts.directions import directions_of, write_directions
 from polysem.tables.parts.evaluation import Score, leading_batches
-from polysem.tables.parts.labels import attributes_of, labelled, scalar
+from polysem.tables.parts.labels import labelled, scalar
 
+CATALOGUE = "S0.T1 S2.T1 S3.T2"
+READS = ("model", "tokens", "training tokens", "sites")
+PARAMS = ()
+VARIABLES = {
+    "cross_entropy": ("", "nat", "cross-entropy of the model"),
+    "accuracy": ("", "1", "share of tokens predicted by the model"),
+    "unigram_cross_entropy": ("", "nat", "cross-entropy of the * share of the train split"),
+    "cross_entropy_low": (
+        "",
+        "nat",
+        "cross-entropy of the model, lower end of the 95 % bootstrap interval over sequences",
+    ),
+    "cross_entropy_high": (
+        "",
+        "nat",
+        "cross-entropy of the model, upper end of the 95 % bootstrap interval over sequences",
+    ),
+    "bigram_cross_entropy": ("", "nat", "cross-entropy of a bigram model of the train split"),
+}
+ONLY = {
+    "of text": ("bigram_cross_entropy",),
+}
+FILES = ("directions.safetensors",)
+LIMIT = 200_000
+"""Eval tokens on which the model runs."""
 SEQUENCES = 1024
 """Sequences of the train store per read, the length of its chunks."""
 
 
-def measure_model(
-    place: Place,
-    model: Path,
-    train_tokens: Path,
-    eval_tokens: Path,
-    output: Path,
-    directions: Path,
-    sites: list[str],
-    limit: int = 200_000,
-    device: str = "cpu",
-) -> None:
-    """Write the table of `model_reference`: the train store is counted whole, the eval store up to `limit` tokens.
-
-    `place` is the model, whose folder is `model`. Whole eval sequences are taken until `limit` counted tokens are
-    reached. `directions` is where the weights around `sites` go, as safetensors (see `Directions`).
-    """
-    store, train = TokenStore(eval_tokens), TokenStore(train_tokens)
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The numbers of `model_reference`: train tokens are counted whole, of the eval tokens whole sequences are taken
+    until `LIMIT` counted tokens are reached."""
+    store, train = TokenStore(inputs.path("tokens")), TokenStore(inputs.path("training tokens"))
     classes = train.attributes["vocabulary" if train.is_text else "classes"]
     counts = count_pairs(train.batches(SEQUENCES), classes, text=train.is_text)
-    subject = load_subject(model, device)
-    processing = read_record(model).settings.get("processing", {})
-    write_directions(directions, directions_of(subject, sites, processing))
-    table = model_reference(subject, leading_batches(store, limit), counts, text=store.is_text)
-    write_table(output, table.assign_attrs(attributes_of(place, "S0.T1 S2.T1 S3.T2")))
+    return model_reference(_subject(inputs), leading_batches(store, LIMIT), counts, text=store.is_text)
+
+
+def write_files(inputs: Inputs, folder: Path) -> None:
+    """The weights around the sites that are studied (see `Directions`)."""
+    processing = read_record(inputs.path("model")).settings.get("processing", {})
+    write_directions(folder / FILES[0], directions_of(_subject(inputs), inputs.value("sites"), processing))
+
+
+def _subject(inputs: Inputs) -> Subject:
+    path = inputs.path("model")
+    return inputs.once(("model", path), lambda: load_subject(path, inputs.device))
 
 
 def count_pairs(batches: Iterable[Batch], vocabulary: int, *, text: bool) -> PairCounts:

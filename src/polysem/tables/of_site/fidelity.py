@@ -1,10 +1,7 @@
 """S0.T1, S2.T1, S3.T2: how much of a model survives where the reconstructions of dictionaries replace a site."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,71 +12,121 @@ from torch import Tensor
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
-from polysem.io.tables import read_table, write_table
-from polysem.layout.place import Place
+from polysem.io.tables import read_arrays
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Replacement, Subject
 from polysem.numerics.resampling import BOOTSTRAPPED, interval_of_sums
-from polysem.params.analysis import GivenAnalysis
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.saes.sae import SAE, normalized
+from polysem.tables.inputs import Inputs
 from polysem.tables.parts.evaluation import Score, leading_batches
-from polysem.tables.parts.labels import along_dictionaries, attributes_of, labelled, scalar
+from polysem.tables.parts.labels import along_dictionaries, labelled, scalar
+from polysem.tables.parts.reading import activation_rows
+from polysem.tables.parts.reconstruction import Reconstruction, ratio
 
 CATALOGUE = "S0.T1 S2.T1 S3.T2"
+READS = ("model", "tokens", "store", "dictionaries:weights", "dictionaries:table:frequency")
+PARAMS = ("fidelity_tokens", "ultra_low_frequency")
+VARIABLES = {
+    "cross_entropy_clean": ("dictionary", "nat", "cross-entropy of the model"),
+    "cross_entropy_spliced": ("dictionary", "nat", "cross-entropy with the reconstruction in place"),
+    "cross_entropy_without_ultra_low": (
+        "dictionary",
+        "nat",
+        "cross-entropy with the reconstruction without ultra-low-frequency features in place",
+    ),
+    "cross_entropy_zero": ("dictionary", "nat", "cross-entropy with zeros in place"),
+    "cross_entropy_mean": ("dictionary", "nat", "cross-entropy with the mean in place"),
+    "accuracy_clean": ("dictionary", "1", "share of tokens predicted of the model"),
+    "accuracy_spliced": ("dictionary", "1", "share of tokens predicted with the reconstruction in place"),
+    "loss_recovered_zero": ("dictionary", "1", "loss recovered against zero ablation"),
+    "loss_recovered_mean": ("dictionary", "1", "loss recovered against mean ablation"),
+    "loss_recovered_without_ultra_low": (
+        "dictionary",
+        "1",
+        "loss recovered against zero ablation without ultra-low-frequency features",
+    ),
+    "loss_recovered_by_mean": ("dictionary", "1", "loss recovered against zero ablation by mean ablation"),
+    "loss_increase_spliced": ("dictionary", "1", "relative increase of the loss with the reconstruction in place"),
+    "loss_increase_zero": ("dictionary", "1", "relative increase of the loss with zeros in place"),
+    "accuracy_loss": ("dictionary", "1", "share of tokens that are predicted by the model alone, net"),
+    "explained_variance": ("dictionary", "1", "share of variance explained"),
+    "mean_squared_error": ("dictionary", "activation^2", "squared error, summed over neurons, mean over tokens"),
+    "mse": ("dictionary", "activation^2", "squared error, mean over neurons and tokens"),
+    "l1": ("dictionary", "activation", "sum of the features in the unit of the activations, mean over tokens"),
+    "L0": ("dictionary", "feature", "mean number of active features per token"),
+    "loss_recovered_zero_low": (
+        "dictionary",
+        "1",
+        "loss recovered against zero ablation, lower end of the 95 % bootstrap interval over sequences",
+    ),
+    "loss_recovered_zero_high": (
+        "dictionary",
+        "1",
+        "loss recovered against zero ablation, upper end of the 95 % bootstrap interval over sequences",
+    ),
+    "loss_recovered_mean_low": (
+        "dictionary",
+        "1",
+        "loss recovered against mean ablation, lower end of the 95 % bootstrap interval over sequences",
+    ),
+    "loss_recovered_mean_high": (
+        "dictionary",
+        "1",
+        "loss recovered against mean ablation, upper end of the 95 % bootstrap interval over sequences",
+    ),
+    "explained_variance_low": (
+        "dictionary",
+        "1",
+        "share of variance explained, lower end of the 95 % bootstrap interval over sequences",
+    ),
+    "explained_variance_high": (
+        "dictionary",
+        "1",
+        "share of variance explained, upper end of the 95 % bootstrap interval over sequences",
+    ),
+    "L0_low": (
+        "dictionary",
+        "feature",
+        "mean number of active features per token, lower end of the 95 % bootstrap interval over sequences",
+    ),
+    "L0_high": (
+        "dictionary",
+        "feature",
+        "mean number of active features per token, upper end of the 95 % bootstrap interval over sequences",
+    ),
+    "dictionary": ("dictionary", "1", "dictionary of the site"),
+}
 UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"
 Change = Callable[[Float[Tensor, "token neuron"]], Float[Tensor, "token neuron"]]
 
 
-def measure_fidelity(
-    model: Path,
-    tokens: Path,
-    activations: Path,
-    saes: Path,
-    tables: Path,
-    dictionaries: list[str],
-    place: Place,
-    output: Path,
-    params: GivenAnalysis,
-    device: str = "cpu",
-) -> None:
-    """Write the numbers of `dictionary_fidelity` over the first sequences of the eval tokens, along `dictionary`.
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The numbers of `dictionary_fidelity` over the first `fidelity_tokens` of the eval tokens, along `dictionary`.
 
     All dictionaries of a site come together: starting a language model takes longer than splicing a dictionary into it,
-    and what zeros or the mean leave of the model is the same for all.
-
-    Args:
-        model: Folder of the model.
-        tokens: Its eval tokens.
-        activations: The eval activations of the site; the mean of the ablation is that of the whole store.
-        saes: Folder of the site's SAEs.
-        tables: Folder of the tables of its dictionaries; those named `frequency` say which features are rarer than
-            `ultra_low_frequency`.
-        dictionaries: All dictionaries of the site.
-        place: The site.
-        output: The table.
-        params: `fidelity_tokens` and `ultra_low_frequency` are read.
-        device: Where the model runs.
-
+    and what zeros or the mean leave of the model is the same for all. The mean is that of the whole store; features
+    that are rarer than `ultra_low_frequency` are told by the tables `frequency`.
     Raises InputError if the model has no such site or the store or an SAE is of another width.
     """
-    subject, site = load_subject(model, device), place.site
-    rows = ActivationRows(activations)
+    model, site = inputs.path("model"), inputs.site
+    subject, rows = load_subject(model, inputs.device), activation_rows(inputs)
     if rows.width != subject.width(site):
         raise InputError(
-            f"{activations} has {rows.width} neurons, site {site} of {model} has {subject.width(site)}; "
+            f"{inputs.path('store')} has {rows.width} neurons, site {site} of {model} has {subject.width(site)}; "
             "delete the store and its receipt and run again"
         )
-    batches = list(leading_batches(TokenStore(tokens), params.fidelity_tokens))
+    batches = list(leading_batches(TokenStore(inputs.path("tokens")), inputs.params.fidelity_tokens))
     ablated = ablations(subject, batches, site, mean_activation(rows))
-    each = []
-    for name in dictionaries:
-        features = load_dictionary(saes / name, rows.width, device)
-        frequency = read_table(tables / name / "frequency.nc")["frequency"].to_numpy()
-        rare = torch.from_numpy(frequency < params.ultra_low_frequency)
+    each, names = [], []
+    for its in inputs.each("dictionaries"):
+        features = load_dictionary(its.path("weights"), rows.width, inputs.device)
+        frequency = read_arrays(its.table_file("frequency"), lambda name: name == "frequency")["frequency"]
+        rare = torch.from_numpy(frequency < inputs.params.ultra_low_frequency)
         each.append(dictionary_fidelity(subject, batches, features, site, rare, ablated))
-    write_table(output, along_dictionaries(each, dictionaries).assign_attrs(attributes_of(place, CATALOGUE)))
+        names.append(its.place.dictionary)
+    return along_dictionaries(each, names)
 
 
 def mean_activation(rows: ActivationRows) -> Float[Tensor, " neuron"]:
@@ -187,67 +234,6 @@ def _at_counted(counted: Bool[Tensor, "sequence position"], change: Change) -> R
     return replacement
 
 
-@dataclass
-class Reconstruction:
-    """Error and spread of activations, added up over batches in float64 (Chan's update of mean and sum of squares)."""
-
-    tokens: int = 0
-    active: int = 0
-    activation: float = 0.0
-    error: float = 0.0
-    spread: float = 0.0
-    mean: Float[Tensor, " neuron"] = field(default_factory=lambda: torch.zeros(()))
-    centre: Float[Tensor, " neuron"] | None = None
-    """Mean of the first batch, from which the squared distances of `by_token` are taken."""
-    by_token: list[NDArray[np.float64]] = field(default_factory=list)
-    """Per batch: squared error, squared distance from the centre, and active features of each token, [token, 3]."""
-
-    def add(
-        self,
-        x: Float[Tensor, "token neuron"],
-        f: Float[Tensor, "token feature"],
-        x_hat: Float[Tensor, "token neuron"],
-        size: Tensor | float = 1.0,
-    ) -> None:
-        """Add activations, their features and their reconstructions; features times `size` [token, 1] are in the unit
-        of the activations."""
-        if not len(x):
-            return
-        x = x.double()
-        error, active = (x - x_hat.double()).square().sum(dim=1), (f > 0).sum(dim=1)
-        self.error += float(error.sum())
-        self.active += int(active.sum())
-        self.activation += float((f.clamp(min=0).double() * size).sum())
-        self.centre = x.mean(dim=0) if self.centre is None else self.centre
-        distance = (x - self.centre).square().sum(dim=1)
-        self.by_token.append(torch.stack([error, distance, active.double()], dim=1).cpu().numpy())
-        mean = x.mean(dim=0)
-        ours = len(x) / (self.tokens + len(x))
-        step = mean - self.mean.to(mean)
-        self.spread += float((x - mean).square().sum()) + self.tokens * ours * float(step.square().sum())
-        self.mean = self.mean.to(mean) + ours * step
-        self.tokens += len(x)
-
-    @property
-    def explained_variance(self) -> float:
-        """1 − Σ‖x − x̂‖² / Σ‖x − mean(x)‖²; NaN if all activations are equal."""
-        return 1 - _ratio(self.error, self.spread)
-
-    def sums(self, sequence: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-        """Tokens, squared error, squared distance from the mean, and active features of each sequence, from the number
-        of the sequence of each token. The mean is that of all tokens in every resample: it hardly moves."""
-        error, distance, active = np.concatenate(self.by_token).T
-        assert self.centre is not None
-        beyond = float((self.mean - self.centre).square().sum())
-        columns = {"tokens": np.ones_like(error), "error": error, "spread": distance - beyond, "active": active}
-        # Distances from the mean add up to those from the centre, less the squared distance of the two for each token.
-        return {name: np.bincount(sequence, values).astype(np.float64) for name, values in columns.items()}
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return numerator / denominator if denominator else math.nan
-
-
 INTERVALS = ("loss_recovered_zero", "loss_recovered_mean", "explained_variance", "L0")
 """Numbers with the ends of their bootstrap intervals beside them."""
 
@@ -296,11 +282,11 @@ def _table(scores: dict[str, Score], reconstruction: Reconstruction, sequence: N
         "by_mean": ("zero", "mean", "loss recovered against zero ablation by mean ablation"),
     }
     for name, (ablated, replaced, long_name) in recoveries.items():
-        recovered = _ratio(loss[ablated] - loss[replaced], loss[ablated] - loss["clean"])
+        recovered = ratio(loss[ablated] - loss[replaced], loss[ablated] - loss["clean"])
         variables[f"loss_recovered_{name}"] = scalar(recovered, long_name, "1")
         variables[f"loss_recovered_{name}"].attrs["undefined"] = UNDEFINED
     for name in ("spliced", "zero"):
-        increase = _ratio(loss[name] - loss["clean"], loss["clean"])
+        increase = ratio(loss[name] - loss["clean"], loss["clean"])
         variables[f"loss_increase_{name}"] = scalar(increase, f"relative increase of the loss {words[name]}", "1")
     lost = scores["clean"].accuracy - scores["spliced"].accuracy
     variables["accuracy_loss"] = scalar(lost, "share of tokens that are predicted by the model alone, net", "1")

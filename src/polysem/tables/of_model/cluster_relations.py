@@ -1,6 +1,6 @@
 """S3.F2, S3.U1: which clusters of other features a cluster is like, and which tokens matter for it.
 
-One step for all sites of a model, because clusters are held against those of all its layers, and importance needs the
+One table for all sites of a model, because clusters are held against those of all its layers, and importance needs the
 model. The table `cluster_relations`: over `centre`, the clusters of all dictionaries that take part, `site`,
 `dictionary`, `feature`, `cluster` and `space` (embeddings of one space are compared); over (centre, rank) `neighbour`,
 a place along `centre`, −1 where there is none, and `similarity`, the cosine of the neuron embeddings of the two central
@@ -16,78 +16,57 @@ import xarray as xr
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from polysem.activations.rows import ActivationRows
-from polysem.io.tables import write_table
-from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
-from polysem.models.record import TOKENIZER
 from polysem.models.subject import Subject
 from polysem.models.tokenizer import load_tokenizer, token_id
 from polysem.saes.dictionary import load_dictionary
-from polysem.tables.parts.directions import Directions
-from polysem.tables.parts.labels import COMPRESSED, attributes_of, index, labelled, variable
+from polysem.tables.inputs import Inputs
+from polysem.tables.parts.directions import Directions, weights_around
+from polysem.tables.parts.labels import COMPRESSED, index, labelled, variable
+from polysem.tables.parts.reading import activation_rows
 from polysem.tables.passes.embeddings.centres import Centres, read_centres, rows_at, space, unit_embeddings
 from polysem.tables.passes.embeddings.entering import entering
 from polysem.tables.passes.embeddings.importance import KeyTokens, token_importance
 from polysem.tables.passes.embeddings.similar import NEIGHBOURS, nearest_clusters
 
+CATALOGUE = "S3.F2 S3.U1"
+READS = (
+    "model",
+    "tokens",
+    "tokenizer",
+    "directions",
+    "relatives:weights",
+    "relatives:store",
+    "relatives:table:clusters",
+)
+PARAMS = ("context_before",)
+VARIABLES = {
+    "site": ("centre", "1", "site of the cluster"),
+    "dictionary": ("centre", "1", "dictionary of the cluster"),
+    "space": ("centre", "1", "space of the cluster"),
+    "feature": ("centre", "1", "feature of the dictionary"),
+    "cluster": ("centre", "1", "cluster of the dictionary"),
+    "neighbour": ("centre rank", "1", "nearest clusters of other features, -1: none"),
+    "similarity": ("centre rank", "1", "cosine of the central examples' neuron embeddings"),
+    "importance": ("centre offset", "1", "share of the activation that is lost without the token"),
+    "offset": ("offset", "1", "tokens behind the key token"),
+}
 IMPORTANT_CLUSTERS = 3
 """Clusters of a feature whose central examples have the importance of their tokens measured."""
 COUNTED = 1024
 """Sequences in which the most frequent token is looked for."""
 
 
-@dataclass(frozen=True)
-class RelatedSite:
-    """Where the files of one site are, and which of its dictionaries take part."""
-
-    activations: Path
-    """Store of eval activations."""
-    dictionaries: Path
-    """Folder with a folder for each SAE."""
-    tables: Path
-    """Folder with a folder of tables for each dictionary."""
-    names: list[str]
-    """Dictionaries that take part."""
-
-
-def examine_clusters(
-    place: Place,
-    model: Path,
-    tokens: Path,
-    directions: Path,
-    output: Path,
-    places: dict[str, RelatedSite],
-    context_before: int,
-    device: str = "cpu",
-) -> None:
-    """Write the table `cluster_relations` of a model.
-
-    Args:
-        place: The model.
-        model: The model's folder.
-        tokens: Store of the eval tokens, or images.
-        directions: Weights around its sites.
-        output: The table.
-        places: By site.
-        context_before: Tokens in front of a key token whose importance is measured.
-        device: Where model and SAEs run.
-
-    Raises InputError if a place lacks a dictionary or table.
-    """
-    store, weights = TokenStore(tokens), Directions.read(directions)
-    before = context_before if store.is_text else 0
-    subject = load_subject(model, device) if store.is_text else None
-    replacement = replacement_token(model, store) if store.is_text else -1
-    parts = [
-        _part(subject, site, files, name, store, weights, before, replacement, device)
-        for site, files in places.items()
-        for name in files.names
-    ]
+def measure(inputs: Inputs) -> xr.Dataset:
+    """The clusters of all dictionaries that take part; of the tokens in front of a key token `context_before` count."""
+    store, weights = TokenStore(inputs.path("tokens")), weights_around(inputs)
+    before = inputs.params.context_before if store.is_text else 0
+    subject = load_subject(inputs.path("model"), inputs.device) if store.is_text else None
+    replacement = replacement_token(inputs.path("tokenizer"), store) if store.is_text else -1
+    parts = [_part(subject, its, store, weights, before, replacement) for its in inputs.each("relatives")]
     table = relations([part for part in parts if part is not None], before)
-    attributes = {"replacement": replacement, **attributes_of(place, "S3.F2 S3.U1")}
-    write_table(output, table.assign_attrs(attributes))
+    return table.assign_attrs(replacement=replacement)
 
 
 @dataclass(frozen=True)
@@ -101,23 +80,16 @@ class Part:
 
 
 def _part(
-    subject: Subject | None,
-    site: str,
-    place: RelatedSite,
-    name: str,
-    store: TokenStore,
-    weights: Directions,
-    before: int,
-    replacement: int,
-    device: str,
+    subject: Subject | None, inputs: Inputs, store: TokenStore, weights: Directions, before: int, replacement: int
 ) -> Part | None:
     """None for neurons without input weights."""
-    centres = read_centres(place.tables, site, name)
+    site = inputs.site
+    centres = read_centres(inputs.table_file("clusters"), site, inputs.place.dictionary)
     if centres is None:
         return None
-    rows = ActivationRows(place.activations)
-    dictionary = load_dictionary(place.dictionaries / name, rows.width, device)
-    into = entering(place.activations, dictionary, weights, site)
+    rows = activation_rows(inputs)
+    dictionary = load_dictionary(inputs.path("weights"), rows.width, inputs.device)
+    into = entering(inputs.path("store"), dictionary, weights, site)
     token = rows_at(rows, centres.sequence, centres.position)
     importance = np.full((len(centres), before + 1), np.nan, np.float32)
     asked = np.flatnonzero(centres.shown & (centres.cluster < IMPORTANT_CLUSTERS))
@@ -164,11 +136,11 @@ def _joined(values: list[NDArray[np.int32]], dtype: type) -> NDArray[np.int32]:
     return np.concatenate([np.zeros(0, dtype), *values])
 
 
-def replacement_token(model: Path, store: TokenStore) -> int:
+def replacement_token(tokenizer: Path, store: TokenStore) -> int:
     """The token that stands in for one that is taken away: the BOS token, or, in sequences without one, the most
     frequent token."""
     bos = store.receipt["params"].get("bos_token")
     if bos is not None:
-        return token_id(load_tokenizer(model / TOKENIZER), bos)
+        return token_id(load_tokenizer(tokenizer), bos)
     ids = store.ids(0, min(COUNTED, store.sequences))
     return int(np.bincount(ids[ids >= 0]).argmax())

@@ -1,0 +1,127 @@
+"""What a table is made of, as one digest: while it stays the same, the table that is there is right."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from polysem.io.content import file_digest, text_digest
+from polysem.io.errors import InputError
+from polysem.layout.place import Place
+from polysem.params.base import ALL_DICTIONARIES
+from polysem.tables.contract import TABLE, Contract, load_table
+from polysem.tables.inputs import Inputs, Job, given_analysis
+from polysem.tables.sources import PASSES, SOURCES, VALUES, scoped
+from polysem.training.determinism import torch_is_needed
+
+LIBRARIES = ("numpy", "polysem", "torch", "xarray")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the rule says of a table that its job makes."""
+
+    code: str
+    """Digest of its module and of all that it uses, taken when the run began."""
+    reads: tuple[str, ...]
+    params: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict)
+    """Places of scopes, and what the params file says beside `analysis:`."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of the same dictionary, site or model that it reads."""
+        return tuple(read.removeprefix(TABLE) for read in self.reads if read.startswith(TABLE))
+
+
+def made_of(stated: Stated, job: Job, digests: Mapping[str, str]) -> str:
+    """The digest of what a table is made of: its code, its params, and all that it reads, by content.
+
+    `digests` are those of the tables of the same job. InputError for a file or receipt that cannot be read.
+    """
+    read: dict[str, Any] = {}
+    for name in stated.reads:
+        scope, what = scoped(name)
+        places = [Place.named(names, job.place.root) for names in stated.values[scope]] if scope else [job.place]
+        for place in places:
+            here = place == job.place and what.removeprefix(TABLE) in digests
+            read[f"{name} {place.path}"] = (
+                digests[what.removeprefix(TABLE)] if here else _content(what, place, job, stated.values)
+            )
+    said = {"code": stated.code, "params": stated.params, "place": job.place.path, "kind": job.kind, "read": read}
+    return text_digest(json.dumps(said, sort_keys=True))
+
+
+def _content(what: str, place: Place, job: Job, values: Mapping[str, Any]) -> Any:
+    if what in PASSES:
+        return None
+    if what in VALUES:
+        return values[what]
+    if what.startswith(TABLE):
+        return table_digest(place, what.removeprefix(TABLE))
+    source = SOURCES[what]
+    files = source.files(place) if source.only in ("", job.kind) else ()
+    return [job.once(("digest", file), _digest_of(file)) for file in files]
+
+
+def _digest_of(file: str) -> Callable[[], str]:
+    def digest() -> str:
+        try:
+            return file_digest(Path(file))
+        except OSError as error:
+            raise InputError(f"{file} cannot be read ({error}); run again") from error
+
+    return digest
+
+
+def table_digest(place: Place, name: str) -> str:
+    """The sha256 of a table, by its receipt. InputError if there is none that names it."""
+    path = Path(place.tables_receipt if place.dictionary else place.table_receipt(name))
+    try:
+        digest: str = json.loads(path.read_text(encoding="utf-8"))["artifacts"][name]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(
+            f"the receipt {path} does not say what {name} is ({type(error).__name__}); delete it and run again"
+        ) from error
+    return digest
+
+
+def prepare(room: str, stated: Mapping[str, Stated], job: Job) -> dict[str, Contract]:
+    """Import the modules of tables that are to be made, and give the job what each reads; their contracts.
+
+    ValueError where a module declares something else than its rule says.
+    """
+    if stated:
+        torch_is_needed()
+    contracts = {}
+    for name, said in stated.items():
+        module, contract = load_table(room, name)
+        if contract.reads != said.reads:
+            raise ValueError(f"the table {name} reads {contract.reads}, and its rule says {said.reads}; run again")
+        params = given_analysis(contract, said.params)
+        job.making[name] = (module, Inputs(contract, job.place, params, job, said.values))
+        contracts[name] = contract
+    return contracts
+
+
+def measured(name: str, contract: Contract, stated: Stated, job: Job) -> xr.Dataset:
+    """A table, made and held against its contract, which says whose it is and what made it."""
+    module, inputs = job.making[name]
+    table: xr.Dataset = module.measure(inputs)
+    contract.require(table)
+    whose = dict(zip(("model", "site", "dictionary"), job.place.names, strict=False))
+    if "site" in whose:
+        whose.setdefault("dictionary", ALL_DICTIONARIES)
+    said = {"catalogue": contract.catalogue, "code": stated.code, "versions": json.dumps(versions())}
+    return table.assign_attrs(whose | said)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide the digits of a table, and of this package."""
+    return {library: version(library) for library in LIBRARIES}

@@ -1,0 +1,56 @@
+"""The tables of a dictionary: of those that are there, all stay that are made of what there is now.
+
+One step, because starting Python and loading the dictionary takes longer than most of the tables, and because those
+that need activations share one pass over them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from polysem.io.folders import renewed_folder
+from polysem.io.tables import write_table
+from polysem.layout.place import RESULTS, Place
+from polysem.tables.contract import in_order
+from polysem.tables.inputs import Job
+from polysem.tables.made_of import Stated, made_of, measured, prepare
+
+
+def measure_dictionary(
+    model: str,
+    site: str,
+    dictionary: str,
+    kind: str,
+    tables: dict[str, Stated],
+    device: str = "cpu",
+    root: str = RESULTS,
+) -> None:
+    """Make those tables of a dictionary that are missing or made of something else, and then their receipt.
+
+    Args:
+        model: The model.
+        site: The site.
+        dictionary: An SAE, or `neurons`.
+        kind: "language" or "classifier".
+        tables: All tables of a dictionary, and what the rule says of each.
+        device: Where the features are encoded.
+        root: The folder of all artifacts.
+
+    Raises InputError if a file is missing or none of its kind, or the SAE is for another width.
+    """
+    place = Place(model, site, dictionary, root)
+    job = Job(place, kind, device)
+    order = in_order({name: stated.tables for name, stated in tables.items()})
+    digests: dict[str, str] = {}
+    for name in order:
+        digests[name] = made_of(tables[name], job, digests)
+    with renewed_folder(Path(place.tables), digests) as renewal:
+        job.folder = renewal.folder
+        contracts = prepare("dictionary", _part(tables, renewal.missing), job)
+        for name in renewal.missing:
+            table = measured(name, contracts[name], tables[name], job)
+            write_table(renewal.folder / f"{name}.nc", table)
+            renewal.add(name, f"{name}.nc", catalogue=contracts[name].catalogue)
+
+
+def _part(tables: Mapping[str, Stated], names: list[str]) -> dict[str, Stated]:
+    return {name: tables[name] for name in names}

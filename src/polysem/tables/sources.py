@@ -1,0 +1,79 @@
+"""What tables may read, by the words of `READS`: where it lies, and by which files it is known."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from polysem.layout.place import Place, Stored
+from polysem.params.base import NEURONS
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something on disk that tables read."""
+
+    words: str
+    path: Callable[[Place], str]
+    """Where it is read from."""
+    files: Callable[[Place], tuple[str, ...]]
+    """The files whose contents stand for all of it: weights, or the receipt of a store."""
+    folder: bool = False
+    """Whether the path is a folder that counts by these files, so that Snakemake must not look at its date."""
+    only: str = ""
+    """The kind of model that has it, "language" or "classifier"; '' for all."""
+
+
+def _stored(words: str, at: Callable[[Place], Stored], only: str = "") -> Source:
+    return Source(words, lambda place: at(place).store, lambda place: (at(place).receipt,), folder=True, only=only)
+
+
+def _weights(place: Place) -> tuple[str, ...]:
+    return (
+        () if place.dictionary == NEURONS else (place.sae.file("cfg.json"), place.sae.file("sae_weights.safetensors"))
+    )
+
+
+SOURCES: Mapping[str, Source] = MappingProxyType(
+    {
+        "weights": Source("weights of the dictionary", lambda place: place.sae.path, _weights),
+        "store": _stored("activations on the eval tokens", lambda place: place.activations("eval")),
+        "training store": _stored(
+            "activations on the training images", lambda place: place.activations("train"), only="classifier"
+        ),
+        "tokens": _stored("eval tokens with their tags, or images", lambda place: place.tokens("eval")),
+        "training tokens": _stored("training tokens, or images", lambda place: place.tokens("train")),
+        "tokenizer": Source(
+            "tokens in words", lambda place: place.tokenizer, lambda place: (place.tokenizer,), only="language"
+        ),
+        "directions": Source(
+            "weights around the sites", lambda place: place.directions, lambda place: (place.directions,)
+        ),
+        "model": Source("the model", lambda place: place.weights.path, lambda place: (place.record,)),
+    }
+)
+PASSES: Mapping[str, str] = MappingProxyType({"survey": "the pass over the activations that tables share"})
+"""Passes over data, whose results tables read. They are run when a table that reads one is made."""
+VALUES: Mapping[str, str] = MappingProxyType(
+    {
+        "sites": "the sites of the model",
+        "pairs": "which dictionaries are compared",
+        "sizes": "SAEs of several sizes",
+        "recipes": "hyper-parameters of the SAEs that are trained here",
+    }
+)
+"""What tables read of the params file beside `analysis:`."""
+SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        "dictionaries": "every dictionary of the site",
+        "saes": "every SAE of the site",
+        "others": "all that SAEs of the site are compared with",
+        "relatives": "the neurons and the first SAE of each recipe, at all sites",
+    }
+)
+"""In front of a source or a table, with a colon: that of each of several dictionaries."""
+
+
+def scoped(read: str) -> tuple[str, str]:
+    """The scope of what is read, or '', and what is read of each place in it."""
+    scope, _, rest = read.partition(":")
+    return (scope, rest) if scope in SCOPES else ("", read)

@@ -1,0 +1,156 @@
+"""The jobs of the tables, from what their modules declare: inputs, outputs, values and digests of code."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from polysem.layout.place import Place
+from polysem.params import comparisons
+from polysem.params.base import NEURONS
+from polysem.params.study import Study
+from polysem.tables.contract import ROOMS, TABLE, Contract
+from polysem.tables.sources import SOURCES, VALUES, scoped
+from polysem.workflow.declarations import declared, modules_of
+from polysem.workflow.running.code import code_digest
+
+FOUND_BY_NAME = {
+    "weights": ("polysem.saes.dictionary", "polysem.saes.sae"),
+    "model": ("polysem.models.{kind}",),
+}
+"""Modules that the reader of a source finds by name; weights of SAEs need their activation functions, too."""
+
+
+@cache
+def contracts(room: str) -> Mapping[str, Contract]:
+    """What the tables "dictionary", "site" or "model" declare, by name."""
+    return {name: Contract.of(name, declared(module)) for name, module in modules_of(ROOMS[room]).items()}
+
+
+def modules(room: str, *names: str) -> list[str]:
+    """The modules of some tables, or of all of a room."""
+    return [f"{ROOMS[room]}.{name}" for name in names or contracts(room)]
+
+
+class Tables:
+    """The jobs of the tables of a study."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._related = cache(self.relatives)
+
+    def kind(self, model: str) -> str:
+        """What a model is, "language" or "classifier"."""
+        return "classifier" if self._study.models[model].source == "classifier" else "language"
+
+    def files(self, contract: Contract, place: Place) -> tuple[list[str], list[str]]:
+        """The files that a job of this table has as inputs, and the folders that it reads beside them, which count by
+        these files."""
+        files: dict[str, None] = {}
+        folders: dict[str, None] = {}
+        for read in contract.reads:
+            scope, what = scoped(read)
+            for one in self.places(scope, place) if scope else [place]:
+                if what.startswith(TABLE):
+                    if scope or not place.dictionary:
+                        files[self.receipt(one, what.removeprefix(TABLE))] = None
+                elif what in SOURCES and SOURCES[what].only in ("", self.kind(one.model)):
+                    files |= dict.fromkeys(SOURCES[what].files(one))
+                    folders |= dict.fromkeys([SOURCES[what].path(one)] if SOURCES[what].folder else [])
+        return list(files), list(folders)
+
+    def receipt(self, place: Place, table: str) -> str:
+        """The file by which others know a table."""
+        return place.tables_receipt if place.dictionary else place.table_receipt(table)
+
+    def stated(self, contract: Contract, module: str, place: Place) -> dict[str, Any]:
+        """What the rule says of a table to its step: see `polysem.tables.made_of.Stated`."""
+        wanted = {scoped(read)[0] or read for read in contract.reads}
+        values: dict[str, Any] = {
+            scope: [one.names for one in self.places(scope, place)] for scope in wanted if scope in _SCOPES
+        }
+        values |= {word: _VALUES[word](self._study, place) for word in wanted if word in VALUES}
+        return {
+            "code": code_digest(module, *self.found_by_name(contract, place)),
+            "reads": contract.reads,
+            "params": {key: self._study.analysis.values()[key] for key in contract.params},
+            "values": values,
+        }
+
+    def found_by_name(self, contract: Contract, place: Place) -> list[str]:
+        """The modules that a table uses without importing them: activation functions of SAEs, kinds of models."""
+        found: set[str] = set()
+        for read in contract.reads:
+            scope, what = scoped(read)
+            for name in FOUND_BY_NAME.get(what, ()):
+                found.add(name.format(kind=self.kind(place.model)))
+            if what == "weights":
+                for one in self.places(scope, place) if scope else [place]:
+                    found |= set(self.activation_functions(one.dictionary))
+        return sorted(found)
+
+    def activation_functions(self, dictionary: str) -> list[str]:
+        """The module of an SAE's activation function; of an imported SAE all, as its own is known when it is read."""
+        if dictionary == NEURONS:
+            return []
+        trained = self._study.saes[dictionary].trained
+        known = modules_of("polysem.saes.activation_functions")
+        return [known[trained.saved_as]] if trained else [*known.values()]
+
+    def places(self, scope: str, place: Place) -> list[Place]:
+        """The places of a scope, for a table of this place."""
+        return _SCOPES[scope](self, place)
+
+    def relatives(self, model: str) -> dict[str, list[str]]:
+        """The dictionaries of a model whose clusters are held against each other, by site: the neurons and the first
+        SAE of each recipe, so that a grid does not crowd out everything else."""
+        study = self._study
+        return {
+            site: [NEURONS, *comparisons.firsts_of_recipes(study, model, site)] for site in study.models[model].sites
+        }
+
+    def of_dictionaries(self, place: Place) -> list[Place]:
+        """All dictionaries of a site."""
+        return [place.of(name) for name in self._study.dictionaries_of(place.model, place.site)]
+
+    def of_saes(self, place: Place) -> list[Place]:
+        """All SAEs of a site."""
+        return [place.of(name) for name in self._study.saes_of(place.model, place.site)]
+
+    def of_others(self, place: Place) -> list[Place]:
+        """The dictionaries in which features of a site's SAEs are looked for."""
+        pairs = comparisons.pairs(self._study, place.model, place.site)
+        return list(dict.fromkeys(Place(pair.model, pair.site, pair.other, place.root) for pair in pairs))
+
+    def of_relatives(self, place: Place) -> list[Place]:
+        """`relatives`, as places."""
+        return [place.at(site, name) for site, names in self._related(place.model).items() for name in names]
+
+
+_SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
+    "dictionaries": Tables.of_dictionaries,
+    "saes": Tables.of_saes,
+    "others": Tables.of_others,
+    "relatives": Tables.of_relatives,
+}
+
+
+def _recipes(study: Study, place: Place) -> dict[str, dict[str, Any]]:
+    trained = {sae: study.saes[sae].trained for sae in study.saes_of(place.model, place.site)}
+    return {sae: recipe.hyper_parameters() for sae, recipe in trained.items() if recipe}
+
+
+_VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
+    "sites": lambda study, place: list(study.models[place.model].sites),
+    "pairs": lambda study, place: [pair.values() for pair in comparisons.pairs(study, place.model, place.site)],
+    "sizes": lambda study, place: comparisons.sizes(study, place.model, place.site),
+    "recipes": _recipes,
+}
+
+
+def told(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What people are told of a spec: of tables the params that they read, without digests of code."""
+    if "tables" in spec and "kind" in spec:
+        return {name: said["params"] for name, said in spec["tables"].items() if said["params"]}
+    if "stated" in spec:
+        return {**spec["stated"]["params"], **spec["stated"]["values"]}
+    return dict(spec)
