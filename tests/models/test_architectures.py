@@ -19,7 +19,7 @@ from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Subject
 from polysem.params.models.language import BLOCK_HOOKS
 from polysem.tables.parts.directions import directions_of
-from polysem.workflow.checks.outlines import config_outline
+from polysem.workflow.checks.shapes import config_outline
 
 from .architectures import ARCHITECTURES, PLAIN_HEADS, VOCABULARY, Plain, plain_model, save
 

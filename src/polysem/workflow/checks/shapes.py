@@ -1,25 +1,83 @@
-"""Shapes of models, as far as they are known before a model is there."""
+"""Shapes and sites of models, as far as they are known before a model is there."""
 
+import contextlib
+import hashlib
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from polysem.io.caches import FOLDER, read_cache, write_cache
 from polysem.io.config_files import read_config
+from polysem.io.errors import InputError
 from polysem.io.files import expanded
 from polysem.layout.place import Place
 from polysem.models.model_config import LAYERS, NEURONS, RESIDUAL, VOCABULARY, read_sizes
 from polysem.params.base import ModelSection
 from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.imported import ImportedModel
-from polysem.params.models.language import SITE
+from polysem.params.models.language import BLOCK_HOOKS, SITE, block_sites
 from polysem.params.models.shape import Shape
 from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformers import TransformersModel
-from polysem.workflow.checks.outlines import Outline, config_outline, native_outline
 from polysem.workflow.provenance.records import read_record
+from polysem.workflow.running.code import code_digest
 
 GATED = ("silu", "swish", "swiglu", "gelu_pytorch_tanh")
 """Activation functions of the families whose MLPs have a gate; an estimate, as configs do not say it."""
 OLD_NAMES = ("gpt2", "gpt_neo", "gptj", "gpt_neox")
+OUTLINES = FOLDER / "outlines"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Sites of a model with their widths, and by hook the names that transformers has for what stands there."""
+
+    widths: dict[str, int]
+    modules: dict[str, list[str]] = field(default_factory=dict)
+    positions: int | None = None
+    """Tokens that a sequence may have, where that is known."""
+
+
+def native_outline(layers: int, d_model: int, d_mlp: int, d_heads: int, positions: int | None = None) -> Outline:
+    """Models that are trained here, or converted to the same form, have all sites."""
+    widths = {"mlp.hook_pre": d_mlp, "mlp.hook_post": d_mlp, "attn.hook_z": d_heads}
+    sites = {site: widths.get(site.split(".", 2)[2], d_model) for site in block_sites(layers)}
+    return Outline(sites, positions=positions)
+
+
+def config_outline(config: Path) -> Outline | None:
+    """What a config of transformers tells; None where it tells nothing: the model is asked when it is there.
+
+    Asking imports transformers, which is slow, so the answer is kept by the content of the config.
+    """
+    kept = OUTLINES / f"{_config_digest(config)}.json"
+    answer = read_cache(kept)
+    if answer is None:
+        from polysem.models.outline import outline  # slow to import
+
+        answer = outline(config)
+        with contextlib.suppress(InputError):  # where nothing can be written, it is asked at every call
+            write_cache(kept, answer)
+    return None if "problem" in answer else _whole(answer)
+
+
+def _config_digest(config: Path) -> str:
+    """Of the config and of everything that the answer depends on."""
+    digest = hashlib.sha256(config.read_bytes())
+    digest.update(f"{version('transformers')} {version('transformer_lens')} {version('torch')}".encode())
+    digest.update(code_digest("polysem.models.outline").encode())
+    return digest.hexdigest()[:32]
+
+
+def _whole(answer: dict[str, Any]) -> Outline:
+    """The sites of all layers; those behind the first two have what these have."""
+    first: dict[str, int] = answer["sites"]
+    hooks = {site.split(".", 2)[2]: width for site, width in first.items()}
+    widths = dict(first)
+    for layer in range(2, answer["layers"]):
+        widths |= {f"blocks.{layer}.{hook}": hooks[hook] for hook in BLOCK_HOOKS if hook in hooks}
+    return Outline(widths, answer["modules"], answer["positions"])
 
 
 def known_shape(name: str, model: ModelSection) -> Shape | None:
