@@ -14,7 +14,7 @@ DICTIONARIES = ("neurons", "topk-x4")
 
 
 def run(repository):
-    """Make the tables of a site: those of its dictionaries that have a new date, and those of the site with other bytes."""
+    """Make the tables of a site: those of its dictionaries with a new date, and those of the site with other bytes."""
     of_site = [f"{SITE}/{table}.nc" for table in ("fidelity", "comparison", "embedding_loss")]
     files = [file for name in DICTIONARIES for file in sorted((repository / SITE / name).glob("*.nc"))]
     for file in files:

@@ -1,14 +1,11 @@
-"""What every table says of itself: the variables' names and units, and whose table it is."""
+"""What every table says of itself: names and units of its variables."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
-
-from polysem.params.base import ALL_DICTIONARIES
 
 COMPRESSED: Final = {"zlib": True, "complevel": 1, "shuffle": True}
 """Encoding of large variables that repeat themselves; give each a copy."""
@@ -29,23 +26,6 @@ def index(dimension: str, start: int, stop: int, long_name: str) -> xr.Variable:
     return variable(dimension, np.arange(start, stop), long_name, "1")
 
 
-def dictionary_attributes(output: Path, catalogue: str) -> dict[str, str]:
-    """Model, site and dictionary out of `…/{model}/{site}/{dictionary}/{table}.nc`, and catalogue ids ("S0.F1 S2.F3").
-
-    Raises ValueError for a path with fewer parts.
-    """
-    if len(output.parts) < 4:
-        raise ValueError(f"{output} does not end in model/site/dictionary/table.nc")
-    model, site, dictionary = output.parts[-4:-1]
-    return {"model": model, "site": site, "dictionary": dictionary, "catalogue": catalogue}
-
-
-def site_attributes(output: Path, catalogue: str) -> dict[str, str]:
-    """Model and site out of `…/{model}/{site}/{table}.nc`, which all dictionaries share, and catalogue ids."""
-    model, site = output.parts[-3:-1]
-    return {"model": model, "site": site, "dictionary": ALL_DICTIONARIES, "catalogue": catalogue}
-
-
 def along_dictionaries(each: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:
     """Tables of several dictionaries along `dictionary`; attributes are those of the first."""
     joined = xr.concat(
@@ -60,11 +40,6 @@ def along_dictionaries(each: Sequence[xr.Dataset], names: Sequence[str]) -> xr.D
     return joined.assign_coords(
         dictionary=variable("dictionary", np.array(names, dtype=object), "dictionary of the site", "1")
     )
-
-
-def model_attributes(output: Path, catalogue: str) -> dict[str, str]:
-    """The model out of `…/{model}/{table}.nc`, and catalogue ids."""
-    return {"model": output.parent.name, "catalogue": catalogue}
 
 
 def labelled(
