@@ -1,4 +1,4 @@
-"""Peak memory of the step `survey_features` by the number of eval tokens: it goes with features, not tokens.
+"""Peak memory of the step `measure_dictionary` by the number of eval tokens: it goes with features, not tokens.
 
 `python benchmarks/survey_memory.py` surveys the same SAE over 4,096, 40,960 and 1,000,000 tokens of text with tags,
 each in a process of its own, and prints the most memory that each held.
@@ -10,12 +10,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from measured import all_stated
+from tokenizers import Tokenizer, models
 
 from polysem.io.stores import create_array, written_store
+from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import topk
 from polysem.saes.sae import SAE, save_sae
@@ -65,7 +69,15 @@ def write_dictionary(folder, neurons, features, active):
     save_sae(sae, folder, {}, torch.zeros(features))
 
 
+def write_tokenizer(path):
+    """A word for each token."""
+    path.parent.mkdir(parents=True)
+    words = {f"w{number}": number for number in range(VOCABULARY)}
+    Tokenizer(models.WordLevel(words, unk_token="w0")).save(str(path))
+
+
 def write_weights(path, neurons):
+    path.parent.mkdir(parents=True)
     generator = torch.Generator().manual_seed(1)
     tensors = {"output_weights": (neurons, 16), "input_weights": (neurons, 16)}
     weights = {f"{SITE}/{name}": torch.randn(shape, generator=generator) for name, shape in tensors.items()}
@@ -75,24 +87,19 @@ def write_weights(path, neurons):
 
 def peak(folder, rows, neurons, features, active, **params):
     """MiB that the step held at most. `params` are keys of `analysis:` that are not to have their defaults."""
-    sequences = write_activations(folder / "activations.zarr", rows, neurons)
-    write_tokens(folder / "tokens.zarr", sequences)
-    write_dictionary(folder / "saes/m/s/d", neurons, features, active)
-    write_weights(folder / "directions.safetensors", neurons)
-    files = {
-        "activations": folder / "activations.zarr",
-        "tokens": folder / "tokens.zarr",
-        "dictionary": folder / "saes/m/s/d",
-        "directions": folder / "directions.safetensors",
-        "output": folder / "tables/m/s/d",
-        "site": SITE,
-        "config": json.dumps({"params": Analysis(**params).model_dump()}),
-    }
-    command = [sys.executable, "-m", "polysem", "step", "survey_features"]
-    process = subprocess.Popen([*command, *(f"--{name}={value}" for name, value in files.items())])
+    place = Place("m", SITE, "d", str(folder))
+    sequences = write_activations(Path(place.activations("eval").store), rows, neurons)
+    write_tokens(Path(place.tokens("eval").store), sequences)
+    write_tokenizer(Path(place.tokenizer))
+    write_dictionary(Path(place.sae.path), neurons, features, active)
+    write_weights(Path(place.directions), neurons)
+    tables = {name: asdict(said) for name, said in all_stated(Analysis(**params)).items()}
+    spec = {"model": "m", "site": SITE, "dictionary": "d", "kind": "language", "root": str(folder), "tables": tables}
+    command = [sys.executable, "-m", "polysem", "step", "measure_dictionary", "--config", json.dumps(spec)]
+    process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"survey_features ended with {os.waitstatus_to_exitcode(status)}")
+        raise SystemExit(f"measure_dictionary ended with {os.waitstatus_to_exitcode(status)}")
     return usage.ru_maxrss / 1024
 
 

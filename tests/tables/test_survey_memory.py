@@ -1,4 +1,4 @@
-"""What the step `survey_features` holds goes with features, not with tokens."""
+"""What the step `measure_dictionary` holds goes with features, not with tokens."""
 
 import importlib.util
 from pathlib import Path

@@ -3,7 +3,6 @@
 
 import shlex
 
-from polysem.layout.feature_labels import label_file
 from polysem.layout.place import DICTIONARY, SITE, Place
 from polysem.workflow import figures
 
@@ -46,7 +45,7 @@ def hyper_parameters(model, site):
 
 def other_options(wildcards, input):
     """The options of the history of a training and of the labels of a dictionary, if there are any."""
-    file = label_file(**wildcards)
+    file = Path(place(wildcards).labels)
     training = f"--training {input.training} " if input.training else ""
     return training + (f"--labels {shlex.quote(str(file))}" if file.is_file() else "")
 
@@ -79,7 +78,7 @@ rule draw_figures:
             params=analysis(*figures.params_of(FIGURES)),
         ),
         tables=DICTIONARY.tables,
-        labels=lambda wildcards: outside([str(label_file(**wildcards))]),
+        labels=lambda wildcards: outside([place(wildcards).labels]),
         others=other_options,
     shell:
         "python -m polysem step draw_figures --tables {params.tables} --output {output.folder} "

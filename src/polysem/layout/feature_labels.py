@@ -6,7 +6,6 @@ from io import StringIO
 from pathlib import Path
 
 from polysem.io.errors import InputError
-from polysem.layout.place import Place
 
 COLUMNS = ("feature", "label", "author", "note")
 
@@ -18,11 +17,6 @@ class Label:
     text: str
     author: str
     note: str
-
-
-def label_file(model: str, site: str, dictionary: str) -> Path:
-    """Where the labels of a dictionary are kept, from the repository's root; the file need not exist."""
-    return Path(Place(model, site, dictionary).labels)
 
 
 def read_labels(path: Path, features: int | None = None) -> dict[int, list[Label]]:

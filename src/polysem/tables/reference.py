@@ -23,7 +23,7 @@ ABOUT = {
 HEAD = """# Tables
 
 Every table is a netCDF file that xarray opens, made by a module of its own. This page is generated from what the
-modules declare (`python -m polysem.tables.reference`); [design.md](design.md) says how tables are made and what makes
+modules declare (`python -m polysem.tables.reference`); [design.md](design.md) says how tables are made, and what makes
 them again.
 
 ```python
@@ -35,8 +35,8 @@ table["power_top1"].sel(feature=3)
 `xarray.open_dataset(path, engine="h5netcdf")` does the same. The attributes of a file say whose it is (`model`, `site`,
 `dictionary`), which ids of the documents it answers (`catalogue`), and what made it: `code`, the digest of the module
 and of all that it uses, and `versions` of the libraries. A table that does not apply has the attribute
-`not_applicable` with the reason; what it holds then is what does apply. Variables without dimensions are also in
-`results/metrics.json`.
+`not_applicable` with the reason, and holds what does apply, if anything. Variables of a dictionary without dimensions
+are also in `results/metrics.json`.
 """
 
 

@@ -13,7 +13,6 @@ from polysem.io.tables import write_table
 from polysem.saes.exported import ExportedOfRun
 from polysem.tables.of_dictionary.logits import logits
 from polysem.tables.parts.directions import Directions
-from polysem.tables.parts.labels import dictionary_attributes
 from polysem.tables.passes.survey.windows import Window
 
 SITE, TOKENS = "blocks.0.mlp.hook_post", 50
@@ -39,8 +38,7 @@ def features(text, tmp_path):
     }
     folder = tmp_path / "tables/m" / SITE / "x"
     for name, table in tables.items():
-        path = folder / f"{name}.nc"
-        write_table(path, table.assign_attrs(dictionary_attributes(path, "")))
+        write_table(folder / f"{name}.nc", table)
     exported = ExportedOfRun(
         sae=dictionary,
         model="m",

@@ -1,15 +1,11 @@
-"""What every table says of itself: the variables' names and units, and whose table it is."""
+"""What every table says of itself: names and units of its variables."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
-
-from polysem.layout.place import Place
-from polysem.params.base import ALL_DICTIONARIES
 
 COMPRESSED: Final = {"zlib": True, "complevel": 1, "shuffle": True}
 """Encoding of large variables that repeat themselves; give each a copy."""
@@ -28,23 +24,6 @@ def scalar(value: float | int, long_name: str, units: str) -> xr.Variable:
 def index(dimension: str, start: int, stop: int, long_name: str) -> xr.Variable:
     """The coordinate start … stop − 1 of a dimension."""
     return variable(dimension, np.arange(start, stop), long_name, "1")
-
-
-def dictionary_attributes(output: Path, catalogue: str) -> dict[str, str]:
-    """Model, site and dictionary out of `…/{model}/{site}/{dictionary}/{table}.nc`, and catalogue ids ("S0.F1 S2.F3").
-
-    Raises ValueError for a path with fewer parts.
-    """
-    if len(output.parts) < 4:
-        raise ValueError(f"{output} does not end in model/site/dictionary/table.nc")
-    model, site, dictionary = output.parts[-4:-1]
-    return {"model": model, "site": site, "dictionary": dictionary, "catalogue": catalogue}
-
-
-def attributes_of(place: Place, catalogue: str) -> dict[str, str]:
-    """Whose table it is, and catalogue ids ("S0.F1 S2.F3"); one of a site is of all its dictionaries."""
-    shared = {"dictionary": ALL_DICTIONARIES} if place.site and not place.dictionary else {}
-    return place.values() | shared | {"catalogue": catalogue}
 
 
 def along_dictionaries(each: Sequence[xr.Dataset], names: Sequence[str]) -> xr.Dataset:

@@ -11,6 +11,7 @@ from polysem.io.folders import renewed_receipt
 from polysem.layout.place import Place
 from polysem.workflow.artifacts import made_for
 from polysem.workflow.provenance.records import Record, chain, read_record
+from polysem.workflow.tables import told
 
 ALIKE = 3
 """Files of one name in folders side by side, as all tables of a grid are, that are named one by one at most."""
@@ -53,7 +54,7 @@ def _said(record: Record) -> dict[str, Any]:
         "module": record.module,
         "code": record.code,
         "inputs": list(shortened(record.inputs)),
-        "params": record.params,
+        "params": told(record.params),
         "target": record.artifact,
         "keeps": renewed_receipt(Path(record.artifact)) is not None,
         "command": record.command,

@@ -11,6 +11,8 @@ from polysem.params.explain import nearest
 from polysem.workflow.declarations import modules_of
 
 OF_TABLES = "measure_"
+OF_ONE_TABLE = "polysem.tables.measure_table"
+"""The module that makes them. It is found by name: what this one imports is code of every step."""
 TABLES = {
     f"{OF_TABLES}{table}": module
     for room in ("of_site", "of_model")
@@ -59,9 +61,6 @@ def step_module(name: str) -> str:
 
 def load_step(name: str) -> Callable[..., None]:
     """The function of a step, its module imported; InputError, with the nearest name, if there is none."""
-    if name in TABLES:
-        from polysem.tables.measure_table import measure_table
-
-        return measure_table
-    found: Callable[..., None] = getattr(import_module(step_module(name)), name)
+    module, function = (OF_ONE_TABLE, "measure_table") if name in TABLES else (step_module(name), name)
+    found: Callable[..., None] = getattr(import_module(module), function)
     return found

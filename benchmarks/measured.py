@@ -1,4 +1,4 @@
-"""Tables made through their contracts, as a step makes them, from files that lie where the layout says."""
+"""Tables made through their contracts, as steps make them, from files in the places of the layout; for tests, too."""
 
 from pathlib import Path
 from typing import Any
