@@ -54,13 +54,13 @@ def test_an_entry_says_what_was_published_what_shows_it_and_why_it_may_be_absent
 
 def test_every_figure_has_an_entry():
     from polysem.figures.registry import find_figure
-    from polysem.workflow.artifacts import FIGURES, SITE_FIGURES
+    from polysem.workflow.artifacts import FIGURES, SITE_FIGURES, TOY_FIGURES
 
-    for name in (*FIGURES, *SITE_FIGURES):
+    for name in (*FIGURES, *SITE_FIGURES, *TOY_FIGURES):
         ids = ids_in(find_figure(name).CATALOGUE)
         assert ids and set(ids) <= set(ENTRIES), name
     named = {name for entry in ENTRIES.values() for name in entry.figures}
-    assert named <= {*FIGURES, *SITE_FIGURES}
+    assert named <= {*FIGURES, *SITE_FIGURES, *TOY_FIGURES}
 
 
 def test_options_of_entries_are_keys_of_recipes():

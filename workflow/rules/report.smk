@@ -62,6 +62,9 @@ def makings():
             ),
             making("compare_dictionaries", [tables.format("*"), saes, *eval_files], **place),
         ]
+    for toy in artifacts.drawn_toys(study):
+        tables = artifacts.KNOWN_TABLE.format(toy=toy, sae="*")
+        found[f"{toy}/known/{TOGETHER}"] = [making("draw_toy_figures", [tables], toy=toy)]
     for model, site, dictionary in study.dictionaries():
         place = {"model": model, "site": site, "dictionary": dictionary}
         folder, sae = artifacts.TABLE.format(**place), artifacts.SAE.format(**place, sae=dictionary)
@@ -106,6 +109,7 @@ rule write_report:
             "polysem.report.write_report",
             *(f"polysem.figures.of_dictionary.{figure}" for figure in artifacts.FIGURES),
             *(f"polysem.figures.of_site.{figure}" for figure in artifacts.SITE_FIGURES),
+            *(f"polysem.figures.of_toy.{figure}" for figure in artifacts.TOY_FIGURES),
         ),
         outside=lambda wildcards: outside_file([*page_files(), *CAPTIONS, *label_files()]),
         spec=lambda wildcards: spec_file(

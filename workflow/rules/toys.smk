@@ -25,3 +25,36 @@ rule recover_features:
     shell:
         "python -m polysem step recover_features --output {output.table} --config {params.spec:q} {DEVICE} "
         "--threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
+
+
+rule draw_toy_figures:
+    """S1.X1: what SAEs make of known features that imply others, all of a set together."""
+    input:
+        lambda wildcards: [
+            artifacts.KNOWN_TABLE.format(toy=wildcards.toy, sae=sae)
+            for sae in artifacts.drawn_toys(study)[wildcards.toy]
+        ],
+    output:
+        folder=report(
+            directory(artifacts.TOY_FIGURE),
+            patterns=["{figure}.svg"],
+            caption="../report/figures.rst",
+            category="{toy}",
+            subcategory="known features",
+            labels={"dictionary": ALL_DICTIONARIES, "figure": "{figure}"},
+        ),
+        receipt=f"{artifacts.TOY_FIGURE}.json",
+    log:
+        "logs/draw_toy_figures/{toy}.log",
+    benchmark:
+        "logs/draw_toy_figures/{toy}.tsv"
+    params:
+        code=code_digest(
+            "polysem.figures.draw_toy_figures",
+            *(f"polysem.figures.of_toy.{figure}" for figure in artifacts.TOY_FIGURES),
+        ),
+        spec=lambda wildcards: spec(figures=artifacts.TOY_FIGURES, saes=artifacts.drawn_toys(study)[wildcards.toy]),
+        tables=lambda wildcards: f"results/tables/{wildcards.toy}/known",
+    shell:
+        "python -m polysem step draw_toy_figures --tables {params.tables} --output {output.folder} "
+        "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"

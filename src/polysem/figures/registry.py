@@ -1,4 +1,4 @@
-"""Figures by name: a module of `of_dictionary` or `of_site` with `CATALOGUE`, `TABLES`, `TITLE` and `draw`."""
+"""Figures by name: modules of `of_dictionary`, `of_site` and `of_toy` with `CATALOGUE`, `TABLES`, `TITLE` and `draw`."""
 
 import difflib
 import importlib
@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 from matplotlib.figure import Figure
 
-from polysem.figures import of_dictionary, of_site
+from polysem.figures import of_dictionary, of_site, of_toy
 from polysem.io.errors import InputError
 
 
@@ -43,7 +43,7 @@ def find_figure(name: str) -> FigureModule:
 
 def figure_modules() -> dict[str, str]:
     """The modules of all figures, by the name of the figure, in the order of the alphabet."""
-    folders = (of_dictionary, of_site)
+    folders = (of_dictionary, of_site, of_toy)
     found = {
         module.name: f"{folder.__name__}.{module.name}"
         for folder in folders

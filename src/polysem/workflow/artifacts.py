@@ -53,6 +53,8 @@ SITE_FIGURES = (
     "embedding_loss",
 )
 """Figures of every site, in which its dictionaries stand together; modules of `polysem.figures`, too."""
+TOY_FIGURES = ("absorption_and_hedging",)
+"""Figures of every set of known features that has a hierarchy, in which its SAEs stand together."""
 FIGURE_KEYS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine", "head_ranks")
 """Keys of `analysis:` that the figures of a dictionary show or name; a figure cannot read another one."""
 SITE_FIGURE_KEYS = ("ultra_low_frequency",)
@@ -106,6 +108,7 @@ FIDELITY = "results/tables/{model}/{site}/fidelity.nc"
 COMPARISON = "results/tables/{model}/{site}/comparison.nc"
 FIGURE = "results/figures/{model}/{site}/{dictionary}"
 SITE_FIGURE = f"results/figures/{{model}}/{{site}}/{TOGETHER}"
+TOY_FIGURE = f"results/figures/{{toy}}/known/{TOGETHER}"
 PLOT_FOLDER = "results/plots"
 PLOT = f"{PLOT_FOLDER}/{{model}}/{{site}}/{{dictionary}}"
 
@@ -123,9 +126,19 @@ def model_files(model: ModelSection) -> list[str]:
 def figures(study: Study) -> list[str]:
     """All folders of figures, each with a receipt `….json` beside it."""
     of_sites = [SITE_FIGURE.format(model=model, site=site) for model, site in study.sites()]
-    return of_sites + [
+    of_toys = [TOY_FIGURE.format(toy=toy) for toy in drawn_toys(study)]
+    return [*of_sites, *of_toys] + [
         FIGURE.format(model=model, site=site, dictionary=dictionary) for model, site, dictionary in study.dictionaries()
     ]
+
+
+def drawn_toys(study: Study) -> dict[str, list[str]]:
+    """The sets of known features that have figures, with the SAEs that were trained on them."""
+    saes: dict[str, list[str]] = {}
+    for toy, sae in study.known():
+        if study.toys[toy].children:
+            saes.setdefault(toy, []).append(sae)
+    return saes
 
 
 def with_sheets(study: Study, model: str, site: str) -> list[str]:
