@@ -1,4 +1,4 @@
-"""Figures by name: modules of `of_dictionary`, `of_site` and `of_toy` with `CATALOGUE`, `TABLES`, `TITLE` and `draw`."""
+"""Figures by name: modules of `of_dictionary`, `of_site`, `of_toy` with `CATALOGUE`, `TABLES`, `TITLE` and `draw`."""
 
 import difflib
 import importlib

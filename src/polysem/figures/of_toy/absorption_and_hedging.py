@@ -14,10 +14,10 @@ TABLES = ("known",)
 TITLE = "Absorption and hedging"
 ROW = 0.3
 PANELS = {
-    "absorption": "absorption:\nshare of rows with a child",
-    "silent_alone": "parent's latent silent:\nshare of rows without a child",
-    "parent_in_children": "parent in the\nchildren's latents",
-    "hedging": "hedging: children in\nthe parent's latent",
+    "absorption": "absorption\n(share of rows\nwith a child)",
+    "silent_alone": "parent silent\n(share of rows\nwithout a child)",
+    "parent_in_children": "parent in the\nchildren's latents\n(share of child)",
+    "hedging": "hedging: children\nin parent's latent\n(share of parent)",
 }
 """Variables over `parent`, and what their axes say."""
 SPREAD = 0.16
@@ -31,7 +31,7 @@ def draw(known: xr.Dataset, analysis: Analysis) -> Figure:
     Sources: Chanin et al. 2024, *A is for Absorption*; Chanin, Dulka & Garriga-Alonso 2025, *Feature Hedging*.
     """
     names = [str(name) for name in known["dictionary"].to_numpy()]
-    figure = theme.sheet(2.35 + ROW * len(names))
+    figure = theme.sheet(2.5 + ROW * len(names))
     every = figure.subplots(1, len(PANELS), sharey=True)
     undefined = 0
     for axes, (variable, label) in zip(every, PANELS.items(), strict=True):
