@@ -26,16 +26,19 @@ SPREAD = 0.16
 
 @theme.styled
 def draw(known: xr.Dataset, analysis: Analysis) -> Figure:
-    """A dot per parent and a line at their mean, a row per SAE, in four panels.
+    """A dot per parent and a line at their mean, a row per SAE, in four panels; SAEs of one recipe have one colour.
 
     Sources: Chanin et al. 2024, *A is for Absorption*; Chanin, Dulka & Garriga-Alonso 2025, *Feature Hedging*.
     """
     names = [str(name) for name in known["dictionary"].to_numpy()]
     figure = theme.sheet(2.5 + ROW * len(names))
     every = figure.subplots(1, len(PANELS), sharey=True)
+    recipe_of = [name.split("_")[0] for name in names]
+    recipes = list(dict.fromkeys(recipe_of))
+    colours = [theme.FAMILIES[recipes.index(recipe) % len(theme.FAMILIES)] for recipe in recipe_of]
     undefined = 0
     for axes, (variable, label) in zip(every, PANELS.items(), strict=True):
-        undefined += _draw(axes, known[variable].transpose("dictionary", "parent").to_numpy())
+        undefined += _draw(axes, known[variable].transpose("dictionary", "parent").to_numpy(), colours)
         axes.set_xlabel(label)
     chance = float(known.attrs["child_chance"])
     every[-1].axvline(chance, color=theme.FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
@@ -62,12 +65,11 @@ def draw(known: xr.Dataset, analysis: Analysis) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, values: np.ndarray) -> int:
+def _draw(axes: Axes, values: np.ndarray, colours: list[str]) -> int:
     """Dots and means of one panel; how many values are none."""
     across = np.linspace(-SPREAD, SPREAD, values.shape[1])
-    for place, row in enumerate(values):
+    for place, (row, colour) in enumerate(zip(values, colours, strict=True)):
         there = np.isfinite(row)
-        colour = theme.FAMILIES[place % len(theme.FAMILIES)]
         axes.plot(row[there], place + across[there], "o", color=colour, markersize=3.2, alpha=0.6, clip_on=False)
         if there.any():
             mean = row[there].mean()
@@ -76,5 +78,5 @@ def _draw(axes: Axes, values: np.ndarray) -> int:
     axes.grid(visible=False, axis="y")
     low, high = axes.get_xlim()
     axes.set_xlim(min(0.0, low), max(1.0, high))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=3, steps=[1, 5, 10]))
     return int((~np.isfinite(values)).sum())
