@@ -55,11 +55,16 @@ LEVELS = (16.0, 32.0)
 K = (32, 16)
 STEERED = (32, 60, 12, 160)
 VALUES = {
-    "ours": {**dict.fromkeys(BY_K, K), **dict.fromkeys(("relu", "jumprelu", "gated"), STEERED)},
+    "ours": {
+        **dict.fromkeys(BY_K, K),
+        "matryoshka_batchtopk": (*K, 40),
+        **dict.fromkeys(("relu", "jumprelu", "gated"), STEERED),
+    },
     "sae_lens": {**dict.fromkeys(BY_K, K), "relu": (1.2, 2.2), "jumprelu": (0.5, 2.0), "gated": (2.0, 4.0)},
     "dictionary_learning": {**dict.fromkeys(BY_K, K), "relu": (1.2, 2.2), "jumprelu": K, "gated": (2.0, 4.0)},
 }
-"""What each library takes for its L0: k, a weight of the penalty, or an L0 that is steered to."""
+"""What each library takes for its L0: k, a weight of the penalty, or an L0 that is steered to. Of k 32 SAELens's
+Matryoshka SAEs make 34, so ours have a point beyond."""
 LENGTHS = {"short": 1, "long": 10}
 QUANTITIES = {
     "explained_variance": "explained variance",

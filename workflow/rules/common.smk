@@ -31,7 +31,7 @@ from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
 from polysem.layout import studied
-from polysem.layout.place import DICTIONARY, MODEL, RESULTS, SAE, SITE, Place, corpus, known_table
+from polysem.layout.place import DICTIONARY, MODEL, RESULTS, SAE, SITE, Place, corpus, known, known_table
 from polysem.workflow import artifacts, call
 from polysem.workflow.checks import feature_numbers
 from polysem.workflow.provenance import freshness

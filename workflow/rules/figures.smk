@@ -13,6 +13,7 @@ except InputError as error:
 
 FIGURES = figures.figures_of(figures.OF_DICTIONARY)
 SITE_FIGURES = figures.figures_of(figures.OF_SITE)
+TOY_FIGURES = figures.figures_of(figures.OF_TOY)
 
 
 def figure_codes(step, drawn):
@@ -20,9 +21,9 @@ def figure_codes(step, drawn):
     return {one.name: code_digest(step, one.module).partition(":")[0] for one in drawn}
 
 
-def captions(drawn):
-    """A file with the captions of all figures of a folder, as Snakemake's report wants it."""
-    return os.path.abspath(text_file(figures.captions_template(drawn), ".cache/captions/{}.rst"))
+def captions(drawn, place=figures.PLACE):
+    """A file with the captions of all figures of a folder, as Snakemake's report wants it, and whose they are."""
+    return os.path.abspath(text_file(figures.captions_template(drawn, place), ".cache/captions/{}.rst"))
 
 
 def surveyed(wildcards, dictionaries):

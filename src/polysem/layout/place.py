@@ -227,6 +227,11 @@ def corpus(name: str, root: str = RESULTS) -> str:
     return f"{root}/corpora/{name}/documents.parquet"
 
 
+def known(toy: str, root: str = RESULTS) -> Place:
+    """The known features of a toy: their tables, one of each SAE, and the figures in which these stand together."""
+    return Place(toy, "known", root=root)
+
+
 def known_table(toy: str, sae: str, root: str = RESULTS) -> str:
     """Known features of a toy against those that an SAE found."""
-    return f"{root}/tables/{toy}/known/{sae}.nc"
+    return known(toy, root).table(sae)

@@ -4,7 +4,7 @@ autoencoders*)."""
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from polysem.params.toys import Toy
@@ -15,7 +15,9 @@ class KnownFeatures:
 
     Feature i is active with a probability ∝ decay^i, scaled so that `active` are on average. Where the set is
     correlated, each row multiplies these by 2 Φ(z), z normal with the correlations of a random Wishart matrix. Sizes of
-    active features are uniform between `least` and `largest`.
+    active features are uniform between `least` and `largest`. Where the set has a hierarchy, the first features are
+    parents and the last ones children: on a share `child_chance` of the rows on which a parent is active, so is one of
+    its children, and a child never is without its parent.
     """
 
     def __init__(self, toy: Toy) -> None:
@@ -25,8 +27,10 @@ class KnownFeatures:
         if toy.orthogonal:
             random = torch.linalg.qr(random.T).Q.T
         self.directions: Float[Tensor, "known neuron"] = F.normalize(random, dim=1)
-        chances = toy.decay ** torch.arange(toy.features, dtype=torch.float64)
-        self.probability: Float[Tensor, " known"] = (chances * (toy.active / chances.sum())).float()
+        chances = toy.decay ** torch.arange(toy.roots, dtype=torch.float64)
+        of_roots = (chances * (toy.active / chances.sum())).float()
+        of_children = of_roots[: toy.parents].repeat_interleave(toy.children) * (toy.child_chance / (toy.children or 1))
+        self.probability: Float[Tensor, " known"] = torch.cat([of_roots, of_children])
         mixing = torch.randn(toy.features, toy.features, generator=generator)
         self._mixing = F.normalize(mixing, dim=1)
 
@@ -41,8 +45,17 @@ class KnownFeatures:
             probability = probability * 2 * torch.special.ndtr(normal)
         sizes = toy.least + (toy.largest - toy.least) * torch.rand(shape, generator=generator)
         active = torch.rand(shape, generator=generator) < probability
+        if toy.children:
+            active[:, toy.roots :] = self._children(active[:, : toy.parents], generator)
         sizes = torch.where(active, sizes, 0.0)
         return sizes @ self.directions, sizes
+
+    def _children(self, parents: Bool[Tensor, "row parent"], generator: torch.Generator) -> Bool[Tensor, "row child"]:
+        """Which children are active: one of those of an active parent, or none."""
+        toy = self._toy
+        place = torch.rand(parents.shape, generator=generator) * (toy.children / max(toy.child_chance, 1e-9))
+        numbers = torch.arange(toy.children)
+        return (parents[:, :, None] & (place[:, :, None].floor() == numbers)).flatten(1)
 
 
 class KnownRows:

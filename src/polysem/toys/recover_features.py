@@ -12,12 +12,14 @@ from polysem.params.recipes.base import Recipe
 from polysem.params.toys import Toy
 from polysem.saes.architecture import recipe_class
 from polysem.saes.trainer import Trainer
+from polysem.toys.hierarchy import hierarchy
 from polysem.toys.known_features import KnownFeatures, KnownRows, stream
 from polysem.toys.recovery import recovery
 
 
 def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str, Any], device: str = "cpu") -> None:
-    """Write the table of `recovery` for one SAE on one set of known features.
+    """Write the table of `recovery` for one SAE on one set of known features, with that of `hierarchy` where some have
+    children.
 
     Args:
         output: The table, netCDF.
@@ -40,7 +42,11 @@ def recovered(recipe: Recipe, toy: Toy, device: str = "cpu") -> xr.Dataset:
     while trainer.step < trainer.steps:
         trainer.advance()
     x, sizes = known.rows(toy.eval_rows, stream(toy.seed, recipe.seed, 2))
-    table = recovery(trainer.finished(), known.directions, x, sizes, toy.recovered_at)
+    sae = trainer.finished()
+    table = recovery(sae, known.directions, x, sizes, toy.recovered_at)
+    if toy.children:
+        families = hierarchy(sae, known.directions, toy.parents, toy.children, x, sizes)
+        table = table.merge(families).assign_attrs(families.attrs, child_chance=toy.child_chance)
     found = f"mean max cosine {float(table['mean_max_cosine']):.3f}, recall {float(table['recall']):.3f}"
     print(f"{trainer.steps} steps in {time.monotonic() - begun:.0f} s: {found}", file=sys.stderr, flush=True)
     return table.assign_attrs(catalogue="S1.X1")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from polysem.layout.place import RECEIPT, RESULTS, SPLITS, Folder, Place, Stored, corpus, known_table
+from polysem.layout.place import RECEIPT, RESULTS, SPLITS, Folder, Place, Stored, corpus, known, known_table
 from polysem.layout.studied import dictionaries, sites
 from polysem.params.base import NEURONS, ModelSection
 from polysem.params.comparisons import firsts_of_recipes
@@ -42,8 +42,18 @@ def sae_files(sae: Place, names: Iterable[str] = SAE_FILES) -> list[str]:
 
 
 def figure_places(study: Study) -> list[Place]:
-    """Whose figures are drawn: all sites, in which their dictionaries stand together, then all dictionaries."""
-    return [*sites(study), *dictionaries(study)]
+    """Whose figures are drawn: all sites, in which their dictionaries stand together, sets of known features, then all
+    dictionaries."""
+    return [*sites(study), *map(known, drawn_toys(study)), *dictionaries(study)]
+
+
+def drawn_toys(study: Study) -> dict[str, list[str]]:
+    """The sets of known features that have figures, with the SAEs that were trained on them."""
+    saes: dict[str, list[str]] = {}
+    for toy, sae in study.known():
+        if study.toys[toy].children:
+            saes.setdefault(toy, []).append(sae)
+    return saes
 
 
 def figures(study: Study) -> list[Folder]:

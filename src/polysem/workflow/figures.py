@@ -12,12 +12,20 @@ from polysem.workflow.declarations import declared, modules_of
 
 OF_DICTIONARY = "polysem.figures.of_dictionary"
 OF_SITE = "polysem.figures.of_site"
+OF_TOY = "polysem.figures.of_toy"
 DECLARED = {"READS": tuple, "PARAMS": tuple, "CATALOGUE": str, "TITLE": str, "CAPTION": str}
 """What every module declares, as literals."""
 SITE = "site/"
 """What a figure of a site reads of the site itself, not of its dictionaries, begins with this."""
 OTHER = ("training", "recipes", "labels")
 """What figures read that is no table."""
+
+PLACE = (
+    "Model ``{{ snakemake.wildcards.model }}``, site ``{{ snakemake.wildcards.site }}``, "
+    "{% if snakemake.wildcards.dictionary is defined %}dictionary ``{{ snakemake.wildcards.dictionary }}``"
+    "{% else %}all dictionaries{% endif %}."
+)
+"""Whose figure it is, in words of Snakemake's report."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,12 @@ def figures_of(package: str) -> tuple[Figure, ...]:
 
 
 def all_figures() -> tuple[Figure, ...]:
-    """Those of dictionaries and those of sites. InputError where two have one name."""
-    figures = (*figures_of(OF_DICTIONARY), *figures_of(OF_SITE))
+    """Those of dictionaries, of sites and of sets of known features. InputError where two have one name."""
+    figures = (*figures_of(OF_DICTIONARY), *figures_of(OF_SITE), *figures_of(OF_TOY))
     names = [one.name for one in figures]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"figure {twice[0]!r} is both in {OF_DICTIONARY} and in {OF_SITE}; rename one of the modules")
+        places = " and in ".join(one.module for one in figures if one.name == twice[0])
+        raise InputError(f"figure {twice[0]!r} is both in {places}; rename one of the modules")
     return figures
 
 
@@ -72,21 +81,14 @@ def site_tables_of(figures: Sequence[Figure]) -> list[str]:
     return sorted({table.removeprefix(SITE) for one in figures for table in one.reads if table.startswith(SITE)})
 
 
-def captions_template(figures: Sequence[Figure]) -> str:
+def captions_template(figures: Sequence[Figure], place: str) -> str:
     """The captions as one file for Snakemake's report, which takes one for a whole folder and fills it in by Jinja."""
     chosen = "".join(
         f'{{% {"if" if not number else "elif"} snakemake.wildcards.figure == "{one.name}" %}}\n'
         f"{{% raw %}}{one.caption.strip()}{{% endraw %}}\n"
         for number, one in enumerate(figures)
     )
-    return f"{chosen}{{% endif %}}\n\n{PLACE}"
-
-
-PLACE = (
-    "Model ``{{ snakemake.wildcards.model }}``, site ``{{ snakemake.wildcards.site }}``, "
-    "{% if snakemake.wildcards.dictionary is defined %}dictionary ``{{ snakemake.wildcards.dictionary }}``"
-    "{% else %}all dictionaries{% endif %}.\n"
-)
+    return f"{chosen}{{% endif %}}\n\n{place}\n"
 
 
 def _figure(name: str, module: str) -> Figure:

@@ -72,7 +72,8 @@ ENTRIES = (
         id="S1.X1",
         title="Toy models with known features",
         published="Where the features that data are made of are known, it can be asked whether the SAE finds them.",
-        shown="SAEs on activations made of known features: the share found, and how well.",
+        shown="SAEs on activations made of known features: the share found, and how well; of features that imply "
+        "others absorption and hedging.",
         absent="params.yaml names no toys.",
         toys=True,
     ),
