@@ -8,7 +8,7 @@ from polysem.io.stores import create_array, written_store
 from polysem.io.tables import read_table, write_table
 from polysem.tables.of_dictionary import tags
 from polysem.tables.parts import tag_counts
-from polysem.tables.parts.tag_distributions import CANDIDATES, EDGES
+from polysem.tables.parts.tag_distributions import EDGES
 from polysem.tables.parts.token_tags import TokenTags, held_out
 
 B, A = 0, 1
@@ -133,7 +133,7 @@ def test_bins_hold_the_active_tokens_of_half_b_and_their_mass(tag_table):
     assert (int(table["sampled_with"]), int(table["sampled_without"])) == (4, 2)
 
 
-FEATURES, SEQUENCES, POSITIONS = 2 * CANDIDATES, 90, 5
+FEATURES, SEQUENCES, POSITIONS = 8, 90, 5
 
 
 def random_case(seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
