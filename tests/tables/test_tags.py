@@ -251,6 +251,17 @@ def test_a_feature_is_monosemantic_from_a_half_above_base_on(tag_table):
     assert float(table["monosemantic_share"]) == 0.5
 
 
+def test_a_feature_with_the_same_activation_on_all_tokens_has_no_correlation_and_no_warning():
+    """Its spread is 0 but for rounding, which may be below."""
+    mass, square = np.float64(300 * 0.1), np.nextafter(np.float64(300 * 0.01), 0)
+    assert square * 300 < mass**2
+    scores = tag_counts.Scores(
+        300.0, *(np.array([value]) for value in (30.0, 300.0, 30.0, mass, square, 3.0)),
+    )  # fmt: skip
+    with np.errstate(all="raise"):
+        assert np.isnan(scores.correlation).all()
+
+
 def test_lists_and_matrices_give_the_same_sums(tag_table, monkeypatch):
     f, carried, names = random_case(2)
     monkeypatch.setattr(tag_counts, "DENSE_ABOVE", 0.0)
