@@ -106,8 +106,8 @@ def judged(edits: Iterable[Edit], reach: Reach, workers: running.Workers) -> Ite
         for edit in edits:
             said = {"file": edit.file, "line": edit.line, "before": edit.before, "after": edit.after}
             tests, seconds = reach.tests(ROOT, edit)
-            if edit.key in listed:
-                done.append(said | {"state": "equivalent", "by": listed[edit.key]})
+            if reason := listed.get(edit.key) or listed.get((edit.file, edit.before, "*")):
+                done.append(said | {"state": "equivalent", "by": reason})
             elif not tests:
                 done.append(said | {"state": "survived", "by": "no test runs this line"})
             else:

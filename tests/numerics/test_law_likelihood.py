@@ -106,6 +106,29 @@ def test_too_few_firings_tell_no_dispersion():
     assert dispersion(np.array([[9, 0], [0, 9], [100, 0]]), np.array([10.0, 10.0])) == 1
 
 
+@pytest.mark.parametrize(("first", "last"), [(1, 119), (120, 300)])
+def test_a_law_holds_inside_its_range_and_goes_on_with_the_slope_of_its_ends(first, last):
+    likelihood = likelihood_of(lambda rank: 7 - 0.7 * np.log(rank), first, last)
+    law = np.array([5.0, 0.7, 0.3])
+    alpha, length = 0.7, likelihood.reference / 0.3
+    inside = np.array([first, first + 1, first + 3, (first + last) // 2, last])
+    ratio = (inside / likelihood.reference) ** -alpha * np.exp(-(inside - likelihood.reference) / length)
+    np.testing.assert_allclose(np.exp(likelihood.log_mean(law, inside)), np.exp(5) * ratio, rtol=1e-9)
+    for end, beyond in ((first, np.array([0.5, 0.25]) * first), (last, np.array([2.0, 5.0]) * last)):
+        slope = -(alpha + end / length)
+        expected = likelihood.log_mean(law, np.array([end])) + slope * np.log(beyond / end)
+        np.testing.assert_allclose(likelihood.log_mean(law, beyond), expected, rtol=1e-9)
+
+
+def test_a_rising_law_falls_a_little_outside_of_its_range():
+    likelihood = likelihood_of(lambda rank: 7 - 0.7 * np.log(rank), 10, 119)
+    law = np.array([5.0, -0.5, 0.0])
+    assert np.diff(likelihood.log_mean(law, np.array([10.0, 50, 119]))).min() > 0
+    for one, other in ((5, 2.5), (200, 400)):
+        near, far = likelihood.log_mean(law, np.array([one, other], float))
+        assert far - near == pytest.approx(-1e-3 * np.log(other / one))
+
+
 def test_the_dispersion_of_a_few_features_worked_by_hand():
     """Halves of equal size: (a − b)² / (a + b) of the features that fire ten times or more, here 64/10, 100/20, 0
     and 36/30; the one that fires nine times is none of them."""

@@ -188,6 +188,7 @@ def test_loss_weighted_directions_are_inputs_that_are_reconstructed_badly(store)
     trainer.weights["b_dec"].copy_(torch.from_numpy(np.eye(16)[0]))
     trainer.weights["b_enc"][:] = -100.0
     trainer.weights["b_enc"][7:] = -1.0
+    trainer.weights["W_enc"][:7] *= 5  # which has no part in the mean of the living ones
     trainer._replace(torch.arange(7))
     wanted = torch.nn.functional.normalize(torch.from_numpy(30 * np.eye(16)[3] - np.eye(16)[0]).float(), dim=0)
     assert (trainer.weights["W_dec"][:7] @ wanted).min() > 0.99

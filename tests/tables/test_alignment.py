@@ -74,6 +74,16 @@ def test_rows_that_are_all_zeros_are_named():
         aligned(decoder)
 
 
+def test_ten_rows_without_a_direction_are_named_and_the_others_counted():
+    decoder = np.ones((40, 4))
+    decoder[20:30] = 0
+    with pytest.raises(InputError, match=r"features 20, 21, 22, 23, 24, 25, 26, 27, 28, 29 are all zeros"):
+        aligned(decoder)
+    decoder[20:33] = 0
+    with pytest.raises(InputError, match=r"28, 29 and 3 more are all zeros"):
+        aligned(decoder)
+
+
 def test_rows_that_are_not_finite_are_named():
     decoder = np.ones((4, 4))
     decoder[2, 1] = np.nan

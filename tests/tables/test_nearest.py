@@ -28,6 +28,14 @@ def test_a_case_worked_by_hand():
     )
 
 
+def test_each_feature_has_its_five_nearest():
+    sae = random_sae(30, 4)
+    table = nearest(sae)
+    order, cosines = slow(sae.W_dec, 5)
+    assert table["nearest_feature"].values.tolist() == order.tolist()
+    np.testing.assert_allclose(table["nearest_cosine"], cosines, atol=1e-6)
+
+
 def rows_of(case):
     generator = torch.Generator().manual_seed(2)
     rows = torch.randn(1300, 3 if case == "low-dimensional" else 40, generator=generator)

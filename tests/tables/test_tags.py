@@ -7,7 +7,7 @@ import xarray as xr
 from polysem.io.stores import create_array, written_store
 from polysem.io.tables import read_table, write_table
 from polysem.tables.parts import tag_counts
-from polysem.tables.parts.tag_distributions import CANDIDATES, EDGES
+from polysem.tables.parts.tag_distributions import EDGES
 from polysem.tables.parts.token_tags import TokenTags, held_out
 from polysem.tables.passes.survey import tags
 
@@ -133,7 +133,7 @@ def test_bins_hold_the_active_tokens_of_half_b_and_their_mass(tag_table):
     assert (int(table["sampled_with"]), int(table["sampled_without"])) == (4, 2)
 
 
-FEATURES, SEQUENCES, POSITIONS = 2 * CANDIDATES, 90, 5
+FEATURES, SEQUENCES, POSITIONS = 8, 90, 5
 
 
 def random_case(seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -249,6 +249,17 @@ def test_a_feature_is_monosemantic_from_a_half_above_base_on(tag_table):
     table = tag_table(f, ["x"], carried)
     np.testing.assert_allclose(table["monosemanticity_above_base"], [0.5, 0.4])
     assert float(table["monosemantic_share"]) == 0.5
+
+
+def test_a_feature_with_the_same_activation_on_all_tokens_has_no_correlation_and_no_warning():
+    """Its spread is 0 but for rounding, which may be below."""
+    mass, square = np.float64(300 * 0.1), np.nextafter(np.float64(300 * 0.01), 0)
+    assert square * 300 < mass**2
+    scores = tag_counts.Scores(
+        300.0, *(np.array([value]) for value in (30.0, 300.0, 30.0, mass, square, 3.0)),
+    )  # fmt: skip
+    with np.errstate(all="raise"):
+        assert np.isnan(scores.correlation).all()
 
 
 def test_lists_and_matrices_give_the_same_sums(tag_table, monkeypatch):

@@ -1,8 +1,15 @@
+import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from polysem.io.errors import InputError
+from polysem.io.tables import write_table
+from polysem.saes.activation_functions import standard
+from polysem.saes.exported import Exported
+from polysem.saes.formats import openai
 from polysem.saes.formats.openai import read
+from polysem.saes.sae import SAE
 
 from .conftest import FEATURES, loaded, output, save
 
@@ -74,3 +81,36 @@ def test_what_does_not_fit_is_refused(tmp_path, parts, more, said):
     path = save(tmp_path / "5.pt", state(parts, **more))
     with pytest.raises(InputError, match=said):
         read(path).load()
+
+
+def exported(parts, tables, site="blocks.0.mlp.hook_post"):
+    sae = SAE(parts["W_enc"], parts["b_enc"], parts["W_dec"], parts["b_dec"], standard.Function())
+    return Exported(sae, "m", "m", site, "x", {}, "c", tables, lambda rows: rows, str)
+
+
+def test_what_the_run_does_not_know_is_named_and_has_the_values_of_a_fresh_sae(tmp_path, parts):
+    ours = exported(parts, tmp_path / "tables")
+    openai.write(ours, tmp_path / "out")
+    assert ours.missing == [
+        "stats_last_nonzero, latents_mean_square, latents_activation_frequency hold what a fresh SAE has: this run "
+        "does not measure them"
+    ]
+    state = torch.load(tmp_path / "out/mlp_post_act/autoencoders/0.pt")
+    assert (state["latents_activation_frequency"] == 1).all()
+    assert not state["stats_last_nonzero"].any() and not state["latents_mean_square"].any()
+    assert openai.read(tmp_path / "out/mlp_post_act/autoencoders/0.pt").load().frequency is None
+
+
+def test_frequencies_of_the_run_are_written_and_a_site_without_a_name_is_said(tmp_path, parts):
+    measured = np.linspace(0, 1, FEATURES)
+    units = {"long_name": "frequency", "units": "1"}
+    write_table(tmp_path / "frequency.nc", xr.Dataset({"frequency": ("feature", measured, units)}))
+    ours = exported(parts, tmp_path, "blocks.3.hook_q")
+    openai.write(ours, tmp_path / "out")
+    assert ours.missing == [
+        "stats_last_nonzero, latents_mean_square hold what a fresh SAE has: this run does not measure them",
+        "OpenAI has no location for blocks.3.hook_q, so the file is called autoencoder.pt",
+    ]
+    state = torch.load(tmp_path / "out/autoencoder.pt")
+    np.testing.assert_allclose(state["latents_activation_frequency"], measured, rtol=1e-6)
+    np.testing.assert_allclose(openai.read(tmp_path / "out/autoencoder.pt").load().frequency, measured, rtol=1e-6)

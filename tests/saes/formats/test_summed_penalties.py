@@ -82,8 +82,9 @@ def test_the_published_tinystories_saes_are_known_by_their_names(tmp_path, parts
     published = tinystories.read(write(tmp_path, f"{name}.pt", f"{name}.json", {"l1_coeff": 4e-4}, parts))
     assert published.settings.hook_name == (None if layer is None else f"blocks.{layer}.mlp.hook_post")
     assert published.settings.prepend_bos is False
-    assert published.settings.center_writing_weights is True
+    assert published.settings.center_writing_weights is published.settings.fold_ln is True
     assert published.facts["penalty"] == "l1"
+    assert published.facts["l1_coefficient"] == pytest.approx(4e-4 * 5080)  # the batches of the published runs
 
 
 def test_penalties_other_than_l1_keep_their_coefficients(tmp_path, parts):

@@ -7,7 +7,7 @@ from scipy import sparse
 from polysem.activations.rows import ActivationRows
 from polysem.saes.dictionary import Neurons
 from polysem.tables.passes.comparison import codes
-from polysem.tables.passes.comparison.codes import FEWEST, Codes, best_correlation, correlations, encode, sampled_rows
+from polysem.tables.passes.comparison.codes import Codes, best_correlation, correlations, encode, sampled_rows
 
 
 def made(tokens: int, features: int, share: float, seed: int) -> tuple[Codes, np.ndarray]:
@@ -26,7 +26,7 @@ def test_correlations_are_those_of_numpy_one_by_one(share, monkeypatch):
     found = np.concatenate([block for _, block in correlations(left, right)])
     for a in range(20):
         for b in range(9):
-            few = min((ours[:, a] > 0).sum(), (theirs[:, b] > 0).sum()) < FEWEST
+            few = min((ours[:, a] > 0).sum(), (theirs[:, b] > 0).sum()) < 10
             slow = np.nan if few else np.corrcoef(ours[:, a], theirs[:, b])[0, 1]
             assert found[a, b] == pytest.approx(slow, abs=1e-12, nan_ok=True)
     value, feature = best_correlation(left, right)
@@ -56,7 +56,7 @@ def test_a_correlation_worked_by_hand():
 
 def test_a_feature_that_is_rare_or_always_the_same_has_no_correlation():
     few, same, often = np.zeros((50, 1)), np.ones((50, 1)), np.zeros((50, 1))
-    few[: FEWEST - 1] = often[:FEWEST] = 1
+    few[:9] = often[:10] = 1
     left = Codes(sparse.csc_array(np.hstack([few, same, often])))
     value, feature = best_correlation(left, left)
     assert feature.tolist() == [-1, -1, 2]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from measured import made
 
+from polysem.activations.rows import ActivationRows
 from polysem.io.stores import create_array, written_store
 from polysem.io.tables import write_table
 from polysem.layout.place import Place
@@ -148,6 +149,44 @@ def test_the_same_features_in_another_order_are_all_found_again(compared):
     assert compared["correlation_shuffled"].values[0][:FEATURES].max() < 0.5
     assert compared["found_again_share"].values[0] == 1
     assert compared["pair_tokens"].values[0] == 500
+
+
+def activations(places, name, made):
+    """Features at the 500 tokens that are compared, in float64."""
+    rows = ActivationRows(Path(places[name]["activations"]))
+    chosen = np.linspace(0, TOKENS - 1, 500).round().astype(int)
+    return made.encode(torch.from_numpy(rows.gather(chosen))).double().numpy()
+
+
+def best(ours, theirs):
+    correlation = np.corrcoef(ours.T, theirs.T)[: ours.shape[1], ours.shape[1] :]
+    correlation[(ours > 0).sum(0) < 10] = np.nan
+    correlation[:, (theirs > 0).sum(0) < 10] = np.nan
+    return np.nanmax(correlation, axis=1)
+
+
+def test_baselines_are_those_of_tokens_neurons_and_partners_in_another_order(places, compared):
+    """Pair 4: the same SAE at another site of the model."""
+    ours, theirs = (activations(places, f"one/{site}", sae(0)) for site in ("first", "second"))
+    np.testing.assert_allclose(compared["correlation"].values[rows(compared, 4)], best(ours, theirs), atol=1e-5)
+    shuffled = theirs[np.random.default_rng(0).permutation(500)]
+    np.testing.assert_allclose(compared["correlation_shuffled"].values[4][:FEATURES], best(ours, shuffled), atol=1e-5)
+    assert np.isnan(compared["correlation_shuffled"].values[4][FEATURES:]).all()
+
+
+def test_other_features_than_the_ultra_low_ones_are_drawn_for_their_baseline(compared):
+    usual = np.random.default_rng(0).permutation(np.arange(4, FEATURES))[:4]
+    one = sae(0).W_enc.numpy()
+    means = one[:, usual].mean(1), one[:, ORDER][:, usual].mean(1)
+    cosine = float(means[0] @ means[1] / np.linalg.norm(means[0]) / np.linalg.norm(means[1]))
+    assert compared["ultra_low_cosine_others"].values[0] == pytest.approx(cosine, abs=1e-5)
+
+
+def test_a_thousand_draws_say_how_coherent_random_tokens_are(places, compared):
+    ids = np.random.default_rng(0).integers(0, 9, TOKENS)[np.linspace(0, TOKENS - 1, 500).round().astype(int)]
+    generator = np.random.default_rng(0)
+    slow = [np.bincount(ids[generator.choice(500, 20, replace=False)]).max() / 20 for _ in range(1000)]
+    np.testing.assert_allclose(compared["coherence_random"], slow)
 
 
 def test_sites_of_the_same_tokens_correlate_and_other_widths_have_no_cosine(compared):

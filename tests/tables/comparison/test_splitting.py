@@ -33,6 +33,36 @@ def test_the_showcase_follows_descendants_through_all_sizes():
     assert found == [Leaf(0, 1), Leaf(1, 2), Leaf(1, 1), Leaf(2, 0), Leaf(2, 1)]
 
 
+def test_six_features_and_six_relatives_of_each_are_shown_those_with_most_children_first():
+    """Feature 2 has eight children, features 3 to 9 have two each."""
+    parent = np.r_[np.full(8, 2), np.repeat(np.arange(3, 10), 2)]
+    cosine = np.r_[np.linspace(0.9, 0.6, 8), np.full(14, 0.7)]
+    found = showcase([Split(parent, cosine, np.zeros(22))], [10, 22], 0.5)
+    assert [leaf.feature for leaf in found if leaf.dictionary == 0] == [2, 3, 4, 5, 6, 7]
+    assert [leaf.feature for leaf in found[1:7]] == [0, 1, 2, 3, 4, 5]
+    assert found[7] == Leaf(0, 3)
+
+
+def test_a_feature_of_exactly_the_cosine_descends():
+    found = showcase([Split(np.array([0, 0]), np.array([0.5, 0.75]), np.zeros(2))], [1, 2], 0.5)
+    assert found == [Leaf(0, 0), Leaf(1, 1), Leaf(1, 0)]
+    assert showcase([Split(np.array([0, 0]), np.array([0.49, 0.75]), np.zeros(2))], [1, 2], 0.5) == []
+
+
+@pytest.mark.parametrize(("rows", "neighbours"), [(40, 15), (10, 9)])
+def test_a_map_is_made_of_the_fifteen_nearest_rows_where_there_are_so_many(monkeypatch, rows, neighbours):
+    class AskedError(Exception):  # before UMAP, which takes seconds
+        pass
+
+    def asked(unit, count):
+        assert count == neighbours
+        raise AskedError
+
+    monkeypatch.setattr(splitting, "_neighbours", asked)
+    with pytest.raises(AskedError):
+        two_dimensions(np.random.default_rng(0).standard_normal((rows, 4)).astype(np.float32), 0)
+
+
 def test_without_a_feature_that_splits_there_is_no_showcase():
     assert showcase([Split(np.array([0, 1]), np.array([0.9, 0.9]), np.zeros(2))], [2, 2], 0.5) == []
 
@@ -47,6 +77,8 @@ def test_the_tree_joins_the_nearest_rows_first_at_their_cosine_distance():
 
 def test_a_large_dictionary_is_thinned_out_evenly_and_a_small_one_is_whole():
     assert [len(some) for some in evenly([10, 30], 100)] == [10, 30]
+    assert [len(some) for some in evenly([4000, 8000])] == [2000, 4000]
+    assert [len(some) for some in evenly([10_000, 1])] == [5999, 1]
     thinned = evenly([1000, 3000], 400)
     assert [len(some) for some in thinned] == [100, 300]
     assert (thinned[1][0], thinned[1][-1]) == (0, 2999)

@@ -12,7 +12,7 @@ from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
 from polysem.tables.parts.directions import Directions
-from polysem.tables.passes.embeddings.first_clusters import rare_secondary
+from polysem.tables.passes.embeddings.first_clusters import first_clusters, rare_secondary
 from polysem.tables.passes.embeddings.measured import states
 from polysem.tables.passes.embeddings.rank_correlation import agreement_scalars, spearman
 from polysem.tables.passes.embeddings.shown import Shown, image_variables, mean_images, shown_features
@@ -58,8 +58,12 @@ def test_rank_correlations_are_those_of_scipy_with_ties():
     found, shuffled = spearman(a, b, 0)
     known = np.isfinite(a) & np.isfinite(b)
     assert found == pytest.approx(spearmanr(a[known], b[known]).statistic)
-    assert 0.08 < shuffled < 0.2
-    assert np.isnan(spearman(a[:7], b[:7], 0)).all()
+    b = np.where(known, b, 0)
+    orders = np.random.default_rng(0).permuted(np.tile(np.arange(known.sum()), (200, 1)), axis=1)
+    slow = [abs(spearmanr(a[known], b[known][order]).statistic) for order in orders]
+    assert shuffled == pytest.approx(np.quantile(slow, 0.95))
+    assert spearman(np.array([1.0, 2, 3]), np.array([1.0, 2, 4]), 0)[0] == pytest.approx(1)
+    assert np.isnan(spearman(np.array([1.0, 2, np.nan]), np.array([1.0, 2, 4]), 0)[0])
     assert np.isnan(spearman(np.ones(10), np.arange(10.0), 0)).all()
 
 
@@ -100,6 +104,35 @@ def test_features_are_shown_for_what_they_are_best_at():
         4: "tightest",
         5: "most examples",
     }
+
+
+def test_at_most_six_features_are_shown_and_a_tight_one_has_twenty_examples():
+    size = np.array([100, 100, 90, 90, 40, 20, 200, 19])
+    clusters = np.array([[60, 40], [70, 30], [81, 9], [83, 7], [1, 1], [20, 0], [200, 0], [19, 0]])
+    measures = {
+        "silhouette": np.zeros(8),
+        "clusters": np.array([2, 2, 2, 2, 40, 1, 1, 1]),
+        "mean_distance": np.array([0.5, 0.5, 0.5, 0.5, 0.5, 0.1, 0.2, 0.01]),
+    }
+    rare = np.array([False, False, True, True] + [False] * 4)
+    shown = shown_features(size, measures, clusters, rare, np.zeros(8), np.full(8, True))
+    assert list(zip(shown.feature, shown.reason, strict=True)) == [
+        (0, "two clusters"),
+        (1, "two clusters"),
+        (3, "rare secondary behaviour"),
+        (2, "rare secondary behaviour"),
+        (4, "most clusters"),
+        (5, "tightest"),
+    ]  # 6 has most examples, but comes seventh; 7 is tighter, but has 19 examples
+
+
+def test_six_clusters_are_shown_with_three_examples_of_each():
+    """Eight clusters; the largest has examples 0, 2, 4 and 6 on a line, of which 2 and 4 are the middle."""
+    cluster = np.array([[0, 1, 0, 1, 0, 2, 0, 3, 4, 5, 6, 7]])
+    line = np.array([0, 50, 4, 51, 5, 60, 7, 70, 80, 90, 100, 110.0])
+    found = first_clusters(np.abs(line[:, None] - line)[None].astype(np.float32), cluster)
+    assert found.size.tolist() == [[4, 2, 1, 1, 1, 1]]
+    assert found.example[0].tolist() == [[2, 0, 4], [1, 3, -1], [5, -1, -1], [7, -1, -1], [8, -1, -1], [9, -1, -1]]
 
 
 @pytest.fixture

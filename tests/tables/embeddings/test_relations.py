@@ -14,9 +14,10 @@ from polysem.tables.of_model.cluster_relations import Part, relations, replaceme
 from polysem.tables.passes.embeddings import similar
 from polysem.tables.passes.embeddings.centres import Centres, rows_at
 from polysem.tables.passes.embeddings.importance import KeyTokens, token_importance
-from polysem.tables.passes.embeddings.similar import NEIGHBOURS, nearest_clusters
+from polysem.tables.passes.embeddings.similar import nearest_clusters
 
 SITE = "blocks.0.mlp.hook_post"
+NEIGHBOURS = 5
 
 
 def unit(vectors):

@@ -71,7 +71,8 @@ def test_bins_are_those_of_a_search_among_the_edges():
     value = np.concatenate([near, np.nextafter(near, np.float32(0)), drawn.astype(np.float32)])
     expected = (np.searchsorted(edges, value.astype(np.float64), side="right") - 1).clip(0, BINS - 1)
     assert bins(value).tolist() == expected.tolist()
-    assert len(edges) == BINS + 1
+    assert len(edges) == BINS + 1 == 129
+    assert (edges[0], edges[80], edges[84], edges[-1]) == (2**-20, 1, 2, 4096)
 
 
 def test_frequencies_equal_those_of_plain_loops(counted, relu_dictionary, monkeypatch):
@@ -103,6 +104,11 @@ def test_a_feature_with_the_same_activation_on_all_tokens_does_not_deviate(count
     table = counted(np.full((1000, 5), 0.1, np.float32), relu_dictionary(5, 30))
     assert (table["mean"] > 0).any()
     assert (table["standard_deviation"] == 0).all()
+
+
+def test_a_small_deviation_from_a_large_mean_is_more_than_rounding(counted):
+    x = np.tile(np.array([[1000.0, 1001.0], [1001.0, 1001.0]], np.float32), (500, 1))
+    np.testing.assert_allclose(counted(x, Neurons(2))["standard_deviation"], [0.5, 0], rtol=1e-4)
 
 
 def test_an_sae_is_moved_to_the_device_it_is_asked_for_on(relu_dictionary, tmp_path):
