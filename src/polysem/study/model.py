@@ -10,6 +10,8 @@ from polysem.io.errors import InputError
 from polysem.layout.place import Place
 from polysem.study import tables
 from polysem.study.names import Named
+from polysem.study.recorded import Recorded
+from polysem.study.results import Results
 from polysem.study.showing import table
 from polysem.study.site import Site
 from polysem.study.stores import opened
@@ -42,7 +44,8 @@ class Model(Named[Site]):
         """The study that it is of."""
         self.name: str = name
         """Its key under `models:`."""
-        self.results, self.recorded = study.results, study.recorded
+        self.results: Results = study.results
+        self.recorded: Recorded = study.recorded
         self.place: Place = self.results.place(name)
         """Where its files lie."""
         self._lock = Lock()

@@ -9,8 +9,8 @@ from polysem.study import tables
 from polysem.study.dictionary import Dictionary, drawn
 from polysem.study.figures import Drawing, draw
 from polysem.study.names import Named
-from polysem.study.recorded import on_disk
-from polysem.study.results import NotAtHandError
+from polysem.study.recorded import Recorded, on_disk
+from polysem.study.results import NotAtHandError, Results
 from polysem.study.showing import table
 from polysem.study.stores import opened
 
@@ -42,7 +42,8 @@ class Site(Named[Dictionary]):
         """The TransformerLens hook name."""
         self.place: Place = model.place.at(name)
         """Where its files lie."""
-        self.results, self.recorded = model.results, model.recorded
+        self.results: Results = model.results
+        self.recorded: Recorded = model.recorded
 
     @property
     def _names(self) -> list[str]:

@@ -38,7 +38,8 @@ class Study(Named[Model]):
 
     def __init__(self, results: Results) -> None:
         super().__init__()
-        self.results, self.recorded = results, Recorded.of(results)
+        self.results: Results = results
+        self.recorded: Recorded = Recorded.of(results)
 
     @property
     def name(self) -> str:
