@@ -38,6 +38,14 @@ def test_activations_are_a_lazy_array_of_tokens_and_neurons(site, finished):
         site.activations("test")
 
 
+def test_a_store_that_lost_a_chunk_is_refused_and_not_read_as_zeros(results):
+    chunk = results / f"activations/stories-1l/{SITE}/eval.zarr/activations/c/2/0"
+    chunk.unlink()
+    site = polysem.open(results)["stories-1l"][SITE]
+    with pytest.raises(polysem.InputError, match=r"lacks 1 of 4 chunks of 'activations'; delete it and its receipt"):
+        site.activations("eval")
+
+
 def test_what_comes_in_comes_out(site):
     sae, rows = site["topk-x4"], site.activations("eval")[:6]
     with torch.no_grad():
@@ -56,6 +64,9 @@ def test_what_comes_in_comes_out(site):
     np.testing.assert_array_equal(array, expected)
     assert sae.decode(array).dims == ("token", "neuron")
     np.testing.assert_array_equal(sae.decode(array), sae.reconstruct(rows))
+    given = rows.to_numpy().astype(np.float32)
+    site["neurons"].encode(given)[:] = -1
+    np.testing.assert_array_equal(given, rows)  # what comes out is no view of what came in
     np.testing.assert_array_equal(site["neurons"].encode(rows), rows)
 
 

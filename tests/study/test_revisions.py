@@ -1,5 +1,6 @@
 """`polysem.open(".", revision=…)`: git has the numbers, DVC's cache the rest."""
 
+import gc
 import re
 
 import numpy as np
@@ -61,6 +62,15 @@ def test_labels_are_those_of_the_revision(copied, inside):
         for revision in ("HEAD~1", "HEAD")
     }
     assert by_revision["HEAD~1"] == {} and by_revision["HEAD"][7][0].text == "names"
+
+
+def test_lazy_arrays_of_a_revision_outlive_its_study(finished, inside):
+    inside(finished)
+    lazy = polysem.open(".", revision="HEAD")["stories-1l"][SITE].activations("eval")
+    gc.collect()
+    here = polysem.open("results")["stories-1l"][SITE].activations("eval")
+    assert np.abs(here).max() > 0
+    np.testing.assert_array_equal(lazy, here)
 
 
 def test_an_unknown_revision_and_one_without_a_run_are_refused(finished, inside):
