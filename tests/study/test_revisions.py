@@ -42,6 +42,8 @@ def test_what_is_not_in_the_cache_is_named_with_the_command_that_gets_it(finishe
     assert len(study.metrics) and list(study["stories-1l"][SITE]) == ["neurons", "l1-x4", "topk-x4"]
     neurons = study["stories-1l"][SITE]["neurons"]
     assert repr(neurons.site) == f"<polysem.Site stories-1l/{SITE}: neurons, l1-x4, topk-x4>"
+    for shown in (repr(neurons.site["topk-x4"]), neurons.site["topk-x4"]._repr_html_()):
+        assert "results/saes of HEAD are not in the cache of DVC here; `dvc fetch" in shown
     with pytest.raises(polysem.InputError) as caught:
         neurons.table("frequency")
     assert "results/tables of HEAD are not in the cache of DVC here" in str(caught.value)
