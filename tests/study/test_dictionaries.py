@@ -38,6 +38,14 @@ def test_activations_are_a_lazy_array_of_tokens_and_neurons(site, finished):
         site.activations("test")
 
 
+def test_a_store_that_lost_a_chunk_is_refused_and_not_read_as_zeros(results):
+    chunk = results / f"activations/stories-1l/{SITE}/eval.zarr/activations/c/2/0"
+    chunk.unlink()
+    site = polysem.open(results)["stories-1l"][SITE]
+    with pytest.raises(polysem.InputError, match=r"lacks 1 of 4 chunks of 'activations'; delete it and its receipt"):
+        site.activations("eval")
+
+
 def test_what_comes_in_comes_out(site):
     sae, rows = site["topk-x4"], site.activations("eval")[:6]
     with torch.no_grad():
@@ -49,20 +57,21 @@ def test_what_comes_in_comes_out(site):
     assert tensor.grad is not None and tensor.grad.abs().sum() > 0
     np.testing.assert_array_equal(of_tensor.detach().numpy(), expected)
     np.testing.assert_array_equal(sae.encode(rows.to_numpy()), expected)
-    np.testing.assert_array_equal(sae.encode(rows.to_numpy()[0]), expected[0])
+    np.testing.assert_allclose(sae.encode(rows.to_numpy()[0]), expected[0], rtol=1e-5)
     array = sae.encode(rows.T)
     assert isinstance(array, xr.DataArray) and array.dims == ("token", "feature")
     xr.testing.assert_equal(array["position"], rows["position"])
     np.testing.assert_array_equal(array, expected)
     assert sae.decode(array).dims == ("token", "neuron")
     np.testing.assert_array_equal(sae.decode(array), sae.reconstruct(rows))
+    given = rows.to_numpy().astype(np.float32)
+    site["neurons"].encode(given)[:] = -1
+    np.testing.assert_array_equal(given, rows)  # what comes out is no view of what came in
     np.testing.assert_array_equal(site["neurons"].encode(rows), rows)
 
 
 def test_an_array_of_another_width_is_refused(site):
-    with pytest.raises(
-        polysem.InputError, match=r"shape \(2, 65\); its last axis must hold 64 numbers, one per neuron"
-    ):
+    with pytest.raises(polysem.InputError, match=r"shape \(2, 65\); its last axis must hold 64 numbers"):
         site["topk-x4"].encode(np.zeros((2, 65)))
     with pytest.raises(polysem.InputError, match="it must have the dimension 'feature'"):
         site["topk-x4"].decode(site.activations("eval")[:2])
@@ -71,7 +80,8 @@ def test_an_array_of_another_width_is_refused(site):
 
 
 def test_a_drawn_figure_has_the_bytes_of_the_run_s(site, tmp_path, finished):
-    for owner, name in ((site["topk-x4"], "decoder_power"), (site["l1-x4"], "training_frequencies"), (site, "loss_recovered")):  # fmt: skip
+    of_dictionaries = [(site["topk-x4"], "decoder_power"), (site["l1-x4"], "training_frequencies")]
+    for owner, name in [*of_dictionaries, (site, "loss_recovered")]:
         theme.save(owner.draw(name), tmp_path / "drawn.svg")
         assert (tmp_path / "drawn.svg").read_bytes() == owner.drawn(name).path.read_bytes(), name
 
@@ -82,8 +92,8 @@ def test_thresholds_of_a_figure_can_be_given(site):
         return " ".join(text.get_text() for legend in figure.legends for text in legend.get_texts())
 
     assert legend(rare_frequency=0.5) != legend()
-    with pytest.raises(polysem.InputError, match=r"analysis\.rare: unknown key \(did you mean 'rare_frequency'\?\)"):
-        site["topk-x4"].draw("decoder_power", rare=0.5)
+    with pytest.raises(polysem.InputError, match=r"unknown key \(did you mean 'rare_frequency'\?\)"):
+        site["topk-x4"].draw("decoder_power", rare_frequncy=0.5)
 
 
 def test_a_figure_that_does_not_apply_gives_its_reason_and_an_unknown_one_the_nearest(site):

@@ -59,9 +59,9 @@ def test_what_cannot_be_saved_is_refused_and_nothing_is_overwritten(site, tmp_pa
 
 
 def test_a_folder_of_no_format_says_what_each_would_need(tmp_path):
-    with pytest.raises(polysem.InputError, match=r"holds the files of no format \(saelens: .*cfg|saelens: .*missing"):
+    with pytest.raises(polysem.InputError, match=r"no format \(saelens: .*sae_weights\.safetensors is missing; openai"):
         polysem.load_sae(tmp_path)
-    with pytest.raises(polysem.InputError, match="there is no .*nowhere"):
+    with pytest.raises(polysem.InputError, match=r"there is no .*nowhere"):
         polysem.load_sae(tmp_path / "nowhere")
     with pytest.raises(polysem.InputError, match="SAEs are read as saelens, openai"):
         polysem.load_sae(tmp_path, format="pickle")
@@ -71,7 +71,7 @@ def test_a_file_that_a_format_refuses_gives_its_reason(site, tmp_path):
     site["topk-x4"].save(tmp_path / "out")
     config = json.loads((tmp_path / "out/cfg.json").read_text())
     (tmp_path / "out/cfg.json").write_text(json.dumps(config | {"architecture": "transcoder"}))
-    with pytest.raises(polysem.InputError, match="cannot be read as saelens: .*architecture is 'transcoder'"):
+    with pytest.raises(polysem.InputError, match=r"cannot be read as saelens: .*architecture is 'transcoder'"):
         polysem.load_sae(tmp_path / "out")
 
 

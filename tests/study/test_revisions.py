@@ -1,5 +1,6 @@
 """`polysem.open(".", revision=…)`: git has the numbers, DVC's cache the rest."""
 
+import gc
 import re
 
 import numpy as np
@@ -41,6 +42,8 @@ def test_what_is_not_in_the_cache_is_named_with_the_command_that_gets_it(finishe
     assert len(study.metrics) and list(study["stories-1l"][SITE]) == ["neurons", "l1-x4", "topk-x4"]
     neurons = study["stories-1l"][SITE]["neurons"]
     assert repr(neurons.site) == f"<polysem.Site stories-1l/{SITE}: neurons, l1-x4, topk-x4>"
+    for shown in (repr(neurons.site["topk-x4"]), neurons.site["topk-x4"]._repr_html_()):
+        assert "results/saes of HEAD are not in the cache of DVC here; `dvc fetch" in shown
     with pytest.raises(polysem.InputError) as caught:
         neurons.table("frequency")
     assert "results/tables of HEAD are not in the cache of DVC here" in str(caught.value)
@@ -61,6 +64,15 @@ def test_labels_are_those_of_the_revision(copied, inside):
         for revision in ("HEAD~1", "HEAD")
     }
     assert by_revision["HEAD~1"] == {} and by_revision["HEAD"][7][0].text == "names"
+
+
+def test_lazy_arrays_of_a_revision_outlive_its_study(finished, inside):
+    inside(finished)
+    lazy = polysem.open(".", revision="HEAD")["stories-1l"][SITE].activations("eval")
+    gc.collect()
+    here = polysem.open("results")["stories-1l"][SITE].activations("eval")
+    assert np.abs(here).max() > 0
+    np.testing.assert_array_equal(lazy, here)
 
 
 def test_an_unknown_revision_and_one_without_a_run_are_refused(finished, inside):

@@ -38,7 +38,7 @@ def through(
         return on_cpu(x).to(x.device)
     if isinstance(x, np.ndarray):
         with torch.no_grad():
-            return on_cpu(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))).numpy()
+            return on_cpu(torch.from_numpy(np.array(x, np.float32, order="C"))).numpy()
     if isinstance(x, xr.DataArray):
         if reads not in x.dims:
             raise InputError(

@@ -18,7 +18,7 @@ from polysem.study.results import NotAtHandError
 from polysem.study.showing import fact_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import xarray as xr
     from matplotlib.figure import Figure
@@ -212,16 +212,25 @@ class Dictionary(Coder):
         )
 
     def __repr__(self) -> str:
-        return f"<polysem.Dictionary {self.place.path}: {self.features:,} features>"
+        number = _said(lambda: f"{self.features:,} features")
+        return f"<polysem.Dictionary {self.place.path}: {number}>"
 
     def _repr_html_(self) -> str:
         facts = {
-            "features": f"{self.features:,}",
-            "tables": ", ".join(self.tables),
-            "figures": ", ".join(name for name, reason in self.figures.items() if not reason),
+            "features": _said(lambda: f"{self.features:,}"),
+            "tables": _said(lambda: ", ".join(self.tables)),
+            "figures": _said(lambda: ", ".join(name for name, reason in self.figures.items() if not reason)),
             "labelled features": len(self.labels),
         }
         return fact_table(f"{'Neurons' if self.is_neurons else 'SAE'} {self.place.path}", facts | self.recipe)
+
+
+def _said(say: "Callable[[], str]") -> str:
+    """A fact for somebody who looks at an object, or why it is not at hand: showing one never fails."""
+    try:
+        return say()
+    except NotAtHandError as error:
+        return str(error)
 
 
 def drawn(results: Any, place: Place, name: str) -> Drawing:

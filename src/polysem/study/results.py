@@ -111,15 +111,20 @@ class FolderResults(Results):
         return _object(text, f"{self.name}/{PARAMS}"), f"as {self.name}/{PARAMS} has them"
 
 
+KEPT: list[TemporaryDirectory[str]] = []
+"""Folders of links, which go when Python ends. Lazy arrays outlive the study that they are from, and Zarr reads a chunk
+whose file is gone as zeros."""
+
+
 class RevisionResults(Results):
-    """The results of a revision: what git has of it, and links into DVC's cache in a folder of their own, which goes
-    with the object."""
+    """The results of a revision: what git has of it, and links into DVC's cache in a temporary folder."""
 
     def __init__(self, revision: Revision) -> None:
         self.name = revision.name
         self._revision = revision
-        self._folder = TemporaryDirectory(prefix="polysem-")
-        self.root = str(Path(self._folder.name) / RESULTS)
+        KEPT.append(TemporaryDirectory(prefix="polysem-"))
+        self._folder = Path(KEPT[-1].name)
+        self.root = str(self._folder / RESULTS)
         self._cached: dict[str, Cached] = {}
 
     def bring(self, path: str | Path) -> Path:
@@ -151,7 +156,7 @@ class RevisionResults(Results):
 
     def labels(self, place: Place) -> Path:
         """See `Results.labels`; as git has them at the revision."""
-        path = Path(self._folder.name) / place.labels
+        path = self._folder / place.labels
         text = self._revision.text(place.labels)
         if text is not None:
             path.parent.mkdir(parents=True, exist_ok=True)

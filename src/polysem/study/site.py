@@ -1,6 +1,7 @@
 """A site of a model of a study, with its dictionaries."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polysem.layout.place import Place, Stored
@@ -78,8 +79,11 @@ class Site(Named[Dictionary]):
     @cached_property
     def neurons(self) -> int:
         """Number of neurons."""
+        from polysem.io.stores import read_receipt
+
         store = self.place.activations("eval")
-        return int(opened(self.results, store).sizes["neuron"])
+        self.results.bring(store.receipt)
+        return int(read_receipt(Path(store.store))["arrays"]["activations"]["shape"][1])
 
     def activations(self, split: str = "eval") -> "xr.DataArray":
         """Activations of the neurons on all counted tokens of a split, `train` or `eval`: (token, neuron).

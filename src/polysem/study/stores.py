@@ -13,15 +13,21 @@ if TYPE_CHECKING:
 def opened(results: Results, store: Stored) -> "xr.Dataset":
     """A store, lazily, chunk by chunk; `encoding["chunks"]` of its variables says how large these are.
 
-    Raises InputError if it or its receipt is not there, or of another format.
+    Raises InputError if it or its receipt is not there, or of another format, and if chunks are missing, which Zarr
+    would read as zeros.
     """
     import xarray as xr
 
-    from polysem.io.stores import read_receipt
+    from polysem.io.stores import open_store, read_receipt
 
     results.bring(store.receipt)
     path = results.bring(store.store)
     read_receipt(path)
+    for name, array in open_store(path).arrays():
+        if missing := array.nchunks - array.nchunks_initialized:
+            raise InputError(
+                f"{path} lacks {missing} of {array.nchunks} chunks of {name!r}; delete it and its receipt and run again"
+            )
     try:
         return xr.open_zarr(path, chunks=None, consolidated=True)
     except (FileNotFoundError, ValueError, KeyError) as error:
