@@ -3,8 +3,13 @@
 
 def rows(wildcards):
     """Where the rows of a training come from, by the names that `polysem.saes.sources` knows."""
+    target = recipe(wildcards.sae).target
     if recipe(wildcards.sae).activations == "stored":
-        return {"store": artifacts.ACTIVATIONS.format(**wildcards, split="train") + ".zarr"}
+        sites = {"store": wildcards.site} | ({} if target is None else {"target": target})
+        return {
+            name: artifacts.ACTIVATIONS.format(model=wildcards.model, site=site, split="train") + ".zarr"
+            for name, site in sites.items()
+        }
     return {
         "model": artifacts.MODEL.format(**wildcards),
         "tokens": artifacts.TOKENS.format(**wildcards, split="train") + ".zarr",
@@ -16,9 +21,13 @@ def rows(wildcards):
 def row_files(wildcards):
     """The files of those rows: receipts count by content, stores are left to them."""
     where = rows(wildcards)
-    store = where.get("store", where.get("tokens"))
+    stores = [where[name] for name in ("store", "target", "tokens") if name in where]
     model = [f"{where['model']}/model.json"] if "model" in where else []
-    return [ancient(store), f"{store.removesuffix('.zarr')}.json", *model]
+    return [
+        *(ancient(store) for store in stores),
+        *(f"{store.removesuffix('.zarr')}.json" for store in stores),
+        *model,
+    ]
 
 
 def row_modules(wildcards):
@@ -94,10 +103,19 @@ rule train_sae:
         "--code {params.code} --log {log} > {log} 2>&1"
 
 
+def target_receipt(wildcards):
+    """The receipt of the activations that an imported transcoder predicts; nothing for an SAE."""
+    target = recipe(wildcards.sae).target
+    if target is None:
+        return []
+    return f"{artifacts.ACTIVATIONS.format(model=wildcards.model, site=target, split='eval')}.json"
+
+
 rule import_sae:
     """An SAE that somebody else trained, in the form of those that are trained here."""
     input:
         receipt=f"{artifacts.ACTIVATIONS.replace('{split}', 'eval')}.json",
+        target=target_receipt,
     output:
         [f"{artifacts.SAE}/{file}" for file in artifacts.SAE_FILES],
     log:
@@ -115,6 +133,7 @@ rule import_sae:
         spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),
         content=lambda wildcards: outside_content(recipe(wildcards.sae)),
         folder=artifacts.SAE,
+        target=lambda wildcards, input: f"--target_receipt {input.target}" if input.target else "",
     shell:
-        "python -m polysem.saes.import_sae --receipt {input.receipt} --output {params.folder} "
+        "python -m polysem.saes.import_sae --receipt {input.receipt} --output {params.folder} {params.target} "
         "--config {params.spec:q} --outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"

@@ -72,10 +72,26 @@ def spliced_files(wildcards):
     return files
 
 
+def predicted(wildcards):
+    """Stores of the eval activations of the sites that the transcoders of a site predict, by site."""
+    saes = (study.saes[sae] for sae in study.saes_of(wildcards.model, wildcards.site))
+    return {
+        target: artifacts.ACTIVATIONS.format(model=wildcards.model, site=target, split="eval") + ".zarr"
+        for target in dict.fromkeys(sae.target for sae in saes if sae.target is not None)
+    }
+
+
+def predicted_files(wildcards):
+    """These stores and their receipts."""
+    stores = predicted(wildcards).values()
+    return [*(ancient(store) for store in stores), *(f"{store.removesuffix('.zarr')}.json" for store in stores)]
+
+
 rule measure_fidelity:
     """S0.T1, S2.T1, S3.T2: how well the model does with the reconstructions of a site's dictionaries in its place."""
     input:
         spliced_files,
+        predicted_files,
         model=f"{artifacts.MODEL}/model.json",
         tokens=ancient(f"{EVAL_TOKENS}.zarr"),
         tokens_receipt=f"{EVAL_TOKENS}.json",
@@ -99,6 +115,7 @@ rule measure_fidelity:
             dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
             site=wildcards.site,
             params=analysis("fidelity_tokens", "ultra_low_frequency"),
+            **({"targets": targets} if (targets := predicted(wildcards)) else {}),
         ),
         model=artifacts.MODEL,
         saes=artifacts.SAE.removesuffix("/{sae}"),

@@ -55,6 +55,8 @@ CATALOGUE = {
     "tags": "S0.X3 S1.F2",
     "clusters": "S3.F1 S3.F2 S3.F3 S3.F4 S3.F5 S3.T1 S3.T3 S3.X1",
 }
+OF_DECODERS = ("alignment", "geometry")
+"""Tables of directions in the basis of neurons."""
 CONTEXT_TOKENS = 200_000
 """Eval tokens by which tokens of the vocabulary are told to belong to a context."""
 
@@ -101,15 +103,16 @@ def survey_features(
         params.baseline_seed,
     )
     found = survey(rows, features, TokenStore(tokens), choice, [tagged], device, scratch=output)
-    decoder = identity_blocks(rows.width) if dictionary.name == NEURONS else decoder_blocks(dictionary, rows.width)
-    alignment = neuron_alignment(decoder, rows.width, params.baseline_seed)
+    width, basis = features.outputs, features.target or site
+    decoder = identity_blocks(width) if dictionary.name == NEURONS else decoder_blocks(dictionary, width)
+    alignment = neuron_alignment(decoder, width, params.baseline_seed)
     tags = tagged.table(found.again)
     tags = tags.assign(alignment_statistics(tags, alignment, params.baseline_seed))
     frequency = found.frequency
     shown = showcase(frequency, tags)
     context = _context_tags(tags, shown)
     weights = Directions.read(directions)
-    seen = seen_rows(features, weights, site)
+    seen = seen_rows(features, weights, basis)
     neurons = [max(0, int(found.correlations["correlated_neuron"].values[feature, 0])) for feature in shown]
     tables = {
         "frequency": frequency,
@@ -130,7 +133,7 @@ def survey_features(
             site,
             shown,
             neurons,
-            _contexts(rows, tokens, weights, site, tags, context),
+            _contexts(rows, tokens, weights, basis, tags, context),
             words(tokenizer),
             [str(tags["tag"].values[tag]) if tag >= 0 else "" for tag in context],
             seen,
@@ -143,9 +146,18 @@ def survey_features(
     digests = {}
     for name, table in tables.items():
         path = output / f"{name}.nc"
-        write_table(path, table.assign_attrs(dictionary_attributes(path, CATALOGUE[name])))
+        attributes = dictionary_attributes(path, CATALOGUE[name]) | target_attributes(features, name)
+        write_table(path, table.assign_attrs(attributes))
         digests[name] = file_digest(path)
     write_json(output / TABLES_RECEIPT, {"sha256": digests})
+
+
+def target_attributes(features: Dictionary, table: str) -> dict[str, str]:
+    """Of the tables of a transcoder: the site that it predicts, and which tables see decoder rows, whose neurons are
+    those of that site."""
+    if features.target is None:
+        return {}
+    return {"target": features.target} | ({"decoder_site": features.target} if table in OF_DECODERS else {})
 
 
 def _cluster(

@@ -159,10 +159,12 @@ def frame(
 ) -> None:
     """Set title, legend and notes in bands above and below the axes, where they can cover nothing.
 
-    The second title line says model / site / dictionary, from the table's attributes. Each note is a sentence about
-    what is counted, clipped or left out.
+    The second title line says model / site / dictionary, from the table's attributes, and what a transcoder predicts.
+    Each note is a sentence about what is counted, clipped or left out.
     """
     height = figure.get_figheight()
+    if written_at := table.attrs.get("decoder_site"):
+        notes = [*notes, f"Decoder rows are over the neurons of {written_at}, which the transcoder predicts."]
     lines = [line for note in notes for line in textwrap.wrap(UNBROKEN.sub("\u00a0", note), NOTE_CHARACTERS)]
     rows = -(-len(legend) // columns)
     left = EDGE / WIDTH
@@ -175,6 +177,8 @@ def frame(
 
     write(EDGE, f"{catalogue}  {title}", size=11.5, weight="bold")
     origin = " / ".join(str(table.attrs[key]) for key in ("model", "site", "dictionary"))
+    if target := table.attrs.get("target"):
+        origin += f" → {target}"
     write(EDGE + 0.23, origin, size=min(9.0, 9.0 * 92 / len(origin)), color=FAINT)
     if lines:
         write(height - bottom + EDGE / 2, "\n".join(lines), size=8.2, color=FAINT, linespacing=1.35)
