@@ -50,9 +50,9 @@ def measure_fidelity(
 ) -> None:
     """Write the numbers of `dictionary_fidelity` over the first sequences of the eval tokens, along `dictionary`.
 
-    A transcoder is spliced in at the site that it predicts, and ablated there; the attribute `targets` says
-    where, as JSON, by dictionary. All dictionaries of a site come together: starting a language model takes longer than splicing a dictionary into it,
-    and what zeros or the mean leave of the model is the same for all.
+    A transcoder is spliced in at the site that it predicts, and ablated there; the attribute `targets` says where, as
+    JSON, by dictionary. All dictionaries of a site come together: starting a language model takes longer than splicing
+    a dictionary into it, and what zeros or the mean leave of the model is the same for all.
 
     Args:
         model: Folder of the model.
