@@ -197,12 +197,20 @@ def plots(study: Study) -> list[str]:
 
 def stores(study: Study) -> list[str]:
     """All Zarr stores, without their receipts. A site of a language model whose SAEs are all imported, or trained on
-    streamed activations, has no train store; by that of a classifier dead features are told."""
+    streamed activations, has no train store, unless a transcoder predicts it from a stored one; by that of a classifier
+    dead features are told."""
     tokens = [f"{TOKENS.format(model=model, split=split)}.zarr" for model in study.models for split in SPLITS]
     activations = []
+    predicted = {
+        (model, recipe.target)
+        for model, site in study.sites()
+        for sae in study.saes_of(model, site)
+        if (recipe := study.saes[sae].trained) and recipe.activations == "stored"
+    }
     for model, site in study.sites():
         saes = [study.saes[sae].trained for sae in study.saes_of(model, site)]
         reads_store = not saes or any(recipe and recipe.activations == "stored" for recipe in saes)
+        reads_store |= (model, site) in predicted
         reads_store |= study.models[model].source == "classifier"
         for split in SPLITS if reads_store else ("eval",):
             activations.append(f"{ACTIVATIONS.format(model=model, site=site, split=split)}.zarr")
