@@ -24,7 +24,7 @@ from polysem.params.study import section_class
 from polysem.saes.sources.stored import StoredRows
 from polysem.saes.trainer import Trainer
 
-TOKENS, BATCH, EXPANSION, L0, RATE, RATES, BANDWIDTH = 260_000, 512, 4, 12, 3e-3, (1e-3, 3e-3), 0.5
+TOKENS, BATCH, EXPANSION, L0, RATE, RATES, BANDWIDTH = 65_536, 256, 4, 12, 3e-3, (1e-3, 3e-3), 0.5
 WEIGHTS = {"jumprelu": (0.1, 0.3, 0.9), "relu": (0.5, 1.5, 4.5)}
 
 

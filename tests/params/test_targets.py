@@ -136,6 +136,7 @@ def test_the_train_store_of_what_is_predicted_is_counted_although_all_saes_of_it
 def test_a_plan_counts_the_weights_that_a_transcoder_has(study):
     def disk(entry):
         (job,) = [job for job in jobs(study(entry)) if job.phase == "saes"]
+        assert all("/t/" in file for file in job.outputs)
         return job.disk
 
     # width 128 at both ends, eight times as many features

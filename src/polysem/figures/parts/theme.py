@@ -163,9 +163,11 @@ def frame(
     Each note is a sentence about what is counted, clipped or left out.
     """
     height = figure.get_figheight()
-    if written_at := table.attrs.get("decoder_site"):
-        notes = [*notes, f"Decoder rows are over the neurons of {written_at}, which the transcoder predicts."]
-    lines = [line for note in notes for line in textwrap.wrap(UNBROKEN.sub("\u00a0", note), NOTE_CHARACTERS)]
+    lines = [
+        line
+        for note in [*notes, *whose_neurons(table)]
+        for line in textwrap.wrap(UNBROKEN.sub("\u00a0", note), NOTE_CHARACTERS)
+    ]
     rows = -(-len(legend) // columns)
     left = EDGE / WIDTH
     top = TITLE_BAND + (rows * LEGEND_ROW + EDGE / 2 if rows else 0)
@@ -190,6 +192,12 @@ def frame(
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0, bottom / height, 1, 1 - (top + bottom) / height), w_pad=EDGE, h_pad=0.04)  # type: ignore[call-arg]
+
+
+def whose_neurons(table: xr.Dataset) -> list[str]:
+    """A note for what shows decoder rows of a transcoder; nothing for other tables and other dictionaries."""
+    site = table.attrs.get("decoder_site")
+    return [f"Decoder rows are over the neurons of {site}, which the transcoder predicts."] if site else []
 
 
 def lay_out(figure: Figure) -> None:
