@@ -6,6 +6,8 @@ from polysem.io.errors import InputError
 from polysem.params.comparisons import sizes
 from polysem.params.recipes.base import TRANSCODING
 from polysem.params.study import kinds, load_study, section_class
+from polysem.workflow.artifacts import stores
+from polysem.workflow.checks.needs import jobs
 
 IN, OUT, POST = "blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out", "blocks.0.mlp.hook_post"
 PARAMS = """
@@ -121,3 +123,24 @@ def test_dictionaries_of_several_sizes_are_those_of_one_target(study):
     imported = study(theirs.format("a", ""), theirs.format("b", target), theirs.format("c", target))
     assert sizes(imported, "tiny", IN) == ["b", "c"]
     assert sizes(study(theirs.format("a", ""), theirs.format("b", target)), "tiny", IN) == []
+
+
+def test_the_train_store_of_what_is_predicted_is_counted_although_all_saes_of_it_stream(study):
+    streams = "s: {architecture: topk, k: 4, models: [tiny], sites: [blocks.0.hook_mlp_out], activations: streamed}"
+    store = f"results/activations/tiny/{OUT}/train.zarr"
+    assert store not in stores(study(streams))
+    assert store in stores(study(streams, RECIPE))
+    assert store not in stores(study(streams, RECIPE.replace("l1: 1", "l1: 1, activations: streamed")))
+
+
+def test_a_plan_counts_the_weights_that_a_transcoder_has(study):
+    def disk(entry):
+        (job,) = [job for job in jobs(study(entry)) if job.phase == "saes"]
+        assert all("/t/" in file for file in job.outputs)
+        return job.disk
+
+    # width 128 at both ends, eight times as many features
+    assert disk(RECIPE) == 4 * (2 * 128 * 1024 + 128 + 1024)
+    assert disk(RECIPE.replace("l1: 1", "l1: 1, skip: true")) == disk(RECIPE) + 4 * 128 * 128
+    post = RECIPE.replace("sites: [blocks.0.mlp.hook_in]", "sites: [blocks.0.mlp.hook_post]")
+    assert disk(post) == 4 * ((512 + 128) * 8 * 512 + 128 + 8 * 512)

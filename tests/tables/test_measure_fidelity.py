@@ -36,7 +36,7 @@ class Constant:
     """Predicts the same activations everywhere."""
 
     def __init__(self, value):
-        self.value, self.inputs, self.features = value, len(value), 1
+        self.value, self.inputs, self.features, self.target = value, len(value), 1, None
 
     def encode(self, x):
         return torch.zeros(*x.shape[:-1], 1)

@@ -39,4 +39,4 @@ def frequencies(values, tokens: int = 100_000) -> xr.Dataset:
 
 
 def alignment_of(sae: SAE) -> xr.Dataset:
-    return neuron_alignment(iter(row.numpy() for row in sae.W_dec.split(BLOCK)), sae.inputs)
+    return neuron_alignment(iter(row.numpy() for row in sae.W_dec.split(BLOCK)), sae.outputs)

@@ -5,9 +5,10 @@ from polysem.params.recipes.pretrained import FORMATS
 
 def rows(wildcards):
     """Where the rows of a training come from, by the names that `polysem.saes.sources` knows."""
-    here = place(wildcards)
+    here, target = place(wildcards), recipe(wildcards.sae).target
     if recipe(wildcards.sae).activations == "stored":
-        return {"store": here.activations("train").store}
+        predicted = {} if target is None else {"target": here.at(target).activations("train").store}
+        return {"store": here.activations("train").store} | predicted
     return {
         "model": here.weights.path,
         "tokens": here.tokens("train").store,
@@ -18,10 +19,12 @@ def rows(wildcards):
 
 def row_files(wildcards):
     """The files of those rows: receipts count by content, stores are left to them."""
-    here = place(wildcards)
-    is_stored = recipe(wildcards.sae).activations == "stored"
-    read = here.activations("train") if is_stored else here.tokens("train")
-    return [ancient(read.store), read.receipt, *([] if is_stored else [here.record])]
+    here, target = place(wildcards), recipe(wildcards.sae).target
+    if recipe(wildcards.sae).activations == "streamed":
+        read = here.tokens("train")
+        return [ancient(read.store), read.receipt, here.record]
+    stores = [here.activations("train"), *([] if target is None else [here.at(target).activations("train")])]
+    return [*(ancient(read.store) for read in stores), *(read.receipt for read in stores)]
 
 
 def row_modules(wildcards):
@@ -91,10 +94,17 @@ rule train_sae:
         "--threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
 
 
+def target_receipt(wildcards):
+    """The receipt of the activations that an imported transcoder predicts; nothing for an SAE."""
+    target = recipe(wildcards.sae).target
+    return [] if target is None else place(wildcards).at(target).activations("eval").receipt
+
+
 rule import_sae:
     """An SAE that somebody else trained, in the form of those that are trained here."""
     input:
         receipt=SITE.activations("eval").receipt,
+        target=target_receipt,
     output:
         artifacts.sae_files(SAE),
     log:
@@ -112,6 +122,7 @@ rule import_sae:
         spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),
         content=lambda wildcards: outside_content(recipe(wildcards.sae)),
         folder=SAE.sae.path,
+        target=lambda wildcards, input: f"--target_receipt {input.target}" if input.target else "",
     shell:
-        "python -m polysem step import_sae --receipt {input.receipt} --output {params.folder} "
+        "python -m polysem step import_sae --receipt {input.receipt} --output {params.folder} {params.target} "
         "--config {params.spec:q} --outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"

@@ -115,7 +115,9 @@ def _analogous(place: Place, numbers: Metrics) -> Iterator[dict[str, Any]]:
             if site == MODEL:
                 continue
             names = sorted(dictionaries, key=lambda name: name == NEURONS)
-            having = [name for name in names if dictionaries[name].get(place.metric) is not None]
+            # a transcoder's numbers are of the site that it predicts, and none of an SAE's
+            saes = [name for name in names if "target" not in dictionaries[name]]
+            having = [name for name in saes if dictionaries[name].get(place.metric) is not None]
             for order, name in enumerate(name for name in having if (model, site, name) != here):
                 shown = {"model": model, "site": site, "dictionary": name, "value": dictionaries[name][place.metric]}
                 found.append(((name == NEURONS, site != place.site, order), shown))

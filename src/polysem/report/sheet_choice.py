@@ -31,7 +31,8 @@ def feature_groups(choice: SheetChoice, frequency: xr.Dataset, alignment: xr.Dat
     neuron = most_polysemantic(alignment["features_strongest"].to_numpy())
     members = np.flatnonzero(alignment["strongest_neuron"].to_numpy() == neuron)
     active = members[frequency["active_tokens"].to_numpy()[members] > 0]
-    about = f"Neuron {neuron} is the most polysemantic one: the strongest neuron of {len(members):,} features."
+    whose = f" of {alignment.attrs['target']}, which the transcoder predicts," if "target" in alignment.attrs else ""
+    about = f"Neuron {neuron}{whose} is the most polysemantic one: the strongest neuron of {len(members):,} features."
     groups = [
         Group(
             "largest",

@@ -84,14 +84,17 @@ def write_sheets(
     features = frequency.sizes["feature"]
     named = read_labels(labels, features)
     is_neuron = place.dictionary == NEURONS
+    target = alignment.attrs.get("target")
     others = {name: read_table(tables.parent / name / "alignment.nc") for name in saes} if is_neuron else {}
+    # decoder rows of transcoders are over the neurons of another site
+    others = {name: table for name, table in others.items() if "target" not in table.attrs}
     groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
     shown = read_arrays(tables / "clusters.nc", lambda name: name == "shown_feature").get("shown_feature", ())
     groups += shown_in_figures(params, [int(feature) for feature in shown])
     chosen = sorted({feature for group in groups for feature in group.features})
     contexts = contexts_of(tokenizer, images)
     pages = set(chosen)
-    neuron_pages = pages if is_neuron else neurons_with_sheets(params, alignment)
+    neuron_pages = pages if is_neuron else set() if target else neurons_with_sheets(params, alignment)
 
     def address(other_site: str, other: str, feature: int) -> str | None:
         """Which sheets there are is known of this dictionary and of the neurons of its site, or where all have one."""
@@ -109,7 +112,7 @@ def write_sheets(
     )
     environment = sheet_environment()
     page = environment.get_template(SHEET)
-    shared = shared_values(place, contexts)
+    shared = shared_values(place, contexts) | {"target": target}
     reasons = _reasons(groups)
     lines: dict[int, dict[str, Any]] = {}
     with written_folder(output) as (folder, receipt):

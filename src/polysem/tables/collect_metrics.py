@@ -96,6 +96,8 @@ def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
         metrics |= cluster_metrics(
             read_arrays(folder / "clusters.nc", lambda name: name == "embedding" or name.startswith("median_"))
         )
+    if "target" in frequency.attrs:
+        metrics["target"] = frequency.attrs["target"]
     return (
         metrics
         | frequency_metrics(frequency, params)

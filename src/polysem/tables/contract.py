@@ -8,7 +8,8 @@ can be read without importing it (`polysem.workflow.declarations`):
 - `PARAMS`: the keys of `analysis:` that it reads; it can read no other;
 - `VARIABLES`: by name the dimensions, the unit and the long name of every variable, coordinates included;
 - `ONLY`, where not every variable is always there: names, or patterns of names (`*`), by when they are;
-- `FILES`, where there are such: files of other forms that the module makes with the table.
+- `FILES`, where there are such: files of other forms that the module makes with the table;
+- `OF_DECODERS = True`, if it holds decoder rows, which a transcoder has at the site that it predicts.
 
 Its function `measure(inputs) -> xr.Dataset` makes it. A module that takes part in the survey of activations has
 `gatherer(inputs)`, too (`tables.passes.survey`), and one with `FILES` has `write_files(inputs, folder)`.
@@ -73,6 +74,8 @@ class Contract:
     params: tuple[str, ...]
     variables: Mapping[str, Variable]
     files: tuple[str, ...] = ()
+    of_decoders: bool = False
+    """Whether it holds decoder rows."""
 
     @classmethod
     def of(cls, name: str, constants: Mapping[str, Any]) -> "Contract":
@@ -102,6 +105,7 @@ class Contract:
                 for key, (dimensions, unit, words) in declared.items()
             },
             tuple(constants.get("FILES", ())),
+            bool(constants.get("OF_DECODERS", False)),
         )
 
     @property

@@ -29,6 +29,8 @@ class Job:
     kind: str
     """"language" or "classifier"."""
     device: str = "cpu"
+    target: str = ""
+    """The site that the dictionary predicts; '' unless it is a transcoder."""
     folder: Path = Path()
     """Where tables of the place are written, and where a scratch file may lie."""
     making: "dict[str, tuple[ModuleType, Inputs]]" = field(default_factory=dict)

@@ -54,6 +54,7 @@ def made_of(stated: Stated, job: Job, digests: Mapping[str, str]) -> str:
                 digests[what.removeprefix(TABLE)] if here else _content(what, place, job, stated.values)
             )
     said = {"code": stated.code, "params": stated.params, "place": job.place.path, "kind": job.kind, "read": read}
+    said |= {"target": job.target} if job.target else {}
     return text_digest(json.dumps(said, sort_keys=True))
 
 
@@ -117,6 +118,10 @@ def measured(name: str, contract: Contract, stated: Stated, job: Job) -> xr.Data
     whose = dict(zip(("model", "site", "dictionary"), job.place.names, strict=False))
     if "site" in whose:
         whose.setdefault("dictionary", ALL_DICTIONARIES)
+    if job.target:
+        whose["target"] = job.target
+        if contract.of_decoders:
+            whose["decoder_site"] = job.target
     said = {"catalogue": contract.catalogue, "code": stated.code, "versions": json.dumps(versions())}
     return table.assign_attrs(whose | said)
 

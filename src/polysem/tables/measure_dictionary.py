@@ -21,6 +21,7 @@ def measure_dictionary(
     dictionary: str,
     kind: str,
     tables: dict[str, Stated],
+    target: str = "",
     device: str = "cpu",
     root: str = RESULTS,
 ) -> None:
@@ -32,13 +33,14 @@ def measure_dictionary(
         dictionary: An SAE, or `neurons`.
         kind: "language" or "classifier".
         tables: All tables of a dictionary, and what the rule says of each.
+        target: The site that a transcoder predicts; '' for all other dictionaries.
         device: Where the features are encoded.
         root: The folder of all artifacts.
 
     Raises InputError if a file is missing or none of its kind, or the SAE is for another width.
     """
     place = Place(model, site, dictionary, root)
-    job = Job(place, kind, device)
+    job = Job(place, kind, device, target)
     order = in_order({name: stated.tables for name, stated in tables.items()})
     digests: dict[str, str] = {}
     for name in order:

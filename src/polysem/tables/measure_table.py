@@ -34,7 +34,7 @@ def measure_table(
     """
     place = Place(model, site, root=root)
     path, room = Path(place.table(table)), "site" if site else "model"
-    job = Job(place, kind, device, path.parent)
+    job = Job(place, kind, device, folder=path.parent)
     with renewed_files(Path(place.table_receipt(table)), table, made_of(stated, job, {})) as renewal:
         if renewal is None:
             return

@@ -67,6 +67,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "dictionaries": "every dictionary of the site",
         "saes": "every SAE of the site",
         "others": "all that SAEs of the site are compared with",
+        "targets": "every site that a transcoder of the site predicts",
         "relatives": "the neurons and the first SAE of each recipe, at all sites",
     }
 )

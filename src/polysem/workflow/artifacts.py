@@ -128,10 +128,18 @@ def token_stores(study: Study) -> list[Stored]:
 
 def activation_splits(study: Study) -> Iterator[tuple[Place, str]]:
     """The sites and splits whose activations are stored. A site of a language model whose SAEs are all imported, or
-    trained on streamed activations, has no train store; by that of a classifier dead features are told."""
+    trained on streamed activations, has no train store, unless a transcoder predicts it from a stored one; by that of a
+    classifier dead features are told."""
+    predicted = {
+        (site.model, recipe.target)
+        for site in sites(study)
+        for sae in study.saes_of(site.model, site.site)
+        if (recipe := study.saes[sae].trained) and recipe.activations == "stored"
+    }
     for site in sites(study):
         saes = [study.saes[sae].trained for sae in study.saes_of(site.model, site.site)]
         reads_store = not saes or any(recipe and recipe.activations == "stored" for recipe in saes)
+        reads_store |= (site.model, site.site) in predicted
         reads_store |= study.models[site.model].source == "classifier"
         for split in SPLITS if reads_store else ("eval",):
             yield site, split

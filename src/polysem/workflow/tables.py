@@ -42,6 +42,10 @@ class Tables:
         """What a model is, "language" or "classifier"."""
         return "classifier" if self._study.models[model].source == "classifier" else "language"
 
+    def target(self, dictionary: str) -> str:
+        """The site that a dictionary predicts, if it is a transcoder; else ''."""
+        return "" if dictionary == NEURONS else self._study.saes[dictionary].target or ""
+
     def files(self, contract: Contract, place: Place) -> tuple[list[str], list[str]]:
         """The files that a job of this table has as inputs, and the folders that it reads beside them, which count by
         these files."""
@@ -116,6 +120,11 @@ class Tables:
         """All SAEs of a site."""
         return [place.of(name) for name in self._study.saes_of(place.model, place.site)]
 
+    def of_targets(self, place: Place) -> list[Place]:
+        """The sites that transcoders of a site predict."""
+        saes = (self._study.saes[name] for name in self._study.saes_of(place.model, place.site))
+        return [place.at(target) for target in dict.fromkeys(sae.target for sae in saes if sae.target is not None)]
+
     def of_others(self, place: Place) -> list[Place]:
         """The dictionaries in which features of a site's SAEs are looked for."""
         pairs = comparisons.pairs(self._study, place.model, place.site)
@@ -130,6 +139,7 @@ _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "dictionaries": Tables.of_dictionaries,
     "saes": Tables.of_saes,
     "others": Tables.of_others,
+    "targets": Tables.of_targets,
     "relatives": Tables.of_relatives,
 }
 

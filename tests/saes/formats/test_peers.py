@@ -1,6 +1,7 @@
 """Files that go to and come from the other libraries themselves. They are not among our dependencies: name an
 interpreter that has sae-lens, dictionary-learning and eai-sparsify in POLYSEM_PEERS."""
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -17,7 +18,7 @@ from polysem.saes.train_sae import train_sae
 
 from .conftest import FEATURES, INPUTS, output
 from .test_export import KINDS, run
-from .test_transcoder_files import ARCHITECTURES, FOLDER, OUTPUTS, tensors
+from .test_transcoder_files import ARCHITECTURES, OUTPUTS, tensors
 from .test_transcoder_files import run as run_transcoder
 
 __all__ = ["run", "run_transcoder", "tensors"]
@@ -65,59 +66,64 @@ def test_a_folder_of_ours_loads_in_saelens_with_the_same_reconstruction(run, x, 
     torch.testing.assert_close(sae.encode(x), theirs["f"], atol=1e-5, rtol=1e-5)
 
 
-TRANSCODER_THROUGH_SAELENS = """
+TRANSCODERS_THROUGH_SAELENS = """
 import sys, torch
 from safetensors.torch import load_file, save_file
 from sae_lens import SAE
 torch.set_grad_enabled(False)
-sae = SAE.load_from_disk(sys.argv[1])
-assert sae.cfg.architecture() == sys.argv[2], sae.cfg
 x = load_file("x.safetensors")["x"]
-save_file({"f": sae.encode(x).contiguous(), "output": sae(x).contiguous()}, "theirs.safetensors")
-metadata = sae.cfg.metadata
-assert (metadata.hook_name, metadata.hook_name_out) == ("blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out"), metadata
+for folder in sys.argv[1:]:
+    sae = SAE.load_from_disk(folder)
+    save_file({"f": sae.encode(x).contiguous(), "output": sae(x).contiguous()}, folder + "/theirs.safetensors")
+    metadata = sae.cfg.metadata
+    assert (metadata.hook_name, metadata.hook_name_out) == ("blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out"), metadata
+    assert sae.cfg.architecture() == folder, sae.cfg
 """
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_transcoder_of_ours_loads_in_saelens_with_the_same_prediction(run_transcoder, x, architecture):
-    sae = run_transcoder(architecture)
+def test_transcoders_of_ours_load_in_saelens_with_the_same_predictions(run_transcoder, x):
+    saes = {}
     save_file({"x": x}, "x.safetensors")
-    assert main(["export", "x", "--format", "saelens", "--output", "out"]) == 0
-    for folder in ("out", str(FOLDER)):  # as exported, and as it lies in the results
-        peer(TRANSCODER_THROUGH_SAELENS, folder, architecture)
-        theirs = load_file("theirs.safetensors")
+    for architecture in ARCHITECTURES:
+        saes[architecture] = run_transcoder(architecture)
+        assert main(["export", "x", "--format", "saelens", "--output", architecture]) == 0
+    peer(TRANSCODERS_THROUGH_SAELENS, *saes)
+    for architecture, sae in saes.items():
+        theirs = load_file(f"{architecture}/theirs.safetensors")
         torch.testing.assert_close(sae.encode(x), theirs["f"], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(output(sae, x), theirs["output"], atol=1e-5, rtol=1e-5)
 
 
-TRANSCODER_FROM_SAELENS = f"""
-import sys, torch
+NORMALIZATIONS = ("none", "layer_norm", "constant_norm_rescale")
+TRANSCODERS_FROM_SAELENS = f"""
+import itertools, torch
 from safetensors.torch import save_file
-from sae_lens import get_sae_class
+from sae_lens.registry import get_sae_class
 torch.manual_seed(0)
 torch.set_grad_enabled(False)
-model, config = get_sae_class(sys.argv[1])
-sae = model(config(d_in={INPUTS}, d_out={OUTPUTS}, d_sae={FEATURES}, apply_b_dec_to_input=False,
-    normalize_activations=sys.argv[2]))
-sae.eval()
-for name, parameter in sae.named_parameters():
-    parameter.data = torch.randn_like(parameter) * (0.1 if name == "threshold" else 0.5)
 x = torch.randn(100, {INPUTS}) * 2 + 0.3
-sae.save_model("theirs")
-save_file({{"x": x, "output": sae(x).contiguous(), "f": sae.encode(x).contiguous()}}, "theirs.safetensors")
+for architecture, normalization in itertools.product({ARCHITECTURES}, {NORMALIZATIONS}):
+    model, config = get_sae_class(architecture)
+    sae = model(config(d_in={INPUTS}, d_out={OUTPUTS}, d_sae={FEATURES}, apply_b_dec_to_input=False,
+        normalize_activations=normalization)).eval()
+    for name, parameter in sae.named_parameters():
+        parameter.data = torch.randn_like(parameter) * (0.1 if name == "threshold" else 0.5)
+    folder = architecture + "-" + normalization
+    sae.save_model(folder)
+    found = {{"x": x, "output": sae(x).contiguous(), "f": sae.encode(x).contiguous()}}
+    save_file(found, folder + "/theirs.safetensors")
 """
 
 
-@pytest.mark.parametrize("normalization", ["none", "layer_norm", "constant_norm_rescale"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_transcoder_that_saelens_wrote_gives_its_prediction(tmp_path, monkeypatch, architecture, normalization):
+def test_transcoders_that_saelens_wrote_give_their_predictions(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    peer(TRANSCODER_FROM_SAELENS, architecture, normalization)
-    theirs = load_file("theirs.safetensors")
-    sae = format_module("saelens").read(Path("theirs/sae_weights.safetensors")).load().sae
-    torch.testing.assert_close(sae.encode(theirs["x"]), theirs["f"], atol=1e-4, rtol=1e-5)
-    torch.testing.assert_close(output(sae, theirs["x"]), theirs["output"], atol=1e-4, rtol=1e-5)
+    peer(TRANSCODERS_FROM_SAELENS)
+    for architecture, normalization in itertools.product(ARCHITECTURES, NORMALIZATIONS):
+        folder = Path(f"{architecture}-{normalization}")
+        theirs = load_file(folder / "theirs.safetensors")
+        sae = format_module("saelens").read(folder / "sae_weights.safetensors").load().sae
+        torch.testing.assert_close(sae.encode(theirs["x"]), theirs["f"], atol=1e-4, rtol=1e-5)
+        torch.testing.assert_close(output(sae, theirs["x"]), theirs["output"], atol=1e-4, rtol=1e-5)
 
 
 FROM_SAELENS = f"""

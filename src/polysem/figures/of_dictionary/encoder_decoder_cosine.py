@@ -27,7 +27,7 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
 
     Source: document S2, "Should encoder and decoder weights be tied?".
     """
-    if reason := geometry.attrs.get("not_applicable"):
+    if reason := geometry.attrs.get("encoder_decoder_not_applicable"):
         raise NotApplicable(reason)
     figure = theme.sheet(4.9)
     axes = figure.subplots()

@@ -47,7 +47,11 @@ def draw(
     feature, neuron = shown[0], int(neurons[shown[0]])
     figure = theme.sheet(6.8)
     (basis, active), (tokens, all_features) = figure.subplots(2, 2)
-    _draw_basis(basis, geometry["showcase_decoder"].sel(showcase=feature).to_numpy(), neuron)
+    if target := geometry.attrs.get("target"):
+        theme.message(basis, f"decoder rows stand at\n{target},\nwhere the neuron is none")
+        basis.set_axis_off()
+    else:
+        _draw_basis(basis, geometry["showcase_decoder"].sel(showcase=feature).to_numpy(), neuron)
     _draw_activations(active, frequency, feature, "real")
     _draw_activations(active, neurons_frequency, neuron, "random")
     active.set_ylim(bottom=0)

@@ -30,7 +30,7 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
 
     Source: document S2, comments (after Anthropic's plot of the three).
     """
-    if reason := geometry.attrs.get("not_applicable"):
+    if reason := geometry.attrs.get("encoder_decoder_not_applicable"):
         raise NotApplicable(reason)
     share = frequency["frequency"].to_numpy()
     active = share > 0

@@ -83,7 +83,7 @@ def draw(
             for colour, style, words in (EMBEDDINGS[name] for name in _compared(clusters))
         ],
         columns=4,
-        notes=_notes(clusters, clustered),
+        notes=[*_notes(clusters, clustered), *theme.whose_neurons(alignment)],
     )
     return figure
 

@@ -53,7 +53,8 @@ def draw(tags: xr.Dataset, alignment: xr.Dataset, analysis: Analysis) -> Figure:
         Line2D([], [], color=theme.COLOURS["aligned"], label=_aligned(tags)),
         Line2D([], [], color=theme.FAINT, label="all others"),
     ]
-    theme.frame(figure, tags, title=TITLE, catalogue=CATALOGUE, legend=legend, columns=3, notes=_notes(tags, known))
+    notes = [*_notes(tags, known), *theme.whose_neurons(alignment)]
+    theme.frame(figure, tags, title=TITLE, catalogue=CATALOGUE, legend=legend, columns=3, notes=notes)
     return figure
 
 

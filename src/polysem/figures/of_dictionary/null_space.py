@@ -8,6 +8,7 @@ from polysem.figures.parts import theme
 from polysem.figures.parts.frequency_groups import baseline, bins, groups, legend, stack
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
+from polysem.params.base import NEURONS
 
 CATALOGUE = "S2.F12"
 READS = ("geometry", "frequency")
@@ -45,7 +46,7 @@ def draw(geometry: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fig
         limit = 1.08 * max(1.0, min(max(features, chance), 3 * features))
         cut = f", cut: up to {chance:,.0f}" if chance > limit else ""
         axes.set(xlim=(edges[0], edges[-1]), ylim=(0, limit))
-        what = "neurons" if len(sides) == 1 else f"{side} rows"
+        what = "neurons" if geometry.attrs["dictionary"] == NEURONS else f"{side} rows"
         axes.set_ylabel(what)
         theme.number_in_thousands(axes.yaxis)
         mean, deviation = (float(geometry[f"null_share_{side}_{name}"]) for name in ("mean", "standard_deviation"))

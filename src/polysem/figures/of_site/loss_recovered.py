@@ -1,5 +1,6 @@
 """S0.T1, S2.T1: the model's loss that survives the dictionaries of a site, against how sparse they are."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -67,9 +68,17 @@ def draw(site_fidelity: xr.Dataset, analysis: Analysis) -> Figure:
         site_fidelity,
         title=TITLE,
         catalogue=CATALOGUE,
-        notes=[_note(site_fidelity, names, recovered, known, active)],
+        notes=[_note(site_fidelity, names, recovered, known, active), *elsewhere(site_fidelity)],
     )
     return figure
+
+
+def elsewhere(fidelity: xr.Dataset) -> list[str]:
+    """A sentence where transcoders are among the dictionaries: their numbers are of other sites."""
+    each = [f"{name} at {target}" for name, target in json.loads(fidelity.attrs.get("targets", "{}")).items()]
+    if not each:
+        return []
+    return [f"Transcoders are measured, and ablated, where they predict: {', '.join(each)}."]
 
 
 def _prepare(axes: Axes, active: NDArray[np.float64], recovered: NDArray[np.float64]) -> None:

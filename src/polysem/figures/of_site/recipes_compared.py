@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from polysem.figures.of_site.loss_recovered import elsewhere
 from polysem.figures.parts import theme
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
@@ -68,7 +69,7 @@ def draw(site_fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset,
         site_fidelity,
         title=TITLE,
         catalogue=CATALOGUE,
-        notes=[_note(names, rows, measures, analysis, ultra_low)],
+        notes=[_note(names, rows, measures, analysis, ultra_low), *elsewhere(site_fidelity)],
     )
     return figure
 

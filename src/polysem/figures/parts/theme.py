@@ -159,11 +159,15 @@ def frame(
 ) -> None:
     """Set title, legend and notes in bands above and below the axes, where they can cover nothing.
 
-    The second title line says model / site / dictionary, from the table's attributes. Each note is a sentence about
-    what is counted, clipped or left out.
+    The second title line says model / site / dictionary, from the table's attributes, and what a transcoder predicts.
+    Each note is a sentence about what is counted, clipped or left out.
     """
     height = figure.get_figheight()
-    lines = [line for note in notes for line in textwrap.wrap(UNBROKEN.sub("\u00a0", note), NOTE_CHARACTERS)]
+    lines = [
+        line
+        for note in [*notes, *whose_neurons(table)]
+        for line in textwrap.wrap(UNBROKEN.sub("\u00a0", note), NOTE_CHARACTERS)
+    ]
     rows = -(-len(legend) // columns)
     left = EDGE / WIDTH
     top = TITLE_BAND + (rows * LEGEND_ROW + EDGE / 2 if rows else 0)
@@ -175,6 +179,8 @@ def frame(
 
     write(EDGE, f"{catalogue}  {title}", size=11.5, weight="bold")
     origin = " / ".join(str(table.attrs[key]) for key in ("model", "site", "dictionary"))
+    if target := table.attrs.get("target"):
+        origin += f" → {target}"
     write(EDGE + 0.23, origin, size=min(9.0, 9.0 * 92 / len(origin)), color=FAINT)
     if lines:
         write(height - bottom + EDGE / 2, "\n".join(lines), size=8.2, color=FAINT, linespacing=1.35)
@@ -186,6 +192,12 @@ def frame(
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.set(rect=(0, bottom / height, 1, 1 - (top + bottom) / height), w_pad=EDGE, h_pad=0.04)  # type: ignore[call-arg]
+
+
+def whose_neurons(table: xr.Dataset) -> list[str]:
+    """A note for what shows decoder rows of a transcoder; nothing for other tables and other dictionaries."""
+    site = table.attrs.get("decoder_site")
+    return [f"Decoder rows are over the neurons of {site}, which the transcoder predicts."] if site else []
 
 
 def lay_out(figure: Figure) -> None:

@@ -13,11 +13,12 @@ from polysem.io.errors import InputError
 from polysem.numerics.strongest import largest
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.labels import index, labelled, variable
-from polysem.tables.parts.reading import activation_rows, is_neurons
+from polysem.tables.parts.reading import dictionary_of, is_neurons
 
 CATALOGUE = "S0.F3a S0.F3b S0.F3c S2.F1 S2.F2"
 READS = ("weights", "store")
 PARAMS = ("baseline_seed",)
+OF_DECODERS = True
 VARIABLES = {
     "power_top1": ("feature", "1", "share of squared weight in the strongest neuron"),
     "power_next9": ("feature", "1", "share of squared weight in the next nine neurons"),
@@ -165,6 +166,6 @@ def _nowhere(features: NDArray[np.int64]) -> str:
 
 def measure(inputs: Inputs) -> xr.Dataset:
     """The table: see `neuron_alignment`."""
-    width = activation_rows(inputs).width
+    width = dictionary_of(inputs).outputs
     rows = identity_blocks(width) if is_neurons(inputs) else decoder_blocks(inputs.path("weights"), width)
     return neuron_alignment(rows, width, inputs.params.baseline_seed)

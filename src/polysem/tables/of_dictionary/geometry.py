@@ -33,6 +33,7 @@ from polysem.tables.parts.showcase import showcase
 CATALOGUE = "S2.F11 S2.F12 S2.F13 S2.F14"
 READS = ("weights", "store", "directions", "table:frequency", "table:alignment", "table:tags")
 PARAMS = ("ultra_low_frequency", "one_sparse", "next_nine", "baseline_seed")
+OF_DECODERS = True
 VARIABLES = {
     "null_share_decoder": ("feature", "1", "share of the squared norm of the decoder row in the null space of W_out"),
     "null_share_decoder_mean": (
@@ -162,7 +163,10 @@ def geometry(
     and standard deviations as scalars. Scalars are taken over features of at least `ultra_low_frequency`, as in
     the document. Over (`showcase`, `neuron`): `showcase_decoder`, the decoder rows of some features.
     `seen` saves a product of all rows where the caller has it for the logits too.
-    What does not apply is left out; the attributes `not_applicable` and `null_space_not_applicable` say why.
+    Decoder rows of a transcoder stand at the site that it predicts, and so do `showcase_decoder` and the null space;
+    its encoder rows have another basis, so that they are not held against these or against that W_out.
+    What does not apply is left out; the attributes `not_applicable`, `encoder_decoder_not_applicable` and
+    `null_space_not_applicable` say why.
     Source: document S2, "Should encoder and decoder weights be tied?", "Should we train autoencoders on the MLP
     output?", and its comments.
     """
@@ -170,23 +174,30 @@ def geometry(
     variables: Variables = {}
     coordinates = {"feature": index("feature", 0, dictionary.features, "feature")}
     attributes: dict[str, str | int | float] = {"ultra_low_frequency": analysis.ultra_low_frequency}
-    decoder, W_enc = dictionary.decoder().cpu(), None
+    decoder, W_enc, basis = dictionary.decoder().cpu(), None, dictionary.target or site
     squares = {"decoder": torch.linalg.vector_norm(decoder, dim=1).double().square().numpy()}
     if isinstance(dictionary, SAE):
         W_enc = dictionary.W_enc.cpu()
         squares["encoder"] = column_squares(W_enc.numpy())
-        product = column_products(W_enc, decoder).numpy()
-        variables |= _encoder_against_decoder(product, squares, dictionary.b_enc.cpu().numpy(), usual)
+        variables |= _norms_and_bias(squares, dictionary.b_enc.cpu().numpy())
+        if dictionary.target is None:
+            variables |= _encoder_against_decoder(column_products(W_enc, decoder).numpy(), squares, usual)
+        else:
+            attributes["encoder_decoder_not_applicable"] = two_bases(site, dictionary.target)
         of_pairs, bins = _pairs(decoder, usual, alignment, analysis)
         variables |= of_pairs
         coordinates |= bins
     else:
         attributes["not_applicable"] = NEURONS_HAVE_NO_ENCODER
-    seen = seen or seen_rows(dictionary, directions, site)
+        attributes["encoder_decoder_not_applicable"] = NEURONS_HAVE_NO_ENCODER
+    seen = seen or seen_rows(dictionary, directions, basis)
     if seen is None:
-        attributes["null_space_not_applicable"] = NO_OUTPUT_WEIGHTS
+        whose = "" if dictionary.target is None else f"of {basis}, at which the decoder rows stand: "
+        attributes["null_space_not_applicable"] = f"{whose}{NO_OUTPUT_WEIGHTS}"
     else:
-        of_null_space = _null_space(W_enc, seen, squares, usual, analysis.baseline_seed)
+        of_null_space = _null_space(
+            W_enc if dictionary.target is None else None, seen, squares, usual, analysis.baseline_seed
+        )
         variables |= of_null_space
         coordinates["random_row"] = index("random_row", 0, of_null_space["null_share_random"].size, "random row")
         attributes["rank"] = seen.basis.shape[1]
@@ -194,13 +205,24 @@ def geometry(
         rows = decoder[list(showcase)].numpy()
         variables["showcase_decoder"] = variable(("showcase", "neuron"), rows, "decoder row", "weight")
         coordinates["showcase"] = variable("showcase", list(showcase), "feature shown", "feature")
-        coordinates["neuron"] = index("neuron", 0, dictionary.inputs, "neuron")
+        coordinates["neuron"] = index("neuron", 0, dictionary.outputs, "neuron")
     return labelled(variables, coordinates, attributes)
 
 
-def _encoder_against_decoder(
-    product: NDArray[np.float32], squares: Squares, bias: NDArray[np.float32], usual: NDArray[np.bool_]
-) -> Variables:
+def two_bases(site: str, target: str) -> str:
+    """Why encoder and decoder rows of a transcoder are not held against each other."""
+    return f"encoder rows stand at {site} and decoder rows at {target}, which the transcoder predicts: two bases"
+
+
+def _norms_and_bias(squares: Squares, bias: NDArray[np.float32]) -> Variables:
+    norms = {name: np.sqrt(squares[name]).astype(np.float32) for name in ("encoder", "decoder")}
+    found = {
+        f"{name}_norm": variable("feature", norm, f"norm of the {name} row", "weight") for name, norm in norms.items()
+    }
+    return found | {"encoder_bias": variable("feature", bias, "bias of the encoder", "activation")}
+
+
+def _encoder_against_decoder(product: NDArray[np.float32], squares: Squares, usual: NDArray[np.bool_]) -> Variables:
     encoder, decoder = (np.sqrt(squares[name]).astype(np.float32) for name in ("encoder", "decoder"))
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = product / (encoder * decoder)
@@ -209,9 +231,6 @@ def _encoder_against_decoder(
         "encoder_decoder_product": variable(
             "feature", product, "inner product of the encoder and the decoder row", "1"
         ),
-        "encoder_norm": variable("feature", encoder, "norm of the encoder row", "weight"),
-        "decoder_norm": variable("feature", decoder, "norm of the decoder row", "weight"),
-        "encoder_bias": variable("feature", bias, "bias of the encoder", "activation"),
         "encoder_decoder_cosine_median": scalar(
             _median(cosine[usual]), "median cosine of encoder and decoder rows, ultra-low features left out", "1"
         ),

@@ -104,19 +104,23 @@ def logits(
     neuron for each of them given in `neurons`, `neuron_logit_weight`; `in_context` [showcase, token], 1 for the tokens
     of the feature's context, and `context`, what it is called; over (`showcase`, `rank`): `boosted_text` and
     `suppressed_text`, by `text` of an id.
+    The path of a transcoder begins at the site that it predicts, that of the neurons at the site itself, if it has one.
     `seen` saves the product of all rows with W_out where the caller has it for the geometry too.
     The attributes `processing` and `final_norm` say what was done to the weights. A site without a direct path has none
     of the variables, and the attribute `not_applicable`.
     Source: document S1, "Feature downstream effects" (the path expansion trick).
     """
-    path = directions.logit_path(site)
+    basis = dictionary.target or site
+    path = directions.logit_path(basis)
     feature = index("feature", 0, dictionary.features, "feature")
     if path is None:
-        return labelled({}, {"feature": feature}, {"not_applicable": NO_DIRECT_PATH, **directions.attributes})
+        return labelled(
+            {}, {"feature": feature}, {"not_applicable": no_direct_path(dictionary), **directions.attributes}
+        )
     decoder, tokens = dictionary.decoder().cpu(), path[-1].shape[1]
     ranks = min(RANKS, tokens)
     rows, matrices = decoder, path
-    if seen is not None and path[0] is directions.output_weights(site):
+    if seen is not None and path[0] is directions.output_weights(basis):
         onward = seen.onward(path[0])
         if onward is not None:
             rows, matrices = seen.decoder, [through(onward, path[1:])]
@@ -136,10 +140,10 @@ def logits(
     if showcase:
         chosen = list(showcase)
         coordinates["showcase"] = variable("showcase", chosen, "feature shown", "feature")
-        variables["logit_weight"] = _all_weights(directions, site, decoder[chosen], "feature")
+        variables["logit_weight"] = _all_weights(directions, basis, decoder[chosen], "feature")
         variables["boosted_text"] = _in_words(boosted[chosen], text)
         variables["suppressed_text"] = _in_words(suppressed[chosen], text)
-        if neurons:
+        if neurons and directions.logit_path(site) is not None:
             rows = torch.eye(dictionary.inputs)[list(neurons)]
             variables["neuron_logit_weight"] = _all_weights(directions, site, rows, "neuron")
             variables["showcase_neuron"] = variable("showcase", list(neurons), "neuron shown beside it", "neuron")
@@ -151,6 +155,13 @@ def logits(
             names = np.array(contexts, dtype=object)
             variables["context"] = variable("showcase", names, "tag that the feature's context is", "1")
     return labelled(variables, coordinates, {"tokens_of_vocabulary": tokens, **directions.attributes})
+
+
+def no_direct_path(dictionary: Dictionary) -> str:
+    """Why a dictionary has no logit weights."""
+    if dictionary.target is None:
+        return NO_DIRECT_PATH
+    return f"of {dictionary.target}, which the transcoder predicts: {NO_DIRECT_PATH}"
 
 
 def _all_weights(directions: Directions, site: str, rows: Float[Tensor, "showcase neuron"], whose: str) -> xr.Variable:
@@ -209,7 +220,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
 
 def _contexts(inputs: Inputs, tags: xr.Dataset, context: NDArray[np.int64]) -> NDArray[np.bool_] | None:
     """Which tokens of the vocabulary belong to the context of each feature shown; None without tags or tokens."""
-    store, path = TokenStore(inputs.path("tokens")), weights_around(inputs).logit_path(inputs.site)
+    basis = dictionary_of(inputs).target or inputs.site
+    store, path = TokenStore(inputs.path("tokens")), weights_around(inputs).logit_path(basis)
     if not (store.is_text and tags.sizes["tag"] and len(context) and path):
         return None
     rows = activation_rows(inputs)

@@ -118,7 +118,8 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
     Scalars: `ultra_low_features`; `never_active`, how many are active on no token, which are none of these;
     `ultra_low_threshold_firings`, on how many tokens a feature at the threshold is active; and, where an SAE has at
     least 3 ultra-low features, `ultra_low_cosine_median` and `ultra_low_cosine_above_095_share` with their baselines,
-    `ultra_low_first_singular_share`, `ultra_low_mean_decoder_cosine` (of the mean direction with the mean decoder row).
+    `ultra_low_first_singular_share`, `ultra_low_mean_decoder_cosine` (of the mean direction with the mean decoder row;
+    of an SAE, as a transcoder writes in another basis).
     Over `feature`, for all features: `mean_cosine`, the cosine of its encoder row with the mean of the cluster's
     encoder rows, and `mean_projection`, its component along that mean. Over `neuron`: `mean_direction`, the mean with
     norm 1.
@@ -185,8 +186,6 @@ def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable
     some = norms[np.linspace(0, sae.features - 1, min(sae.features, RANDOM_ROWS)).astype(np.int64)]
     generator = np.random.default_rng([seed, 1])
     components = some * _component(generator.standard_normal(len(some)), len(W_enc), generator)
-    decoded = (cluster.float() @ sae.W_dec.cpu()).double()
-    agreement = float(direction.double() @ decoded / decoded.norm())
     words = "cosine of the encoder row with the mean of the ultra-low encoder rows"
     return {
         "mean_cosine": variable("feature", cosine, words, "1"),
@@ -205,10 +204,15 @@ def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable
         "ultra_low_cosine_median_random": scalar(
             np.median(random), "median cosine of as many random rows with their own mean", "1"
         ),
-        "ultra_low_mean_decoder_cosine": scalar(
-            agreement, "cosine of the mean ultra-low encoder row with the mean ultra-low decoder row", "1"
-        ),
-    }
+    } | ({} if sae.target is not None else _mean_decoder(sae, cluster, direction))
+
+
+def _mean_decoder(sae: SAE, cluster: Tensor, direction: Float[Tensor, " neuron"]) -> dict[str, xr.Variable]:
+    """Whether the cluster writes what it reads; a transcoder writes in another basis."""
+    decoded = (cluster.float() @ sae.W_dec.cpu()).double()
+    agreement = float(direction.double() @ decoded / decoded.norm())
+    words = "cosine of the mean ultra-low encoder row with the mean ultra-low decoder row"
+    return {"ultra_low_mean_decoder_cosine": scalar(agreement, words, "1")}
 
 
 def _component(normal: Values, neurons: int, generator: np.random.Generator) -> Values:

@@ -1,7 +1,8 @@
 """S0.T1, S2.T1, S3.T2: how much of a model survives where the reconstructions of dictionaries replace a site."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from polysem.tables.parts.reading import activation_rows
 from polysem.tables.parts.reconstruction import Reconstruction, ratio
 
 CATALOGUE = "S0.T1 S2.T1 S3.T2"
-READS = ("model", "tokens", "store", "dictionaries:weights", "dictionaries:table:frequency")
+READS = ("model", "tokens", "store", "targets:store", "dictionaries:weights", "dictionaries:table:frequency")
 PARAMS = ("fidelity_tokens", "ultra_low_frequency")
 VARIABLES = {
     "cross_entropy_clean": ("dictionary", "nat", "cross-entropy of the model"),
@@ -99,34 +100,54 @@ VARIABLES = {
     "dictionary": ("dictionary", "1", "dictionary of the site"),
 }
 UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"
-Change = Callable[[Float[Tensor, "token neuron"]], Float[Tensor, "token neuron"]]
+Change = Callable[[Float[Tensor, "token output"], Float[Tensor, "token neuron"]], Float[Tensor, "token output"]]
+"""From activations that are replaced, and those that a dictionary reads at these tokens, to what takes their place."""
 
 
 def measure(inputs: Inputs) -> xr.Dataset:
     """The numbers of `dictionary_fidelity` over the first `fidelity_tokens` of the eval tokens, along `dictionary`.
 
-    All dictionaries of a site come together: starting a language model takes longer than splicing a dictionary into it,
-    and what zeros or the mean leave of the model is the same for all. The mean is that of the whole store; features
-    that are rarer than `ultra_low_frequency` are told by the tables `frequency`.
-    Raises InputError if the model has no such site or the store or an SAE is of another width.
+    A transcoder is spliced in at the site that it predicts, and ablated there; the attribute `targets` says where, as
+    JSON, by dictionary. All dictionaries of a site come together: starting a language model takes longer than splicing
+    a dictionary into it, and what zeros or the mean leave of the model is the same for all. The mean is that of the
+    whole store; features that are rarer than `ultra_low_frequency` are told by the tables `frequency`.
+    Raises InputError if the model has no such site or a store or an SAE is of another width.
     """
-    model, site = inputs.path("model"), inputs.site
-    subject, rows = load_subject(model, inputs.device), activation_rows(inputs)
-    if rows.width != subject.width(site):
-        raise InputError(
-            f"{inputs.path('store')} has {rows.width} neurons, site {site} of {model} has {subject.width(site)}; "
-            "delete the store and its receipt and run again"
-        )
+    subject = load_subject(inputs.path("model"), inputs.device)
     batches = list(leading_batches(TokenStore(inputs.path("tokens")), inputs.params.fidelity_tokens))
-    ablated = ablations(subject, batches, site, mean_activation(rows))
+    stores = {one.site: one for one in (inputs, *inputs.each("targets"))}
+
+    @cache
+    def ablated(at: str) -> dict[str, Score]:
+        return ablations(subject, batches, at, mean_activation(_rows_of(subject, at, stores)))
+
+    width = _rows_of(subject, inputs.site, stores).width
+    predicted: dict[str, str] = {}
     each, names = [], []
     for its in inputs.each("dictionaries"):
-        features = load_dictionary(its.path("weights"), rows.width, inputs.device)
+        features, name = load_dictionary(its.path("weights"), width, inputs.device), its.place.dictionary
+        if features.target is not None:
+            predicted[name] = features.target
         frequency = read_arrays(its.table_file("frequency"), lambda name: name == "frequency")["frequency"]
         rare = torch.from_numpy(frequency < inputs.params.ultra_low_frequency)
-        each.append(dictionary_fidelity(subject, batches, features, site, rare, ablated))
-        names.append(its.place.dictionary)
-    return along_dictionaries(each, names)
+        of_site = ablated(features.target or inputs.site)
+        each.append(dictionary_fidelity(subject, batches, features, inputs.site, rare, of_site))
+        names.append(name)
+    found = along_dictionaries(each, names)
+    return found.assign_attrs(targets=json.dumps(predicted)) if predicted else found
+
+
+def _rows_of(subject: Subject, site: str, stores: Mapping[str, Inputs]) -> ActivationRows:
+    """The eval activations of a site. InputError if there are none, or of another width."""
+    if site not in stores:
+        raise InputError(f"a dictionary predicts {site}, of which no activations are given; they are of {[*stores]}")
+    rows = activation_rows(stores[site])
+    if rows.width != subject.width(site):
+        raise InputError(
+            f"{stores[site].path('store')} has {rows.width} neurons, site {site} of the model has "
+            f"{subject.width(site)}; delete the store and its receipt and run again"
+        )
+    return rows
 
 
 def mean_activation(rows: ActivationRows) -> Float[Tensor, " neuron"]:
@@ -148,8 +169,8 @@ def ablations(
     """What a model scores as it is (`clean`), and with zeros or the `mean` in place of a site's activations."""
     changes: dict[str, Change | None] = {
         "clean": None,
-        "zero": torch.zeros_like,
-        "mean": lambda x: mean.to(x.device).expand_as(x),
+        "zero": lambda x, _: torch.zeros_like(x),
+        "mean": lambda x, _: mean.to(x.device).expand_as(x),
     }
     return _scores(subject, batches, site, changes)
 
@@ -164,6 +185,10 @@ def dictionary_fidelity(
 ) -> xr.Dataset:
     """What a model loses when a site's activations at counted positions are replaced; other positions keep theirs.
 
+    A transcoder's prediction from the activations of `site` takes the place of those of its target, x below is what is
+    predicted, and `ablated` are the ablations of the target.
+    A transcoder's prediction from the activations of `site` takes the place of those of its target, x below is what is
+    predicted, and `ablated` are the ablations of the target.
     Five runs: those of `ablations` on the same batches, spliced (the reconstruction), and spliced without the `rare`
     features.
     Scalars:
@@ -184,21 +209,21 @@ def dictionary_fidelity(
     """
     reconstruction = Reconstruction()
 
-    def splice(x: Float[Tensor, "token neuron"]) -> Float[Tensor, "token neuron"]:
-        x = x.float()
-        f = dictionary.encode(x)
-        x_hat = dictionary.reconstruct(x, f)
-        reconstruction.add(x, f, x_hat, size_of(dictionary, x))
+    def splice(x: Float[Tensor, "token output"], read: Float[Tensor, "token neuron"]) -> Float[Tensor, "token output"]:
+        read = read.float()
+        f = dictionary.encode(read)
+        x_hat = dictionary.reconstruct(read, f)
+        reconstruction.add(x.float(), f, x_hat, size_of(dictionary, read))
         return x_hat
 
-    def splice_common(x: Float[Tensor, "token neuron"]) -> Float[Tensor, "token neuron"]:
-        x = x.float()
-        return dictionary.reconstruct(x, dictionary.encode(x).masked_fill(rare.to(x.device), 0.0))
+    def splice_common(_: Tensor, read: Float[Tensor, "token neuron"]) -> Float[Tensor, "token output"]:
+        read = read.float()
+        return dictionary.reconstruct(read, dictionary.encode(read).masked_fill(rare.to(read.device), 0.0))
 
     changes: dict[str, Change | None] = {"spliced": splice}
     if rare.any():
         changes["without_ultra_low"] = splice_common
-    spliced = _scores(subject, batches, site, changes)
+    spliced = _scores(subject, batches, dictionary.target or site, changes, site if dictionary.target else None)
     if not (reconstruction.tokens and ablated["clean"].scored):
         raise InputError("the eval tokens hold no position that is counted, or none that is scored; add documents")
     counted = torch.cat([batch.counted.sum(dim=1) for batch in batches]).cpu().numpy()
@@ -207,28 +232,40 @@ def dictionary_fidelity(
 
 def size_of(dictionary: Dictionary, x: Float[Tensor, "token neuron"]) -> Tensor | float:
     """What features have to be multiplied by to be in the unit of the activations: an SAE that normalises its input
-    vectors has them in that of the normalised ones."""
-    return normalized(x, dictionary.normalization)[2] if isinstance(dictionary, SAE) else 1.0
+    vectors has them in that of the normalised ones. Those of a transcoder are in the unit of what it predicts."""
+    if isinstance(dictionary, SAE) and dictionary.target is None:
+        return normalized(x, dictionary.normalization)[2]
+    return 1.0
 
 
 def _scores(
-    subject: Subject, batches: Sequence[Batch], site: str, changes: Mapping[str, Change | None]
+    subject: Subject,
+    batches: Sequence[Batch],
+    site: str,
+    changes: Mapping[str, Change | None],
+    reads: str | None = None,
 ) -> dict[str, Score]:
-    """What the model scores with each change of the site's activations; None leaves them."""
+    """What the model scores with each change of the site's activations; None leaves them.
+
+    `reads` is the site whose activations, those of the model as it is, a dictionary reads; None: the changed site's.
+    """
     scores = {name: Score() for name in changes}
     with torch.inference_mode():
         for batch in batches:
             here = batch.to(subject.device)
+            read = None if reads is None else subject.activations(here, [reads])[reads][here.counted]
             for name, change in changes.items():
-                replaced = {} if change is None else {site: _at_counted(here.counted, change)}
+                replaced = {} if change is None else {site: _at_counted(here.counted, change, read)}
                 scores[name].add(here, subject.evaluate(here, replaced))
     return scores
 
 
-def _at_counted(counted: Bool[Tensor, "sequence position"], change: Change) -> Replacement:
+def _at_counted(
+    counted: Bool[Tensor, "sequence position"], change: Change, read: Float[Tensor, "token neuron"] | None
+) -> Replacement:
     def replacement(x: Float[Tensor, "sequence position neuron"]) -> Float[Tensor, "sequence position neuron"]:
-        out = x.clone()
-        out[counted] = change(x[counted]).to(x.dtype)
+        out, chosen = x.clone(), x[counted]
+        out[counted] = change(chosen, chosen if read is None else read).to(x.dtype)
         return out
 
     return replacement

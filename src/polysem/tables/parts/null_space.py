@@ -58,7 +58,8 @@ def shared_seen_rows(inputs: Inputs) -> SeenRows | None:
     """The same for the dictionary of a table, computed once for all tables of a job; reads `weights`, `store` and
     `directions`."""
     dictionary, weights = dictionary_of(inputs), weights_around(inputs)
-    return inputs.once(("seen rows", inputs.place), lambda: seen_rows(dictionary, weights, inputs.site))
+    basis = dictionary.target or inputs.site
+    return inputs.once(("seen rows", inputs.place), lambda: seen_rows(dictionary, weights, basis))
 
 
 def column_space(weights: Float[Tensor, "neuron output"]) -> Float[Tensor, "neuron rank"]:

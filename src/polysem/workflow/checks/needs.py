@@ -158,13 +158,15 @@ def _saes(study: Study) -> Iterator[Job]:
             known = (0.0, 0.0) if sae.imported else None
             yield Job("saes", label, outputs, away, None, known, memory=None, missing=missing)
             continue
-        size = FLOAT * (2.0 * neurons * features + neurons + features)
+        predicted = width(name, model, sae.target or site) or neurons
+        skipped = neurons * predicted if sae.trained and sae.trained.skip else 0
+        size = FLOAT * (float(neurons + predicted) * features + predicted + features + skipped)
         if sae.imported:
             yield Job("saes", label, outputs, size if sae.recipe.needs().is_downloaded else 0.0, size, memory=4 * size)
             continue
         assert sae.trained
         cpu, gpu = training_flops(sae.trained, neurons, features)
-        memory = FOUR_COPIES * size + FLOAT * sae.trained.batch_size * (2.0 * neurons + features)
+        memory = FOUR_COPIES * size + FLOAT * sae.trained.batch_size * (neurons + predicted + features)
         if sae.trained.embedding_loss:
             memory += FLOAT * neurons * features
         if sae.trained.activations == "streamed":

@@ -19,6 +19,10 @@ DRAWS = 512
 OTHER_TOKENS = "the token stores differ in their content, so that no activations are of the same tokens"
 OTHER_WIDTH = "the sites differ in width, so that their directions have no cosine"
 
+OTHER_BASIS = (
+    "a transcoder's decoder rows stand at the site that it predicts, the others elsewhere: they have no cosine"
+)
+
 
 def missing(count: int) -> Float[NDArray, " feature"]:
     """Nothing known."""
@@ -76,13 +80,26 @@ def compare(here: Site, there: Site, pair: Pair, params: Analysis) -> Match:
         _compare_logits(match, here, there, params)
     else:
         match.reasons.append(OTHER_TOKENS)
-    if here.width == there.width:
-        _compare_decoders(match, here, there, params)
+    if reason := apart(here, there, pair):
+        match.reasons.append(reason)
     else:
-        match.reasons.append(OTHER_WIDTH)
+        _compare_decoders(match, here, there, params)
     if pair.relation in ("seed", "setting", "recipe", "avoided"):
         _compare_clusters(match, here, params)
     return match
+
+
+def apart(here: Site, there: Site, pair: Pair) -> str:
+    """Why decoder rows of a pair have no cosine; empty if they have.
+
+    Sites of one width may be compared, whatever their bases are; the rows of a transcoder only with others that stand
+    at the site that it predicts.
+    """
+    saes = here.dictionary(pair.dictionary).target is None and there.dictionary(pair.other).target is None
+    if saes:
+        return "" if here.width == there.width else OTHER_WIDTH
+    ours, theirs = (here.model, here.basis(pair.dictionary)), (there.model, there.basis(pair.other))
+    return "" if ours == theirs else OTHER_BASIS
 
 
 def spread(count: int) -> Int[NDArray, " draw"]:
@@ -104,12 +121,13 @@ def _correlate(match: Match, here: Site, there: Site, params: Analysis) -> None:
 def _compare_logits(match: Match, here: Site, there: Site, params: Analysis) -> None:
     """The direct path of each feature, and of the one that it correlates with best."""
     matched = np.flatnonzero(match.correlated >= 0)
-    ours = here.stream(here.decoder(match.pair.dictionary)[matched])
-    theirs = there.stream(there.decoder(match.pair.other))
+    bases = here.basis(match.pair.dictionary), there.basis(match.pair.other)
+    ours = here.stream(here.decoder(match.pair.dictionary)[matched], bases[0])
+    theirs = there.stream(there.decoder(match.pair.other), bases[1])
     if ours is None or theirs is None or not len(matched):
         return
     partner = match.correlated[matched]
-    unembeddings = here.unembedding(), there.unembedding()
+    unembeddings = here.unembedding(bases[0]), there.unembedding(bases[1])
     match.logit[matched] = directions.logit_correlation(ours, unembeddings[0], theirs[partner], unembeddings[1])
     some = spread(len(matched))
     order = np.random.default_rng(params.baseline_seed).permutation(len(matched))[: len(some)]

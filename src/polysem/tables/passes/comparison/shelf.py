@@ -60,9 +60,14 @@ class Site:
         found = self.dictionary(name)
         return np.asarray(found.W_enc.T.cpu().numpy(), np.float32) if isinstance(found, SAE) else None
 
-    def stream(self, rows: Float[NDArray, "feature neuron"]) -> Float[NDArray, "feature stream"] | None:
-        """What some directions write in front of the last matrix before the logits; None without a direct path."""
-        path = self.directions.logit_path(self.site)
+    def basis(self, name: str) -> str:
+        """The site at which the decoder rows of a dictionary stand."""
+        return self.dictionary(name).target or self.site
+
+    def stream(self, rows: Float[NDArray, "feature neuron"], basis: str) -> Float[NDArray, "feature stream"] | None:
+        """What some directions at a site write in front of the last matrix before the logits; None without a direct
+        path."""
+        path = self.directions.logit_path(basis)
         if path is None:
             return None
         written = torch.from_numpy(rows)
@@ -70,9 +75,9 @@ class Site:
             written = written @ matrix
         return written.numpy()
 
-    def unembedding(self) -> Float[NDArray, "stream token"]:
+    def unembedding(self, basis: str) -> Float[NDArray, "stream token"]:
         """That last matrix."""
-        path = self.directions.logit_path(self.site)
+        path = self.directions.logit_path(basis)
         assert path is not None
         return np.asarray(path[-1].numpy(), np.float32)
 

@@ -107,7 +107,9 @@ def _tree(
     params: Analysis,
     text: Text,
 ) -> Variables:
-    rows = np.array([decoders[leaf.dictionary][leaf.feature] for leaf in leaves]).reshape(len(leaves), here.width)
+    rows = np.array([decoders[leaf.dictionary][leaf.feature] for leaf in leaves]).reshape(
+        len(leaves), decoders[0].shape[1]
+    )
     merges = tree(rows) if len(leaves) > 1 else np.zeros((0, 4))
     tokens = here.token_ids(params.comparison_tokens, here.rows.length)
     known = [

@@ -28,7 +28,7 @@ class Entering:
     kind: str
     """Which weights these are: "input weights", "gate weights" or "encoder rows"."""
     centre: Float[np.ndarray, " input"] | None = None
-    """What is subtracted from each row: b_dec of an SAE."""
+    """What is subtracted from each row: b_dec of an SAE; None where nothing is."""
     normalization: str = "none"
     """What an SAE does to each row before that."""
 
@@ -59,7 +59,7 @@ def entering(
     """
     if isinstance(dictionary, SAE):
         weights = dictionary.W_enc.T.cpu().contiguous().numpy()
-        centre = dictionary.b_dec.cpu().numpy() if centred else None
+        centre = dictionary.centre.cpu().numpy() if centred and dictionary.centre is not None else None
         return Entering(ActivationRows(store, held=HELD), weights, ENCODER_ROWS, centre, dictionary.normalization)
     into = directions.input_weights(site)
     if into is None:

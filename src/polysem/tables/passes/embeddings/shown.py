@@ -124,7 +124,7 @@ def image_variables(
         if isinstance(dictionary, SAE):
             x = normalized(responses, dictionary.normalization)[0]
             columns = dictionary.W_enc.cpu()[:, shown.feature]
-            found = (x - dictionary.b_dec.cpu()) @ columns
+            found = x @ columns  # the centre adds the same to all images, the blank one included
         else:
             found = responses[:, shown.feature]
         variables["activation_map"] = variable(

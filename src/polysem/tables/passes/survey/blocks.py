@@ -87,7 +87,7 @@ def search(dictionary: Dictionary, device: str = "cpu") -> Search:
 
 def _search_of(sae: SAE) -> Search:
     W_enc = sae.W_enc.T.contiguous()
-    bias = sae.b_enc - sae.b_dec @ sae.W_enc
+    bias = sae.encoder_bias
     rule = sae.activation.rule()
 
     def searched(x: Float[Tensor, "token neuron"]) -> SparseEntries:
