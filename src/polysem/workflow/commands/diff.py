@@ -17,7 +17,7 @@ from polysem.workflow.commands.places import require_file_name
 from polysem.workflow.commands.sides import Side, read_side
 
 FOLDER = Path(__file__).parent
-STYLE = FOLDER.parent / "report" / "page.css"
+STYLE = FOLDER.parents[1] / "report" / "page.css"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
