@@ -55,7 +55,7 @@ def a_ledger_of_an_old_date(repository):
 
 def a_caption_of_an_old_date(repository):
     figure = repository / "src/polysem/figures/of_dictionary/rank_frequency.py"
-    age(figure, "Source: document S0", "Another sentence. Source: S0", 1)
+    age(figure, "Features ranked by one half", "Features, ranked by one half", 1)
     assert pending(repository) == {"write_report"}
 
 
