@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from polysem.tables.measure_fidelity import measure_fidelity
 from test_geometry import with_output
 from weight_cases import alignment_of, frequencies, random_sae
 
@@ -19,7 +20,6 @@ from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import save_sae
 from polysem.saes.transcoder import Transcoder
-from polysem.tables.measure_fidelity import measure_fidelity
 from polysem.tables.of_dictionary.geometry import geometry
 from polysem.tables.of_dictionary.logits import logits
 from polysem.tables.of_dictionary.ultra_low import ultra_low

@@ -111,7 +111,7 @@ class Review:
 
     def _add(self, path: str, made: Made) -> None:
         output = self._sealed(made, path)
-        if output is None or _was_brought_back(made, output) or not self._is_what_was_left(path, made, output):
+        if output is None or not self._is_what_was_left(path, made, output):
             self._again[path] = None
         else:
             self._made[path], self._outputs[path] = made, output
@@ -155,12 +155,15 @@ class Review:
         return ""
 
     def _sealed(self, made: Made, path: str) -> Output | None:
-        """What the run of a record left at a path, unless a killed run sealed something else there since."""
+        """What the run of a record left at a path; None if a killed run sealed something else there since, or if the
+        job failed: Snakemake then brings back what it was to update, and writes a record of that as if it were new."""
         log = made.log
         if log not in self._seals:
             self._seals[log] = read_seal(log, self._state / SEALS.relative_to(STATE)) if log else None
         seal = self._seals[log]
-        return seal.outputs.get(path) if seal and seal.command == made.command else None
+        if seal is None or seal.command != made.command or seal.written < (made.started or 0.0):
+            return None
+        return seal.outputs.get(path)
 
     def _is_what_was_left(self, path: str, made: Made, output: Output) -> bool:
         """By size and date; by content where the date is another or says nothing."""
@@ -179,13 +182,6 @@ class Review:
             if other in self._outputs and self._outputs[other].sha256 != digest
         ]
         return any(Path(other).stat().st_mtime <= _date(path) for other in changed)
-
-
-def _was_brought_back(made: Made, output: Output) -> bool:
-    """Whether the job of the record failed. Snakemake then puts what was there before back in its place, if the job was
-    to update it, and writes a record of it as if it were new; of a folder it keeps the date, and a job that ended well
-    sets another."""
-    return bool(output.dates and made.time and made.started and made.time < made.started)
 
 
 def _date(path: str) -> float:

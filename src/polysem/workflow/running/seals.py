@@ -7,6 +7,7 @@ after a checkout, artifacts, records and seals are of one run again.
 """
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class Seal:
 
     outputs: dict[str, Output]
     command: str
+    written: float
+    """When, in seconds since 1970: a job that failed has a record that is younger than its seal."""
 
 
 def sealed(path: Path, digest: str = "") -> Output:
@@ -50,7 +53,8 @@ def write_seal(log: str, command: str, outputs: Mapping[Path, str] | Iterable[Pa
     is the digest of the shell command that made them."""
     digests = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs, "")
     found = {path.as_posix(): asdict(sealed(path, digest)) for path, digest in digests.items() if path.exists()}
-    write_json(seal_file(log, seals), {"command": command, "outputs": dict(sorted(found.items()))})
+    said = {"command": command, "written": time.time(), "outputs": dict(sorted(found.items()))}
+    write_json(seal_file(log, seals), said)
 
 
 def read_seal(log: str, seals: Path = SEALS) -> Seal | None:
@@ -63,7 +67,9 @@ def seal_in(file: Path) -> Seal | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         outputs = {path: Output(**each) for path, each in content["outputs"].items()}
-        return Seal(outputs, content.get("command", ""))  # seals of older versions vouch for nothing
+        return Seal(
+            outputs, content.get("command", ""), float(content.get("written", 0.0))
+        )  # seals of older versions vouch for nothing
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
