@@ -63,14 +63,15 @@ class Workers:
                 return
             time.sleep(0.02)
             for child, (name, tree, end) in list(running.items()):
-                late = time.monotonic() > end
-                if late:
+                ended = os.waitpid(child, os.WNOHANG)[0]
+                if not ended and time.monotonic() > end:
                     os.killpg(child, signal.SIGKILL)
-                if os.waitpid(child, 0 if late else os.WNOHANG)[0]:
+                    ended = os.waitpid(child, 0)[0]
+                if ended:
                     del running[child]
                     free.append(tree)
                     found = tree / "found.json"
-                    yield name, json.loads(found.read_text()) if found.exists() and not late else None
+                    yield name, json.loads(found.read_text()) if found.exists() else None
 
 
 def _start(work: Callable[[Path], object], tree: Path) -> int:

@@ -7,7 +7,7 @@ import xarray as xr
 from polysem.io.stores import create_array, written_store
 from polysem.io.tables import read_table, write_table
 from polysem.tables.parts import tag_counts
-from polysem.tables.parts.tag_distributions import EDGES
+from polysem.tables.parts.tag_distributions import EDGES, candidates
 from polysem.tables.parts.token_tags import TokenTags, held_out
 from polysem.tables.passes.survey import tags
 
@@ -260,6 +260,27 @@ def test_a_feature_with_the_same_activation_on_all_tokens_has_no_correlation_and
     )  # fmt: skip
     with np.errstate(all="raise"):
         assert np.isnan(scores.correlation).all()
+
+
+def test_four_features_by_f1_and_four_by_correlation_are_tried_with_thresholds():
+    random = np.random.default_rng(0)
+    x = (
+        np.maximum(random.normal(0, 1, (400, 12)), 0)
+        * random.uniform(0.1, 3, 12)
+        * (random.random((400, 12)) < random.uniform(0.05, 1, 12))
+    )
+    tag = (x @ random.normal(0, 1, 12) + random.normal(0, 1, 400)) > 0
+    counts = tag_counts.Counts(12, 1)
+    counts.tokens[0], counts.tagged[0] = 400, tag.sum()
+    counts.active[0], counts.mass[0], counts.square[0] = (x > 0).sum(0), x.sum(0), (x**2).sum(0)
+    counts.both[0, :, 0], counts.mass_in[0, :, 0] = (x[tag] > 0).sum(0), x[tag].sum(0)
+    f1 = 2 * (x[tag] > 0).sum(0) / ((x > 0).sum(0) + tag.sum())
+    correlation = [np.corrcoef(column, tag)[0, 1] for column in x.T]
+    tried = set(np.argsort(f1)[-4:].tolist()) | set(np.argsort(correlation)[-4:].tolist())
+    assert 4 < len(tried) < 8
+    (found,) = candidates(counts, np.array([11]))
+    assert found.tolist() == sorted(tried | {11})
+    assert candidates(counts, np.array([-1]))[0].tolist() == []
 
 
 def test_lists_and_matrices_give_the_same_sums(tag_table, monkeypatch):

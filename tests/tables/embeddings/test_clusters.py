@@ -155,6 +155,7 @@ def test_examples_clusters_and_measures_are_those_found_one_by_one(site, measure
 
 def test_the_first_clusters_show_their_central_example_and_the_earliest_others(site, measured_case):
     table, f, h, W = measured_case
+    assert table["offset"].values.tolist() == list(range(-BEFORE, AFTER + 1))
     seen = 0
     for feature in range(f.shape[1]):
         tokens = strong(f, feature)
