@@ -172,6 +172,8 @@ def test_a_dictionary_has_the_numbers_of_its_pairs_and_of_several_of_a_relation_
         "ultra_low_cosine": [0.96, math.nan, 0.1, 0.2],
     }
     table = xr.Dataset({name: described("pair", np.array(values)) for name, values in pairs.items()})
+    nothing = xr.Dataset(attrs={"not_applicable": "one SAE alone"})
+    write_table(tables / "m/blocks.0.mlp.hook_post/embedding_loss.nc", nothing)
     write_table(tables / "m/blocks.0.mlp.hook_post/comparison.nc", table)
     collect_metrics(tables, [KEY], ["m"], tmp_path / "before.json", Analysis(), TABLES)
     output = tmp_path / "metrics.json"

@@ -134,7 +134,7 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
             [
                 "extract_activations/stories-1l/*/eval",
                 *(f"{rule}/stories-1l/*" for rule in ("measure_*", "draw_*", "write_sheets")),
-                "measure_*/stories-1l",
+                "measure_cluster_relations/stories-1l",
                 *COLLECTING,
             ],
         ),
