@@ -22,6 +22,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from polysem.params.addons import modules_of
 from polysem.params.analysis import Analysis
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Contract:
 
 def load_table(room: str, name: str) -> tuple[ModuleType, Contract]:
     """The module of a table, imported, and its contract; `room` is one of `ROOMS`."""
-    module = import_module(f"{ROOMS[room]}.{name}")
+    module = import_module(modules_of(ROOMS[room])[name])
     return module, Contract.of(name, vars(module))
 
 

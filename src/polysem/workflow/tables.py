@@ -28,7 +28,8 @@ def contracts(room: str) -> Mapping[str, Contract]:
 
 def modules(room: str, *names: str) -> list[str]:
     """The modules of some tables, or of all of a room."""
-    return [f"{ROOMS[room]}.{name}" for name in names or contracts(room)]
+    known = modules_of(ROOMS[room])
+    return [known[name] for name in names or contracts(room)]
 
 
 class Tables:
