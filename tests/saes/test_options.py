@@ -283,6 +283,7 @@ def test_frequencies_of_a_window_are_those_of_its_tokens():
     assert table["share_dead"].values.tolist() == pytest.approx([1 / 3] * 200)
     edges = table["bin"].values[table["frequency_histogram"].values[-1] > 0]
     assert edges.tolist() == pytest.approx([-1.0, -0.4])
+    np.testing.assert_allclose(table["bin"], np.arange(-80, 0) / 10, atol=1e-12)
 
 
 def test_a_feature_that_stopped_firing_before_the_window_is_dead_in_it():
