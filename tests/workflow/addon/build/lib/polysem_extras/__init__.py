@@ -1,0 +1,1 @@
+"""One addition of each kind, as another package makes it."""

@@ -1,0 +1,1 @@
+"""ReLU with a fixed threshold and an L1 penalty."""

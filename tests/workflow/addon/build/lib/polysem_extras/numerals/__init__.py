@@ -1,0 +1,1 @@
+"""Numbers in words: the keys, and how the corpus is made."""
