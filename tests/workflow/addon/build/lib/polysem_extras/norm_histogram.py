@@ -16,7 +16,8 @@ def draw(weight_norms, analysis):
     """A histogram."""
     figure = theme.sheet()
     axes = figure.subplots()
-    axes.hist(weight_norms["norm"].to_numpy(), color=theme.COLOURS["bulk"])
+    norms = weight_norms["norm"].to_numpy()
+    axes.hist(norms, bins=20, range=(0, 1.1 * norms.max()), color=theme.COLOURS["bulk"])
     axes.set(xlabel="norm of the decoder row", ylabel="features")
     theme.frame(figure, weight_norms, title=TITLE, catalogue=CATALOGUE)
     return figure
