@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from measured import made, stated
+from measured import made
 from test_geometry import with_output
 from weight_cases import alignment_of, frequencies, random_sae
 
@@ -14,7 +14,7 @@ from polysem.activations.extract_activations import extract_activations
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.stores import create_array, written_store
-from polysem.io.tables import read_table, write_table
+from polysem.io.tables import write_table
 from polysem.layout.place import Place
 from polysem.models.load import load_subject
 from polysem.models.native import bridge_of, new_model, save_native
@@ -23,7 +23,6 @@ from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import save_sae
 from polysem.saes.transcoder import Transcoder
-from polysem.tables.measure_dictionary import measure_dictionary
 from polysem.tables.of_dictionary.geometry import geometry
 from polysem.tables.of_dictionary.logits import logits
 from polysem.tables.of_dictionary.ultra_low import ultra_low
@@ -141,19 +140,6 @@ def test_a_target_without_activations_is_refused(place):
     saved(place, "whole", the_mlp(place))
     with pytest.raises(InputError, match=r"predicts blocks\.0\.hook_mlp_out, of which no activations are given"):
         fidelity(place, ["whole"])
-
-
-def test_every_table_of_a_transcoder_names_its_target_and_those_of_decoder_rows_that_these_stand_there(place):
-    whole = the_mlp(place)
-    saved(place, "whole", whole)
-    tables = {name: stated("dictionary", name) for name in ("alignment", "frequency")}
-    measure_dictionary(*place.of("whole").names, "language", tables, TARGET, root=place.root)
-    alignment, frequency = (read_table(Path(place.of("whole").table(name))) for name in tables)
-    assert alignment.attrs["site"] == frequency.attrs["site"] == SITE
-    assert alignment.attrs["target"] == frequency.attrs["target"] == TARGET
-    assert alignment.attrs["decoder_site"] == TARGET
-    assert "decoder_site" not in frequency.attrs
-    assert alignment["strongest_neuron"].values.tolist() == whole.W_dec.square().argmax(dim=1).tolist()
 
 
 def test_encoder_and_decoder_rows_of_two_bases_are_not_held_against_each_other():
