@@ -61,7 +61,7 @@ class ReluDictionary:
 
     def __init__(self, neurons: int, features: int, seed: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.inputs, self.features = neurons, features
+        self.inputs, self.outputs, self.features, self.target = neurons, neurons, features, None
         self.W_enc = torch.randn(neurons, features, generator=generator)
         self.b_enc = torch.randn(features, generator=generator) - 0.5
         self.W_dec = torch.randn(features, neurons, generator=generator) / features

@@ -18,6 +18,7 @@ from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
+from polysem.saes.transcoder import Transcoder
 from polysem.tables.contract import ROOMS
 from polysem.tables.measure_dictionary import measure_dictionary
 from polysem.tables.of_dictionary.alignment import neuron_alignment
@@ -124,6 +125,27 @@ def test_an_sae_is_measured_by_the_command_line_with_its_params(study):
     correlation = np.corrcoef(np.concatenate([f.T, study.x.T]))[:16, 16:]
     assert tables["associations"]["correlated_neuron"].values[:, 0].tolist() == correlation.argmax(1).tolist()
     assert "ultra_low_active" in tables["ultra_low"]
+
+
+def test_all_tables_of_a_transcoder_hold_what_they_declare_with_decoder_rows_at_its_target(study):
+    place, generator = study.place.of("t"), torch.Generator().manual_seed(2)
+    W_enc, W_dec = torch.randn(NEURONS, 16, generator=generator), torch.randn(16, 6, generator=generator)
+    behind = torch.randn(6, CLASSES, generator=generator)
+    tensors = {"s/output_weights": study.weights, "t/output_weights": behind, "t/logits": torch.zeros(0)}
+    write_directions(Path(place.directions), Directions(tensors))
+    parts = (W_enc, torch.full((16,), -0.5), W_dec, torch.zeros(6), standard.Function())
+    save_sae(Transcoder(*parts, target="t"), Path(place.sae.path), {}, torch.zeros(16))
+    measure_dictionary(*place.names, "classifier", all_stated(), "t", root=place.root)
+    tables = read_tables(place)
+    assert set(tables) == set(TABLES)
+    assert {table.attrs["target"] for table in tables.values()} == {"t"}
+    assert {name for name, table in tables.items() if "decoder_site" in table.attrs} == {"alignment", "geometry"}
+    np.testing.assert_array_equal(tables["alignment"]["strongest_neuron"], W_dec.square().argmax(1))
+    assert tables["logits"]["boosted_token"].values[:, 0].tolist() == (W_dec @ behind).argmax(1).tolist()
+    assert "two bases" in tables["geometry"].attrs["encoder_decoder_not_applicable"]
+    assert tables["geometry"]["showcase_decoder"].sizes["neuron"] == 6
+    f = np.maximum(study.x @ W_enc.numpy() - 0.5, 0)
+    np.testing.assert_allclose(tables["frequency"]["frequency"], (f > 0).mean(0), atol=1 / IMAGES)
 
 
 def readers_of(name: str) -> set[str]:

@@ -251,7 +251,7 @@ def test_the_step_measures_a_model_folder_on_the_first_images(classifier, image_
         )
         write_table(Path(place.of(name).table("frequency")), xr.Dataset({"frequency": frequency}))
     dictionaries = [place.of(name).names for name in names]
-    table = made("site", "fidelity", place, "classifier", params, dictionaries=dictionaries)
+    table = made("site", "fidelity", place, "classifier", params, dictionaries=dictionaries, targets=[])
     assert table["dictionary"].values.tolist() == names
     assert table.attrs["tokens"] == 30
     assert (table.attrs["site"], table.attrs["model"], table.attrs["dictionary"]) == (site, "m", "all dictionaries")
@@ -273,4 +273,4 @@ def test_activations_of_another_width_are_refused(classifier, image_store, activ
     image_store(np.zeros((4, 4), np.float32), np.zeros(4, np.int32), 3, "m/eval")
     activation_store(np.zeros((4, 5), np.float32), f"m/{site}/eval")
     with pytest.raises(InputError, match=r"has 5 neurons, site layers\.0\.hook_post"):
-        made("site", "fidelity", Place("m", site, root=str(tmp_path)), "classifier", dictionaries=[])
+        made("site", "fidelity", Place("m", site, root=str(tmp_path)), "classifier", dictionaries=[], targets=[])

@@ -184,11 +184,10 @@ def test_an_sae_does_not_begin_with_the_known_directions():
 
 
 def test_the_step_writes_the_same_table_each_time(tmp_path):
-    config = {
-        "toy": {"neurons": 8, "features": 8, "active": 1, "decay": 1, "eval_rows": 500},
-        "architecture": "topk",
-        "params": {"k": 1, "expansion": 1, "tokens": 4096, "batch_size": 256},
-    }
+    toy = Toy(neurons=8, features=8, active=1, decay=1, eval_rows=500)
+    values = {"architecture": "topk", "k": 1, "expansion": 1, "tokens": 4096, "batch_size": 256}
+    recipe = section_class("saes", "topk").model_validate(values)
+    config = {"toy": toy.rows(), "architecture": recipe.architecture, "params": recipe.hyper_parameters()}
     command = [sys.executable, "-m", "polysem", "step", "recover_features", f"--config={json.dumps(config)}"]
     for name in ("one.nc", "two.nc"):
         subprocess.run([*command, f"--output={tmp_path / name}"], check=True)

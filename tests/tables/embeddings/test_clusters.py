@@ -1,25 +1,29 @@
 """The table `clusters` of a small store of text with masked tokens, against a slow way of finding the same."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from measured import made
 from slow import slow_clusters, slow_measures
 from surveyed import ExampleChoice, survey
 
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.stores import create_array, written_store
-from polysem.io.tables import read_table, write_table
+from polysem.io.tables import write_table
+from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.models.subject import Subject
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
-from polysem.tables.parts.directions import Directions
+from polysem.tables.of_model import cluster_relations
+from polysem.tables.parts.directions import Directions, write_directions
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.embeddings import clusters as clusters_module
 from polysem.tables.passes.embeddings import measured
@@ -48,7 +52,8 @@ def site(tmp_path):
         carried[sequence, :4, 2] = True
     words = (carried * np.uint64([1, 2, 4])).sum(axis=2, keepdims=True).astype(np.uint64)
     attributes = {"kind": "text", "vocabulary": 50, "tags": list(TAGS)}
-    tokens = tmp_path / "tokens/eval.zarr"
+    place = Place("m", SITE, "neurons", str(tmp_path))
+    tokens = Path(place.tokens("eval").store)
     with written_store(tokens, attributes=attributes, params={}, code="", device="cpu") as group:
         arrays = {"ids": ids, "length": np.array(LENGTHS, np.int32), "tags": words}
         for name, values in arrays.items():
@@ -61,7 +66,7 @@ def site(tmp_path):
     W[10] = 0  # never active
     x = np.maximum(h @ W.T + generator.uniform(-2, 0.5, NEURONS), 0).astype(np.float32)
     x[:, 11] = np.where(np.arange(len(x)) == 100, 2.0, 0)
-    store = tmp_path / "activations/eval.zarr"
+    store = Path(place.activations("eval").store)
     with written_store(store, attributes={}, params={}, code="", device="cpu") as group:
         for name, values in {"activations": x, "inputs": h}.items():
             create_array(group, name, values.shape, "float32", ("token", name), compressed=False)[:] = values
@@ -70,7 +75,7 @@ def site(tmp_path):
     tensors = {f"{SITE}/input_weights": torch.from_numpy(W), f"{SITE}/gate": torch.zeros(0)}
     return SimpleNamespace(
         ids=ids, carried=carried, places=places, h=h, W=W, x=x, store=store, tokens=tokens,
-        directions=Directions(tensors),
+        directions=Directions(tensors), place=place,
     )  # fmt: skip
 
 
@@ -317,15 +322,13 @@ class Steps(Subject):
     input_weights = output_weights = logit_directions = width
 
 
-def test_central_examples_are_compared_and_the_tokens_before_those_that_are_shown_weighed(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(examine_module, "load_subject", lambda model, device: Steps())
-    tables, output = tmp_path / "tables", tmp_path / "cluster_relations.nc"
-    found = table_of(site, Neurons(NEURONS))
-    write_table(tables / "neurons/clusters.nc", found)
-    write_directions(tmp_path / "directions.safetensors", site.directions)
-    place = Place(site.store, tmp_path, tables, ["neurons"])
-    examine_clusters(tmp_path, site.tokens, tmp_path / "directions.safetensors", output, {SITE: place}, BEFORE)
-    table = read_table(output)
+def test_central_examples_are_compared_and_the_tokens_before_those_that_are_shown_weighed(site, monkeypatch):
+    monkeypatch.setattr(cluster_relations, "load_subject", lambda model, device: Steps())
+    found, place = table_of(site, Neurons(NEURONS)), site.place
+    write_table(Path(place.table("clusters")), found)
+    write_directions(Path(place.directions), site.directions)
+    model = Place(place.model, root=place.root)
+    table = made("model", "cluster_relations", model, "language", ANALYSIS, relatives=[place.names])
     central = found["central_example"].values
     feature, cluster = np.nonzero(central >= 0)
     assert table["feature"].values.tolist() == feature.tolist()

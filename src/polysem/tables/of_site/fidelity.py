@@ -187,8 +187,6 @@ def dictionary_fidelity(
 
     A transcoder's prediction from the activations of `site` takes the place of those of its target, x below is what is
     predicted, and `ablated` are the ablations of the target.
-    A transcoder's prediction from the activations of `site` takes the place of those of its target, x below is what is
-    predicted, and `ablated` are the ablations of the target.
     Five runs: those of `ablations` on the same batches, spliced (the reconstruction), and spliced without the `rare`
     features.
     Scalars:
