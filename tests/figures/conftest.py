@@ -17,7 +17,7 @@ from polysem.figures.parts import theme
 from polysem.figures.registry import find_figure
 from polysem.io.atomic import write_json
 from polysem.io.content import file_digest
-from polysem.io.folders import TABLES_RECEIPT
+from polysem.io.folders import receipt_of
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
 from polysem.tables.of_dictionary.alignment import neuron_alignment
@@ -97,7 +97,8 @@ def place(tables: Path, **named: xr.Dataset) -> None:
     """Write the tables of a dictionary with their receipt."""
     for name, table in named.items():
         write_table(tables / f"{name}.nc", table)
-    write_json(tables / TABLES_RECEIPT, {"sha256": {file.stem: file_digest(file) for file in tables.glob("*.nc")}})
+    artifacts = {file.stem: {"file": file.name, "sha256": file_digest(file)} for file in tables.glob("*.nc")}
+    write_json(receipt_of(tables), {"artifacts": artifacts})
 
 
 def origin(dictionary: str) -> dict[str, str]:

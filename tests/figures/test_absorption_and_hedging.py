@@ -12,7 +12,7 @@ from polysem.io.tables import read_table, write_table
 from polysem.params.analysis import Analysis
 from polysem.tables.parts.labels import along_dictionaries
 
-from .conftest import legible_texts
+from .conftest import legible_texts, without_codes
 
 SCALARS = ("L0", "L0_known", "explained_variance")
 
@@ -62,8 +62,9 @@ def test_the_step_draws_the_saes_of_a_set_whatever_their_numbers_of_features(tmp
     for number, name in enumerate(("topk", "l1")):
         write_table(tmp_path / f"tables/{name}.nc", table(number, features=20 + number))
     output = tmp_path / "figures/few/known/together"
-    draw_toy_figures(tmp_path / "tables", output, ["topk", "l1"], ["absorption_and_hedging"])
+    figures = without_codes("absorption_and_hedging")
+    draw_toy_figures(tmp_path / "tables", output, "few", ["topk", "l1"], figures)
     assert (output / "absorption_and_hedging.svg").stat().st_size > 10_000
     assert read_table(tmp_path / "tables/l1.nc").sizes["feature"] == 21
     with pytest.raises(InputError, match=r"gated\.nc"):
-        draw_toy_figures(tmp_path / "tables", output, ["gated"], ["absorption_and_hedging"])
+        draw_toy_figures(tmp_path / "tables", output, "few", ["gated"], figures)

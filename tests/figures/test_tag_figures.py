@@ -179,7 +179,8 @@ def site(tables, tmp_path):
 
 
 def test_all_dictionaries_of_a_site_stand_on_the_line_of_each_tag(site, tmp_path, analysis):
-    names = [folder.name for folder in sorted(site.iterdir(), key=lambda folder: folder.name != "neurons")]
+    folders = [path for path in site.iterdir() if path.is_dir()]
+    names = [folder.name for folder in sorted(folders, key=lambda folder: folder.name != "neurons")]
     draw_site_figures(site, tmp_path / "figures", names, without_codes("tags_by_dictionary"), analysis)
     said = json.loads((tmp_path / "figures.json").read_text())["artifacts"]["tags_by_dictionary"]
     assert said["catalogue"] == "S1.F2" and "not_applicable" not in said
