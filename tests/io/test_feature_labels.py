@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from polysem.io.errors import InputError
-from polysem.layout.feature_labels import Label, label_file, read_labels
+from polysem.layout.feature_labels import Label, read_labels
 
 HEADER = "feature,label,author,note\n"
 
@@ -68,8 +68,3 @@ def test_a_broken_file_is_refused_with_its_name_and_line(file, text, problem):
 def test_a_file_that_is_not_utf_8_is_refused(file):
     with pytest.raises(InputError, match="is not UTF-8"):
         read_labels(written(file, HEADER.encode() + b"1,tr\xe8s,b,\n"))
-
-
-def test_the_file_has_the_names_of_model_site_and_dictionary():
-    path = label_file("gpt2-small", "blocks.6.mlp.hook_post", "l1-x8_l1=3e-4_seed=0")
-    assert path == Path("labels/gpt2-small/blocks.6.mlp.hook_post/l1-x8_l1=3e-4_seed=0.csv")

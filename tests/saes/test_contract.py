@@ -17,7 +17,7 @@ from polysem.saes.architecture import Architecture, recipe_class
 from polysem.saes.constraints import Constraints
 from polysem.saes.gradients import auxiliary_gradients
 from polysem.saes.products import PRODUCTS
-from polysem.saes.trainer import activation_scale
+from polysem.saes.scales import activation_scale
 
 FORMS = {
     "dense": {"DENSE_ABOVE": -1.0},

@@ -3,9 +3,10 @@
 import math
 
 import pytest
-import torch
-from recipes import method_of, recipe_of
+from directions import random_directions, sparse_sums
+from recipes import recipe_of, trainer_of
 
+from polysem.saes.architecture import Architecture
 from polysem.saes.sparsity_control import SparsityControl
 
 
@@ -56,19 +57,23 @@ def test_another_controller_goes_on_from_a_state_that_is_no_longer_touched():
 
 
 def test_a_given_weight_rises_and_is_not_steered():
-    method = method_of(recipe_of("relu", l1=0.5, l1_warmup=0.2))
-    assert [method.penalty_weight(progress) for progress in (0, 0.1, 0.5)] == pytest.approx([0, 0.25, 0.5])
-    assert method.state() == {}
+    loss = Architecture(recipe_of("relu", l1=0.5, l1_warmup=0.2)).loss
+    weights = []
+    for progress in (0, 0.1, 0.5):
+        loss.begin({}, progress)
+        weights.append(loss.weight)
+        loss.see(80.0, progress)
+    assert weights == pytest.approx([0, 0.25, 0.5])
+    assert loss.coefficient is None
+    assert loss.state() == {}
 
 
-def test_the_weight_of_a_batch_is_told_before_it_is_seen():
-    recipe = recipe_of("relu", target_l0=2)
-    method = method_of(recipe)
-    weights = {"W_enc": torch.eye(4), "W_dec": torch.eye(4), "b_enc": torch.zeros(4), "b_dec": torch.zeros(4)}
-    x = torch.ones(3, 4)  # four active features for each token
-    first, second = (method.gradients(x, weights, progress) for progress in (0.0, 0.5))
-    assert first.coefficient == pytest.approx(0.3)
-    assert second.coefficient == pytest.approx(0.3)
-    error = math.log(2)
-    steps = recipe.tokens // recipe.batch_size
-    assert method.penalty_weight(0.5) == pytest.approx(0.3 * math.exp(error * (1 + 1 / max(15, 0.05 * steps))))
+def test_the_weight_of_a_batch_is_told_before_it_is_seen(store):
+    trainer = trainer_of(store(sparse_sums(1500, random_directions(24, 16), 3)), recipe_of("relu", target_l0=2))
+    first, second, third = (trainer.advance()[0] for _ in range(3))
+    assert first["coefficient"] == pytest.approx(0.3)
+    assert second["coefficient"] == pytest.approx(0.3)
+    assert second["L0"] > 2
+    error = math.log(second["L0"] / 2) - math.log(first["L0"] / 2) * (1 - 1 / trainer.steps / 0.3)
+    assert third["coefficient"] == pytest.approx(0.3 * math.exp(error * (1 + 1 / max(15, 0.05 * trainer.steps))))
+    assert third["coefficient"] != pytest.approx(0.3)

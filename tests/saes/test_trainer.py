@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from directions import random_directions, sparse_sums
-from polysem.saes.method import ramp
-from recipes import method_of, recipe_of, trainer_of
+from recipes import recipe_of, trainer_of
 
 from polysem.io.errors import InputError
-from polysem.saes.trainer import activation_scale, new_weights, rate_factor
+from polysem.saes.architecture import Architecture
+from polysem.saes.losses import ramp
+from polysem.saes.scales import activation_scale
+from polysem.saes.trainer import new_weights, rate_factor
 
 
 def test_the_learning_rate_rises_over_the_warmup_and_falls_over_the_decay():
@@ -44,7 +46,7 @@ def test_activations_are_scaled_to_a_mean_norm_of_the_root_of_their_neurons():
 def test_new_weights_are_unit_directions_around_the_mean_and_follow_the_seed():
     sample = torch.tensor([[1.0, 2, 3], [3, 2, 1]])
     recipes = [recipe_of("relu", expansion=4, decoder_norm="unit", seed=seed) for seed in (1, 1, 2)]
-    first, again, other = (new_weights(sample, recipe, method_of(recipe)) for recipe in recipes)
+    first, again, other = (new_weights(sample, recipe, Architecture(recipe).loss) for recipe in recipes)
     assert {name: tuple(tensor.shape) for name, tensor in first.items()} == {
         "W_enc": (12, 3),
         "b_enc": (12,),
@@ -88,17 +90,21 @@ def test_encoder_rows_of_the_history_are_those_of_the_finished_sae_but_for_the_s
         torch.testing.assert_close(bias / trainer.scale, sae.b_enc)
 
 
-def test_the_error_of_rows_is_measured_without_moving_the_method(store):
-    trainer = trainer_of(store(sparse_sums(1500, random_directions(24, 16), 3)), recipe_of("batchtopk"))
+def test_the_error_of_rows_is_measured_without_moving_the_training(store):
+    path = store(sparse_sums(1500, random_directions(24, 16), 3))
+    trainer, other = (trainer_of(path, recipe_of("relu", target_l0=2)) for _ in range(2))
     for _ in range(3):
         trainer.advance()
-    before = {name: tensor.clone() for name, tensor in trainer._method.state().items()}
+        other.advance()
     x, loss = trainer._measured(40)
     assert x.shape == (40, 16) and loss.shape == (40,)
-    for name, tensor in trainer._method.state().items():
-        assert torch.equal(tensor, before[name])
-    found = trainer._method.gradients(x, trainer.weights, 1.0)
+    found = trainer._architecture.gradients(x, x, trainer.weights)
     torch.testing.assert_close(loss, found.residual.square().sum(1))
+    state = trainer._loss.state()
+    assert state
+    for name, tensor in other._loss.state().items():
+        assert torch.equal(state[name], tensor)
+    assert trainer.advance()[0] == other.advance()[0]
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_what_to_change(store):
