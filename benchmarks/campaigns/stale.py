@@ -161,7 +161,7 @@ def code_that_changes_under_a_run(repository):
 
 def a_job_run_again_with_other_code_and_the_same_bytes(repository):
     """Snakemake compares content, so what follows stays; the report would go on showing the digest of the old code."""
-    source = repository / "src/polysem/tables/of_dictionary/geometry.py"
+    source = repository / "src/polysem/tables/measure_dictionary.py"
     source.write_text(source.read_text() + "\nUNUSED = 1\n")
     before = repository.digests("results/tables")
     repository.snakemake("--until", "measure_dictionary")
