@@ -81,8 +81,9 @@ def kill_once(repository, victim, moment):
 
 
 def is_step(process):
+    """Whether a process is a step, `python -m polysem step NAME`."""
     try:
-        return any(argument.startswith("polysem.") for argument in process.cmdline())
+        return process.cmdline()[1:4] == ["-m", "polysem", "step"]
     except psutil.Error:
         return False
 

@@ -161,10 +161,10 @@ def code_that_changes_under_a_run(repository):
 
 def a_job_run_again_with_other_code_and_the_same_bytes(repository):
     """Snakemake compares content, so what follows stays; the report would go on showing the digest of the old code."""
-    source = repository / "src/polysem/tables/of_dictionary/geometry.py"
+    source = repository / "src/polysem/tables/measure_dictionary.py"
     source.write_text(source.read_text() + "\nUNUSED = 1\n")
     before = repository.digests("results/tables")
-    repository.snakemake("--until", "survey_features")
+    repository.snakemake("--until", "measure_dictionary")
     assert repository.digests("results/tables") == before
     assert pending(repository) >= {"collect_provenance", "write_report"}
     told = (repository / "results/report/provenance.json").read_text()

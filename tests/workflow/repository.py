@@ -63,7 +63,7 @@ class Repository:
         return self.run("git", *arguments).stdout
 
     def polysem(self, *arguments: str, fails: bool = False) -> str:
-        done = self.run(sys.executable, "-m", "polysem.cli", *arguments, fails=fails, PYTHONPATH="src")
+        done = self.run(sys.executable, "-m", "polysem", *arguments, fails=fails, PYTHONPATH="src")
         return done.stdout + done.stderr
 
     def plan(self) -> "Plan":
@@ -160,6 +160,9 @@ def job_of(rule: str, output: str) -> str:
     if rule in WITHOUT_WILDCARDS:
         return rule
     path = Path(*Path(output).parts[2:])
+    if rule in ("recover_features", "draw_toy_figures"):
+        toy, sae = path.parts[0], path.stem
+        return f"{rule}/{toy}" if rule == "draw_toy_figures" else f"{rule}/{toy}/{sae}"
     if Path(output).parts[1] == "figures":
         return f"{rule}/{path.parent if rule == 'draw_site_figures' else str(path).removesuffix('.json')}"
     if Path(output).parts[1:3] == ("report", "sheets"):

@@ -45,7 +45,7 @@ def results(folder, metrics, figures=(), params=None, claims=()):
                 file.write_text(SVG.format(text))
             digest = None if text is None else hashlib.sha256(SVG.format(text).encode()).hexdigest()
             said[name] = {"not_applicable": "no cluster"} if text is None else {"sha256": digest}
-        (folder / f"figures/{key}.json").write_text(json.dumps({"figures": said}))
+        (folder / f"figures/{key}.json").write_text(json.dumps({"artifacts": said}))
     return folder
 
 
@@ -110,6 +110,15 @@ def test_what_differs_between_two_folders_is_found_and_nothing_else(two):
         Pair("toy/site/l1", "power", "changed", before / "l1/power.svg", after / "l1/power.svg"),
     ]
     assert found.same_figures == 1
+
+
+def test_figures_of_a_version_that_listed_them_under_another_key_are_compared(two):
+    wanted = differences(*map(read_side, map(str, two)))
+    receipts = [*two[0].glob("figures/*/*/*.json")]
+    for receipt in receipts:
+        receipt.write_text(json.dumps({"figures": json.loads(receipt.read_text())["artifacts"]}))
+    found = differences(*map(read_side, map(str, two)))
+    assert receipts and found.figures == wanted.figures and found.same_figures == wanted.same_figures
 
 
 def test_a_folder_does_not_differ_from_itself(two, capsys):
@@ -181,6 +190,7 @@ def test_what_is_neither_folder_nor_revision_is_refused(name, tmp_path, monkeypa
         ("claims.json", "3"),
         ("report/pages/params.json", "[]"),
         ("figures/toy/site/l1.json", "[]"),
+        ("figures/toy/site/l1.json", '{"artifacts": {"power": 3}}'),
         ("figures/toy/site/l1.json", '{"figures": {"power": 3}}'),
     ],
 )

@@ -20,6 +20,8 @@ from polysem.report.catalogue import ids_in
 from polysem.workflow.figures import (
     OF_DICTIONARY,
     OF_SITE,
+    OF_TOY,
+    PLACE,
     all_figures,
     captions_template,
     figures_of,
@@ -117,13 +119,21 @@ def test_tables_are_named_without_what_is_none():
 
 
 def test_the_captions_of_snakemakes_report_are_those_of_the_figures():
-    template = jinja2.Environment().from_string(captions_template([*FIGURES.values()]))
+    template = jinja2.Environment().from_string(captions_template([*FIGURES.values()], PLACE))
     place = {"model": "toy", "site": "blocks.0.mlp.hook_post"}
     for name, figure in FIGURES.items():
         for dictionary, words in (({"dictionary": "l1"}, "dictionary ``l1``."), ({}, "all dictionaries.")):
             wildcards = {"figure": name, **place, **dictionary}
             text = template.render(snakemake={"wildcards": wildcards})
             assert text.split() == f"{figure.caption} Model ``toy``, site ``{place['site']}``, {words}".split()
+
+
+def test_captions_of_known_features_name_these_in_place_of_a_site():
+    figures = figures_of(OF_TOY)
+    template = jinja2.Environment().from_string(captions_template(figures, "Toy ``{{ snakemake.wildcards.toy }}``."))
+    for figure in figures:
+        text = template.render(snakemake={"wildcards": {"figure": figure.name, "toy": "few"}})
+        assert text.split() == f"{figure.caption} Toy ``few``.".split()
 
 
 def test_reading_what_figures_declare_imports_neither_matplotlib_nor_torch():

@@ -39,10 +39,9 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
     assert plan.pending == set()
     assert ran == plan.matching(
         "*/theirs",
-        "compare_dictionaries/stories-1l/*",
-        "measure_fidelity/stories-1l/*",
+        *(f"measure_{table}/stories-1l/*" for table in ("fidelity", "comparison", "embedding_loss")),
         "draw_site_figures/stories-1l/*",
-        "examine_clusters/stories-1l",
+        "measure_cluster_relations/stories-1l",
         "write_sheets/stories-1l/*",
         *COLLECTING,
     )

@@ -16,6 +16,7 @@ JOBS = {
     "s3-language": {"train_model": 1, "train_sae": 8},
     "s3-mnist": {"train_classifier": 1, "train_sae": 15},
     "tinystories-656k": {"import_model": 1, "train_sae": 4},
+    "transcoders": {"train_model": 1, "train_sae": 8, "measure_dictionary": 11, "measure_fidelity": 3},
 }
 """How many jobs of some rules each preset has: its models, and its published and its trained SAEs."""
 

@@ -6,10 +6,12 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 
-CHECKED = ["collect_metrics", "check_claims", "write_report"]
+TOLD = ["collect_provenance", "write_report"]
+"""What follows from any figure."""
+CHECKED = ["collect_metrics", "check_claims", *TOLD]
 COLLECTING = [*CHECKED, "collect_plots"]
 OF_PLACES = [f"measure_{table}/*" for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations")]
-"""Jobs of tables in which dictionaries stand together."""
+"""Jobs of tables in which all dictionaries of a site or of a model stand together."""
 TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
     *OF_PLACES,
@@ -84,9 +86,9 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("saes/architectures/topk/loss", [*TOPK, *COLLECTING]),
         ("saes/architectures/relu/recipe", [*L1, *COLLECTING]),
         ("tables/of_site/fidelity", [*FIDELITY, *CHECKED]),
-        ("figures/of_dictionary/decoder_power", ["draw_figures/*", "write_report"]),
-        ("figures/parts/theme", ["draw_*", "write_report"]),
-        ("figures/of_site/loss_recovered", ["draw_site_figures/*", "write_report"]),
+        ("figures/of_dictionary/decoder_power", ["draw_figures/*", *TOLD]),
+        ("figures/parts/theme", ["draw_*", *TOLD]),
+        ("figures/of_site/loss_recovered", ["draw_site_figures/*", *TOLD]),
         ("report/gallery", ["write_report"]),
         ("report/visible", ["write_sheets/*", "write_report"]),
         ("corpora/stories/cast", ["*stories*", *COLLECTING]),
@@ -117,7 +119,7 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
     file.write_text("feature,label,author,note\n3,dogs,Ada,\n")
     plan = repository.plan()
     assert plan.pending == plan.matching(
-        "draw_figures/stories-1l/*/topk-x4", "write_sheets/stories-1l/*/topk-x4", "write_report"
+        "draw_figures/stories-1l/*/topk-x4", "write_sheets/stories-1l/*/topk-x4", *TOLD
     )
 
 

@@ -15,9 +15,12 @@ pytestmark = pytest.mark.workflow
 
 QUICK = (ROOT / "presets/quick.yaml").read_text()
 SITE = "digits/layers.0.hook_post"
-TOGETHER = [f"measure_fidelity/{SITE}", f"compare_dictionaries/{SITE}", f"draw_site_figures/{SITE}"]
+TOGETHER = [
+    *(f"measure_{table}/{SITE}" for table in ("fidelity", "comparison", "embedding_loss")),
+    f"draw_site_figures/{SITE}",
+]
 """What takes all dictionaries of the site together."""
-RELATED = ["examine_clusters/digits", f"write_sheets/{SITE}/*"]
+RELATED = ["measure_cluster_relations/digits", f"write_sheets/{SITE}/*"]
 """What knows the clusters of the first SAE of every recipe."""
 RECIPE = """  tiny:
     architecture: topk

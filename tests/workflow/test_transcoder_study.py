@@ -45,7 +45,7 @@ def test_a_transcoder_goes_through_all_tables_and_figures_to_the_report_and_a_se
     assert float(ours["cross_entropy_zero"]) == pytest.approx(float(there["cross_entropy_zero"]), rel=1e-5)
     assert float(ours["cross_entropy_zero"]) != pytest.approx(float(neurons["cross_entropy_zero"]), rel=1e-3)
 
-    drawn = json.loads((run / f"results/figures/stories-1l/{IN}/t.json").read_text())["figures"]
+    drawn = json.loads((run / f"results/figures/stories-1l/{IN}/t.json").read_text())["artifacts"]
     assert "two bases" in drawn["encoder_decoder_cosine"]["not_applicable"]
     assert "two bases" in drawn["frequency_bias_product"]["not_applicable"]
     for name in ("decoder_kurtosis", "decoder_cosines", "features_per_neuron", "logit_weights", "feature_not_neuron"):

@@ -50,7 +50,15 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
     sheets = "results/report/sheets/"  # other features get a sheet
     assert all(path.startswith(sheets) for path in before.keys() ^ after.keys())
     shared = ("results/metrics", "results/claims", "results/report/")
-    mine = ("/topk-x4/", "/topk-x4.json", "/together", "/comparison.nc", "/fidelity.nc", "/cluster_relations.nc")
+    mine = (
+        "/topk-x4/",
+        "/topk-x4.json",
+        "/together",
+        "/comparison.nc",
+        "/embedding_loss.nc",
+        "/fidelity.nc",
+        "/cluster_relations.nc",
+    )
     assert all(path.startswith(shared) or any(part in path for part in mine) for path in others)
     for site in ("stories-1l/blocks.0.mlp.hook_post", "digits/layers.0.hook_post"):
         assert {
@@ -87,9 +95,7 @@ def test_a_branch_without_its_artifacts_reruns(changed, tmp_path):
 
 def test_an_experiment_gives_other_artifacts_than_its_parent_and_runs_its_own_sources(repository, tmp_path):
     step, witness = repository / "src/polysem/tables/collect_metrics.py", tmp_path / "witness"
-    step.write_text(
-        step.read_text().replace("if __name__", f"Path({str(witness)!r}).write_text(__file__)\n\nif __name__")
-    )
+    step.write_text(f"{step.read_text()}\nPath({str(witness)!r}).write_text(__file__)\n")
     ours = repository.digests()
     changes = ("saes.topk-x4.k=6", "+saes.topk-x4.models=[digits]")
     repository.dvc("exp", "run", "--temp", "--name", "other", *(f"--set-param={change}" for change in changes))

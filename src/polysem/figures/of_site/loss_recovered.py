@@ -1,6 +1,5 @@
 """S0.T1, S2.T1: the model's loss that survives the dictionaries of a site, against how sparse they are."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.families import MARKERS, family_of
+from polysem.figures.parts.predicted_sites import elsewhere
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
@@ -71,14 +71,6 @@ def draw(site_fidelity: xr.Dataset, analysis: Analysis) -> Figure:
         notes=[_note(site_fidelity, names, recovered, known, active), *elsewhere(site_fidelity)],
     )
     return figure
-
-
-def elsewhere(fidelity: xr.Dataset) -> list[str]:
-    """A sentence where transcoders are among the dictionaries: their numbers are of other sites."""
-    each = [f"{name} at {target}" for name, target in json.loads(fidelity.attrs.get("targets", "{}")).items()]
-    if not each:
-        return []
-    return [f"Transcoders are measured, and ablated, where they predict: {', '.join(each)}."]
 
 
 def _prepare(axes: Axes, active: NDArray[np.float64], recovered: NDArray[np.float64]) -> None:

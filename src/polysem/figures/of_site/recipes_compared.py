@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from polysem.figures.of_site.loss_recovered import elsewhere
 from polysem.figures.parts import theme
+from polysem.figures.parts.predicted_sites import elsewhere
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS

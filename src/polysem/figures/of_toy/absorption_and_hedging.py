@@ -18,8 +18,8 @@ Known features that imply others: where a child is active, so is its parent. *Ab
 on rows with a child, because the child's latent is active and carries the parent's direction. *Hedging*: the parent's
 latent mixes in its children, where the dictionary has no room for all, or where the first features of a Matryoshka SAE
 have to do without the others. The latent of a known feature is the one whose decoder row is nearest to it. A dot per
-parent, a line at their mean. Sources: Chanin et al. 2024, *A is for Absorption*; Chanin, Dulka & Garriga-Alonso 2025,
-*Feature Hedging*.
+parent, a line at their mean. Sources: document S1 (toy models with known features); Chanin et al. 2024, *A is for
+Absorption*; Chanin, Dulka & Garriga-Alonso 2025, *Feature Hedging*.
 """
 ROW = 0.3
 PANELS = {
