@@ -15,6 +15,7 @@ from polysem.params.analysis import Analysis
 from polysem.params.pair import Pair
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE, save_sae
+from polysem.saes.transcoder import Transcoder
 from polysem.tables.parts.directions import Directions, write_directions
 from polysem.tables.parts.labels import index, labelled, variable
 from polysem.tables.parts.words import words
@@ -119,7 +120,7 @@ def compared(root, places):
     return run(root, PAIRS, ["small", "a_seed=0", "a_seed=1"])
 
 
-def run(root: Path, pairs: list[Pair], sizes: list[str]):
+def run(root: Path, pairs: list[Pair], sizes: list[str], saes=SAES):
     place = Place("one", "first", root=str(root))
     return made(
         "site",
@@ -127,7 +128,7 @@ def run(root: Path, pairs: list[Pair], sizes: list[str]):
         place,
         "classifier",
         Analysis(comparison_tokens=500),
-        saes=[place.of(name).names for name in SAES] if pairs else [],
+        saes=[place.of(name).names for name in saes] if pairs else [],
         others=[(pair.model, pair.site, pair.other) for pair in pairs],
         pairs=[pair.values() for pair in pairs],
         sizes=sizes,
@@ -198,6 +199,26 @@ def test_sites_of_the_same_tokens_correlate_and_other_widths_have_no_cosine(comp
     assert np.isnan(compared["median_logit"].values[model])
     assert compared["median_cosine"].values[model] == pytest.approx(1, abs=1e-6)
     assert "token stores differ" in str(compared["pair_reason"].values[model])
+
+
+def test_decoder_rows_of_a_transcoder_have_cosines_only_with_rows_at_the_site_that_it_predicts(root, places):
+    """Although its own site is as wide as its target."""
+    first, second = sae(0), permuted(sae(0))
+    for name, one in {"t_seed=0": first, "t_seed=1": second}.items():
+        parts = (one.W_enc, one.b_enc, one.W_dec, one.b_dec, one.activation)
+        write_sae(places["one/first"], name, Transcoder(*parts, target="second"))
+    pairs = [
+        Pair("t_seed=0", "seed", "one", "first", "t_seed=1"),
+        Pair("t_seed=0", "site", "one", "second", "a_seed=0"),
+        Pair("t_seed=0", "recipe", "one", "first", "a_seed=0"),
+        Pair("t_seed=0", "neurons", "one", "first", "neurons"),
+    ]
+    table = run(root, pairs, [], ("t_seed=0", "t_seed=1", "a_seed=0"))
+    np.testing.assert_allclose(table["median_cosine"].values, [1, 1, np.nan, np.nan], atol=1e-6)
+    assert table["pair_reason"].values[:2].tolist() == ["", ""]
+    for reason in table["pair_reason"].values[2:]:
+        assert "decoder rows stand at the site that it predicts" in reason
+    assert np.isfinite(table["median_correlation"].values).all()
 
 
 def test_the_mean_directions_of_two_clusters_are_compared_as_they_stand_in_the_tables(compared):
