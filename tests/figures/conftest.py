@@ -1,7 +1,7 @@
 """Tables as the table steps make them, small enough to draw in a second, and their degenerate relatives."""
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +86,11 @@ def legible_texts(figure: Figure, path: Path, monkeypatch: pytest.MonkeyPatch) -
 def draw_from(name: str, tables: Mapping[str, xr.Dataset], analysis: Analysis) -> Figure:
     """A figure of tables by the names that stand in its READS, with no more params than it declares, and no labels."""
     return draw(find_figure(name), tables.__getitem__, analysis.values(), {})
+
+
+def spelled(dictionaries: Iterable[str]) -> dict[str, str]:
+    """The recipes of dictionaries that are called as a params file would spell them, `l1-x8` of `l1-x8_seed=0`."""
+    return {name: name.partition("_")[0] for name in map(str, dictionaries)}
 
 
 def without_codes(*names: str) -> dict[str, str]:

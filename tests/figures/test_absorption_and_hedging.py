@@ -6,6 +6,7 @@ import xarray as xr
 
 from polysem.figures.draw_toy_figures import draw_toy_figures
 from polysem.figures.of_toy.absorption_and_hedging import PANELS
+from polysem.figures.parts.families import with_families
 from polysem.figures.registry import find_figure
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
@@ -25,9 +26,10 @@ def table(number: int, parents: int = 8, features: int = 20) -> xr.Dataset:
     return xr.Dataset(columns, attrs={"child_chance": 0.5, "catalogue": "S1.X1"})
 
 
-def known(count: int) -> xr.Dataset:
+def known(count: int, recipes: tuple[str, ...] = ("matryoshka",)) -> xr.Dataset:
     each = [table(number).drop_dims("feature") for number in range(count)]
-    return along_dictionaries(each, [f"matryoshka_seed={number}" for number in range(count)]).assign_attrs(model="toy")
+    families = {f"sae-{number}": recipes[number % len(recipes)] for number in range(count)}
+    return with_families(along_dictionaries(each, [*families]), families).assign_attrs(model="toy")
 
 
 def drawn(count, **changed):
@@ -49,6 +51,13 @@ def test_dots_are_parents_and_a_line_stands_at_their_mean():
     assert means == pytest.approx([*found["hedging"].values.mean(1), 0.5])
 
 
+def test_saes_have_one_colour_if_they_are_of_one_recipe_whatever_their_names():
+    table = known(4, recipes=("topk", "matryoshka"))
+    axes = find_figure("absorption_and_hedging").draw(known=table, analysis=Analysis()).axes[0]
+    colours = [line.get_color() for line in axes.lines if line.get_marker() == "o"]
+    assert colours[0] == colours[2] != colours[1] == colours[3]
+
+
 def test_numbers_without_a_meaning_are_left_out_and_counted():
     values = known(2)["parent_in_children"].copy()
     values[0, :3] = np.nan
@@ -62,9 +71,9 @@ def test_the_step_draws_the_saes_of_a_set_whatever_their_numbers_of_features(tmp
     for number, name in enumerate(("topk", "l1")):
         write_table(tmp_path / f"tables/{name}.nc", table(number, features=20 + number))
     output = tmp_path / "figures/few/known/together"
-    figures = without_codes("absorption_and_hedging")
-    draw_toy_figures(tmp_path / "tables", output, "few", ["topk", "l1"], figures)
+    figures, families = without_codes("absorption_and_hedging"), {"topk": "topk", "l1": "l1"}
+    draw_toy_figures(tmp_path / "tables", output, "few", ["topk", "l1"], families, figures)
     assert (output / "absorption_and_hedging.svg").stat().st_size > 10_000
     assert read_table(tmp_path / "tables/l1.nc").sizes["feature"] == 21
     with pytest.raises(InputError, match=r"gated\.nc"):
-        draw_toy_figures(tmp_path / "tables", output, "few", ["gated"], figures)
+        draw_toy_figures(tmp_path / "tables", output, "few", ["gated"], {"gated": "gated"}, figures)

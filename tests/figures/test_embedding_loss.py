@@ -8,7 +8,7 @@ from polysem.figures.of_site.embedding_loss import quantities
 from polysem.figures.registry import NotApplicable, find_figure
 from polysem.tables.of_site.embedding_loss import NONE, VARIABLES, compared, families
 
-from .conftest import legible_texts, origin
+from .conftest import legible_texts, origin, spelled
 
 QUANTITIES = [name for name, (dimensions, _, _) in VARIABLES.items() if dimensions == "dictionary"][3:]
 
@@ -23,7 +23,7 @@ def table(recipes: dict, **known) -> xr.Dataset:
     random = np.random.default_rng(0)
     values = {name: random.uniform(0, 1, len(names)) for name in QUANTITIES}
     values["monosemanticity_above_base"][:] = np.nan
-    found = families(names, recipes)
+    found = families(names, recipes, spelled(names))
     made = compared(found, names, values | known) if found else xr.Dataset(attrs={"not_applicable": NONE})
     return made.assign_attrs(origin("all dictionaries"))
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from polysem.figures.draw_site_figures import draw_site_figures
 from polysem.figures.of_site.loss_recovered import draw
+from polysem.figures.parts.families import with_families
 from polysem.io.errors import InputError
 from polysem.io.tables import write_table
-from polysem.params.analysis import Analysis
+from polysem.params.analysis import Analysis, GivenAnalysis
 
-from .conftest import legible_texts, origin, without_codes
+from .conftest import legible_texts, origin, spelled, without_codes
 
 NEURONS = ("neurons", 190.0, 1.0)
 GRID = [
@@ -33,7 +35,8 @@ def fidelity(*dictionaries) -> xr.Dataset:
 
 
 def drawn(*dictionaries):
-    return draw(site_fidelity=fidelity(*dictionaries), analysis=Analysis())
+    table = fidelity(*dictionaries)
+    return draw(site_fidelity=with_families(table, spelled(table["dictionary"].values)), analysis=Analysis())
 
 
 def note(figure):
@@ -93,6 +96,7 @@ def site(tmp_path) -> Path:
 def run(site, output, *names):
     command = [sys.executable, "-m", "polysem", "step", "draw_site_figures", f"--tables={site / 'tables'}"]
     options = {"figures": without_codes("loss_recovered"), "dictionaries": names, "params": Analysis().values()}
+    options |= {"families": spelled(names)}
     command += [f"--output={site / output}", f"--config={json.dumps(options)}"]
     return subprocess.run(command, capture_output=True, text=True)
 
@@ -113,7 +117,42 @@ def test_a_table_that_is_missing_is_named(site):
 
 
 def test_an_unknown_figure_is_refused(site):
-    from polysem.figures.draw_site_figures import draw_site_figures
-
     with pytest.raises(InputError, match="did you mean 'loss_recovered'"):
-        draw_site_figures(site / "tables", site / "out", ["neurons"], without_codes("loss_recoverd"), Analysis())
+        draw_site_figures(
+            site / "tables", site / "out", ["neurons"], spelled(["neurons"]), without_codes("loss_recoverd"), Analysis()
+        )
+
+
+@pytest.fixture
+def redraw(site):
+    """Draws the figure with some recipes under other names: the digest of what it is made of."""
+    names = [name for name, *_ in (NEURONS, *GRID)]
+
+    def again(**changed: str) -> str:
+        families = spelled(names) | {name: changed.get(family, family) for name, family in spelled(names).items()}
+        draw_site_figures(
+            site / "tables", site / "out", names, families, without_codes("loss_recovered"), GivenAnalysis()
+        )
+        return json.loads((site / "out.json").read_text())["artifacts"]["loss_recovered"]["made_of"]
+
+    return again
+
+
+def test_recipes_under_other_names_draw_the_figure_again(redraw, site):
+    first = redraw()
+    before = (site / "out/loss_recovered.svg").read_bytes()
+    assert redraw() == first and (site / "out/loss_recovered.svg").read_bytes() == before
+    assert redraw(**{"l1-x8": "topk-x8"}) != first
+    assert (site / "out/loss_recovered.svg").read_bytes() != before
+
+
+def test_an_sae_whose_recipe_is_not_known_is_refused_and_named(site):
+    known = spelled(name for name, *_ in (NEURONS, *GRID) if not name.startswith("topk"))
+    figures = without_codes("loss_recovered")
+    with pytest.raises(InputError, match=r"the recipe of topk-x8_k=4, topk-x8_k=8, .* is not known"):
+        draw_site_figures(site / "tables", site / "out", [*known], known, figures, GivenAnalysis())
+
+
+def test_a_table_with_families_of_its_own_keeps_them():
+    table = xr.Dataset({"seeds": ("family", [2])}, {"family": ["a, b"], "dictionary": ["neurons", "a"]})
+    assert with_families(table, {"neurons": "neurons", "a": "a"}).identical(table)

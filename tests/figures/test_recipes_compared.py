@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from polysem.figures.parts.families import with_families
 from polysem.figures.registry import NotApplicable, find_figure
 from polysem.params.analysis import Analysis
 
-from .conftest import SAE, legible_texts, origin
+from .conftest import SAE, legible_texts, origin, spelled
 
 NUMBERS = {
     "site_fidelity": ("L0", "explained_variance", "loss_recovered_zero"),
@@ -21,7 +22,8 @@ def together(names: list[str]) -> dict[str, xr.Dataset]:
     tables = {}
     for table, numbers in NUMBERS.items():
         columns = {name: ("dictionary", random.random(len(names))) for name in numbers}
-        tables[table] = xr.Dataset(columns, {"dictionary": names}).assign_attrs(origin("all dictionaries"))
+        made = xr.Dataset(columns, {"dictionary": names}).assign_attrs(origin("all dictionaries"))
+        tables[table] = with_families(made, spelled(names))
     tables["ultra_low"]["features"] = ("dictionary", np.full(len(names), 10.0))
     return tables
 

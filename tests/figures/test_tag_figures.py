@@ -14,11 +14,12 @@ from matplotlib.text import Text
 from polysem.figures.draw_figures import draw_figures
 from polysem.figures.draw_site_figures import draw_site_figures
 from polysem.figures.parts import theme
+from polysem.figures.parts.families import with_families
 from polysem.figures.registry import NotApplicable, find_figure
 from polysem.tables.parts.monosemanticity import alignment_statistics
 from polysem.tables.parts.showcase import showcase_tags
 
-from .conftest import SAE, alignment_table, draw_from, legible_texts, origin, place, without_codes
+from .conftest import SAE, alignment_table, draw_from, legible_texts, origin, place, spelled, without_codes
 
 NAMES = ["kind:arabic", "kind:hebrew", "kind:story", "plot:spoiled-plan", "pronoun:I", "object"]
 RATES = [0.02, 0.03, 0.95, 0.1, 0.05, 0.01]
@@ -181,7 +182,8 @@ def site(tables, tmp_path):
 def test_all_dictionaries_of_a_site_stand_on_the_line_of_each_tag(site, tmp_path, analysis):
     folders = [path for path in site.iterdir() if path.is_dir()]
     names = [folder.name for folder in sorted(folders, key=lambda folder: folder.name != "neurons")]
-    draw_site_figures(site, tmp_path / "figures", names, without_codes("tags_by_dictionary"), analysis)
+    figures = without_codes("tags_by_dictionary")
+    draw_site_figures(site, tmp_path / "figures", names, spelled(names), figures, analysis)
     said = json.loads((tmp_path / "figures.json").read_text())["artifacts"]["tags_by_dictionary"]
     assert said["catalogue"] == "S1.F2" and "not_applicable" not in said
 
@@ -189,7 +191,8 @@ def test_all_dictionaries_of_a_site_stand_on_the_line_of_each_tag(site, tmp_path
 def together(tables, *dictionaries: str, tags: int = len(NAMES)) -> xr.Dataset:
     each = [tables(name, tags=tags)["tags"].drop_dims(["feature", "power_bin"]) for name in dictionaries]
     joined = xr.concat(each, dim="dictionary", combine_attrs="override", data_vars="all")
-    return joined.assign_coords(dictionary=list(dictionaries)).assign_attrs(dictionary="all dictionaries")
+    joined = joined.assign_coords(dictionary=list(dictionaries)).assign_attrs(dictionary="all dictionaries")
+    return with_families(joined, spelled(dictionaries))
 
 
 def test_tags_are_sorted_by_who_knows_them_best_and_every_dictionary_has_its_mark(

@@ -342,9 +342,16 @@ def test_a_recipe_for_some_sites_is_trained_on_those_alone(study):
     assert "sites" not in loaded.saes["l1-x8"].trained.hyper_parameters()
 
 
+def test_a_grid_is_one_family_by_the_name_of_its_recipe(study):
+    loaded = study(changed("l1: 0.5", "l1: [0.5, 1e-1]"))
+    families = loaded.families(["neurons", "l1-x8_l1=0.5", "l1-x8_l1=1e-1"])
+    assert families == {"neurons": "neurons", "l1-x8_l1=0.5": "l1-x8", "l1-x8_l1=1e-1": "l1-x8"}
+
+
 def test_values_keep_the_types_of_json_and_defaults_are_filled_in(study):
     values = study(GOOD).values()
     assert values["saes"]["l1-x8"]["learning_rate"] == 1e-3
+    assert values["families"]["l1-x8"] == "l1-x8"
     assert values["models"]["tiny"]["mask_tokens"] == ["<|bos|>"]
     assert values["analysis"]["one_sparse"] == 0.35
 

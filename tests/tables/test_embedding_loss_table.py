@@ -22,6 +22,7 @@ def recipe(seed=0, weight=0.0, **changes):
 
 RECIPES = {"a_seed=0": recipe(0), "a_seed=1": recipe(1), "b_seed=0": recipe(0, 0.005)}
 NAMES = ["neurons", *RECIPES]
+FAMILIES = {"neurons": "neurons", "a_seed=0": "a", "a_seed=1": "a", "b_seed=0": "b"}
 
 
 @pytest.fixture
@@ -50,7 +51,9 @@ def place(tmp_path) -> Place:
 
 def table_of(place: Place, recipes):
     dictionaries = [place.of(name).names for name in NAMES]
-    return made("site", "embedding_loss", place, "language", recipes=recipes, dictionaries=dictionaries)
+    return made(
+        "site", "embedding_loss", place, "language", recipes=recipes, families=FAMILIES, dictionaries=dictionaries
+    )
 
 
 def test_means_are_over_the_seeds_of_a_weight_and_intervals_students_t(place):
@@ -93,9 +96,11 @@ def test_families_differ_in_the_weight_and_the_seed_alone():
         "other": recipe(0, 0.005, l1=3.0),
         "older": {key: value for key, value in recipe().items() if "embedding" not in key},
     }
-    (found,) = families(["neurons", *recipes], recipes)
+    (found,) = families(
+        ["neurons", *recipes], recipes, dict(zip(recipes, ("one", "one", "two", "x", "y"), strict=True))
+    )
     assert found.members == {0.0: [1, 2], 0.005: [3]}
-    assert found.name == "a, b, c"
+    assert found.name == "one, two"
 
 
 def test_intervals_are_those_of_students_t():

@@ -112,6 +112,7 @@ rule draw_site_figures:
         spec=lambda wildcards: spec_file(
             figures=figure_codes("polysem.figures.draw_site_figures", SITE_FIGURES),
             dictionaries=study.dictionaries_of(wildcards.model, wildcards.site),
+            families=study.families(study.dictionaries_of(wildcards.model, wildcards.site)),
             params=analysis(*figures.params_of(SITE_FIGURES)),
             recipes=hyper_parameters(wildcards.model, wildcards.site),
         ),

@@ -51,6 +51,7 @@ rule draw_toy_figures:
             toy=wildcards.toy,
             figures=figure_codes("polysem.figures.draw_toy_figures", TOY_FIGURES),
             saes=artifacts.drawn_toys(study)[wildcards.toy],
+            families=study.families(artifacts.drawn_toys(study)[wildcards.toy]),
         ),
         tables=known("{toy}").tables,
     shell:

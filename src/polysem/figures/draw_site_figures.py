@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from polysem.figures.draw_figures import Sources, digest_of_file, write_figures
+from polysem.figures.parts.families import with_families
 from polysem.io.content import text_digest
 from polysem.io.folders import table_digest
 from polysem.io.tables import read_table
@@ -20,6 +21,7 @@ def draw_site_figures(
     tables: Path,
     output: Path,
     dictionaries: list[str],
+    families: dict[str, str],
     figures: dict[str, str],
     params: GivenAnalysis,
     recipes: dict[str, dict[str, Any]] | None = None,
@@ -30,6 +32,8 @@ def draw_site_figures(
         tables: Folder of the site, with `{dictionary}/{table}.nc` and the receipt of each dictionary's tables.
         output: Folder for `{figure}.svg`, renewed whole or not at all; its receipt comes to lie beside it.
         dictionaries: All dictionaries of the site, in the order in which they are drawn.
+        families: Name of the recipe that each of them is of, by dictionary; of neurons their own. Tables have it as the
+            coordinate `family` along `dictionary`.
         figures: Names of figure modules, for example `loss_recovered`, each with the digest of its code. A table that
             they ask for as `site/{table}` is one of the site itself, `{table}.nc` in its folder; any other holds the
             numbers of all dictionaries, along `dictionary`.
@@ -39,13 +43,18 @@ def draw_site_figures(
 
     Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
     """
-    write_figures(output, figures, site_sources(tables, dictionaries, recipes or {}), params)
+    write_figures(output, figures, site_sources(tables, dictionaries, families, recipes or {}), params)
 
 
-def site_sources(tables: Path, dictionaries: list[str], recipes: dict[str, dict[str, Any]]) -> Sources:
+def site_sources(
+    tables: Path, dictionaries: list[str], families: dict[str, str], recipes: dict[str, dict[str, Any]]
+) -> Sources:
     """What figures of one site are drawn from; arguments are those of `draw_site_figures`."""
 
     def read(table: str) -> xr.Dataset:
+        return with_families(without_families(table), families)
+
+    def without_families(table: str) -> xr.Dataset:
         if table == RECIPES:
             return recipe_table(recipes, dictionaries)
         if table.startswith(SITE):
@@ -53,11 +62,14 @@ def site_sources(tables: Path, dictionaries: list[str], recipes: dict[str, dict[
         return _together(tables, table, dictionaries)
 
     def digest(table: str) -> str:
+        return text_digest(json.dumps([content(table), families], sort_keys=True))
+
+    def content(table: str) -> Any:
         if table == RECIPES:
-            return text_digest(json.dumps([dictionaries, recipes], sort_keys=True))
+            return [dictionaries, recipes]
         if table.startswith(SITE):
             return digest_of_file(tables / f"{table.removeprefix(SITE)}.nc")
-        return text_digest(json.dumps([(name, table_digest(tables / name, table)) for name in dictionaries]))
+        return [(name, table_digest(tables / name, table)) for name in dictionaries]
 
     return Sources(read, digest)
 

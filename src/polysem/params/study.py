@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -127,12 +127,17 @@ class Study:
             for dictionary in self.dictionaries_of(model, site):
                 yield model, site, dictionary
 
+    def families(self, dictionaries: Iterable[str]) -> dict[str, str]:
+        """The key under `saes:` that each of some dictionaries is a point of; of the neurons their own name."""
+        return {name: NEURONS if name == NEURONS else self.saes[name].recipe_name for name in dictionaries}
+
     def values(self) -> dict[str, Any]:
-        """The whole study as plain JSON types, defaults filled in."""
+        """The whole study as plain JSON types, defaults filled in; `families` has the recipe of each SAE by its id."""
         return {
             "corpora": {name: section.values() for name, section in self.corpora.items()},
             "models": {name: section.values() for name, section in self.models.items()},
             "saes": {sae.id: sae.recipe.values() for sae in self.saes.values()},
+            "families": self.families(self.saes),
             "toys": {name: toy.values() for name, toy in self.toys.items()},
             "analysis": self.analysis.values(),
             "sheets": self.sheets.values(),

@@ -46,6 +46,11 @@ class Recorded:
         """The recipe of an SAE, or where it was imported from; empty where that is not known, and for the neurons."""
         return dict((self.params or {}).get("saes", {}).get(dictionary, {}))
 
+    def families(self) -> dict[str, str]:
+        """The recipe of each dictionary by its name, of the neurons their own; SAEs are missing where the run recorded
+        no params, or was one of a version that did not record this."""
+        return {NEURONS: NEURONS, **(self.params or {}).get("families", {})}
+
     def hyper_parameters(self, dictionary: str) -> dict[str, Any] | None:
         """What `recipes` of the site's figures hold of an SAE; None for one that was not trained here."""
         from polysem.params.recipes.base import Recipe

@@ -135,7 +135,7 @@ class Site(Named[Dictionary]):
         folder = self.results.bring(self.place.tables)
         trained = {name: self.recorded.hyper_parameters(name) for name in self if name != NEURONS}
         recipes = {name: recipe for name, recipe in trained.items() if recipe is not None}
-        sources = site_sources(folder, list(self), recipes)
+        sources = site_sources(folder, list(self), self.recorded.families(), recipes)
         return draw(self.place, name, "of_site", sources, self.recorded.analysis(**analysis))
 
     def __repr__(self) -> str:

@@ -59,6 +59,7 @@ VALUES: Mapping[str, str] = MappingProxyType(
         "pairs": "which dictionaries are compared",
         "sizes": "SAEs of several sizes",
         "recipes": "hyper-parameters of the SAEs that are trained here",
+        "families": "names of the recipes that the dictionaries of the site are of",
     }
 )
 """What tables read of the params file beside `analysis:`."""

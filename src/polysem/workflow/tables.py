@@ -155,6 +155,7 @@ _VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
     "pairs": lambda study, place: [pair.values() for pair in comparisons.pairs(study, place.model, place.site)],
     "sizes": lambda study, place: comparisons.sizes(study, place.model, place.site),
     "recipes": _recipes,
+    "families": lambda study, place: study.families(study.dictionaries_of(place.model, place.site)),
 }
 
 

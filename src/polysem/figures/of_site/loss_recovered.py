@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from polysem.figures.parts import theme
-from polysem.figures.parts.families import MARKERS, family_of
+from polysem.figures.parts.families import MARKERS
 from polysem.figures.parts.predicted_sites import elsewhere
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
@@ -49,10 +49,8 @@ def draw(site_fidelity: xr.Dataset, analysis: Analysis) -> Figure:
     active, recovered = site_fidelity["L0"].to_numpy(), site_fidelity["loss_recovered_zero"].to_numpy()
     known = np.isfinite(recovered) & (active > 0)
     _prepare(axes, active[known], recovered[known])
-    families = {NEURONS: names == NEURONS} | {
-        name: np.array([family_of(other) == name for other in names])
-        for name in dict.fromkeys(family_of(each) for each in names if each != NEURONS)
-    }
+    of_each = site_fidelity["family"].to_numpy()
+    families = {family: of_each == family for family in dict.fromkeys([NEURONS, *map(str, of_each)])}
     ends: list[tuple[str, str, float, float]] = []
     for number, (family, members) in enumerate(families.items()):
         some = members & known

@@ -1,5 +1,6 @@
 """S2.M2-M4, S2.X1, S2.X3: what the options of recipes change, for all SAEs of a site side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,13 +55,14 @@ def draw(site_fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset,
     names = np.array([str(name) for name in site_fidelity["dictionary"].to_numpy()])
     if (names == NEURONS).all():
         raise NotApplicable("this site has no SAE; name one under saes")
-    rows, row_of = _rows(names)
+    families = [str(family) for family in site_fidelity["family"].to_numpy()]
+    rows, row_of = _rows(names, families)
     measures = _measures(site_fidelity, ultra_low, geometry)
     shown = min(len(rows), MOST)
     figure = theme.sheet(2.15 + ROW * shown)
     every = figure.subplots(1, len(measures), sharey=True)
     for axes, measure in zip(every, measures, strict=True):
-        _draw(axes, measure, names, row_of, shown)
+        _draw(axes, measure, families, row_of, shown)
     first: Axes = every[0]
     first.set(ylim=(shown - 0.4, -0.6), yticks=range(shown))
     first.set_yticklabels([_short(row) for row in rows[:shown]], parse_math=False, size=8)
@@ -74,10 +76,10 @@ def draw(site_fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset,
     return figure
 
 
-def _rows(names: NDArray[np.str_]) -> tuple[list[str], NDArray[np.int64]]:
+def _rows(names: NDArray[np.str_], families: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
     """Names of the rows, and the row of each dictionary."""
     saes = int((names != NEURONS).sum())
-    of = [name if saes <= APART else name.split("_")[0] for name in names]
+    of = [str(name) for name in names] if saes <= APART else families
     rows = list(dict.fromkeys(of))
     return rows, np.array([rows.index(name) for name in of])
 
@@ -100,16 +102,16 @@ def _measures(fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset)
     ]
 
 
-def _draw(axes: Axes, measure: Measure, names: NDArray[np.str_], row_of: NDArray[np.int64], rows: int) -> None:
-    recipes = list(dict.fromkeys(name.split("_")[0] for name in names if name != NEURONS))
+def _draw(axes: Axes, measure: Measure, families: Sequence[str], row_of: NDArray[np.int64], rows: int) -> None:
+    recipes = list(dict.fromkeys(family for family in families if family != NEURONS))
     for place in range(rows):
         axes.axhline(place, color="#E6E6E6", linewidth=0.7, zorder=1)
-    for name, row, value in zip(names, row_of, measure.values, strict=True):
+    for family, row, value in zip(families, row_of, measure.values, strict=True):
         if not np.isfinite(value) or row >= rows:
             continue
         colour = theme.FAINT
-        if name != NEURONS:
-            colour = theme.FAMILIES[recipes.index(name.split("_")[0]) % len(theme.FAMILIES)]
+        if family != NEURONS:
+            colour = theme.FAMILIES[recipes.index(family) % len(theme.FAMILIES)]
         at = max(value, 0.0) if measure.share else value
         axes.plot(at, row, "o", color=colour, markersize=5, alpha=0.85, markeredgewidth=0, clip_on=False, zorder=3)
     if measure.logarithmic:

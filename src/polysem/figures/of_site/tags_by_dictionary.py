@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polysem.figures.parts import theme
-from polysem.figures.parts.families import MARKERS, family_of
+from polysem.figures.parts.families import MARKERS
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
@@ -43,14 +43,14 @@ def draw(tags: xr.Dataset, analysis: Analysis) -> Figure:
             "the tokens have no tags: the corpus is of real text and none of its proxies matched; give `proxies` that "
             "do, or a generated corpus"
         )
-    dictionaries = [str(name) for name in tags["dictionary"].values]
+    families = [str(family) for family in tags["family"].values]
     score = np.nan_to_num(tags["f1"].values).max(0)
     order = np.argsort(score, kind="stable")[-MOST:]
     figure = theme.sheet(2.3 + LINE * max(len(order), 6))
     panels = figure.subplots(1, 2, sharey=True)
     legend: list[Line2D] = []
     for axes, (name, label) in zip(panels, PANELS.items(), strict=True):
-        legend = _draw(axes, tags[name].values[:, order], dictionaries)
+        legend = _draw(axes, tags[name].values[:, order], families)
         axes.set_xlabel(label)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.8, len(order) - 0.2))
     always = tags["f1_always_active"].values[0, order]
@@ -69,13 +69,12 @@ def _share(rate: float) -> str:
     return f"{100 * rate:.2g} %" if np.isfinite(rate) else ""
 
 
-def _draw(axes: Axes, scores: np.ndarray, dictionaries: Sequence[str]) -> list[Line2D]:
-    """Marks of all dictionaries [dictionary, tag]; the legend's entries, one per recipe."""
-    families = list(dict.fromkeys(family_of(name) for name in dictionaries if name != NEURONS))
+def _draw(axes: Axes, scores: np.ndarray, families: Sequence[str]) -> list[Line2D]:
+    """Marks of all dictionaries [dictionary, tag], whose `families` are given; the legend's entries, one per recipe."""
+    recipes = list(dict.fromkeys(family for family in families if family != NEURONS))
     known: dict[str, Line2D] = {}
-    for row, name in zip(scores, dictionaries, strict=True):
-        family = family_of(name)
-        number = families.index(family) if name != NEURONS else -1
+    for row, family in zip(scores, families, strict=True):
+        number = recipes.index(family) if family != NEURONS else -1
         colour = theme.INK if number < 0 else theme.FAMILIES[number % len(theme.FAMILIES)]
         marker = "|" if number < 0 else MARKERS[number % len(MARKERS)]
         size = 8 if number < 0 else 4.5

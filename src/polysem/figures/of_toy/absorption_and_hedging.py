@@ -42,7 +42,7 @@ def draw(known: xr.Dataset, analysis: Analysis) -> Figure:
     names = [str(name) for name in known["dictionary"].to_numpy()]
     figure = theme.sheet(2.5 + ROW * len(names))
     every = figure.subplots(1, len(PANELS), sharey=True)
-    recipe_of = [name.split("_")[0] for name in names]
+    recipe_of = [str(recipe) for recipe in known["family"].to_numpy()]
     recipes = list(dict.fromkeys(recipe_of))
     colours = [theme.FAMILIES[recipes.index(recipe) % len(theme.FAMILIES)] for recipe in recipe_of]
     undefined = 0

@@ -21,6 +21,7 @@ from polysem.tables.parts.labels import labelled, variable
 CATALOGUE = "S3.T2 S3.T3"
 READS = (
     "recipes",
+    "families",
     "table:fidelity",
     "dictionaries:table:ultra_low",
     "dictionaries:table:tags",
@@ -90,7 +91,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
     and half of that mean's 95 % interval (Student's t; NaN with fewer than two seeds)."""
     each = inputs.each("dictionaries")
     names = [its.place.dictionary for its in each]
-    found = families(names, inputs.value("recipes"))
+    found = families(names, inputs.value("recipes"), inputs.value("families"))
     if not found:
         return xr.Dataset(attrs={"not_applicable": NONE})
     of_dictionaries = [_of_dictionary(its) for its in each]
@@ -158,9 +159,11 @@ def _declared(name: str, values: NDArray[Any]) -> xr.Variable:
     return variable(tuple(dimensions.split()), values, long_name, units)
 
 
-def families(names: Sequence[str], recipes: Mapping[str, Mapping[str, Any]]) -> list[Family]:
+def families(
+    names: Sequence[str], recipes: Mapping[str, Mapping[str, Any]], recipe_names: Mapping[str, str]
+) -> list[Family]:
     """Families with at least two weights, in the order of their first members among the dictionaries `names`; `recipes`
-    are the hyper-parameters of those that are trained here."""
+    are the hyper-parameters of those that are trained here, `recipe_names` their keys under `saes:`."""
     grouped: dict[str, dict[float, list[int]]] = {}
     for number, name in enumerate(names):
         keys = recipes.get(name, {})
@@ -170,15 +173,17 @@ def families(names: Sequence[str], recipes: Mapping[str, Mapping[str, Any]]) -> 
         shared = {key: value for key, value in keys.items() if key != "seed" and not key.startswith(OWN)}
         grouped.setdefault(json.dumps(shared, sort_keys=True), {}).setdefault(weight, []).append(number)
     return [
-        Family(_name([names[n] for each in members.values() for n in each]), dict(sorted(members.items())))
+        Family(
+            _name([recipe_names[names[n]] for each in members.values() for n in each]), dict(sorted(members.items()))
+        )
         for members in grouped.values()
         if len(members) > 1
     ]
 
 
-def _name(names: list[str]) -> str:
-    """The recipes of these SAEs, `standard, embedding`."""
-    return ", ".join(dict.fromkeys(name.split("_")[0] for name in names))
+def _name(recipe_names: list[str]) -> str:
+    """What a family of these recipes is called, `standard, embedding`."""
+    return ", ".join(dict.fromkeys(recipe_names))
 
 
 def metrics(table: xr.Dataset) -> dict[str, dict[str, float]]:

@@ -93,7 +93,10 @@ def _by_owner(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _param_lines(before: dict[str, Any], after: dict[str, Any]) -> list[Line]:
-    return list(_lines(dict(_flat(before)), dict(_flat(after))))
+    """Without `families`, which no params file has: another name of a recipe shows in its SAEs, and older runs record
+    none."""
+    one, other = ({key: value for key, value in side.items() if key != "families"} for side in (before, after))
+    return list(_lines(dict(_flat(one)), dict(_flat(other))))
 
 
 def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
