@@ -87,5 +87,5 @@ def test_prefixes_stand_in_the_metadata_under_saelens_names_and_go_out_with_an_e
     told = {key: config["metadata"][key] for key in ("training_architecture", "training_architecture_details")}
     assert told["training_architecture_details"] == {"k": 3, "matryoshka_widths": [2, 4, 8, 16, 32]}
     sae = load_sae(tmp_path / "sae", 16)
-    out = Exported(sae, "m", "m", "site", "x", config["metadata"], "corpus", tmp_path, lambda rows: rows, str)
+    out = Exported(sae=sae, model_name="m", site="site", name="x", metadata=config["metadata"])
     assert told.items() <= out.settings().items()

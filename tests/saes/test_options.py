@@ -294,7 +294,8 @@ def test_a_feature_that_stopped_firing_before_the_window_is_dead_in_it():
         def firings(self):
             return torch.tensor([1, int(self._step <= 180), int(self._step == 181)])
 
-    history = History(steps=200, batch_size=10, features=3)
+    terms = {"loss": Term("loss per token", "squared activation"), "L0": Term("active features per token", "1")}
+    history = History(steps=200, batch_size=10, features=3, terms=terms)
     for step in range(1, 201):
         assert history.add(step, {"loss": step, "L0": 2.0}, Once(step))
         history.log(step, torch.ones(3, 2), torch.zeros(3), 7)

@@ -71,11 +71,9 @@ def test_a_billionth_is_added_under_the_root_and_under_the_fraction(form):
     assert penalties.hoyer(1.0)(entries, entries.value).mean == pytest.approx(1e-8 / (1e-8 + 1e-9))
 
 
-def test_both_is_the_sum_of_two_and_none_is_nothing():
+def test_both_is_the_sum_of_two():
     entries = sparse(SIZES)
     first, second = penalties.l1(2.0)(entries, entries.value), penalties.hoyer(0.5)(entries, entries.value)
     paid = penalties.both(penalties.l1(2.0), penalties.hoyer(0.5))(entries, entries.value)
     assert paid.mean == pytest.approx(first.mean + second.mean)
     assert torch.equal(paid.slope, first.slope + second.slope)
-    nothing = penalties.none()(entries, entries.value)
-    assert (nothing.mean, nothing.slope.tolist()) == (0, [0, 0, 0])

@@ -1,9 +1,7 @@
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -63,36 +61,49 @@ def test_known_directions_are_recovered(store, tmp_path, monkeypatch):
     assert best.mean() > 0.95
 
 
+KILLED_AT = """
+import json, os, signal, sys
+from pathlib import Path
+
+from polysem.saes.train_sae import train_sae
+from polysem.training.checkpoints import Checkpoint
+
+calls = 0
+
+
+def due(checkpoint):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return calls % 400 == 0
+
+
+Checkpoint.due = due
+train_sae({"store": sys.argv[1]}, Path(sys.argv[2]), "relu", json.loads(sys.argv[3]), "code")
+"""
+"""A training with a checkpoint every 400 steps, which kills itself at a step; 0: at none."""
+
+
 def test_an_interrupted_training_ends_with_the_bytes_of_an_undisturbed_one(store, tmp_path):
     path = store(sparse_sums(3000, random_directions(48, 32), 4))
-    recipe = RECIPE | {"tokens": 400_000}
-    program = (
-        "import sys, json, time, polysem.training.checkpoints as c\n"
-        "c.Checkpoint.due = lambda self: time.monotonic() - self._saved > 0.05\n"
-        "from pathlib import Path\n"
-        "from polysem.saes.train_sae import train_sae\n"
-        "train_sae({'store': sys.argv[1]}, Path(sys.argv[2]), 'relu', json.loads(sys.argv[3]), 'code')\n"
-    )
+    recipe = json.dumps(RECIPE | {"tokens": 200_000})
 
-    def start(name):
+    def trained(name, killed_at=0):
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        arguments = [sys.executable, "-c", program, str(path), "sae", json.dumps(recipe)]
-        return folder, subprocess.Popen(arguments, cwd=folder, stderr=subprocess.PIPE, text=True)
+        arguments = [sys.executable, "-c", KILLED_AT, str(path), "sae", recipe, str(killed_at)]
+        return folder, subprocess.run(arguments, cwd=folder, stderr=subprocess.PIPE, text=True)
 
-    undisturbed, process = start("undisturbed")
-    assert process.wait() == 0, process.stderr.read()
-    killed, process = start("killed")
-    while not list(killed.glob(".cache/checkpoints/*.pt")):
-        time.sleep(0.01)
-    time.sleep(0.3)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    undisturbed, done = trained("undisturbed")
+    assert done.returncode == 0, done.stderr
+    killed, done = trained("killed", 1100)
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert not (killed / "sae").exists()
-    _, process = start("killed")
-    _, messages = process.communicate()
-    assert process.returncode == 0, messages
-    assert "resumed at step" in messages
+    assert len(list(killed.glob(".cache/checkpoints/*.pt"))) == 1
+    _, done = trained("killed")
+    assert done.returncode == 0, done.stderr
+    assert "resumed at step 800" in done.stderr
     assert folder_bytes(killed / "sae") == folder_bytes(undisturbed / "sae")
     assert not list(killed.glob(".cache/checkpoints/*"))
 

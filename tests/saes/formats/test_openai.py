@@ -83,13 +83,13 @@ def test_what_does_not_fit_is_refused(tmp_path, parts, more, said):
         read(path).load()
 
 
-def exported(parts, tables, site="blocks.0.mlp.hook_post"):
+def exported(parts, site="blocks.0.mlp.hook_post"):
     sae = SAE(parts["W_enc"], parts["b_enc"], parts["W_dec"], parts["b_dec"], standard.Function())
-    return Exported(sae, "m", "m", site, "x", {}, "c", tables, lambda rows: rows, str)
+    return Exported(sae=sae, model_name="m", site=site, name="x", metadata={})
 
 
 def test_what_the_run_does_not_know_is_named_and_has_the_values_of_a_fresh_sae(tmp_path, parts):
-    ours = exported(parts, tmp_path / "tables")
+    ours = exported(parts)
     openai.write(ours, tmp_path / "out")
     assert ours.missing == [
         "stats_last_nonzero, latents_mean_square, latents_activation_frequency hold what a fresh SAE has: this run "
