@@ -38,6 +38,13 @@ def behind_model(model):
     return [f"{rule}/{model}*" for rule in rules] + COLLECTING
 
 
+def add_code(repository, module):
+    """A real edit of a module that is there."""
+    file = repository / f"src/polysem/{module}.py"
+    text = file.read_text()
+    file.write_text(f"{text}\nADDED = True\n")
+
+
 def test_a_second_run_does_nothing(repository):
     before = repository.digests()
     with repository.executed() as ran:
@@ -63,7 +70,7 @@ def test_the_dates_of_artifacts_do_nothing(repository):
     ("old", "new"),
     [
         ("    def advance(self)", "    # What a batch teaches.\n    def advance(self)"),
-        ('"""Training of a sparse autoencoder, one step at a time."""', '"""Another docstring."""'),
+        ('"""Training of a sparse autoencoder or a transcoder, one step at a time."""', '"""Another docstring."""'),
         ("before = self.step / self.steps\n", "before = (\n            self.step / self.steps\n        )\n"),
     ],
     ids=["comment", "docstring", "layout"],
@@ -82,7 +89,7 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
 @pytest.mark.parametrize(
     ("module", "patterns"),
     [
-        ("io/order", ["train_model/*", "train_classifier/*", "record_model/*", *behind_model("")]),
+        ("training/order", ["train_model/*", "train_classifier/*", "record_model/*", *behind_model("")]),
         ("saes/architectures/topk/loss", [*TOPK, *COLLECTING]),
         ("saes/architectures/relu/recipe", [*L1, *COLLECTING]),
         ("tables/of_site/fidelity", [*FIDELITY, *CHECKED]),
@@ -90,20 +97,20 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("figures/parts/theme", ["draw_*", *TOLD]),
         ("figures/of_site/loss_recovered", ["draw_site_figures/*", *TOLD]),
         ("report/gallery", ["write_report"]),
+        ("workflow/artifacts", TOLD),
         ("report/visible", ["write_sheets/*", "write_report"]),
         ("corpora/stories/cast", ["*stories*", *COLLECTING]),
     ],
 )
 def test_a_real_edit_of_an_imported_module_reruns_exactly_its_dependants(repository, module, patterns):
-    with (repository / f"src/polysem/{module}.py").open("a") as file:
-        file.write("\nADDED = True\n")
+    add_code(repository, module)
     plan = repository.plan()
     assert plan.pending == plan.matching(*patterns)
 
 
-def test_an_edit_of_the_workflow_helpers_reruns_nothing(repository):
-    with (repository / "src/polysem/workflow/artifacts.py").open("a") as file:
-        file.write("\nADDED = True\n")
+@pytest.mark.parametrize("module", ["figures", "checks/preflight", "provenance/freshness"])
+def test_an_edit_of_the_workflow_helpers_that_no_step_uses_reruns_nothing(repository, module):
+    add_code(repository, f"workflow/{module}")
     assert repository.plan().pending == set()
 
 
