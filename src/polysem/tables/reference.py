@@ -5,13 +5,14 @@
 
 import ast
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 from polysem.io.atomic import write_text
 from polysem.layout.place import DICTIONARY, MODEL, SITE
+from polysem.params.addons import modules_of
 from polysem.tables.contract import ROOMS, TABLE, Contract, Variable
 from polysem.tables.sources import PASSES, SCOPES, SOURCES, VALUES, scoped
-from polysem.workflow.declarations import declared, modules_of
 
 REFERENCE = Path("docs/tables.md")
 PLACES = {"dictionary": DICTIONARY, "site": SITE, "model": MODEL}
@@ -46,7 +47,7 @@ def reference_text() -> str:
     for room, package in ROOMS.items():
         parts.append(f"## {ABOUT[room]}\n")
         parts += [
-            "\n".join(_table(room, Contract.of(name, declared(module)), module))
+            "\n".join(_table(room, Contract.of(name, vars(import_module(module))), module))
             for name, module in modules_of(package).items()
         ]
     return "\n".join(parts)
