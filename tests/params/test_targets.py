@@ -3,6 +3,7 @@
 import pytest
 
 from polysem.io.errors import InputError
+from polysem.layout.place import Stored
 from polysem.params.comparisons import sizes
 from polysem.params.recipes.base import TRANSCODING
 from polysem.params.study import kinds, load_study, section_class
@@ -127,7 +128,7 @@ def test_dictionaries_of_several_sizes_are_those_of_one_target(study):
 
 def test_the_train_store_of_what_is_predicted_is_counted_although_all_saes_of_it_stream(study):
     streams = "s: {architecture: topk, k: 4, models: [tiny], sites: [blocks.0.hook_mlp_out], activations: streamed}"
-    store = f"results/activations/tiny/{OUT}/train.zarr"
+    store = Stored(f"results/activations/tiny/{OUT}/train")
     assert store not in stores(study(streams))
     assert store in stores(study(streams, RECIPE))
     assert store not in stores(study(streams, RECIPE.replace("l1: 1", "l1: 1, activations: streamed")))

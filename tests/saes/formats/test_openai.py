@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 
 from polysem.io.errors import InputError
-from polysem.io.tables import write_table
 from polysem.saes.activation_functions import standard
 from polysem.saes.exported import Exported
 from polysem.saes.formats import openai
@@ -83,9 +81,9 @@ def test_what_does_not_fit_is_refused(tmp_path, parts, more, said):
         read(path).load()
 
 
-def exported(parts, site="blocks.0.mlp.hook_post"):
+def exported(parts, site="blocks.0.mlp.hook_post", frequency=None):
     sae = SAE(parts["W_enc"], parts["b_enc"], parts["W_dec"], parts["b_dec"], standard.Function())
-    return Exported(sae=sae, model_name="m", site=site, name="x", metadata={})
+    return Exported(sae=sae, model_name="m", site=site, name="x", metadata={}, stored_frequency=frequency)
 
 
 def test_what_the_run_does_not_know_is_named_and_has_the_values_of_a_fresh_sae(tmp_path, parts):
@@ -103,9 +101,7 @@ def test_what_the_run_does_not_know_is_named_and_has_the_values_of_a_fresh_sae(t
 
 def test_frequencies_of_the_run_are_written_and_a_site_without_a_name_is_said(tmp_path, parts):
     measured = np.linspace(0, 1, FEATURES)
-    units = {"long_name": "frequency", "units": "1"}
-    write_table(tmp_path / "frequency.nc", xr.Dataset({"frequency": ("feature", measured, units)}))
-    ours = exported(parts, tmp_path, "blocks.3.hook_q")
+    ours = exported(parts, "blocks.3.hook_q", torch.from_numpy(measured))
     openai.write(ours, tmp_path / "out")
     assert ours.missing == [
         "stats_last_nonzero, latents_mean_square hold what a fresh SAE has: this run does not measure them",
