@@ -63,7 +63,7 @@ def test_a_folder_of_no_format_says_what_each_would_need(tmp_path):
         polysem.load_sae(tmp_path)
     with pytest.raises(polysem.InputError, match=r"there is no .*nowhere"):
         polysem.load_sae(tmp_path / "nowhere")
-    with pytest.raises(polysem.InputError, match="SAEs are read as dictionary_learning, .*openai, saelens"):
+    with pytest.raises(polysem.InputError, match=r"SAEs are read as dictionary_learning, .*openai, saelens"):
         polysem.load_sae(tmp_path, format="pickle")
 
 
