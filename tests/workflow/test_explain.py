@@ -80,7 +80,7 @@ def test_a_figure_of_a_site_follows_all_its_dictionaries(repository):
     text = " ".join(repository.polysem("explain", f"{FOLDER}/loss_recovered").split())
     assert f"results/tables/{FOLDER}/fidelity.nc" in text
     for name in ("neurons", "l1-x4", "topk-x4"):
-        assert f"results/tables/{FOLDER}/{name}/frequency.nc" in text
+        assert f"results/tables/{FOLDER}/{name}.json" in text
 
 
 @pytest.mark.workflow

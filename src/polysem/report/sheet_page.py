@@ -10,7 +10,7 @@ from polysem.params.base import NEURONS
 from polysem.params.sheets import SheetChoice
 from polysem.report.sheet_content import SheetContents
 from polysem.report.sheet_tables import read_rows
-from polysem.report.write_sheets import SHEET, contexts_of, pointing, shared_values, sheet_environment
+from polysem.report.write_sheets import SHEET, contexts_of, decoding_here, pointing, shared_values, sheet_environment
 
 
 def sheet_page(
@@ -33,12 +33,13 @@ def sheet_page(
     is_neuron = place.dictionary == NEURONS
     contexts = contexts_of(tokenizer, images)
     contents = SheetContents(read_rows(tables, [feature]), contexts, params, is_neuron)
-    others = {name: read_table(tables.parent / name / "alignment.nc") for name in saes} if is_neuron else {}
+    others = decoding_here(tables, saes) if is_neuron else {}
     return (
         sheet_environment()
         .get_template(SHEET)
         .render(
             **shared_values(place, contexts),
+            target=read_table(tables / "alignment.nc").attrs.get("target"),
             sheet=contents.of(0),
             labels=list(labels),
             label_file=label_file,

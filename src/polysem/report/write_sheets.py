@@ -1,7 +1,7 @@
 """S0.F4: the step that writes the feature sheets of one dictionary."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -85,9 +85,7 @@ def write_sheets(
     named = read_labels(labels, features)
     is_neuron = place.dictionary == NEURONS
     target = alignment.attrs.get("target")
-    others = {name: read_table(tables.parent / name / "alignment.nc") for name in saes} if is_neuron else {}
-    # decoder rows of transcoders are over the neurons of another site
-    others = {name: table for name, table in others.items() if "target" not in table.attrs}
+    others = decoding_here(tables, saes) if is_neuron else {}
     groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
     shown = read_arrays(tables / "clusters.nc", lambda name: name == "shown_feature").get("shown_feature", ())
     groups += shown_in_figures(params, [int(feature) for feature in shown])
@@ -138,6 +136,13 @@ def write_sheets(
         index = environment.get_template("sheets_index.html.j2")
         _write(folder / "index.html", index.render(**shared, groups=groups, lines=lines, count=len(chosen)))
         receipt |= _receipt(place.path, features, groups, lines)
+
+
+def decoding_here(tables: Path, saes: Sequence[str]) -> dict[str, xr.Dataset]:
+    """The table `alignment` of those SAEs beside a dictionary whose decoder rows are over the neurons of this site: a
+    transcoder's are over those of another one."""
+    found = {name: read_table(tables.parent / name / "alignment.nc") for name in saes}
+    return {name: table for name, table in found.items() if "target" not in table.attrs}
 
 
 def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
