@@ -89,7 +89,7 @@ def test_an_sae_of_ours_passes(published):
         ("path: published", "path: published\n    filename: a.pt", "filename belongs to a repository"),
         ("path: published", "repository: a/b\n    filename: ../x", "expected a place inside of the repository"),
         ("path: published", "path: published\n    sha256: abc", "saes.theirs.sha256: found 'abc'"),
-        ("format: saelens", "format: saelen", "saes.theirs.format: found 'saelen', allowed is 'saelens'"),
+        ("format: saelens", "format: saelen", "saes.theirs.format: found 'saelen', allowed is 'dictionary_learning', "),
         ("format: saelens", "format: openai", "is a folder; name the file of weights in it"),
         ("source: pretrained", "source: pretraind", "saes.theirs.source is 'pretraind'; allowed: pretrained"),
         ("models: [m]", "models: [n]", "saes.theirs: models names 'n'"),
