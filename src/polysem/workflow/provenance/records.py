@@ -13,6 +13,7 @@ from typing import Any
 
 from polysem.io.content import text_digest
 from polysem.io.errors import InputError
+from polysem.workflow.running.specs import KEPT, SPECS, kept_spec
 from polysem.workflow.running.steps import STEPS
 
 STATE = Path(".snakemake")
@@ -21,7 +22,7 @@ FORMAT = 6
 LONGEST = 255
 """Bytes of a file name; longer names are cut up into folders."""
 SEALS = "seals"
-"""A folder among the records that is not Snakemake's (`polysem.workflow.running.seals`)."""
+"""A folder among the records that is not Snakemake's (`polysem.workflow.running.seals`), as is that of specs."""
 DIGEST = re.compile(r"([0-9a-f]{16})(:[\w.,]+)?")
 """Of code it is followed by the modules that it is of."""
 MARK = "made_again_by"
@@ -79,7 +80,7 @@ def read_record(artifact: str, state: Path = STATE) -> Record | None:
         return None
     step = re.search(r"polysem step (\w+)", content["shellcmd"] or "")
     values = [ast.literal_eval(text) for text in content["params"]]
-    params, digests = _params(values)
+    params, digests = _params(values, state)
     codes = [found[1] for text in values if isinstance(text, str) and (found := DIGEST.fullmatch(text)) and found[2]]
     return Record(
         artifact=artifact,
@@ -191,7 +192,7 @@ def record_names(folder: Path) -> set[str]:
     """Names of all records in a folder of Snakemake's. It cuts long ones up into folders `@…/@…/…`."""
     names = set()
     for base, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != SEALS]
+        folders[:] = [name for name in folders if name not in (SEALS, KEPT)]
         above = "".join(Path(base).relative_to(folder).parts)
         names |= {f"{above}{file}".replace("@", "") for file in files}
     return names
@@ -203,15 +204,15 @@ def _place(folder: Path, name: str) -> Path:
     return folder.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
 
 
-def _params(values: list[Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _params(values: list[Any], state: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Snakemake keeps params as a set without names; values that a step reads are one JSON text among them, or the path
-    of one (which is not kept with the records, and may be gone)."""
+    of one."""
     params: dict[str, Any] = {}
     digests = []
     for text in (value for value in values if isinstance(value, str)):
-        if text.startswith(".cache/specs/"):
-            kept = Path(text).is_file()
-            given = json.loads(Path(text).read_text(encoding="utf-8")) if kept else {"values": f"{text} (gone)"}
+        if Path(text).parent == SPECS:
+            kept = kept_spec(text, state / "metadata")
+            given = json.loads(kept.read_text(encoding="utf-8")) if kept else {"values": f"{text} (gone)"}
         else:
             given = json.loads(text) if text.startswith("{") else {}
         if found := DIGEST.fullmatch(text):

@@ -15,12 +15,12 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from polysem.io import atomic
-from polysem.io.caches import FOLDER
 from polysem.io.content import text_digest
 from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
 from polysem.training import determinism
 from polysem.workflow.running.seals import write_seal
+from polysem.workflow.running.specs import SPECS, keep_specs
 from polysem.workflow.running.stated import OutsideFiles, require_code
 from polysem.workflow.running.steps import DETERMINISTIC, load_step
 
@@ -31,8 +31,6 @@ COMMAND = "POLYSEM_COMMAND"
 """Set by the workflow to what the shell runs: the environment of all steps, `; exec `, and the command of one."""
 RUNNERS = {"code": "digest:modules", "outside": "json", "log": "path", "threads": "count"}
 """Options of the runner itself."""
-SPECS = FOLDER / "specs"
-"""Values that are too long for a command line."""
 
 
 def run_named(arguments: list[str]) -> None:
@@ -89,6 +87,7 @@ def run(step: Callable[..., None], arguments: list[str] | None = None, *, determ
         validate_call(config=ConfigDict(extra="forbid"))(step)(**options)
         if log:
             write_seal(log, text_digest(os.environ.get(COMMAND, "").partition("; exec ")[2]), atomic.PLACED)
+            keep_specs(arguments or [])
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         sys.exit(f"error: {problems}")
