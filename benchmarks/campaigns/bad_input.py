@@ -156,12 +156,12 @@ VALUES = {
         STUDY.replace("saes: {a", "saes: {" + "x" * 170).replace("k: 3", "k: [3, 4], beta1: [0.1, 0.2], beta2: [0.1, 0.2], "
             "learning_rate: [0.001, 0.002]"), "characters, and folders are called so"),
     "toy called as a model": Bad(ALL.replace("t: {saes", "M: {saes"), "toys.M: a model is called 'm', which differs in"),
-    "k above the features": Bad(STUDY.replace("k: 3", "k: 65"), "saes.a.k is 65, but at m/layers.0.hook_post it has 64 f"),
+    "k above the features": Bad(STUDY.replace("k: 3", "k: 65"), "saes.a, at m/layers.0.hook_post with expansion 8: k is 65, and it has 64 f"),
     "k above a toy's features": Bad(
-        ALL.replace("k: 3", "k: 17, expansion: 2, models: []"), "saes.a.k is 17, but at toys.t it has 16 features"),
+        ALL.replace("k: 3", "k: 17, expansion: 2, models: []"), "saes.a, at toys.t with expansion 2: k is 17, and it has 16 features"),
     "target above the features": Bad(
         STUDY.replace("architecture: topk, k: 3", "architecture: relu, target_l0: 65"),
-        "saes.a.target_l0 is 65, but at m/layers.0.hook_post it has 64 features"),
+        "saes.a, at m/layers.0.hook_post with expansion 8: target_l0 is 65, and it has 64 features"),
     "digits with a path": Bad(
         STUDY.replace("source: images", "source: images, path: a.npz"), "images: digits comes with scikit-learn; remove path"),
     "MNIST in a folder without it": Bad(
@@ -171,7 +171,7 @@ VALUES = {
         STUDY.replace("source: images", "source: images, images: mnist, path: params.yaml"),
         "corpora.d.path: `params.yaml` is no .npz file; give one, or the folder"),
     "followed feature": Bad(
-        STUDY.replace("k: 3", "k: 3, followed_features: [63, 64]"), "saes.a.followed_features names 64, but at m/layers.0"),
+        STUDY.replace("k: 3", "k: 3, followed_features: [63, 64]"), "saes.a, at m/layers.0.hook_post with expansion 8: followed_features holds 64; "),
     "listed feature": Bad(
         STUDY + "sheets: {listed: {m/layers.0.hook_post/a: [64]}}", "has the features 0 … 63, and no 64"),
     "infinity": Bad(STUDY.replace("k: 3", "k: .inf"), "saes.a.k: found inf"),
