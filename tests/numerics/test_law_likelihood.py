@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from polysem.numerics.firing_noise import dispersion, probability_at_most
-from polysem.numerics.law_likelihood import Likelihood, Ranked, count_edges
+from polysem.numerics.law_likelihood import Likelihood, Ranked, Solution, count_edges
 
 RANKS, FINE = 400, 40
 """Ranks of the law, which are taken as continuous: each as so many."""
@@ -151,3 +151,31 @@ def test_without_two_features_that_fire_ten_times_the_dispersion_is_1():
 def test_no_count_is_at_most_a_negative_one():
     assert probability_at_most([-1, 0], 2.0, 1.0).tolist() == pytest.approx([0, np.exp(-2)])
     assert probability_at_most([-1, 0], 2.0, 3.0).tolist() == pytest.approx([0, scipy.stats.nbinom(1, 1 / 3).pmf(0)])
+
+
+def test_a_law_that_would_rise_is_the_same_frequency_at_all_ranks():
+    """Of features that all fire alike, the likeliest frequency is their mean, and the bins are those of one Poisson."""
+    likelihood = likelihood_of(lambda rank: np.full(len(rank), np.log(40.0)), 1, RANKS)
+    b = likelihood.ranked.b
+    level = likelihood.never_rising(Solution(np.array([3.0, -0.4, 0.0]), RANKS, 0.0))
+    assert level.law[1:].tolist() == [0, 0] and level.hidden == likelihood.hidden == RANKS
+    assert np.exp(level.law[0]) == pytest.approx(b.mean(), rel=0.016)
+    edges = count_edges(b.max())
+    found = np.histogram(b, [*edges[:-1], edges[-1]])[0]
+    chance = np.diff(scipy.stats.poisson(b.mean()).cdf(edges - 1))
+    assert level.log_likelihood == pytest.approx(float(found @ np.log(chance)), rel=0.005)
+
+
+@pytest.mark.parametrize("law", [[3.0, 0.4, 0.0], [3.0, 0.0, 0.2], [3.0, 0.0, 0.0]])
+def test_a_law_that_does_not_rise_stays_as_it_is(law):
+    likelihood = likelihood_of(lambda rank: 7 - 0.7 * np.log(rank), 1, RANKS)
+    falling = Solution(np.array(law), RANKS, -1.0)
+    assert likelihood.never_rising(falling) is falling
+
+
+def test_counts_below_16_have_a_bin_each_and_larger_ones_bins_of_8_percent():
+    edges = count_edges(100.0)
+    assert edges[:18].tolist() == [*range(16), 16, 17]
+    assert edges[-2] <= 100 < edges[-1]
+    wide = edges[edges >= 30]
+    assert (wide[1:] / wide[:-1]).max() <= 1.08 and (wide[1:] / wide[:-1]).min() > 1.03

@@ -184,13 +184,15 @@ class Likelihood:
         return law, likelihood
 
     def never_rising(self, solution: Solution) -> Solution:
-        """A pure law, or the same frequency at all ranks, where it would rise with rank."""
+        """A pure law, or the likeliest frequency for all ranks alike, to the width of a cell, where it would rise with
+        rank."""
         if solution.law[1:].min() >= 0:
             return solution
         self.hidden = solution.hidden
-        level, _ = self.fitted(self.counts, solution.law * [1, 0, 0], np.eye(3)[:, :1])
-        probability, _ = self.probabilities(level)
-        return Solution(level, solution.hidden, float(self.counts @ np.log(probability)))
+        alike = [np.array([level, 0.0, 0.0]) for level in self._cells]
+        said = [float(self.counts @ np.log(self.probabilities(law)[0])) for law in alike]
+        best = int(np.argmax(said))
+        return Solution(alike[best], solution.hidden, said[best])
 
     def resampled(self, counts: Float[np.ndarray, "resample bin"], law: Values) -> Float[np.ndarray, "resample number"]:
         """The laws that are likeliest for resamples of the features, by one Newton step from the likeliest for all."""
