@@ -53,7 +53,7 @@ def before_placing() -> None:
 
 
 def placed(path: Path, digest: str = "") -> None:
-    """Note that a file or folder is in its place; the seal of the job will vouch for it (`io.seals`)."""
+    """Note that a file or folder is in its place; the seal of the job will vouch for it (`workflow.running.seals`)."""
     PLACED[path] = digest
 
 

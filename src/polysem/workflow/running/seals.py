@@ -2,8 +2,8 @@
 
 A seal is written by the step itself, when all outputs are in their place and before Snakemake writes its records. Both
 know the command that was run, so a seal whose record was not written any more does not pass for that of an older one,
-and the guard (`workflow.freshness`) sees what came from elsewhere since. It lies below the records, which DVC keeps:
-after a checkout, artifacts, records and seals are of one run again.
+and the guard (`workflow.provenance.freshness`) sees what came from elsewhere since. It lies below the records, which
+DVC keeps: after a checkout, artifacts, records and seals are of one run again.
 """
 
 import json
