@@ -48,7 +48,7 @@ CHECKPOINTS = ".cache/checkpoints/*.pt"
             "train_model/stories-1l",
             ["results/models/stories-1l/config.json", "results/models/stories-1l/model.safetensors"],
             CHECKPOINTS,
-            {"models/optimise.py": ("if checkpoint.due():", "time.sleep(0.2)\n        if True:")},
+            {"training/optimise.py": ("if checkpoint.due():", "time.sleep(0.2)\n        if True:")},
         ),
     ],
     ids=["extraction", "sae", "language-model"],
