@@ -122,10 +122,11 @@ def recipe(sae):
 
 
 def sae_ids(saes):
-    """A wildcard constraint for the ids of SAEs, which begin with the name of their entry and an underscore, which it
-    has not. Snakemake parses the constraint for every file of every job: all ids in it would slow down a large dry run.
+    """A wildcard constraint for the ids of SAEs, which begin with the name of their entry and, in a grid, go on with
+    an underscore and `key=value`, so that no table beside their folders is taken for one (`embedding_loss.nc` of an
+    entry `embedding`). Snakemake parses it for every file of every job: all ids would slow down a large dry run.
     """
-    return rf"(?:{names({sae.recipe_name for sae in saes})})(?:_[^/]+)?"
+    return rf"(?:{names({sae.recipe_name for sae in saes})})(?:_[^/=]+=[^/]+)?"
 
 
 SAE_IDS = sae_ids(study.saes.values())
