@@ -1,1 +1,0 @@
-"""One addition of each kind, as another package makes it."""

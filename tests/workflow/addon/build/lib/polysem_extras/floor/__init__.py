@@ -1,1 +1,0 @@
-"""ReLU with a fixed threshold and an L1 penalty."""

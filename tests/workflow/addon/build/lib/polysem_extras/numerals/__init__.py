@@ -1,1 +1,0 @@
-"""Numbers in words: the keys, and how the corpus is made."""
