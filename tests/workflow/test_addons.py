@@ -1,6 +1,7 @@
 """A package of somebody else adds an architecture, a corpus source, a format, a table and a figure."""
 
 import json
+import shutil
 import subprocess
 import sys
 import venv
@@ -47,7 +48,8 @@ def python(tmp_path_factory) -> Path:
     known = [path for path in sys.path if path.endswith("site-packages")]
     (found / "beside.pth").write_text("\n".join(known))
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run([*install, "--target", found, ADDON], check=True, capture_output=True)
+    sources = shutil.copytree(ADDON, folder / "sources")  # pip builds where the sources lie
+    subprocess.run([*install, "--target", found, sources], check=True, capture_output=True)
     return folder / "bin/python"
 
 

@@ -59,20 +59,15 @@ def call(package, *arguments):
                           capture_output=True, text=True)  # fmt: skip
 
 
+def call_while_edited(package, module):
+    """The step edits a module after it has imported `early`, and before it imports `late`."""
+    wait = package.parents[1] / "wait"
+    wait.write_text(f"{package / module}.py|VALUE = 2\n")
+    return call(package, *STEP, "--code", digest(package), "--wait", str(wait))
+
+
 def test_a_step_runs_with_the_code_that_its_rule_saw_and_seals_its_output(package):
-    done = call(
-        package,
-        "-m",
-        "polysem",
-        "step",
-        "step",
-        "--output",
-        "results/x",
-        "--code",
-        digest(package),
-        "--log",
-        "logs/a.log",
-    )
+    done = call(package, *STEP, "--code", digest(package), "--log", "logs/a.log")
     assert done.returncode == 0, done.stderr
     folder = package.parents[1]
     assert (folder / "results/x").read_text() == "1 1"
@@ -100,41 +95,13 @@ def test_a_comment_is_no_other_code(package):
 
 
 def test_a_module_that_changes_before_it_is_imported_late_is_refused(package):
-    wait = package.parents[1] / "wait"
-    wait.write_text(f"{package / 'late.py'}|VALUE = 2\n")
-    done = call(
-        package,
-        "-m",
-        "polysem",
-        "step",
-        "step",
-        "--output",
-        "results/x",
-        "--code",
-        digest(package),
-        "--wait",
-        str(wait),
-    )
+    done = call_while_edited(package, "late")
     assert done.stderr.startswith("error: polysem.late changed since the run began")
     assert not (package.parents[1] / "results").exists()
 
 
 def test_a_module_that_changes_after_it_was_loaded_does_no_harm(package):
-    wait = package.parents[1] / "wait"
-    wait.write_text(f"{package / 'early.py'}|VALUE = 2\n")
-    done = call(
-        package,
-        "-m",
-        "polysem",
-        "step",
-        "step",
-        "--output",
-        "results/x",
-        "--code",
-        digest(package),
-        "--wait",
-        str(wait),
-    )
+    done = call_while_edited(package, "early")
     assert done.returncode == 0, done.stderr
     assert (package.parents[1] / "results/x").read_text() == "1 1"
 
