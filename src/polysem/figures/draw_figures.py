@@ -15,7 +15,7 @@ from polysem.figures.parts.feature_names import LABELS
 from polysem.figures.registry import FigureModule, NotApplicable, find_figure
 from polysem.io.content import file_digest, text_digest
 from polysem.io.errors import InputError
-from polysem.io.folders import renewed_folder, table_digest
+from polysem.io.folders import artifact_digest, receipt_of, renewed_folder
 from polysem.io.tables import read_table
 from polysem.layout.feature_labels import read_labels
 from polysem.params.analysis import Analysis, GivenAnalysis
@@ -78,7 +78,7 @@ def dictionary_sources(
     def digest(table: str) -> str:
         if table == TRAINING:
             return "" if training is None else digest_of_file(training)
-        return table_digest(_folder(tables, table) / Path(table).parent, Path(table).name)
+        return artifact_digest(receipt_of(_folder(tables, table) / Path(table).parent), Path(table).name)
 
     return Sources(read, digest, called)
 

@@ -10,7 +10,7 @@ import xarray as xr
 from polysem.figures.draw_figures import Sources, digest_of_file, write_figures
 from polysem.figures.parts.families import with_families
 from polysem.io.content import text_digest
-from polysem.io.folders import table_digest
+from polysem.io.folders import artifact_digest, receipt_of
 from polysem.io.tables import read_table
 from polysem.params.analysis import GivenAnalysis
 from polysem.params.base import ALL_DICTIONARIES
@@ -69,7 +69,7 @@ def site_sources(
             return [dictionaries, recipes]
         if table.startswith(SITE):
             return digest_of_file(tables / f"{table.removeprefix(SITE)}.nc")
-        return [(name, table_digest(tables / name, table)) for name in dictionaries]
+        return [(name, artifact_digest(receipt_of(tables / name), table)) for name in dictionaries]
 
     return Sources(read, digest)
 

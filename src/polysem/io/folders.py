@@ -76,7 +76,8 @@ def renewed_folder(path: Path, digests: Mapping[str, str]) -> Iterator[Renewal]:
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
-    kept = dict(_unchanged(path, digests))
+    known = _artifacts(receipt)
+    kept = {name: said for name in digests if (said := _unchanged(known, name, digests[name], path)) is not None}
     for said in kept.values():
         if "file" in said:
             _keep(path / said["file"], partial)
@@ -94,19 +95,6 @@ def renewed_folder(path: Path, digests: Mapping[str, str]) -> Iterator[Renewal]:
     placed(path)
     said = kept | renewal.made
     write_json(receipt, {"artifacts": {name: {"made_of": digests[name]} | said[name] for name in digests}})
-
-
-def _unchanged(path: Path, digests: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        known: dict[str, dict[str, Any]] = json.loads(receipt_of(path).read_text(encoding="utf-8"))["artifacts"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    for name, digest in digests.items():
-        said = known.get(name)
-        if said is not None and said["made_of"] == digest:
-            file = path / said["file"] if "file" in said else None
-            if file is None or (file.is_file() and file_digest(file) == said["sha256"]):
-                yield name, {key: value for key, value in said.items() if key != "made_of"}
 
 
 def _keep(file: Path, folder: Path) -> None:
@@ -143,19 +131,15 @@ def read_folder_receipt(folder: Path) -> dict[str, Any]:
     return content
 
 
-def table_digest(tables: Path, name: str) -> str:
-    """The sha256 of one of the tables of a dictionary, by their receipt. InputError if it names no such table."""
-    receipt = receipt_of(tables)
+def artifact_digest(receipt: Path, name: str) -> str:
+    """The sha256 of an artifact, by the receipt that names it. InputError if there is none, or it names no such one."""
     try:
-        artifacts = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"]
-        digests = {name: said["sha256"] for name, said in artifacts.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        digest: str = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"][name]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
-            f"the receipt {receipt} cannot be read ({error!r}); delete it and run again, and the tables are measured"
+            f"the receipt {receipt} does not say what {name} is ({type(error).__name__}); delete it and run again"
         ) from error
-    if name not in digests:
-        raise InputError(f"{receipt} names no table {name!r}; dictionaries have {', '.join(sorted(digests))}")
-    return str(digests[name])
+    return digest
 
 
 def damage(folder: Path, digests: Mapping[str, str]) -> str:
@@ -185,7 +169,7 @@ class Files:
 def renewed_files(receipt: Path, name: str, digest: str) -> Iterator[Files | None]:
     """One artifact among others in a folder, with a receipt of its own: None if it is there and made of what the digest
     is of, else what takes note of its files. The receipt has the form that `renewed_folder` writes."""
-    said = _said(receipt, name, digest)
+    said = _unchanged(_artifacts(receipt), name, digest, receipt.parent)
     if said is not None:
         yield None
         before_placing()
@@ -199,16 +183,25 @@ def renewed_files(receipt: Path, name: str, digest: str) -> Iterator[Files | Non
     write_json(receipt, {"artifacts": {name: {"made_of": digest} | said}})
 
 
-def _said(receipt: Path, name: str, digest: str) -> dict[str, Any] | None:
-    """What a receipt says of an artifact, if that is made of what the digest is of and has the files that it names."""
+def _artifacts(receipt: Path) -> dict[str, dict[str, Any]]:
+    """What a receipt says of each artifact; nothing if it cannot be read, so that all are made again."""
     try:
-        said: dict[str, Any] = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"][name]
-        same = said.pop("made_of") == digest and not damage(receipt.parent, _files_of(said))
+        known: dict[str, dict[str, Any]] = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return {}
+    return known
+
+
+def _unchanged(known: dict[str, dict[str, Any]], name: str, digest: str, folder: Path) -> dict[str, Any] | None:
+    """What is known of an artifact but `made_of`, if that is the digest and its files are what was written then."""
+    try:
+        said = dict(known[name])
+        same = said.pop("made_of") == digest and not damage(folder, _files_of(said))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     return said if same else None
 
 
 def _files_of(said: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of the files of an artifact, by their names."""
-    return {said["file"]: said["sha256"]} | said.get("beside", {})
+    """Digests of the files of an artifact, by their names; a figure that does not apply has none."""
+    return ({said["file"]: said["sha256"]} if "file" in said else {}) | said.get("beside", {})

@@ -12,6 +12,7 @@ import xarray as xr
 
 from polysem.io.content import file_digest, text_digest
 from polysem.io.errors import InputError
+from polysem.io.folders import artifact_digest
 from polysem.layout.place import Place
 from polysem.params.base import ALL_DICTIONARIES
 from polysem.tables.contract import TABLE, Contract, load_table
@@ -64,7 +65,8 @@ def _content(what: str, place: Place, job: Job, values: Mapping[str, Any]) -> An
     if what in VALUES:
         return values[what]
     if what.startswith(TABLE):
-        return table_digest(place, what.removeprefix(TABLE))
+        name = what.removeprefix(TABLE)
+        return artifact_digest(Path(place.tables_receipt if place.dictionary else place.table_receipt(name)), name)
     source = SOURCES[what]
     files = source.files(place) if source.only in ("", job.kind) else ()
     return [job.once(("digest", file), _digest_of(file)) for file in files]
@@ -77,18 +79,6 @@ def _digest_of(file: str) -> Callable[[], str]:
         except OSError as error:
             raise InputError(f"{file} cannot be read ({error}); run again") from error
 
-    return digest
-
-
-def table_digest(place: Place, name: str) -> str:
-    """The sha256 of a table, by its receipt. InputError if there is none that names it."""
-    path = Path(place.tables_receipt if place.dictionary else place.table_receipt(name))
-    try:
-        digest: str = json.loads(path.read_text(encoding="utf-8"))["artifacts"][name]["sha256"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(
-            f"the receipt {path} does not say what {name} is ({type(error).__name__}); delete it and run again"
-        ) from error
     return digest
 
 
