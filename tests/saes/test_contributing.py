@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from directions import random_directions, sparse_sums
 from recipes import random_weights, single, step, trainer_of
 
 from polysem.io.tables import read_table
+from polysem.params import addons
 from polysem.params.addons import modules_of
 from polysem.params.study import kinds, load_study
 from polysem.saes import architectures
@@ -85,3 +87,19 @@ def test_the_example_has_the_gradients_that_its_words_say(floor):
     wanted = torch.autograd.grad(error + 0.3 * f.sum(1).mean(), list(leaves.values()))
     for name, gradient in zip(leaves, wanted, strict=True):
         torch.testing.assert_close(found.by_weight[name], gradient)
+
+
+def test_an_architecture_may_end_as_an_activation_function_of_another_package(tmp_path, monkeypatch, request):
+    from polysem.saes.architecture import Architecture, recipe_class
+
+    (tmp_path / "their_function.py").write_text("from polysem.saes.activation_functions.topk import Function\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    theirs = EntryPoint("theirs", "their_function", "polysem.saes.activation_functions")
+    monkeypatch.setattr(addons, "_entries", lambda: (theirs,))
+    modules_of.cache_clear()
+    request.addfinalizer(modules_of.cache_clear)
+    kind = recipe_class("relu")
+    monkeypatch.setattr(kind, "saved_as", "theirs")
+    recipe = kind(architecture="relu", l1=1)
+    assert not Architecture(recipe).elementwise, "that of topk"
+    assert "their_function" in recipe.modules()

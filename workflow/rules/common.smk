@@ -39,6 +39,7 @@ from polysem.workflow.provenance import guard
 from polysem.workflow.provenance import lock
 from polysem.workflow.checks import preflight
 from polysem.workflow.checks import special_tokens
+from polysem.workflow.tables import Tables
 
 if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
     sys.exit(f"error: polysem was loaded from another folder than {SOURCES}; unset PYTHONPATH")
@@ -75,6 +76,8 @@ try:
     study = checked_study()
 except InputError as error:
     sys.exit(f"error: {error}")
+
+tables = Tables(study)
 
 
 onerror:
@@ -169,41 +172,10 @@ def settings(wildcards):
     return study.models[wildcards.model].settings()
 
 
-def model_kind(wildcards):
-    """The module that boots a model."""
-    return "classifier" if study.models[wildcards.model].source == "classifier" else "language"
-
-
-def activation_functions():
-    """The modules of all activation functions; which one an imported SAE has is known when it is read."""
-    return [*modules_of("polysem.saes.activation_functions").values()]
-
-
 def place(wildcards):
     """Whose job it is: a model's, a site's or a dictionary's."""
     known = dict(wildcards.items())
     return Place(known["model"], known.get("site", ""), known.get("dictionary", known.get("sae", "")))
-
-
-def dictionary_files(wildcards):
-    """What a table needs of a dictionary: weights and config of an SAE, nothing for the neurons."""
-    return [] if wildcards.dictionary == NEURONS else artifacts.sae_files(place(wildcards))
-
-
-def tokenizer_files(wildcards):
-    """The tokenizer of a language model; images have none."""
-    return [] if model_kind(wildcards) == "classifier" else [place(wildcards).tokenizer]
-
-
-def dictionary_modules(*dictionaries):
-    """The modules that a step finds by name to encode and decode with dictionaries."""
-    found = {"polysem.saes.dictionary"}
-    for dictionary in dictionaries:
-        if dictionary != NEURONS:
-            found.add("polysem.saes.sae")
-            trained = study.saes[dictionary].trained
-            found |= {f"polysem.saes.activation_functions.{trained.saved_as}"} if trained else {*activation_functions()}
-    return sorted(found)
 
 
 THRESHOLDS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine")

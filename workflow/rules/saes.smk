@@ -49,7 +49,7 @@ def avoided_files(wildcards):
 def avoided_modules(wildcards):
     """The modules that a training finds by name to read it."""
     other = recipe(wildcards.sae).orthogonal_to
-    return dictionary_modules(other) if other is not None else []
+    return tables.modules_of_weights(other) if other is not None else []
 
 
 def training(wildcards):
@@ -117,7 +117,7 @@ rule import_sae:
         code=lambda wildcards: code_digest(
             "polysem.saes.import_sae",
             *recipe(wildcards.sae).modules(),
-            *activation_functions(),
+            *modules_of("polysem.saes.activation_functions").values(),  # it is read which one theirs has
         ),
         spec=lambda wildcards: spec(params=recipe(wildcards.sae).values() | {"models": [wildcards.model]}),
         content=lambda wildcards: outside_content(recipe(wildcards.sae)),

@@ -7,7 +7,7 @@ SHEET_PAGE = [
 
 def sheet_subject(wildcards):
     """What the examples of a sheet are shown with: the images of a classifier, or the tokenizer of a language model."""
-    if model_kind(wildcards) == "classifier":
+    if tables.kind(wildcards.model) == "classifier":
         return ancient(place(wildcards).tokens("eval").store)
     return place(wildcards).tokenizer
 
@@ -20,7 +20,7 @@ def neighbours(wildcards):
 def sheet_neighbours(wildcards):
     """What sheets need beside the dictionary's own tables: those of neurons say of what features each is the strongest
     neuron, and images count by their receipt."""
-    images = [place(wildcards).tokens("eval").receipt] if model_kind(wildcards) == "classifier" else []
+    images = [place(wildcards).tokens("eval").receipt] if tables.kind(wildcards.model) == "classifier" else []
     if wildcards.dictionary != NEURONS:
         return images
     return images + [sae.tables_receipt for sae in neighbours(wildcards)]
@@ -34,7 +34,7 @@ def cluster_relations(wildcards):
 
 def other_files(wildcards, input):
     """The options of what else sheets are written from."""
-    subject = "--images" if model_kind(wildcards) == "classifier" else "--tokenizer"
+    subject = "--images" if tables.kind(wildcards.model) == "classifier" else "--tokenizer"
     relations = f" --relations {input.relations}" if input.relations else ""
     return f"{subject} {input.subject}{relations}"
 

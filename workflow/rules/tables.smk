@@ -3,9 +3,8 @@
 # What a table reads, holds and needs of `analysis:` stands in its module (polysem/tables/contract.py); inputs, params and
 # outputs follow from that. Outputs are marked as updated, because a step keeps what is made of the same.
 
-from polysem.workflow.tables import Tables, contracts, modules
+from polysem.workflow.tables import FOUND_BY_NAME, contracts, modules
 
-tables = Tables(study)
 related = cache(tables.relatives)
 
 
@@ -32,8 +31,7 @@ def measuring_code(kind, functions):
     return code_digest(
         "polysem.tables.measure_dictionary",
         *modules("dictionary"),
-        "polysem.saes.dictionary",
-        "polysem.saes.sae",
+        *FOUND_BY_NAME["weights"],
         *functions,
     )
 

@@ -33,9 +33,8 @@ class Architecture:
     @property
     def elementwise(self) -> bool:
         """See `ActivationFunction.elementwise`, of the finished SAE's."""
-        kind: type[ActivationFunction] = import_module(
-            f"polysem.saes.activation_functions.{self._recipe.saved_as}"
-        ).Function
+        functions = modules_of("polysem.saes.activation_functions")
+        kind: type[ActivationFunction] = import_module(functions[self._recipe.saved_as]).Function
         return kind.elementwise
 
     def gradients(

@@ -93,6 +93,10 @@ class Tables:
                     found |= set(self.activation_functions(one.dictionary))
         return sorted(found)
 
+    def modules_of_weights(self, dictionary: str) -> list[str]:
+        """The modules that whoever reads the weights of a dictionary finds by name."""
+        return sorted([*FOUND_BY_NAME["weights"], *self.activation_functions(dictionary)])
+
     def activation_functions(self, dictionary: str) -> list[str]:
         """The module of an SAE's activation function; of an imported SAE all, as its own is known when it is read."""
         if dictionary == NEURONS:
