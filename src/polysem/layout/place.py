@@ -163,6 +163,10 @@ class Place:
             raise ValueError(f"the tables of {self.path} have one receipt, tables_receipt")
         return self.table(name) + RECEIPT
 
+    def receipt_of_table(self, name: str) -> str:
+        """The file by which others know a table, whatever it is of."""
+        return self.tables_receipt if self.dictionary else self.table_receipt(name)
+
     @property
     def directions(self) -> str:
         """Weights around the sites of the model."""

@@ -109,11 +109,6 @@ class Contract:
             bool(constants.get("OF_DECODERS", False)),
         )
 
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The other tables of the same dictionary, site or model that it reads."""
-        return tuple(read.removeprefix(TABLE) for read in self.reads if read.startswith(TABLE))
-
     def require(self, table: "xr.Dataset") -> None:
         """ValueError, with all that differs, unless a table holds what is declared and nothing else."""
         problems = [f"{name} is not declared" for name in map(str, table.variables) if name not in self.variables]

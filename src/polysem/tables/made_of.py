@@ -66,7 +66,7 @@ def _content(what: str, place: Place, job: Job, values: Mapping[str, Any]) -> An
         return values[what]
     if what.startswith(TABLE):
         name = what.removeprefix(TABLE)
-        return artifact_digest(Path(place.tables_receipt if place.dictionary else place.table_receipt(name)), name)
+        return artifact_digest(Path(place.receipt_of_table(name)), name)
     source = SOURCES[what]
     files = source.files(place) if source.only in ("", job.kind) else ()
     return [job.once(("digest", file), _digest_of(file)) for file in files]

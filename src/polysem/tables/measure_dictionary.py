@@ -4,7 +4,6 @@ One step, because starting Python and loading the dictionary takes longer than m
 that need activations share one pass over them.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from polysem.io.folders import renewed_folder
@@ -47,12 +46,8 @@ def measure_dictionary(
         digests[name] = made_of(tables[name], job, digests)
     with renewed_folder(Path(place.tables), digests) as renewal:
         job.folder = renewal.folder
-        contracts = prepare("dictionary", _part(tables, renewal.missing), job)
+        contracts = prepare("dictionary", {name: tables[name] for name in renewal.missing}, job)
         for name in renewal.missing:
             table = measured(name, contracts[name], tables[name], job)
             write_table(renewal.folder / f"{name}.nc", table)
             renewal.add(name, f"{name}.nc", catalogue=contracts[name].catalogue)
-
-
-def _part(tables: Mapping[str, Stated], names: list[str]) -> dict[str, Stated]:
-    return {name: tables[name] for name in names}

@@ -57,15 +57,11 @@ class Tables:
             for one in self.places(scope, place) if scope else [place]:
                 if what.startswith(TABLE):
                     if scope or not place.dictionary:
-                        files[self.receipt(one, what.removeprefix(TABLE))] = None
+                        files[one.receipt_of_table(what.removeprefix(TABLE))] = None
                 elif what in SOURCES and SOURCES[what].only in ("", self.kind(one.model)):
                     files |= dict.fromkeys(SOURCES[what].files(one))
                     folders |= dict.fromkeys([SOURCES[what].path(one)] if SOURCES[what].folder else [])
         return list(files), list(folders)
-
-    def receipt(self, place: Place, table: str) -> str:
-        """The file by which others know a table."""
-        return place.tables_receipt if place.dictionary else place.table_receipt(table)
 
     def stated(self, contract: Contract, module: str, place: Place) -> dict[str, Any]:
         """What the rule says of a table to its step: see `polysem.tables.made_of.Stated`."""
