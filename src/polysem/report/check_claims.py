@@ -1,12 +1,11 @@
 """Step: published numbers beside those of this run (docs/design.md)."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from polysem.io.atomic import write_json
-from polysem.io.errors import InputError
+from polysem.io.json_files import read_object
 from polysem.params.base import NEURONS, UNDECIDED
 from polysem.report.claims import Claim, Document, Place, read_ledger
 
@@ -29,7 +28,7 @@ def check_claims(claims: Path, metrics: Path, output: Path) -> None:
     Raises InputError for a ledger or metrics that cannot be read.
     """
     ledger = read_ledger(claims)
-    numbers = _read_metrics(metrics)
+    numbers = read_object(metrics)
     write_json(output, [checked(claim, ledger.documents[claim.document], numbers) for claim in ledger.claims])
 
 
@@ -123,13 +122,3 @@ def _analogous(place: Place, numbers: Metrics) -> Iterator[dict[str, Any]]:
                 found.append(((name == NEURONS, site != place.site, order), shown))
     found.sort(key=lambda entry: entry[0])
     yield from (shown for _, shown in found[:ANALOGOUS])
-
-
-def _read_metrics(path: Path) -> Metrics:
-    try:
-        metrics: Metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); delete it and run again") from error
-    if not isinstance(metrics, dict):
-        raise InputError(f"{path} holds {type(metrics).__name__}, expected an object; delete it and run again")
-    return metrics

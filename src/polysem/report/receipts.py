@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polysem.io.errors import InputError
+from polysem.io.json_files import read_object
 
 DIGEST = re.compile(r"[0-9a-f]{16,}")
 SHORT = 12
@@ -26,14 +26,7 @@ class Receipt:
 
 def read_receipt_file(path: Path) -> Receipt:
     """A receipt with its digests shortened; what it does not say is empty. InputError if it is no JSON object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"the receipt {path} cannot be read ({error}); delete it and run again") from error
-    if not isinstance(content, dict):
-        raise InputError(
-            f"the receipt {path} holds {type(content).__name__}, expected an object; delete it and run again"
-        )
+    content = read_object(path, f"the receipt {path}")
     text = json.dumps(content, indent=2, ensure_ascii=False)
     digest, code, device, versions = (_in_a_line(content.get(key)) for key in ("sha256", "code", "device", "versions"))
     return Receipt(path.as_posix(), digest, code, device, versions, text)

@@ -9,6 +9,7 @@ from typing import Any
 
 from polysem.io.atomic import before_placing, placed
 from polysem.io.errors import InputError
+from polysem.io.json_files import read_object
 from polysem.layout.place import Place
 from polysem.report.captions import caption_html
 from polysem.report.chapters import Run, read_chapters
@@ -67,7 +68,7 @@ def write_report(
     study = Run(
         origins=origins,
         pictures=pictures,
-        metrics=_read_metrics(metrics),
+        metrics=read_object(metrics),
         claims=read_claims(claims),
         params=params,
         sheets={origin: sum(bool(feature.page) for feature in found) for origin, found in features.items()},
@@ -99,16 +100,6 @@ def _tables(dictionary: Place, names: list[str], of_site: list[str], output: Pat
     if missing := [path for path in paths.values() if not Path(path).is_file()]:
         raise InputError(f"{missing[0]} is missing; measure it first: snakemake --cores all {missing[0]}")
     return [TableFile(name, path, Path(relpath(path, output)).as_posix()) for name, path in paths.items()]
-
-
-def _read_metrics(path: Path) -> dict[str, Any]:
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); delete it and run again") from error
-    if not isinstance(metrics, dict):
-        raise InputError(f"{path} holds {type(metrics).__name__}, expected an object; delete it and run again")
-    return metrics
 
 
 def _publish(written: Path, output: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from polysem.figures.parts import shaded_tokens, theme
 from polysem.figures.parts.dendrogram_panel import ROW, cluster_colour, draw_picture
 from polysem.figures.parts.feature_names import noun
+from polysem.figures.parts.pixel_map import draw_map
 from polysem.figures.parts.shown_feature import (
     EXAMPLES,
     MOST,
@@ -63,7 +64,7 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
         for column, (axes, vector) in enumerate(zip(row, values, strict=True)):
             extreme = _extreme(shown, chosen, column)
             if as_pictures and shown.shape is not None:
-                _draw_map(axes, vector.reshape(shown.shape), extreme)
+                draw_map(axes, vector.reshape(shown.shape), extreme)
             else:
                 colour = cluster_colour(int(shown.cluster[example])) if column == 2 else theme.COLOURS["bulk"]
                 _draw_bars(axes, vector[order], extreme, colour)
@@ -109,14 +110,6 @@ def _draw_bars(axes: Axes, values: NDArray[np.float64], extreme: float, colour: 
     axes.set(ylim=(-1.08 * extreme, 1.08 * extreme), xticks=[], xlim=(-0.8, values.size - 0.2))
     axes.spines["bottom"].set_visible(False)
     axes.locator_params(axis="y", nbins=4)
-
-
-def _draw_map(axes: Axes, values: NDArray[np.float64], extreme: float) -> None:
-    axes.imshow(values, cmap="PuOr_r", vmin=-extreme, vmax=extreme, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(True)
 
 
 def _write_line(axes: Axes, shown: ShownFeature, example: int) -> None:

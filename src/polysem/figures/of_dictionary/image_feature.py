@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.feature_names import name_of, noun
+from polysem.figures.parts.pixel_map import draw_map
 from polysem.figures.parts.shown_feature import (
     EXAMPLES,
     MOST,
@@ -84,11 +85,7 @@ def _chosen(clusters: xr.Dataset) -> list[tuple[int, ShownFeature]]:
 
 def _draw_map(axes: Axes, values: NDArray[np.float64]) -> None:
     extreme = float(np.abs(values).max()) or 1.0
-    axes.imshow(values, cmap="PuOr_r", vmin=-extreme, vmax=extreme, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(True)
+    draw_map(axes, values, extreme)
     axes.set_xlabel(f"±{theme.scientific(extreme)}", size=8, color=theme.FAINT)
 
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from polysem.figures.parts import theme
+from polysem.figures.parts.tags import require_tags
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
@@ -61,11 +62,7 @@ def draw(tags: xr.Dataset, alignment: xr.Dataset, analysis: Analysis) -> Figure:
 def _require(tags: xr.Dataset, scored: int) -> None:
     if tags.attrs["dictionary"] == NEURONS:
         raise NotApplicable("every neuron has all its power in itself; the figure is made for SAEs")
-    if not tags.sizes["tag"]:
-        raise NotApplicable(
-            "the tokens have no tags: the corpus is of real text and none of its proxies matched; give `proxies` that "
-            "do, or a generated corpus"
-        )
+    require_tags(tags)
     if scored < LEAST:
         raise NotApplicable(
             f"only {theme.several(scored, 'feature')} can be scored: active on at least "

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.feature_names import name_of
+from polysem.figures.parts.tags import require_tags
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 from polysem.tables.parts.showcase import showcase_tags
@@ -42,9 +43,13 @@ def draw(tags: xr.Dataset, analysis: Analysis) -> Figure:
     Tags are those that S1 looks at (Arabic, Hebrew, base64, DNA) and code, where a feature knows them, then those that
     features know best. Source: document S1, section "Feature activation distribution".
     """
+    require_tags(tags)
     chosen = showcase_tags(tags, ROWS)
     if not chosen:
-        raise NotApplicable(_why_not(tags))
+        raise NotApplicable(
+            "no feature knows a tag better than one that is always active would; more eval_tokens or another recipe "
+            "could change it"
+        )
     figure = theme.sheet(1.75 + ROW_HEIGHT * len(chosen))
     grid = figure.subplots(len(chosen), 2, squeeze=False, width_ratios=[1, 1])
     for axes, tag in zip(grid, chosen, strict=True):
@@ -65,18 +70,6 @@ def draw(tags: xr.Dataset, analysis: Analysis) -> Figure:
         notes=[_note(tags)],
     )
     return figure
-
-
-def _why_not(tags: xr.Dataset) -> str:
-    if not tags.sizes["tag"]:
-        return (
-            "the tokens have no tags: the corpus is of real text and none of its proxies matched; give `proxies` that "
-            "do, or a generated corpus"
-        )
-    return (
-        "no feature knows a tag better than one that is always active would; more eval_tokens or another recipe could "
-        "change it"
-    )
 
 
 def _draw_row(axes: list[Axes], row: xr.Dataset) -> None:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.families import MARKERS
-from polysem.figures.registry import NotApplicable
+from polysem.figures.parts.tags import require_tags
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
 
@@ -38,11 +38,7 @@ def draw(tags: xr.Dataset, analysis: Analysis) -> Figure:
     """A line per tag, a mark per dictionary at the F1 of its best feature; `tags` holds the tables of all dictionaries
     of a site, along `dictionary`. Source: document S1, sections "Detailed investigation of features" and "Feature is
     not a neuron"."""
-    if not tags.sizes["tag"]:
-        raise NotApplicable(
-            "the tokens have no tags: the corpus is of real text and none of its proxies matched; give `proxies` that "
-            "do, or a generated corpus"
-        )
+    require_tags(tags)
     families = [str(family) for family in tags["family"].values]
     score = np.nan_to_num(tags["f1"].values).max(0)
     order = np.argsort(score, kind="stable")[-MOST:]
