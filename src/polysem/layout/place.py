@@ -167,6 +167,10 @@ class Place:
         """The file by which others know a table, whatever it is of."""
         return self.tables_receipt if self.dictionary else self.table_receipt(name)
 
+    def target_of_table(self, name: str) -> str:
+        """What to ask Snakemake for to have a table made: those of a dictionary are made together."""
+        return self.tables if self.dictionary else self.table(name)
+
     @property
     def directions(self) -> str:
         """Weights around the sites of the model."""

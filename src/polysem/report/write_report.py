@@ -97,8 +97,10 @@ def _tables(dictionary: Place, names: list[str], of_site: list[str], output: Pat
     """The tables of a dictionary, and some of its site. InputError if one is missing."""
     site = dictionary.of("")
     paths = {name: dictionary.table(name) for name in names} | {name: site.table(name) for name in of_site}
-    if missing := [path for path in paths.values() if not Path(path).is_file()]:
-        raise InputError(f"{missing[0]} is missing; measure it first: snakemake --cores all {missing[0]}")
+    for name, path in paths.items():
+        if not Path(path).is_file():
+            target = (dictionary if name in names else site).target_of_table(name)
+            raise InputError(f"{path} is missing; measure it first: snakemake --cores all {target}")
     return [TableFile(name, path, Path(relpath(path, output)).as_posix()) for name, path in paths.items()]
 
 

@@ -47,8 +47,8 @@ def open_table(results: Results, place: Place, name: str, known: Sequence[str], 
     import xarray as xr
 
     if name not in known:
-        path = f"{RESULTS}/{results.parts(place.table(name))}"
-        hint = nearest(name, list(known)) or f" (if this version has one, `snakemake --cores all {path}` makes it)"
+        target = f"{RESULTS}/{results.parts(place.target_of_table(name))}"
+        hint = nearest(name, list(known)) or f" (if this version has one, `snakemake --cores all {target}` makes it)"
         raise UnknownNameError(f"{place.path} has no table {name!r}{hint}; there are: {', '.join(known) or 'none'}")
     file = results.bring(path or place.table(name))
     try:
