@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
 
+PLACES = 1 << 18
+"""Rows whose places are read at once, 4 MiB: opening the arrays takes longer than reading thousands of numbers."""
 AROUND = 1 << 16
 """Bytes of a mapped file that the system takes into memory for a row that is asked for."""
 
@@ -38,6 +40,8 @@ class ActivationRows:
         self._folder = store / name / "c"
         self._held, self._touched = held, 0
         self._chunks: dict[int, NDArray[Any]] = {}
+        self._placed = range(0)
+        self._places = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
     def _file(self, chunk: int) -> Path:
         return self._folder / str(chunk) / "0"
@@ -98,7 +102,13 @@ class ActivationRows:
 
     def places(self, start: int, stop: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Sequence and position, in the token store, of rows start … stop − 1; both ascend, as the store is written."""
-        sequence, position = (
-            np.asarray(read_array(self._group, name)[start:stop], np.int64) for name in ("sequence", "position")
-        )
-        return sequence, position
+        if not (self._placed.start <= start and stop <= self._placed.stop):
+            first = start // (PLACES // 2) * (PLACES // 2)
+            self._placed = range(first, min(max(stop, first + PLACES), self.length))
+            sequence, position = (
+                np.asarray(read_array(self._group, name)[first : self._placed.stop], np.int64)
+                for name in ("sequence", "position")
+            )
+            self._places = sequence, position
+        part = slice(start - self._placed.start, stop - self._placed.start)
+        return self._places[0][part], self._places[1][part]

@@ -44,6 +44,8 @@ class Correlation:
 
     def __init__(self, features: int, neurons: int) -> None:
         self._shift = torch.zeros(neurons)
+        self._centred = torch.zeros(0, neurons)
+        """The activations of a block less the shift; the first block is the longest."""
         self._tokens = 0
         self._products = torch.zeros(features, neurons, dtype=torch.float64)
         self._sum = torch.zeros(neurons, dtype=torch.float64)
@@ -52,18 +54,18 @@ class Correlation:
     def add(self, block: Block) -> None:
         """Take the tokens of a block. Neurons count from their means in the first block, so that nothing cancels."""
         if not self._tokens:
-            self._shift = block.x.mean(0)
-        x = block.x - self._shift
+            self._shift, self._centred = block.x.mean(0), torch.empty_like(block.x)
+        x = torch.sub(block.x, self._shift, out=self._centred[: block.tokens])
         self._tokens += block.tokens
-        ones = torch.ones(block.tokens)
-        self._sum += ones @ x
-        self._squares += ones @ x.square()
         entries = block.entries
         if entries.count() <= OUTER_DENSE_ABOVE * entries.tokens * entries.features:
             self._products += entries.outer(entries.value, x)
-            return
-        for start, dense in opened(entries, entries.features):
-            self._products += torch.from_numpy(dense).T @ x[start : start + len(dense)]
+        else:
+            for start, dense in opened(entries, entries.features):
+                self._products += torch.from_numpy(dense).T @ x[start : start + len(dense)]
+        ones = torch.ones(block.tokens)
+        self._sum += ones @ x
+        self._squares += ones @ x.square_()
 
     def table(self, frequency: xr.Dataset, again: SecondLook, neurons: bool) -> xr.Dataset:
         """The correlations of the table `associations`.

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
 from polysem.saes.entries import SparseEntries
-from polysem.tables.passes.survey.recording import SecondLook
+from polysem.tables.passes.survey.recording import Look, SecondLook
 
 DENSE_NUMBERS = 1 << 22
 """Activations of features that lie open at once: 16 MiB stay in the cache."""
 PLACES = 1 << 16
-"""Tokens whose places are read at once."""
+"""Tokens whose places are looked at at once."""
 SEQUENCES = 1024
 """Sequences whose tokens are read at once."""
 Whole = NDArray[np.int64]
@@ -50,16 +49,15 @@ class Places:
 
     def __init__(self, rows: ActivationRows) -> None:
         self._rows = rows
-        self._start, self._stop = 0, 0
-        self._read = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens."""
+        return self._rows.length
 
     def between(self, start: int, stop: int) -> tuple[Whole, Whole]:
         """Sequence and position of the tokens start … stop − 1."""
-        if not self._start <= start <= stop <= self._stop:
-            self._start, self._stop = start, min(max(stop, start + PLACES), self._rows.length)
-            self._read = self._rows.places(self._start, self._stop)
-        part = slice(start - self._start, stop - self._start)
-        return self._read[0][part], self._read[1][part]
+        return self._rows.places(start, stop)
 
     def of(self, token: Int[np.ndarray, " token"]) -> tuple[Whole, Whole]:
         """Sequence and position of some tokens; −1 for −1."""
@@ -81,33 +79,69 @@ def activations_around(
     NaN outside of the sequence, at tokens that are not in the store, and around −1. Masked tokens are not in the store,
     so the neighbours of a row stand at most as far from it as rows lie between them.
     """
-    features, examples = token.shape
-    hidden = window.width  # a last column takes what is not shown
-    around = np.full(token.size * (hidden + 1), np.nan, np.float32)
-    order = torch.argsort(torch.from_numpy(token).view(-1), stable=True).numpy()
-    tokens = token.ravel()[order]
-    known = np.searchsorted(tokens, 0)
-    order, tokens = order[known:], tokens[known:]
-    feature, slot = order // examples, order * (hidden + 1)
+    around = np.full((token.size, window.width + 1), np.nan, np.float32)  # a last column takes what is not shown
+    _clear(around, token.ravel(), window, places)
     for look in again():
-        for start, dense in opened(look.entries, features):
-            first, stop = look.first + start, look.first + start + len(dense)
-            near = np.searchsorted(tokens, (first - window.after, stop + window.before))
-            if near[0] == near[1]:
-                continue
-            low, high = min(first, int(tokens[near[0]])), max(stop, int(tokens[near[1] - 1]) + 1)
-            sequence, position = places.between(low, high)
-            for step in range(-window.before, window.after + 1):
-                hit = slice(*np.searchsorted(tokens, (first - step, stop - step)))
-                if hit.start == hit.stop:
-                    continue
-                here = tokens[hit] - (first - step)
-                there = np.arange(first - low, stop - low)
-                back = np.clip(there - step, 0, high - low - 1)
-                column = position[there] - position[back] + window.before
-                column[(sequence[there] != sequence[back]) | (column < 0) | (column > hidden)] = hidden
-                around[slot[hit] + column[here]] = dense.ravel()[here * features + feature[hit]]
-    return around.reshape(features, examples, hidden + 1)[:, :, :hidden]
+        _fill(around, token, window, look, places)
+    return around[:, : window.width].reshape(*token.shape, window.width)
+
+
+def _clear(around: Float[np.ndarray, "place column"], token: Whole, window: Window, places: Places) -> None:
+    """0 at all tokens of the store in the windows of some tokens, or −1."""
+    for start in range(0, places.tokens, PLACES):
+        chosen = np.flatnonzero((token >= start) & (token < start + PLACES))
+        middle = token[chosen]
+        stretch = _Stretch.around(middle, window, places)
+        for step in range(-window.before, window.after + 1):
+            near = (middle + step).clip(0, places.tokens - 1)
+            around[chosen, stretch.columns(middle, near)] = 0
+
+
+def _fill(
+    around: Float[np.ndarray, "place column"],
+    token: Int[np.ndarray, "feature example"],
+    window: Window,
+    look: Look,
+    places: Places,
+) -> None:
+    """The activations of each feature in the windows of its tokens, as far as a block has them."""
+    entries, length = look.entries, look.entries.tokens
+    order, row, _ = (part.numpy() for part in entries.by_feature)
+    number = entries.feature.numpy()[order] * length + row
+    place = token - look.first
+    chosen = np.flatnonzero((token >= 0) & (place >= -window.after) & (place < length + window.before))
+    feature, middle = chosen // token.shape[1] * length, place.ravel()[chosen]
+    first = np.searchsorted(number, feature + (middle - window.before).clip(0, length))
+    count = np.searchsorted(number, feature + (middle + window.after + 1).clip(0, length)) - first
+    found = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
+    here = np.repeat(chosen, count)
+    stretch = _Stretch.around(token.ravel()[chosen], window, places)
+    column = stretch.columns(token.ravel()[here], row[found] + look.first)
+    around[here, column] = entries.value.numpy()[order[found]]
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Where the tokens of a stretch of the store stand."""
+
+    first: int
+    place: Whole
+    """Positions in sequences that are further apart than any window."""
+    window: Window
+
+    @classmethod
+    def around(cls, token: Whole, window: Window, places: Places) -> "_Stretch":
+        """The stretch that holds the windows of some tokens."""
+        if not len(token):
+            return cls(0, token, window)
+        first, stop = max(0, int(token.min()) - window.before), min(places.tokens, int(token.max()) + window.after + 1)
+        sequence, position = places.between(first, stop)
+        return cls(first, (sequence.astype(np.int64) << 32) + position, window)
+
+    def columns(self, token: Whole, near: Whole) -> Whole:
+        """The columns of the windows of tokens in which other tokens stand; behind the last one where in none."""
+        column = self.place[near - self.first] - self.place[token - self.first] + self.window.before
+        return np.minimum(column.view(np.uint64), self.window.width).view(np.int64)
 
 
 def opened(entries: SparseEntries, features: int) -> Iterator[tuple[int, Float[np.ndarray, "token feature"]]]:
