@@ -27,9 +27,8 @@ from polysem.params.models.trained import Architecture
 from polysem.params.models.training import Training
 from polysem.training import optimise as optimise_module
 from polysem.training.checkpoints import Checkpoint
-from polysem.training.optimise import optimise
+from polysem.training.optimise import learning_rate, optimise
 from polysem.training.order import EpochOrder
-from polysem.training.schedule import learning_rate
 from polysem.training.train_classifier import train_classifier
 from polysem.training.train_model import train_model
 

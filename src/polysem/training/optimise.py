@@ -13,7 +13,6 @@ from polysem.numerics.torch_private import Adam
 from polysem.params.models.training import Training
 from polysem.training.checkpoints import Checkpoint
 from polysem.training.order import EpochOrder
-from polysem.training.schedule import learning_rate
 
 Loss = Callable[[Tensor], Tensor]
 """Mean loss in nats on the sequences with these numbers."""
@@ -74,3 +73,12 @@ def _with_progress(steps: range, total: int, losses: list[float]) -> Iterator[in
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def learning_rate(training: Training, step: int, steps: int) -> float:
+    """Linear warm-up from 0, then half a cosine down to 0 at the last step."""
+    warmup = max(1, round(training.warmup * steps))
+    if step < warmup:
+        return training.learning_rate * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return training.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
