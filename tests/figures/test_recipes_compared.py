@@ -12,7 +12,7 @@ from .conftest import SAE, legible_texts, origin, spelled
 
 NUMBERS = {
     "site_fidelity": ("L0", "explained_variance", "loss_recovered_zero"),
-    "ultra_low": ("features", "ultra_low_features", "never_active", "ultra_low_threshold_firings"),
+    "ultra_low": ("ultra_low_threshold_firings",),
     "geometry": ("encoder_decoder_cosine_median",),
 }
 
@@ -24,7 +24,10 @@ def together(names: list[str]) -> dict[str, xr.Dataset]:
         columns = {name: ("dictionary", random.random(len(names))) for name in numbers}
         made = xr.Dataset(columns, {"dictionary": names}).assign_attrs(origin("all dictionaries"))
         tables[table] = with_families(made, spelled(names))
-    tables["ultra_low"]["features"] = ("dictionary", np.full(len(names), 10.0))
+    tables["ultra_low"] = tables["ultra_low"].assign(
+        class_share=(("dictionary", "frequency_class"), random.random((len(names), 3))),
+        frequency_class=["frequent", "ultra-low", "never active"],
+    )
     return tables
 
 
@@ -48,8 +51,7 @@ def test_a_grid_is_drawn_by_recipe_and_what_is_left_out_is_said():
 
 def test_features_that_never_fired_do_not_count_as_ultra_low():
     tables = together(["l1"])
-    tables["ultra_low"]["ultra_low_features"].values[:] = 4
-    tables["ultra_low"]["never_active"].values[:] = 2
+    tables["ultra_low"]["class_share"].values[:] = [0.4, 0.4, 0.2]
     axes = find_figure("recipes_compared").draw(**tables, analysis=Analysis()).axes
     values = [[line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] for panel in axes[3:5]]
     assert values == [[pytest.approx(40)], [pytest.approx(20)]]

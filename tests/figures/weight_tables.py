@@ -18,6 +18,7 @@ from polysem.tables.of_dictionary.logits import logits
 from polysem.tables.of_dictionary.ultra_low import ultra_low
 from polysem.tables.parts.directions import Directions
 from polysem.tables.parts.labels import index, labelled, scalar, variable
+from polysem.tables.passes.survey.co_firing import at_least, independent
 
 SITE = "blocks.0.mlp.hook_post"
 TOKENS = 200_000
@@ -116,6 +117,10 @@ def co_firing(frequency: np.ndarray, random: np.random.Generator) -> xr.Dataset:
     largest = len(counts) - 1
     variables = {
         "ultra_low_active": variable("active", counts, "tokens by ultra-low features active on them", "token"),
+        "ultra_low_active_at_least": variable("active", at_least(counts), "at least", "token"),
+        "ultra_low_active_at_least_independent": variable(
+            "active", at_least(independent(counts)), "independent features", "token"
+        ),
         "ultra_low_firing": scalar(low.size, "ultra-low features that are ever active", "feature"),
         "co_firing_largest": scalar(largest, "most ultra-low features active on one token", "feature"),
     }
