@@ -173,6 +173,7 @@ def cluster_table(
                 ("embedding", "feature"),
                 np.where(np.isfinite(by_embedding["max_distance"]), 0.4, np.nan),
             )
+            variables[f"median_{name}"] = ("embedding", np.full(3, 0.4))
     variables |= shown(each, share, variables["rare_secondary"][1], activation, words, offsets, picture, random)
     for name in ("frequency", "power_top1", *(["monosemanticity"] if tags else [])):
         for part, value in (("", -0.31), ("_shuffled", 0.05)):

@@ -61,6 +61,8 @@ def with_sources(table: xr.Dataset, others: int) -> xr.Dataset:
         source_site=("source", np.array([f"blocks.{number}.mlp.hook_post" for number in range(count)], object)),
         coherence=(("source", "reader_feature"), random.random((count, 9))),
         coherence_random=("random_draw", random.random(100) / 4),
+        coherent_share_random=0.0,
+        median_coherence_random=0.125,
         **{name: ("source", random.random(count)) for name in shares},
     ).assign_attrs(reader="l1-x8_l1=3e-4_seed=0")
 

@@ -8,11 +8,11 @@ from polysem.figures.parts.families import with_families
 from polysem.figures.registry import NotApplicable, find_figure
 from polysem.params.analysis import Analysis
 
-from .conftest import SAE, legible_texts, origin, spelled
+from .conftest import SAE, draw_from, legible_texts, origin, spelled
 
 NUMBERS = {
     "site_fidelity": ("L0", "explained_variance", "loss_recovered_zero"),
-    "ultra_low": ("features", "ultra_low_features", "never_active", "ultra_low_threshold_firings"),
+    "ultra_low": ("ultra_low_threshold_firings",),
     "geometry": ("encoder_decoder_cosine_median",),
 }
 
@@ -24,7 +24,10 @@ def together(names: list[str]) -> dict[str, xr.Dataset]:
         columns = {name: ("dictionary", random.random(len(names))) for name in numbers}
         made = xr.Dataset(columns, {"dictionary": names}).assign_attrs(origin("all dictionaries"))
         tables[table] = with_families(made, spelled(names))
-    tables["ultra_low"]["features"] = ("dictionary", np.full(len(names), 10.0))
+    tables["ultra_low"] = tables["ultra_low"].assign(
+        class_share=(("dictionary", "frequency_class"), random.random((len(names), 3))),
+        frequency_class=["frequent", "ultra-low", "never active"],
+    )
     return tables
 
 
@@ -48,8 +51,7 @@ def test_a_grid_is_drawn_by_recipe_and_what_is_left_out_is_said():
 
 def test_features_that_never_fired_do_not_count_as_ultra_low():
     tables = together(["l1"])
-    tables["ultra_low"]["ultra_low_features"].values[:] = 4
-    tables["ultra_low"]["never_active"].values[:] = 2
+    tables["ultra_low"]["class_share"].values[:] = [0.4, 0.4, 0.2]
     axes = find_figure("recipes_compared").draw(**tables, analysis=Analysis()).axes
     values = [[line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] for panel in axes[3:5]]
     assert values == [[pytest.approx(40)], [pytest.approx(20)]]
@@ -87,16 +89,31 @@ def test_the_course_of_a_training_is_drawn(never, tmp_path, monkeypatch):
     assert "7 dead features got new weights" in " ".join(texts.split())
 
 
-def test_followed_features_are_drawn(tmp_path, monkeypatch):
-    figure = find_figure("followed_features").draw(training=history(5), analysis=Analysis())
-    legible_texts(figure, tmp_path / "figure.svg", monkeypatch)
+def followed(rare: int, rarer: int) -> xr.Dataset:
+    return xr.Dataset(
+        {"followed_features": ("course", [rare, rarer])}, {"course": ["rare half-way", "rarer at the end"]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("rare", "words"),
+    [
+        (3, "Of 3 that were rarer than 10⁻³ half-way, 2 were rarer still at the end."),
+        (0, "None of them was rarer than 10⁻³ half-way."),
+    ],
+)
+def test_followed_features_are_drawn(rare, words, tmp_path, monkeypatch):
+    tables = {"training": history(5), "followed": followed(rare, max(0, rare - 1))}
+    figure = find_figure("followed_features").draw(**tables, analysis=Analysis())
+    texts = " ".join(legible_texts(figure, tmp_path / "figure.svg", monkeypatch))
+    assert words in " ".join(texts.split())
     assert [len(axes.lines) for axes in figure.axes] == [5, 5, 5]
 
 
 def test_what_was_not_trained_here_or_followed_no_features_says_so():
-    nothing = xr.Dataset().assign_attrs(origin("neurons"))
+    nothing, none = xr.Dataset().assign_attrs(origin("neurons")), xr.Dataset()
     for name in ("training_frequencies", "followed_features"):
         with pytest.raises(NotApplicable, match="neurons was not trained here"):
-            find_figure(name).draw(training=nothing, analysis=Analysis())
+            draw_from(name, {"training": nothing, "followed": none}, Analysis())
     with pytest.raises(NotApplicable, match=r"followed_features: \[0, 1, 2\]"):
-        find_figure("followed_features").draw(training=history(), analysis=Analysis())
+        draw_from("followed_features", {"training": history(), "followed": none}, Analysis())

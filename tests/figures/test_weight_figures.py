@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from polysem.figures.of_dictionary.co_firing import independent
 from polysem.figures.parts import theme
 from polysem.figures.parts.token_words import shown
 from polysem.figures.registry import NotApplicable, find_figure
 
 from .conftest import draw_from, legible_texts
-from .weight_tables import CASES, TOKENS, WeightTables, clustered, made
+from .weight_tables import CASES, WeightTables, clustered, made
 
 FIGURES = {
     "ultra_low_encoders": "S2.F4",
@@ -95,14 +94,6 @@ def test_the_shares_in_words_are_those_of_the_tables(every, analysis):
     assert re.search(
         rf"at most {most:,} \(90\.0 %\) on one; the never active are none of them. The threshold is ", text
     )
-
-
-def test_the_random_features_of_a_token_follow_poissons_law():
-    tokens = np.array([TOKENS - 30, 20, 0, 10])
-    found = independent(tokens)
-    mean = 50 / TOKENS
-    assert found[0] == pytest.approx(TOKENS * np.exp(-mean))
-    assert found[2] == pytest.approx(TOKENS * np.exp(-mean) * mean**2 / 2)
 
 
 def test_the_feature_and_its_neuron_are_those_of_the_associations(every, analysis):

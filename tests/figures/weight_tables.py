@@ -16,8 +16,10 @@ from polysem.tables.of_dictionary.alignment import BLOCK, neuron_alignment
 from polysem.tables.of_dictionary.geometry import geometry
 from polysem.tables.of_dictionary.logits import logits
 from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.parts.correlated_neurons import of_all_features, weight_ranks
 from polysem.tables.parts.directions import Directions
 from polysem.tables.parts.labels import index, labelled, scalar, variable
+from polysem.tables.passes.survey.co_firing import at_least, independent
 
 SITE = "blocks.0.mlp.hook_post"
 TOKENS = 200_000
@@ -70,6 +72,9 @@ def made(
         dictionary, counted, neuron_alignment(blocks, neurons), directions, SITE, analysis, showcase=chosen
     )
     related = associations(features, neurons, random)
+    ranks = weight_ranks(dictionary.decoder(), related["correlated_neuron"].to_numpy()[:, 0])
+    of_all = of_all_features(related["neuron_correlation"].to_numpy())
+    related = related.assign(of_all | {"correlated_neuron_weight_rank": ranks})
     best = [int(related["correlated_neuron"][feature, 0]) for feature in chosen]
     context = random.random((len(chosen), 10 * tokens)) < 0.1 if tags and chosen else None
     names = ["kind:dna", *[""] * (len(chosen) - 1)] if context is not None else None
@@ -88,6 +93,7 @@ def frequency_table(frequency: np.ndarray, random: np.random.Generator) -> xr.Da
     histogram = np.round(share / share.sum(1, keepdims=True) * active[:, None]).astype(np.int32)
     variables = {
         "frequency": variable("feature", active / TOKENS, "share of tokens", "1"),
+        "active_tokens": variable("feature", histogram.sum(1), "active tokens", "token"),
         "activation_histogram": variable(("feature", "bin"), histogram, "active tokens by activation", "token"),
         "bin_edge": variable("edge", EDGES, "edges of the bins", "activation"),
     }
@@ -116,6 +122,10 @@ def co_firing(frequency: np.ndarray, random: np.random.Generator) -> xr.Dataset:
     largest = len(counts) - 1
     variables = {
         "ultra_low_active": variable("active", counts, "tokens by ultra-low features active on them", "token"),
+        "ultra_low_active_at_least": variable("active", at_least(counts), "at least", "token"),
+        "ultra_low_active_at_least_independent": variable(
+            "active", at_least(independent(counts)), "independent features", "token"
+        ),
         "ultra_low_firing": scalar(low.size, "ultra-low features that are ever active", "feature"),
         "co_firing_largest": scalar(largest, "most ultra-low features active on one token", "feature"),
     }

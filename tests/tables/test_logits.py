@@ -114,11 +114,19 @@ def test_chosen_features_keep_all_their_weights_and_their_tokens_in_words(tmp_pa
     np.testing.assert_allclose(again["logit_weight"], sae.W_dec[[5, 1]].numpy() @ output @ unembedding, rtol=1e-4)
     np.testing.assert_allclose(again["neuron_logit_weight"], (output @ unembedding)[[2, 0]], rtol=1e-4)
     assert again["showcase_neuron"].values.tolist() == [2, 0]
+    pairs = zip(again["logit_weight"].values, again["neuron_logit_weight"].values, strict=True)
+    expected = [scipy.stats.pearsonr(ours.astype(float), theirs.astype(float)).statistic for ours, theirs in pairs]
+    np.testing.assert_allclose(again["neuron_logit_correlation"], expected)
     assert (again["in_context"].values == context).all()
     assert again["context"].values.tolist() == ["dna", ""]
     for place, feature in enumerate([5, 1]):
         ids = again["boosted_token"].sel(feature=feature).values
         assert again["boosted_text"].values[place].tolist() == [names[token] for token in ids]
+
+
+def test_equal_weights_have_no_correlation():
+    table = logits(sae_of(np.eye(2), np.eye(2)), directions_of(np.eye(2), [[1, 2], [3, 3]]), SITE, [0, 1, 0], [0, 0, 1])
+    np.testing.assert_allclose(table["neuron_logit_correlation"], [1, np.nan, np.nan])
 
 
 def test_equal_weights_have_no_skewness():

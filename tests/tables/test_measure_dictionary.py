@@ -116,6 +116,16 @@ def test_an_sae_is_measured_by_the_command_line_with_its_params(study):
     best = np.sort(f, axis=0)[::-1][:3].T
     np.testing.assert_allclose(tables["examples"]["activation"].values[:, :3], best, rtol=1e-5)
     assert tables["examples"].sizes["example"] == 5
+    related = tables["associations"]
+    assert (
+        related["correlated_features"].values.tolist()
+        == np.isfinite(related["neuron_correlation"].values).sum(0).tolist()
+    )
+    sizes = np.abs(study.W_dec.numpy())
+    for feature, (neuron, rank) in enumerate(
+        zip(related["correlated_neuron"].values[:, 0], related["correlated_neuron_weight_rank"].values, strict=True)
+    ):
+        assert np.argsort(-sizes[feature])[rank - 1] == neuron
     lifted = study.W_dec @ study.weights
     assert tables["logits"]["boosted_token"].values[:, 0].tolist() == lifted.argmax(1).tolist()
     assert tables["tags"]["tag"].values.tolist() == ["class:0", "class:1", "class:2"]
@@ -224,4 +234,4 @@ def test_other_weights_make_the_tables_of_an_sae_again_and_not_those_of_the_neur
     )
     for place in places:
         make(place)
-    assert (made_again(places[0]), made_again(places[1])) == (set(TABLES), set())
+    assert (made_again(places[0]), made_again(places[1])) == (set(TABLES) - {"followed"}, set())

@@ -7,7 +7,8 @@ from weight_cases import clustered_sae, frequencies, random_sae, sae_of
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Neurons
 from polysem.tables.collect_metrics import frequency_metrics
-from polysem.tables.of_dictionary.ultra_low import random_shares, ultra_low
+from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.parts.singular_directions import random_shares
 
 
 def table_of(sae, frequency, **analysis):
@@ -30,9 +31,15 @@ def test_a_case_worked_by_hand():
     np.testing.assert_allclose(table["mean_direction"], [root, root], rtol=1e-6)
     np.testing.assert_allclose(table["mean_cosine"], [root, root, 1, 0, 0], rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(table["mean_projection"], [2 * root, 2 * root, 2 * root, 0, 0], rtol=1e-6, atol=1e-6)
+    assert table["frequency_class"].values.tolist() == ["frequent", "ultra-low", "never active"]
+    assert table["class_features"].values.tolist() == [1, 3, 1]
+    np.testing.assert_allclose(table["class_share"], [0.2, 0.6, 0.2])
+    np.testing.assert_allclose(table["mean_projection_median"], [0, 2 * root, 0], rtol=1e-6, atol=1e-6)
     assert float(table["ultra_low_cosine_above_095_share"]) == pytest.approx(1 / 3)
     assert float(table["ultra_low_cosine_median"]) == pytest.approx(root)
     np.testing.assert_allclose(table["variance_share"], [2 / 3, 1 / 3], rtol=1e-6)
+    assert table["held_share"].values.tolist() == [0.5, 0.9]
+    assert table["variance_share_directions"].values.tolist() == [1, 2]
     assert float(table["ultra_low_first_singular_share"]) == pytest.approx(2 / 3)
     assert float(table["ultra_low_mean_decoder_cosine"]) == pytest.approx(5 / 26**0.5)
 
@@ -58,7 +65,21 @@ def test_the_shares_of_singular_directions_are_those_of_a_singular_value_decompo
     table = table_of(sae, np.where(np.arange(100) < cluster, 2e-5, 0.1))
     rows = sae.W_dec[:cluster].double().numpy()
     values = np.linalg.svd(rows / np.linalg.norm(rows, axis=1, keepdims=True), compute_uv=False)
-    np.testing.assert_allclose(table["variance_share"], values**2 / (values**2).sum(), rtol=1e-3, atol=1e-6)
+    share = values**2 / (values**2).sum()
+    np.testing.assert_allclose(table["variance_share"], share, rtol=1e-3, atol=1e-6)
+    for held, directions in zip([0.5, 0.9], table["variance_share_directions"].values, strict=True):
+        assert share[:directions].sum() >= held > share[: directions - 1].sum()
+
+
+def test_the_median_projections_are_those_of_each_class():
+    frequency = np.where(np.arange(200) < 80, 5e-5, 0.01)
+    frequency[70:90] = 0
+    table = table_of(clustered_sae(200, 64, 80), frequency)
+    projection = table["mean_projection"].values
+    classes = (projection[90:], projection[:70], projection[70:90])
+    np.testing.assert_allclose(table["mean_projection_median"], [np.median(values) for values in classes], rtol=1e-6)
+    without = table_of(clustered_sae(80, 64, 80), np.full(80, 5e-5))["mean_projection_median"]
+    assert np.isnan(without.values).tolist() == [True, False, True]
 
 
 def test_a_cluster_is_seen_where_there_is_one_and_only_there():
@@ -114,6 +135,7 @@ def test_too_few_tokens_to_tell_an_ultra_low_feature_from_one_that_is_never_acti
     rare = np.where(np.arange(200) < 80, 0, np.where(np.arange(200) < 90, 1 / tokens, 0.2))
     table = ultra_low(clustered_sae(200, 64, 80), frequencies(rare, tokens), Analysis())
     assert (int(table["ultra_low_features"]), int(table["never_active"])) == (0, 80)
+    np.testing.assert_allclose(table["class_share"], [0.6, 0, 0.4])
     assert f"0.0001 of {tokens:,} eval tokens is {least} of a token" in table.attrs["not_applicable"]
     assert frequency_metrics(frequencies(rare, tokens), Analysis())["ultra_low_share"] is None
 

@@ -39,11 +39,13 @@ def measuring_code(kind, functions):
 def dictionary_spec(wildcards):
     """What the step is told of each table; the same for all dictionaries that are encoded in the same way."""
     functions = tuple(tables.activation_functions(wildcards.dictionary))
-    key = (tables.kind(wildcards.model), functions, tables.target(wildcards.dictionary))
+    target, trained = tables.target(wildcards.dictionary), tables.trained(wildcards.dictionary)
+    key = (tables.kind(wildcards.model), functions, target, trained)
     if key not in dictionary_specs:
         stated = zip(contracts("dictionary").items(), modules("dictionary"), strict=True)
         said = {name: tables.stated(contract, module, place(wildcards)) for (name, contract), module in stated}
-        dictionary_specs[key] = spec_file(kind=key[0], tables=said, **({"target": key[2]} if key[2] else {}))
+        more = {name: value for name, value in (("target", target), ("trained", trained)) if value}
+        dictionary_specs[key] = spec_file(kind=key[0], tables=said, **more)
     return dictionary_specs[key]
 
 

@@ -31,6 +31,8 @@ class Job:
     device: str = "cpu"
     target: str = ""
     """The site that the dictionary predicts; '' unless it is a transcoder."""
+    trained: bool = False
+    """Whether the dictionary is an SAE that was trained here."""
     folder: Path = Path()
     """Where tables of the place are written, and where a scratch file may lie."""
     making: "dict[str, tuple[ModuleType, Inputs]]" = field(default_factory=dict)
@@ -83,10 +85,10 @@ class Inputs:
         return found
 
     def path_if_any(self, source: str) -> Path | None:
-        """The same; None for a source that models of this kind do not have."""
+        """The same; None for a source that models of this kind, or this dictionary, do not have."""
         self.require(source)
         known = SOURCES[source]
-        return Path(known.path(self.place)) if known.only in ("", self.job.kind) else None
+        return Path(known.path(self.place)) if known.is_there(self.job.kind, self.job.trained) else None
 
     def table_file(self, name: str) -> Path:
         """The file of another table of this dictionary, site or model."""

@@ -68,7 +68,7 @@ def _content(what: str, place: Place, job: Job, values: Mapping[str, Any]) -> An
         name = what.removeprefix(TABLE)
         return artifact_digest(Path(place.receipt_of_table(name)), name)
     source = SOURCES[what]
-    files = source.files(place) if source.only in ("", job.kind) else ()
+    files = source.files(place) if source.is_there(job.kind, job.trained) else ()
     return [job.once(("digest", file), _digest_of(file)) for file in files]
 
 

@@ -21,6 +21,7 @@ def measure_dictionary(
     kind: str,
     tables: dict[str, Stated],
     target: str = "",
+    trained: bool = False,
     device: str = "cpu",
     root: str = RESULTS,
 ) -> None:
@@ -33,13 +34,14 @@ def measure_dictionary(
         kind: "language" or "classifier".
         tables: All tables of a dictionary, and what the rule says of each.
         target: The site that a transcoder predicts; '' for all other dictionaries.
+        trained: Whether it is an SAE that was trained here, and has the history of that.
         device: Where the features are encoded.
         root: The folder of all artifacts.
 
     Raises InputError if a file is missing or none of its kind, or the SAE is for another width.
     """
     place = Place(model, site, dictionary, root)
-    job = Job(place, kind, device, target)
+    job = Job(place, kind, device, target, trained)
     order = in_order({name: stated.tables for name, stated in tables.items()})
     digests: dict[str, str] = {}
     for name in order:

@@ -21,10 +21,20 @@ class Source:
     """Whether the path is a folder that counts by these files, so that Snakemake must not look at its date."""
     only: str = ""
     """The kind of model that has it, "language" or "classifier"; '' for all."""
+    of_training: bool = False
+    """Whether only SAEs have it that were trained here. A table reads it of its own dictionary alone."""
+
+    def is_there(self, kind: str, trained: bool) -> bool:
+        """Whether a dictionary of a model of some kind has it, which was `trained` here or not."""
+        return self.only in ("", kind) and (trained or not self.of_training)
 
 
 def _stored(words: str, at: Callable[[Place], Stored], only: str = "") -> Source:
     return Source(words, lambda place: at(place).store, lambda place: (at(place).receipt,), folder=True, only=only)
+
+
+def _history(place: Place) -> str:
+    return place.sae.file("training.nc")
 
 
 def _weights(place: Place) -> tuple[str, ...]:
@@ -36,6 +46,7 @@ def _weights(place: Place) -> tuple[str, ...]:
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
         "weights": Source("weights of the dictionary", lambda place: place.sae.path, _weights),
+        "history": Source("history of the training", _history, lambda place: (_history(place),), of_training=True),
         "store": _stored("activations on the eval tokens", lambda place: place.activations("eval")),
         "training store": _stored(
             "activations on the training images", lambda place: place.activations("train"), only="classifier"

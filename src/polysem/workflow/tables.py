@@ -47,6 +47,10 @@ class Tables:
         """The site that a dictionary predicts, if it is a transcoder; else ''."""
         return "" if dictionary == NEURONS else self._study.saes[dictionary].target or ""
 
+    def trained(self, dictionary: str) -> bool:
+        """Whether a dictionary is an SAE that is trained here."""
+        return dictionary not in ("", NEURONS) and self._study.saes[dictionary].trained is not None
+
     def files(self, contract: Contract, place: Place) -> tuple[list[str], list[str]]:
         """The files that a job of this table has as inputs, and the folders that it reads beside them, which count by
         these files."""
@@ -58,7 +62,7 @@ class Tables:
                 if what.startswith(TABLE):
                     if scope or not place.dictionary:
                         files[one.receipt_of_table(what.removeprefix(TABLE))] = None
-                elif what in SOURCES and SOURCES[what].only in ("", self.kind(one.model)):
+                elif what in SOURCES and SOURCES[what].is_there(self.kind(one.model), self.trained(one.dictionary)):
                     files |= dict.fromkeys(SOURCES[what].files(one))
                     folders |= dict.fromkeys([SOURCES[what].path(one)] if SOURCES[what].folder else [])
         return list(files), list(folders)

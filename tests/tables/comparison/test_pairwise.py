@@ -69,6 +69,15 @@ def test_features_are_coherent_from_half_of_their_tokens_on():
     assert np.isnan(wrong_site._coherent_share(none)) and np.isnan(wrong_site._same_token(own, none))
 
 
+def test_random_tokens_are_coherent_from_half_of_their_tokens_on():
+    found = wrong_site._of_random_tokens(np.array([0.5, 0.45, 0.1, 0.9]))
+    assert found["coherence_random"].values.tolist() == [0.5, 0.45, 0.1, 0.9]
+    assert float(found["coherent_share_random"].values) == 0.5
+    assert float(found["median_coherence_random"].values) == pytest.approx(0.475)
+    none = wrong_site._of_random_tokens(np.full(3, NAN))
+    assert np.isnan(none["coherent_share_random"].values) and np.isnan(none["median_coherence_random"].values)
+
+
 def test_coherence_is_that_of_the_20_strongest_tokens():
     active = np.zeros((40, 3))
     active[:20, 0] = active[:19, 1] = 1

@@ -40,44 +40,35 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
         )
     figure = theme.sheet()
     axes = figure.subplots()
-    tokens = ultra_low["ultra_low_active"].to_numpy()
+    at_least = ultra_low["ultra_low_active_at_least"].to_numpy()
+    independent = ultra_low["ultra_low_active_at_least_independent"].to_numpy()
     most = int(ultra_low["co_firing_largest"])
     highest = 1.0
-    for counts, colour in ((tokens, "ultra_low"), (independent(tokens), "random")):
-        at_least = np.cumsum(counts[::-1])[::-1][1:]
-        highest = max(highest, float(at_least[0]))
+    for tokens, colour in ((at_least[1:], "ultra_low"), (independent[1:], "random")):
+        highest = max(highest, float(tokens[0]))
         style: Any = (
             {"fill": True, "baseline": LOG_FLOOR} if colour == "ultra_low" else {"linewidth": 1.3, "baseline": None}
         )
-        edges = np.arange(at_least.size + 1) + 0.5
-        axes.stairs(np.maximum(at_least, LOG_FLOOR), edges, color=theme.COLOURS[colour], **style)
+        edges = np.arange(tokens.size + 1) + 0.5
+        axes.stairs(np.maximum(tokens, LOG_FLOOR), edges, color=theme.COLOURS[colour], **style)
     axes.set(xscale="log", yscale="log", xlim=(0.5, 1.3 * max(cluster, 10)), ylim=(LOG_FLOOR, 3 * highest))
     axes.axvline(cluster, color=theme.INK, linewidth=1.1, linestyle="--")
     axes.set_xlabel("ultra-low features active on the token, at least (log scale)")
     axes.set_ylabel("tokens (log scale)")
-    some = int(tokens[1:].sum())
     theme.frame(
         figure,
         ultra_low,
         title=TITLE,
         catalogue=CATALOGUE,
         legend=[
-            theme.swatch("ultra_low", f"tokens, {int(tokens.sum()):,} in all"),
+            theme.swatch("ultra_low", f"tokens, {int(at_least[0]):,} in all"),
             Line2D([], [], color=theme.INK, linewidth=1.1, linestyle="--", label="all of them"),
             Line2D([], [], color=theme.COLOURS["random"], linewidth=1.3, label="each on tokens of its own (Poisson)"),
         ],
         notes=[
-            f"{theme.several(cluster, 'ultra-low feature')} on {some:,} tokens, at most {theme.counted(most, cluster)} "
-            "on one; the never active are none of them. The threshold is "
+            f"{theme.several(cluster, 'ultra-low feature')} on {int(at_least[1]):,} tokens, at most "
+            f"{theme.counted(most, cluster)} on one; the never active are none of them. The threshold is "
             f"{float(ultra_low['ultra_low_threshold_firings']):.3g} firings. Document: 95 %."
         ],
     )
     return figure
-
-
-def independent(tokens: np.ndarray) -> np.ndarray:
-    """Tokens by number of active features, were each activation on a token of its own choice: a Poisson law with the
-    same mean."""
-    mean = float((np.arange(tokens.size) * tokens).sum() / tokens.sum())
-    terms = np.cumprod(np.r_[np.exp(-mean), mean / np.arange(1, max(tokens.size, 2))])
-    return np.asarray(tokens.sum() * terms)

@@ -51,7 +51,8 @@ def draw(
         theme.message(basis, f"decoder rows stand at\n{target},\nwhere the neuron is none")
         basis.set_axis_off()
     else:
-        _draw_basis(basis, geometry["showcase_decoder"].sel(showcase=feature).to_numpy(), neuron)
+        rank = int(associations["correlated_neuron_weight_rank"][feature])
+        _draw_basis(basis, geometry["showcase_decoder"].sel(showcase=feature).to_numpy(), neuron, rank)
     _draw_activations(active, frequency, feature, "real")
     _draw_activations(active, neurons_frequency, neuron, "random")
     active.set_ylim(bottom=0)
@@ -62,7 +63,8 @@ def draw(
         theme.swatch("real", name_of(associations, int(feature))),
         theme.swatch("random", f"neuron {neuron:,}: correlation {best[feature]:.2f} with the feature, the highest"),
     ]
-    finite = best[np.isfinite(best)]
+    of_best = associations.isel(rank=0)
+    correlated, same = (int(of_best[name]) for name in ("correlated_features", "neuron_correlation_above_09"))
     theme.frame(
         figure,
         geometry,
@@ -71,22 +73,20 @@ def draw(
         legend=legend,
         notes=[
             f"Active: the feature on {_share(frequency, feature)}, the neuron on {_share(neurons_frequency, neuron)} "
-            f"of the tokens. Of {theme.several(finite.size, 'feature')} with a correlated neuron, the median "
-            f"correlation is {np.median(finite):.2f} and "
-            f"{theme.counted(int((finite > 0.9).sum()), finite.size)} lie above 0.9 "
-            "(Pearson, over eval tokens)."
+            f"of the tokens. Of {theme.several(correlated, 'feature')} with a correlated neuron, the median "
+            f"correlation is {float(of_best['neuron_correlation_median']):.2f} and "
+            f"{theme.counted(same, correlated)} lie above 0.9 (Pearson, over eval tokens)."
         ],
     )
     return figure
 
 
-def _draw_basis(axes: Axes, row: np.ndarray, neuron: int) -> None:
+def _draw_basis(axes: Axes, row: np.ndarray, neuron: int, rank: int) -> None:
     axes.vlines(np.arange(row.size), 0, row, color=theme.COLOURS["bulk"], linewidth=0.8, rasterized=True)
     axes.vlines([neuron], 0, [row[neuron]], color=theme.COLOURS["random"], linewidth=1.6)
     axes.plot([neuron], [row[neuron]], "o", color=theme.COLOURS["random"], markersize=4)
     axes.axhline(0, color=theme.FAINT, linewidth=0.8)
     axes.set(xlim=(-1, row.size), xlabel="neuron", ylabel="decoder weight of the feature")
-    rank = int((np.abs(row) > abs(row[neuron])).sum()) + 1
     axes.set_title(f"that neuron has weight no. {rank:,} by size", size=9, loc="left")
 
 
@@ -97,7 +97,7 @@ def _draw_activations(axes: Axes, table: xr.Dataset, row: int, colour: str) -> N
         return
     used = np.flatnonzero(counts)
     part = slice(int(used[0]), int(used[-1]) + 1)
-    shares = 100 * counts[part] / counts.sum()
+    shares = 100 * counts[part] / int(table["active_tokens"][row])
     drawn = edges[part.start : part.stop + 1]
     axes.stairs(shares, drawn, fill=True, color=theme.COLOURS[colour], alpha=0.45)
     axes.stairs(shares, drawn, color=theme.COLOURS[colour], linewidth=1.1)
@@ -114,7 +114,7 @@ def _draw_logits(axes: Axes, logits: xr.Dataset, feature: int) -> None:
     context = one["in_context"].to_numpy().astype(bool) if "in_context" in one else np.zeros(ours.size, bool)
     theme.scatter(axes, theirs, ours, list(np.where(context, "real", "bulk")))
     axes.grid(True, axis="both")
-    similarity = np.corrcoef(ours, theirs)[0, 1] if np.ptp(ours) and np.ptp(theirs) else np.nan
+    similarity = float(one["neuron_logit_correlation"])
     words = "none" if np.isnan(similarity) else f"{similarity:.2f}"
     coloured = ", context coloured" if context.any() else ""
     axes.set_title(f"{ours.size:,} tokens, correlation {words}{coloured}", size=9, loc="left")

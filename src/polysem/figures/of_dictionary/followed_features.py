@@ -11,7 +11,7 @@ from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
 CATALOGUE = "S2.X2"
-READS = ("training",)
+READS = ("training", "followed")
 PARAMS = ()
 TITLE = "Followed features"
 CAPTION = """\
@@ -27,7 +27,7 @@ PANELS = {
 
 
 @theme.styled
-def draw(training: xr.Dataset, analysis: Analysis) -> Figure:
+def draw(training: xr.Dataset, followed: xr.Dataset, analysis: Analysis) -> Figure:
     """Frequency, encoder norm and encoder bias of the followed features over training, one line each.
 
     Lines are coloured by the last frequency. Source: comments of document S2: features that get ever rarer, with ever
@@ -59,7 +59,7 @@ def draw(training: xr.Dataset, analysis: Analysis) -> Figure:
         axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(3, integer=True))
         axes.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: _short(value)))
     every[1].set_xlabel("training tokens")
-    theme.frame(figure, training, title=TITLE, catalogue=CATALOGUE, notes=[_note(training, frequency, floor)])
+    theme.frame(figure, training, title=TITLE, catalogue=CATALOGUE, notes=[_note(followed, len(rank), floor)])
     return figure
 
 
@@ -70,14 +70,14 @@ def _short(value: float) -> str:
     return f"{value:g}"
 
 
-def _note(training: xr.Dataset, frequency: np.ndarray, floor: float) -> str:
-    middle, last = frequency[len(frequency) // 2], frequency[-1]
-    rare = middle < 1e-3
-    rarer = int((last[rare] < middle[rare]).sum())
+def _note(followed: xr.Dataset, features: int, floor: float) -> str:
+    rare, rarer = (
+        int(followed["followed_features"].sel(course=name)) for name in ("rare half-way", "rarer at the end")
+    )
     words = (
-        f"{theme.several(frequency.shape[1], 'feature')}, the lighter the more frequent at the end; frequencies below "
+        f"{theme.several(features, 'feature')}, the lighter the more frequent at the end; frequencies below "
         f"{theme.scientific(floor)} are drawn there."
     )
-    if not rare.any():
+    if not rare:
         return f"{words} None of them was rarer than 10⁻³ half-way."
-    return f"{words} Of {int(rare.sum())} that were rarer than 10⁻³ half-way, {rarer} were rarer still at the end."
+    return f"{words} Of {rare} that were rarer than 10⁻³ half-way, {rarer} were rarer still at the end."

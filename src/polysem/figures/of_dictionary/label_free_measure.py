@@ -154,11 +154,12 @@ def _draw_agreement(axes: Axes, clusters: xr.Dataset, clustered: NDArray[np.bool
         axes.stairs(counts, edges, color=theme.COLOURS[colour], linestyle=style, linewidth=1.5, zorder=3)
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, None), ylabel=f"{noun(clusters)}s")
     theme.number_in_thousands(axes.yaxis)
-    medians = [
-        f"{EMBEDDINGS[name][2]} {np.median(values):.2f}" if values.size else f"{EMBEDDINGS[name][2]} –"
-        for name, values in found.items()
+    medians = clusters["median_adjusted_mutual_information"].sel(embedding=list(found)).to_numpy()
+    words = [
+        f"{EMBEDDINGS[name][2]} {median:.2f}" if np.isfinite(median) else f"{EMBEDDINGS[name][2]} –"
+        for name, median in zip(found, medians, strict=True)
     ]
-    axes.set_title("medians: " + "\n".join(medians), size=9, loc="left")
+    axes.set_title("medians: " + "\n".join(words), size=9, loc="left")
 
 
 def _agreement(clusters: xr.Dataset, clustered: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:

@@ -8,6 +8,7 @@ from polysem.figures.parts import theme
 from polysem.figures.parts.frequency_groups import baseline, bins, groups, legend, stack, threshold_in_words
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
+from polysem.tables.parts.frequency_classes import FREQUENT, ULTRA_LOW
 
 CATALOGUE = "S2.F5"
 READS = ("ultra_low", "frequency")
@@ -41,7 +42,7 @@ def draw(ultra_low: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
     axes.set_xlabel("component of the encoder row along the mean ultra-low direction (encoder weight)")
     axes.set_ylabel(f"features per bin of {theme.scientific(edges[1] - edges[0])}")
     theme.number_in_thousands(axes.yaxis)
-    low, usual = members["ultra_low"], members["bulk"]
+    median = ultra_low["mean_projection_median"]
     theme.frame(
         figure,
         ultra_low,
@@ -51,12 +52,13 @@ def draw(ultra_low: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
         columns=1,
         notes=[
             f"{theme.several(projection.size, 'feature')}, none clipped. Median component: ultra-low "
-            f"{theme.scientific(float(np.median(projection[low])))}, others {_median(projection[usual])}, the "
-            f"never active left out. {threshold_in_words(frequency, analysis)}"
+            f"{_in_words(median.sel(frequency_class=ULTRA_LOW))}, others "
+            f"{_in_words(median.sel(frequency_class=FREQUENT))}, the never active left out. "
+            f"{threshold_in_words(frequency, analysis)}"
         ],
     )
     return figure
 
 
-def _median(values: np.ndarray) -> str:
-    return theme.scientific(float(np.median(values))) if values.size else "none"
+def _in_words(median: xr.DataArray) -> str:
+    return theme.scientific(float(median)) if np.isfinite(median) else "none"

@@ -51,7 +51,7 @@ def draw(ultra_low: xr.Dataset, analysis: Analysis) -> Figure:
     summed.set(xlabel="singular directions, strongest first", ylabel="% of the squared norm, summed")
     theme.number_in_thousands(summed.xaxis)
     share = ultra_low["variance_share"].to_numpy()
-    half = int(np.searchsorted(share.cumsum(), 0.5)) + 1
+    half = int(ultra_low["variance_share_directions"].sel(held_share=0.5))
     theme.frame(
         figure,
         ultra_low,

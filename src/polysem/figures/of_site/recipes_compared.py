@@ -15,6 +15,7 @@ from polysem.figures.parts.predicted_sites import elsewhere
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS
+from polysem.tables.parts.frequency_classes import NEVER, ULTRA_LOW
 
 CATALOGUE = "S2.M2 S2.M3 S2.M4 S2.X1 S2.X3"
 READS = ("site/fidelity", "ultra_low", "geometry")
@@ -90,14 +91,15 @@ def _measures(fidelity: xr.Dataset, ultra_low: xr.Dataset, geometry: xr.Dataset)
             return np.full(fidelity.sizes["dictionary"], np.nan)
         return table[name].to_numpy().astype(np.float64)
 
-    features, never = known(ultra_low, "features"), known(ultra_low, "never_active")
-    low = known(ultra_low, "ultra_low_features")
+    def share(of: str) -> NDArray[np.float64]:
+        return known(ultra_low.sel(frequency_class=of), "class_share")
+
     return [
         Measure("L0", known(fidelity, "L0"), logarithmic=True, share=False),
         Measure("explained\nvariance, %", 100 * known(fidelity, "explained_variance")),
         Measure("loss\nrecovered, %", 100 * known(fidelity, "loss_recovered_zero")),
-        Measure("ultra-low\nfeatures, %", 100 * low / features),
-        Measure("never active\nfeatures, %", 100 * never / features),
+        Measure("ultra-low\nfeatures, %", 100 * share(ULTRA_LOW)),
+        Measure("never active\nfeatures, %", 100 * share(NEVER)),
         Measure("median cosine\nenc. · dec.", known(geometry, "encoder_decoder_cosine_median"), share=False),
     ]
 

@@ -22,7 +22,6 @@ rows with permuted weights. Source: document S0, "Conclusion".
 """
 MOST = 8
 """Other sites that are drawn, the nearest in the order of the params file."""
-LEVEL = 0.5
 NEIGHBOURS = ("site", "model")
 
 
@@ -83,8 +82,7 @@ def _draw_coherence(axes: Axes, comparison: xr.Dataset) -> None:
         for y, value in zip(place + shift, values, strict=True):
             text = f"{value:.0f} %" if np.isfinite(value) else "none active"
             axes.text(np.nan_to_num(value) + 1.5, y, text, va="center", size=8)
-    random = comparison["coherence_random"].to_numpy()
-    chance = 100 * float(np.mean(random >= LEVEL)) if np.isfinite(random).all() else float("nan")
+    chance = 100 * float(comparison["coherent_share_random"])
     if np.isfinite(chance):
         axes.axvline(chance, color=theme.FAINT, linewidth=1, linestyle=(0, (3, 2)), zorder=1)
     axes.set(xlim=(0, 112), xticks=[0, 25, 50, 75, 100], yticks=place)
@@ -104,14 +102,14 @@ def _name(comparison: xr.Dataset, number: int) -> str:
 
 
 def _note(comparison: xr.Dataset) -> str:
-    random = comparison["coherence_random"].to_numpy()
+    random = float(comparison["median_coherence_random"])
     read = 100 * comparison["read_share"].to_numpy()[1:]
     same = 100 * comparison["same_token_share"].to_numpy()[1:]
     words = [
         f"Read through {comparison.attrs['reader']}. Coherent: at least half of the 20 tokens on which the feature is "
         "most active are the same token; of features active on 20 of "
         f"{comparison.attrs['tokens']:,} eval tokens ({_span(read)} of the features at other sites). 20 tokens at "
-        f"random have a median of {np.median(random):.2f} (dashed line: share of draws that are coherent)."
+        f"random have a median of {random:.2f} (dashed line: share of draws that are coherent)."
     ]
     if np.isfinite(same).any():
         words.append(f"Of features coherent at both sites, {_span(same[np.isfinite(same)])} have the same token.")

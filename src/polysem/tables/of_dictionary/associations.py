@@ -4,6 +4,7 @@ import xarray as xr
 
 from polysem.params.base import NEURONS
 from polysem.tables.inputs import Inputs
+from polysem.tables.parts.correlated_neurons import of_all_features, weight_ranks
 from polysem.tables.parts.labels import index
 from polysem.tables.parts.nearest import nearest
 from polysem.tables.parts.reading import activation_rows, dictionary_of
@@ -21,6 +22,22 @@ VARIABLES = {
     ),
     "correlated_neuron": ("feature rank", "1", "neuron whose activation correlates most"),
     "neuron_correlation": ("feature rank", "1", "Pearson correlation with that neuron over all tokens"),
+    "correlated_features": ("rank", "feature", "features that a neuron of that rank correlates with"),
+    "neuron_correlation_median": (
+        "rank",
+        "1",
+        "median over features: Pearson correlation with that neuron over all tokens",
+    ),
+    "neuron_correlation_above_09": (
+        "rank",
+        "feature",
+        "features with a Pearson correlation with that neuron above 0.9",
+    ),
+    "correlated_neuron_weight_rank": (
+        "feature",
+        "1",
+        "place of the decoder weight of the neuron that correlates most, by size, 1 is the largest; 0: no neuron",
+    ),
     "feature_activation_cosine": (
         "feature rank",
         "1",
@@ -33,6 +50,7 @@ VARIABLES = {
     "feature": ("feature", "1", "feature"),
     "rank": ("rank", "1", "place, 0 is the first"),
 }
+ONLY = {"of an SAE whose decoder rows are over the neurons of its own site": ("correlated_neuron_weight_rank",)}
 
 
 def gatherer(inputs: Inputs) -> Correlation:
@@ -41,9 +59,14 @@ def gatherer(inputs: Inputs) -> Correlation:
 
 
 def measure(inputs: Inputs) -> xr.Dataset:
-    """The table: see `Correlation.table` and `nearest`."""
+    """The table: see `Correlation.table`, `nearest` and `correlated_neurons`."""
     is_neurons = inputs.place.dictionary == NEURONS
+    dictionary = dictionary_of(inputs)
     correlations = gathered(inputs, Correlation).table(inputs.table("frequency"), surveyed(inputs).again, is_neurons)
-    near = nearest(dictionary_of(inputs)).drop_vars("rank")
+    near = nearest(dictionary).drop_vars("rank")
     found = correlations.drop_vars("rank").merge(near, combine_attrs="drop_conflicts", join="exact")
+    found = found.assign(of_all_features(found["neuron_correlation"].values))
+    if not is_neurons and dictionary.target is None:
+        neuron = found["correlated_neuron"].values[:, 0]
+        found["correlated_neuron_weight_rank"] = weight_ranks(dictionary.decoder().cpu(), neuron)
     return found.assign_coords(rank=index("rank", 0, found.sizes["rank"], "place, 0 is the first"))

@@ -43,6 +43,11 @@ VARIABLES = {
     "suppressed_text": ("showcase rank", "1", "tokens in words"),
     "neuron_logit_weight": ("showcase token", "logit", "logit weight of the neuron"),
     "showcase_neuron": ("showcase", "neuron", "neuron shown beside it"),
+    "neuron_logit_correlation": (
+        "showcase",
+        "1",
+        "Pearson correlation over the tokens of the logit weights of the feature and of that neuron",
+    ),
     "context": ("showcase", "1", "tag that the feature's context is"),
     "feature": ("feature", "1", "feature"),
     "rank": ("rank", "1", "place, 0 is the strongest"),
@@ -67,6 +72,7 @@ ONLY = {
         "boosted_text",
         "suppressed_text",
         "neuron_logit_weight",
+        "neuron_logit_correlation",
         "showcase_neuron",
         "context",
         "showcase",
@@ -101,7 +107,8 @@ def logits(
     Over (`feature`, `rank`): `boosted_token`, `boost` (largest first), `suppressed_token`, `suppression` (most negative
     first); over `feature`: `logit_mean`, `logit_std`, `logit_skewness`, `logit_kurtosis_excess`, over the tokens, NaN
     where all weights are equal. Of the features in `showcase`, over (`showcase`, `token`): `logit_weight`, and, of one
-    neuron for each of them given in `neurons`, `neuron_logit_weight`; `in_context` [showcase, token], 1 for the tokens
+    neuron for each of them given in `neurons`, `neuron_logit_weight`, with the correlation of both over `showcase`,
+    `neuron_logit_correlation` (NaN where one is constant); `in_context` [showcase, token], 1 for the tokens
     of the feature's context, and `context`, what it is called; over (`showcase`, `rank`): `boosted_text` and
     `suppressed_text`, by `text` of an id.
     The path of a transcoder begins at the site that it predicts, that of the neurons at the site itself, if it has one.
@@ -146,6 +153,9 @@ def logits(
         if neurons and directions.logit_path(site) is not None:
             rows = torch.eye(dictionary.inputs)[list(neurons)]
             variables["neuron_logit_weight"] = _all_weights(directions, site, rows, "neuron")
+            variables["neuron_logit_correlation"] = _correlation(
+                variables["logit_weight"].values, variables["neuron_logit_weight"].values
+            )
             variables["showcase_neuron"] = variable("showcase", list(neurons), "neuron shown beside it", "neuron")
         if in_context is not None:
             variables["in_context"] = variable(
@@ -168,6 +178,15 @@ def _all_weights(directions: Directions, site: str, rows: Float[Tensor, "showcas
     weights = directions.logit_weights(site, rows)
     assert weights is not None
     return variable(("showcase", "token"), weights.numpy(), f"logit weight of the {whose}", "logit")
+
+
+def _correlation(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> xr.Variable:
+    found = [
+        np.corrcoef(one, other)[0, 1] if np.ptp(one) and np.ptp(other) else np.nan
+        for one, other in zip(ours, theirs, strict=True)
+    ]
+    words = "Pearson correlation over the tokens of the logit weights of the feature and of that neuron"
+    return variable("showcase", found, words, "1")
 
 
 def _in_words(ids: NDArray[np.int64], text: Callable[[int], str]) -> xr.Variable:

@@ -5,7 +5,6 @@ import torch
 import xarray as xr
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.linalg import eigvalsh
 from torch import Tensor
 
 from polysem.numerics.norms import column_squares
@@ -14,10 +13,17 @@ from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.dead import dead_features
-from polysem.tables.parts.decoder_cosines import products
-from polysem.tables.parts.frequency_classes import firings, is_ultra_low
+from polysem.tables.parts.frequency_classes import (
+    NEVER,
+    ULTRA_LOW,
+    class_variables,
+    firings,
+    frequency_classes,
+    is_ultra_low,
+)
 from polysem.tables.parts.labels import index, labelled, scalar, variable
 from polysem.tables.parts.reading import activation_rows, dictionary_of
+from polysem.tables.parts.singular_directions import singular_directions
 from polysem.tables.passes.survey.co_firing import CONTEXTS, co_firing, highest_projections
 from polysem.tables.passes.survey.survey import surveyed
 
@@ -28,7 +34,16 @@ VARIABLES = {
     "ultra_low_features": ("", "feature", "features below the ultra-low frequency, active on a token at least"),
     "never_active": ("", "feature", "features that were never active"),
     "ultra_low_threshold_firings": ("", "token", "tokens on which a feature at the ultra-low frequency is active"),
+    "class_features": ("frequency_class", "feature", "features of the class"),
+    "class_share": ("frequency_class", "1", "share of features in the class"),
+    "frequency_class": ("frequency_class", "1", "frequent, ultra-low or never active"),
     "ultra_low_active": ("active", "token", "tokens by ultra-low features active on them"),
+    "ultra_low_active_at_least": ("active", "token", "tokens by ultra-low features active on them, at least"),
+    "ultra_low_active_at_least_independent": (
+        "active",
+        "token",
+        "the same, were each active on tokens of its own choice (Poisson)",
+    ),
     "ultra_low_firing": ("", "feature", "ultra-low features that are ever active"),
     "co_firing_largest": ("", "feature", "most ultra-low features active on one token"),
     "co_firing_largest_share": ("", "1", "share of those that are ever active in that number"),
@@ -43,6 +58,11 @@ VARIABLES = {
     "active": ("active", "1", "ultra-low features active on a token"),
     "mean_cosine": ("feature", "1", "cosine of the encoder row with the mean of the ultra-low encoder rows"),
     "mean_projection": ("feature", "weight", "component of the encoder row along the mean ultra-low direction"),
+    "mean_projection_median": (
+        "frequency_class",
+        "weight",
+        "median component of the encoder row along the mean ultra-low direction",
+    ),
     "mean_direction": ("neuron", "1", "mean ultra-low encoder row, scaled to norm 1"),
     "mean_cosine_random": ("random_cosine", "1", "cosine of random rows with their own mean"),
     "mean_projection_random": ("random_row", "weight", "component of random rows of the encoder rows' norms"),
@@ -69,6 +89,12 @@ VARIABLES = {
         "share of the squared norm of the ultra-low decoder rows by singular direction",
     ),
     "variance_share_random": ("singular", "1", "the same of independent random rows"),
+    "variance_share_directions": (
+        "held_share",
+        "1",
+        "strongest singular directions of the ultra-low decoder rows that hold this share of the squared norm",
+    ),
+    "held_share": ("held_share", "1", "share of the squared norm"),
     "ultra_low_first_singular_share": (
         "",
         "1",
@@ -95,6 +121,7 @@ ONLY = {
         "ultra_low_cosine*",
         "ultra_low_mean_decoder_cosine",
         "variance_share*",
+        "held_share",
         "ultra_low_first_singular_share",
         "neuron",
         "random_row",
@@ -107,7 +134,6 @@ FEWEST = 3
 """Features of a cluster: the cosine of one or two rows with their mean says nothing about a cluster."""
 ALIKE = 0.95
 """Cosine with the mean above which the document calls encoder rows the same (S2.F4)."""
-STEPS = 20_000
 Values = NDArray[np.float64]
 
 
@@ -120,29 +146,32 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
     least 3 ultra-low features, `ultra_low_cosine_median` and `ultra_low_cosine_above_095_share` with their baselines,
     `ultra_low_first_singular_share`, `ultra_low_mean_decoder_cosine` (of the mean direction with the mean decoder row;
     of an SAE, as a transcoder writes in another basis).
+    Over `frequency_class`: `class_features` and `class_share`, how many features are frequent, ultra-low and never
+    active, and `mean_projection_median`, the median of `mean_projection` in each class (NaN for one without features).
     Over `feature`, for all features: `mean_cosine`, the cosine of its encoder row with the mean of the cluster's
     encoder rows, and `mean_projection`, its component along that mean. Over `neuron`: `mean_direction`, the mean with
     norm 1.
     Over `singular`: `variance_share`, by singular direction of the cluster's decoder rows, each scaled to norm 1, and
-    `variance_share_random`, what independent random rows show (Marchenko and Pastur's law).
+    `variance_share_random`, what independent random rows show (Marchenko and Pastur's law). Over `held_share`:
+    `variance_share_directions`, how many of the strongest hold that share.
     Over `random_row`: `mean_cosine_random`, cosines of as many random rows (at most 1,024) with their own mean, because
     every row has a share in its mean; `mean_projection_random`, components along a fixed direction of random rows that
     have the norms of the encoder rows.
     Where there is no cluster, or none of an SAE, the attribute `not_applicable` says so.
     Source: document S2, section "Ultra Low Frequency Features Are All The Same Feature".
     """
-    low = is_ultra_low(frequency, analysis.ultra_low_frequency)
+    classes = frequency_classes(frequency, analysis.ultra_low_frequency)
+    low = classes[ULTRA_LOW]
     least = firings(frequency, analysis.ultra_low_frequency)
     variables = {
         "ultra_low_features": scalar(
             int(low.sum()), "features below the ultra-low frequency, active on a token at least", "feature"
         ),
-        "never_active": scalar(
-            int((frequency["frequency"].values == 0).sum()), "features that were never active", "feature"
-        ),
+        "never_active": scalar(int(classes[NEVER].sum()), "features that were never active", "feature"),
         "ultra_low_threshold_firings": scalar(
             least, "tokens on which a feature at the ultra-low frequency is active", "token"
         ),
+        **class_variables(classes),
     }
     coordinates = {"feature": index("feature", 0, dictionary.features, "feature")}
     attributes: dict[str, str | float] = {"ultra_low_frequency": analysis.ultra_low_frequency}
@@ -163,8 +192,8 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
             f"{FEWEST}; another recipe, more training or a larger analysis.ultra_low_frequency may show one"
         )
     else:
-        of_encoder = _encoder_rows(dictionary, torch.from_numpy(low), analysis.baseline_seed)
-        of_decoder = _decoder_rows(dictionary.W_dec.cpu(), low)
+        of_encoder = _encoder_rows(dictionary, classes, analysis.baseline_seed)
+        of_decoder = singular_directions(dictionary.W_dec.cpu(), low)
         variables |= of_encoder | of_decoder
         sizes = {name: size for entry in (of_encoder | of_decoder).values() for name, size in entry.sizes.items()}
         for name in ("neuron", "random_row"):
@@ -173,8 +202,8 @@ def ultra_low(dictionary: Dictionary, frequency: xr.Dataset, analysis: Analysis)
     return labelled(variables, coordinates, attributes)
 
 
-def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable]:
-    W_enc = sae.W_enc.cpu()
+def _encoder_rows(sae: SAE, classes: dict[str, NDArray[np.bool_]], seed: int) -> dict[str, xr.Variable]:
+    W_enc, cluster = sae.W_enc.cpu(), torch.from_numpy(classes[ULTRA_LOW])
     mean = (W_enc @ cluster.float()).double()
     direction = (mean / mean.norm()).float()
     norms = np.sqrt(column_squares(W_enc.numpy())).astype(np.float32)
@@ -192,6 +221,12 @@ def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable
         "mean_projection": variable(
             "feature", projection, "component of the encoder row along the mean ultra-low direction", "weight"
         ),
+        "mean_projection_median": variable(
+            "frequency_class",
+            [_median(projection[member]) for member in classes.values()],
+            "median component of the encoder row along the mean ultra-low direction",
+            "weight",
+        ),
         "mean_direction": variable("neuron", direction.numpy(), "mean ultra-low encoder row, scaled to norm 1", "1"),
         "mean_cosine_random": variable("random_cosine", random, "cosine of random rows with their own mean", "1"),
         "mean_projection_random": variable(
@@ -205,6 +240,10 @@ def _encoder_rows(sae: SAE, cluster: Tensor, seed: int) -> dict[str, xr.Variable
             np.median(random), "median cosine of as many random rows with their own mean", "1"
         ),
     } | ({} if sae.target is not None else _mean_decoder(sae, cluster, direction))
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    return float(np.median(values)) if values.size else float("nan")
 
 
 def _mean_decoder(sae: SAE, cluster: Tensor, direction: Float[Tensor, " neuron"]) -> dict[str, xr.Variable]:
@@ -230,35 +269,6 @@ def _random_cosines(rows: int, neurons: int, seed: int) -> Values:
     if rest := rows - len(drawn):
         total += generator.standard_normal(neurons) * np.sqrt(rest / neurons)
     return np.asarray(drawn @ total / np.linalg.norm(total), np.float64)
-
-
-def _decoder_rows(decoder: Float[Tensor, "feature neuron"], low: NDArray[np.bool_]) -> dict[str, xr.Variable]:
-    chosen = np.flatnonzero(low)
-    power = eigvalsh(products(decoder, chosen), lower=False, driver="evd", overwrite_a=True)
-    power = power[::-1].clip(min=0).astype(np.float64)
-    share = power / power.sum()
-    words = "share of the squared norm of the ultra-low decoder rows by singular direction"
-    return {
-        "variance_share": variable("singular", share, words, "1"),
-        "variance_share_random": variable(
-            "singular", random_shares(len(chosen), decoder.shape[1]), "the same of independent random rows", "1"
-        ),
-        "ultra_low_first_singular_share": scalar(share[0], f"{words}, the first one", "1"),
-    }
-
-
-def random_shares(rows: int, neurons: int) -> Values:
-    """Shares of the singular directions of independent random rows, largest first, as Marchenko and Pastur's law has
-    them in the limit of many rows and neurons: its quantiles at the middle of as many equal parts."""
-    few, many = sorted((rows, neurons))
-    ratio = few / many
-    low, high = (1 - ratio**0.5) ** 2, (1 + ratio**0.5) ** 2
-    angle = (np.arange(STEPS) + 0.5) * np.pi / STEPS
-    value = (low + high) / 2 - (high - low) / 2 * np.cos(angle)
-    cumulative = np.cumsum(np.sin(angle) ** 2 / value)
-    middles = (np.arange(few) + 0.5) / few
-    quantiles = np.interp(middles, cumulative / cumulative[-1], value)[::-1]
-    return quantiles / quantiles.sum()
 
 
 def measure(inputs: Inputs) -> xr.Dataset:

@@ -83,6 +83,8 @@ VARIABLES = {
     "coherence": ("source reader_feature", "1", "share of a feature's * top tokens that are the same token"),
     "coherence_permuted": ("source reader_feature", "1", "share of a feature's * top tokens that are the same token"),
     "coherence_random": ("random_draw", "1", "the same of * tokens drawn at random"),
+    "coherent_share_random": ("", "1", "share of draws of random tokens that are coherent"),
+    "median_coherence_random": ("", "1", "median coherence of random tokens"),
     "size_dictionary": ("size", "1", "dictionaries by size"),
     "size_features": ("size", "feature", "their numbers of features"),
     "split_share": ("level", "1", "share of features with several children"),

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polysem.params.analysis import Analysis
-from polysem.tables.parts.labels import variable
+from polysem.tables.parts.labels import scalar, variable
 from polysem.tables.passes.comparison.coherence import TOP, Coherence, coherence, random_coherence
 from polysem.tables.passes.comparison.pair_table import Variables, median
 from polysem.tables.passes.comparison.shelf import Site
@@ -24,7 +25,9 @@ def readings(reader: Site, dictionary: str, others: Sequence[Site], params: Anal
     coherent then is owed to the activations and not to the direction), `read_share` (features that are active on
     enough tokens), `same_token_share` (of those coherent here and there, how many have the same token).
     Over (`source`, `reader_feature`): `coherence`, `coherence_permuted`. Over `random_draw`: `coherence_random`, of
-    tokens drawn at random. Other sites are those of the same width and the same tokens. Source: document S0.
+    tokens drawn at random, with the scalars `coherent_share_random` (draws that reach `COHERENT`) and
+    `median_coherence_random`, NaN where there are too few tokens for a draw. Other sites are those of the same width
+    and the same tokens. Source: document S0.
     """
     features = reader.dictionary(dictionary)
     order = np.random.default_rng(params.baseline_seed).permutation(reader.width)
@@ -71,8 +74,16 @@ def readings(reader: Site, dictionary: str, others: Sequence[Site], params: Anal
         values = np.stack([found.share for found in all_found]).astype(np.float32)
         text = f"share of a feature's {TOP} top tokens that are the same token"
         variables[name] = variable(("source", "reader_feature"), values, text, "1")
-    variables["coherence_random"] = variable("random_draw", random, f"the same of {TOP} tokens drawn at random", "1")
-    return variables
+    return variables | _of_random_tokens(random)
+
+
+def _of_random_tokens(share: NDArray[np.float64]) -> Variables:
+    coherent = float(np.mean(share >= COHERENT)) if np.isfinite(share).all() else float("nan")
+    return {
+        "coherence_random": variable("random_draw", share, f"the same of {TOP} tokens drawn at random", "1"),
+        "coherent_share_random": scalar(coherent, "share of draws of random tokens that are coherent", "1"),
+        "median_coherence_random": scalar(median(share), "median coherence of random tokens", "1"),
+    }
 
 
 def _coherent_share(found: Coherence) -> float:

@@ -1,6 +1,6 @@
 """S2.F6: how many features of the ultra-low cluster are active on one token, and where a direction is strongest."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,9 @@ CONTEXTS = 20
 def co_firing(cluster: Bool[np.ndarray, " feature"], rows: ActivationRows, again: SecondLook) -> xr.Dataset:
     """How many features of a cluster are active on the same token.
 
-    Over `active`, a number of features: `ultra_low_active`, on how many tokens so many of them are active. Scalars:
+    Over `active`, a number of features: `ultra_low_active`, on how many tokens so many of them are active;
+    `ultra_low_active_at_least`, on how many tokens so many or more; and `ultra_low_active_at_least_independent`, on how
+    many by `independent`. Scalars:
     `ultra_low_firing`, features of the cluster that are ever active; `co_firing_largest`, the most on one token, and
     `co_firing_largest_share`, as a share of those that are ever active (NaN if none is). Over `co_firing_context`, the
     tokens on which most are active, earlier ones first: `co_firing_sequence`, `co_firing_position` (−1 behind the last
@@ -50,6 +52,15 @@ def co_firing(cluster: Bool[np.ndarray, " feature"], rows: ActivationRows, again
 
     variables = {
         "ultra_low_active": variable("active", histogram, "tokens by ultra-low features active on them", "token"),
+        "ultra_low_active_at_least": variable(
+            "active", at_least(histogram), "tokens by ultra-low features active on them, at least", "token"
+        ),
+        "ultra_low_active_at_least_independent": variable(
+            "active",
+            at_least(independent(histogram)),
+            "the same, were each active on tokens of its own choice (Poisson)",
+            "token",
+        ),
         "ultra_low_firing": scalar(firing, "ultra-low features that are ever active", "feature"),
         "co_firing_largest": scalar(largest, "most ultra-low features active on one token", "feature"),
         "co_firing_largest_share": scalar(
@@ -61,6 +72,20 @@ def co_firing(cluster: Bool[np.ndarray, " feature"], rows: ActivationRows, again
     }
     coordinates = {"active": index("active", 0, len(histogram), "ultra-low features active on a token")}
     return labelled(variables, coordinates, {"tokens": int(histogram.sum())})
+
+
+def at_least(tokens: NDArray[Any]) -> NDArray[Any]:
+    """Tokens with at least so many active features, of tokens by number of active features."""
+    return np.cumsum(tokens[::-1])[::-1]
+
+
+def independent(tokens: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Tokens by number of active features, were each activation on a token of its own choice: a Poisson law with the
+    same mean."""
+    whole = tokens.sum()
+    mean = float((np.arange(tokens.size) * tokens).sum() / whole) if whole else 0.0
+    terms = np.cumprod(np.r_[np.exp(-mean), mean / np.arange(1, tokens.size)])
+    return np.asarray(whole * terms)
 
 
 def highest_projections(rows: ActivationRows, direction: Float[np.ndarray, " neuron"], count: int) -> xr.Dataset:
