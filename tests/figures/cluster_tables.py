@@ -9,6 +9,7 @@ from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import pdist, squareform
 
 from polysem.tables.parts.labels import index, labelled, variable
+from polysem.tables.passes.embeddings.contrast import contrast_variables
 
 SITE = "blocks.0.mlp.hook_post"
 EMBEDDINGS = ("neuron", "input", "weighted")
@@ -175,13 +176,17 @@ def cluster_table(
             )
             variables[f"median_{name}"] = ("embedding", np.full(3, 0.4))
     variables |= shown(each, share, variables["rare_secondary"][1], activation, words, offsets, picture, random)
+    variables |= shown(
+        each, share, variables["rare_secondary"][1], activation, words, offsets, picture, random, central
+    )
     for name in ("frequency", "power_top1", *(["monosemanticity"] if tags else [])):
         for part, value in (("", -0.31), ("_shuffled", 0.05)):
             variables[f"agreement_{name}{part}"] = ((), value)
             variables[f"agreement_{name}_residual{part}"] = ((), value / 2)
     for name in MEASURES:
-        known = [row[np.isfinite(row)] for row in by_embedding[name]]
-        variables[f"median_{name}"] = ("embedding", [np.median(row) if row.size else np.nan for row in known])
+        variables[f"median_{name}"] = ("embedding", [median(row) for row in by_embedding[name]])
+    of_random = [median(variables[f"random_{name}"][1][: len(each)]) for name in MEASURES]
+    variables["random_median_distance"] = ("distance", of_random)
     variables["median_size"] = ((), float(np.median(size[: len(each)])))
     attributes = {
         "model": "toy",
@@ -198,12 +203,19 @@ def cluster_table(
     coordinates = {
         "feature": index("feature", 0, features, "feature"),
         "embedding": variable("embedding", np.array(EMBEDDINGS, dtype=object), "embedding", "1"),
+        "distance": variable("distance", np.array(MEASURES, dtype=object), "measure of distances", "1"),
         "offset": variable("offset", offsets, "tokens after the key token", "token"),
     }
     return labelled({name: variable(*values, name, "1") for name, values in variables.items()}, coordinates, attributes)
 
 
-def shown(each, share, rare, activation, words, offsets, picture, random):
+def median(values) -> float:
+    """Of what is known, in float64."""
+    known = values[np.isfinite(values)].astype(np.float64)
+    return float(np.median(known)) if known.size else np.nan
+
+
+def shown(each, share, rare, activation, words, offsets, picture, random, centres):
     """Variables of the features that figures show."""
     chosen = [(int(np.argmax([one.cluster.max() for one in each])), "most clusters")]
     chosen += [(int(feature), "rare secondary behaviour") for feature in np.flatnonzero(rare)[:1]]
@@ -216,6 +228,8 @@ def shown(each, share, rare, activation, words, offsets, picture, random):
     entering = np.full((count, EXAMPLES, inputs), np.nan, np.float32)
     weight = np.zeros((count, inputs), np.float32)
     planes = np.full((count, 3, EXAMPLES, 2), np.nan, np.float32)
+    cluster, central = np.full((count, EXAMPLES), -1), np.full((count, SEEN), -1)
+    distances = {name: np.full((count, EXAMPLES, EXAMPLES), np.nan) for name in EMBEDDINGS}
     height, width = picture or (1, 1)
     pixels = np.full((count, EXAMPLES, height * width), np.nan, np.float32)
     for place, (feature, _) in enumerate(chosen):
@@ -226,6 +240,8 @@ def shown(each, share, rare, activation, words, offsets, picture, random):
         linkage[place, : examples - 1] = one.linkage
         for number, embedding in enumerate(EMBEDDINGS):
             planes[place, number, :examples] = plane(one.vectors(embedding))
+            distances[embedding][place, :examples, :examples] = squareform(pdist(one.vectors(embedding), "cosine"))
+        cluster[place, :examples], central[place] = one.cluster, centres[feature]
         for example in range(examples):
             first = random.integers(0, BEFORE) if offsets.size > 1 else 0
             inside = np.arange(offsets.size) >= first
@@ -250,10 +266,17 @@ def shown(each, share, rare, activation, words, offsets, picture, random):
         "weight": (("shown", "input"), weight),
         "plane": (("shown", "embedding", "example", "axis"), planes),
     }
+    contrast = contrast_variables(distances, cluster, central, entering, weight)
+    variables |= {name: (made.dims, made.values) for name, made in contrast.items()}
     if picture:
         variables["pixels"] = ((*by_example, "pixel"), pixels)
-        variables["activation_map"] = (("shown", "pixel"), random.standard_normal((count, height * width)))
-        variables["mean_example"] = (("shown", "pixel"), np.nanmean(pixels, axis=1))
+        activation_map, mean = random.standard_normal((count, height * width)), np.nanmean(pixels, axis=1)
+        variables["activation_map"] = (("shown", "pixel"), activation_map)
+        variables["mean_example"] = (("shown", "pixel"), mean)
+        variables["importance_map"] = (("shown", "pixel"), activation_map * mean)
+        variables["image_enters"] = ("shown", np.full(count, height * width == inputs))
+        drawn = [np.r_[random.permutation(len(each[feature].cluster)), np.full(8, -1)][:8] for feature, _ in chosen]
+        variables["drawn_example"] = (("shown", "draw"), np.array(drawn))
     else:
         variables["token_text"] = ((*by_example, "offset"), text)
     return variables

@@ -22,6 +22,8 @@ def table(number: int, parents: int = 8, features: int = 20) -> xr.Dataset:
     random = np.random.default_rng(number)
     columns = {name: ("parent", random.random(parents), {"long_name": name, "units": "1"}) for name in PANELS}
     columns |= {name: ((), random.random(), {"long_name": name, "units": "1"}) for name in SCALARS}
+    means = {f"mean_{name}": columns[name][1].mean() for name in PANELS}
+    columns |= {name: ((), mean, {"long_name": name, "units": "1"}) for name, mean in means.items()}
     columns["feature_cosine"] = ("feature", random.random(features), {"long_name": "cosine", "units": "1"})
     return xr.Dataset(columns, attrs={"child_chance": 0.5, "catalogue": "S1.X1"})
 

@@ -9,12 +9,11 @@ from matplotlib.text import Text
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import pdist, squareform
 
-from polysem.figures.of_dictionary.embedding_planes import pair_distances
 from polysem.figures.parts import shaded_tokens, theme
 from polysem.figures.parts.cluster_tree import folded_tree
 from polysem.figures.registry import NotApplicable, find_figure
 
-from .cluster_tables import CUT, cluster_table, made, measures, unclustered, without_inputs
+from .cluster_tables import CUT, cluster_table, made, unclustered, without_inputs
 from .conftest import alignment_table, draw_from, frequency_table, legible_texts
 
 HOSTILE = ("\u202e", "$x_1$", " שלום", " عالم", "\n", "\x00", "<b>", "日本", "w" * 60, " ", "a", "")
@@ -252,13 +251,6 @@ def test_an_image_that_enters_is_drawn_as_an_image(analysis):
 
 
 def test_the_planes_say_the_distances_of_the_two_clusters(analysis):
-    one = made([9, 6], np.random.default_rng(1))
-    assert one.cluster.max() == 1
-    for embedding in ("input", "neuron"):
-        wanted = measures(one.vectors(embedding), one.cluster)
-        found = pair_distances(one.vectors(embedding), one.cluster)
-        assert found == pytest.approx((wanted["intra_cluster_distance"], wanted["inter_cluster_distance"]))
-    assert np.isnan(pair_distances(np.eye(2), np.array([0, 1]))[0])
     table = cluster_table(([9, 6],))
     figure = draw("embedding_planes", table, analysis)
     left, right = figure.axes[:2]
@@ -304,6 +296,14 @@ def test_importance_is_the_activation_map_times_the_mean_example(analysis):
     activation, mean = (table[name].values[place].reshape(6, 4) for name in ("activation_map", "mean_example"))
     np.testing.assert_allclose(drawn[0], activation)
     np.testing.assert_allclose(drawn[1], activation * mean)
+    gap, examples = 1, table["drawn_example"].values[place]
+    assert drawn[2].shape == (2 * 6 + gap, 4 * 4 + 3 * gap)
+    for number, example in enumerate(examples[examples >= 0]):
+        top, left = (6 + gap) * (number // 4), (4 + gap) * (number % 4)
+        np.testing.assert_allclose(
+            drawn[2][top : top + 6, left : left + 4], table["pixels"].values[place, example].reshape(6, 4), rtol=1e-6
+        )
+    assert np.isfinite(drawn[2]).sum() == 24 * (examples >= 0).sum()
     weights = logits(table)
     bars = [bar.get_height() for bar in figure.axes[2].containers[0]]
     row = int(table["shown_feature"].values[place])
@@ -345,6 +345,6 @@ def test_the_same_table_gives_the_same_bytes(analysis, tmp_path):
 
 def test_as_many_activations_as_pixels_are_no_image(analysis):
     table = cluster_table(([7, 5, 3],), picture=(6, 4), inputs=24)
-    table["pixels"].values[:] = np.random.default_rng(0).random(table["pixels"].shape)
+    table["image_enters"].values[:] = False
     figure = draw("embedding_making", table, analysis)
     assert sum(bool(axes.containers) for axes in figure.axes) == 6

@@ -29,6 +29,8 @@ def comparison(relations: list[str], features: int = 300, seed: int = 0) -> xr.D
     random = np.random.default_rng(seed)
     count = len(relations)
     names = [f"l1-x8_l1=3e-4_seed={number}" for number in range(count)]
+    related = list(dict.fromkeys(relations))
+    pooled = np.array([features * relations.count(name) for name in related], int)
     pair = {"dictionary": names, "relation": relations, "model": "toy", "site": SITE, "other": names[::-1]}
     table = xr.Dataset(
         {
@@ -46,6 +48,10 @@ def comparison(relations: list[str], features: int = 300, seed: int = 0) -> xr.D
             "ultra_low_cosine": ("pair", random.random(count)),
             "ultra_low_cosine_others": ("pair", random.random(count) / 2),
             **{f"median_{name}": ("pair", random.random(count)) for name in PER_PAIR},
+            "relation": ("relation", np.array(related, object)),
+            "relation_features": ("relation", pooled),
+            "relation_correlated_features": ("relation", pooled.copy()),
+            "relation_median_correlation": ("relation", np.linspace(0.5, 0.6, len(related))),
         }
     )
     attributes = {"tokens": 32_768, "neurons": 512, "reader": "", "split_cosine": 0.5, "ultra_low_frequency": 1e-4}
@@ -79,6 +85,7 @@ def with_sizes(table: xr.Dataset, sizes: list[int]) -> xr.Dataset:
         size_dictionary=("size", np.array([f"topk-x{number}" for number in range(len(sizes))], object)),
         size_features=("size", np.array(sizes)),
         child_level=("child", level),
+        features_by_children=(("level", "children"), np.array([by_children(size) for size in sizes[:-1]])),
         child_parent=("child", parent),
         child_cosine=("child", random.random(len(parent))),
         child_cosine_random=("child", random.random(len(parent)) / 4),
@@ -92,6 +99,11 @@ def with_sizes(table: xr.Dataset, sizes: list[int]) -> xr.Dataset:
         merge=(("merge_step", "merge_column"), merges),
         **{f"{name}_share": ("level", random.random(levels)) for name in ("split", "new", "random")},
     )
+
+
+def by_children(size: int) -> list[int]:
+    """Half without a child, and fewer and fewer with more."""
+    return [size - size // 2, size // 2 - size // 4, size // 4 - size // 8, size // 8]
 
 
 CASES = {
@@ -130,12 +142,14 @@ def test_a_site_with_nothing_to_compare_gets_a_reason_that_says_what_to_add(name
 def test_a_line_stands_at_the_share_of_features_that_reach_a_level():
     table = comparison(["seed"], 4)
     table["correlation"].values[:] = [0.1, 0.5, 0.9, np.nan]
+    table["relation_correlated_features"].values[:] = 3
     (line, *_) = draw("universality", table).axes[0].lines
     assert line.get_drawstyle() == "steps-post"  # each share holds up to the next level
     assert line.get_xdata().tolist() == [-np.inf, 0.1, 0.5, 0.9]
     np.testing.assert_allclose(line.get_ydata(), [100, 200 / 3, 100 / 3, 0], atol=1e-9)
     assert draw("universality", table).axes[1].get_ylabel() == ""
     assert "Left out: 1 (25.0 %) of 4 features" in note(draw("universality", table))
+    assert "Median with another seed: 0.50." in note(draw("universality", table))
 
 
 def test_a_sae_without_a_cluster_is_left_out_and_pairs_beyond_the_most_are_counted():
@@ -148,10 +162,9 @@ def test_a_sae_without_a_cluster_is_left_out_and_pairs_beyond_the_most_are_count
         draw("ultra_low_directions", table)
 
 
-def test_children_are_counted_from_the_threshold_on():
+def test_children_are_drawn_as_shares_of_the_smaller_dictionary():
     table = with_sizes(comparison(["seed"]), [2, 4])
-    table["child_parent"].values[:] = [0, 0, 1, 1]
-    table["child_cosine"].values[:] = [0.9, 0.5, 0.49, 0.1]
+    table["features_by_children"].values[:] = [[1, 0, 1, 0]]
     bars = [patch.get_width() for patch in draw("feature_splitting", table).axes[1].patches]
     assert bars == [50, 0, 50, 0]  # one feature without a child, one with two
 

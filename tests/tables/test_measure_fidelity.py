@@ -19,12 +19,12 @@ from polysem.saes.activation_functions.standard import Function
 from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.of_site.fidelity import (
-    INTERVALS,
     ablations,
     dictionary_fidelity,
     mean_activation,
 )
 from polysem.tables.parts.evaluation import leading_batches
+from polysem.tables.parts.fidelity_numbers import INTERVALS
 from polysem.tables.parts.reconstruction import Reconstruction
 
 SITE = "mlp"

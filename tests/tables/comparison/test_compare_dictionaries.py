@@ -150,6 +150,12 @@ def test_the_same_features_in_another_order_are_all_found_again(compared):
     assert compared["correlation_shuffled"].values[0][:FEATURES].max() < 0.5
     assert compared["found_again_share"].values[0] == 1
     assert compared["pair_tokens"].values[0] == 500
+    seeds = np.flatnonzero(compared["pair_relation"].values == "seed")
+    pooled = np.concatenate([compared["correlation"].values[rows(compared, pair)] for pair in seeds])
+    of_seeds = compared.sel(relation="seed")
+    assert int(of_seeds["relation_features"]) == pooled.size
+    assert int(of_seeds["relation_correlated_features"]) == np.isfinite(pooled).sum()
+    assert float(of_seeds["relation_median_correlation"]) == np.nanmedian(pooled)
 
 
 def activations(places, name, made):
@@ -242,6 +248,8 @@ def test_the_first_sae_of_each_size_takes_part_in_feature_splitting(compared):
     assert compared["size_features"].values.tolist() == [6, FEATURES]
     shares = [float(compared[f"{name}_share"].values[0]) for name in ("split", "kept", "childless")]
     assert sum(shares) == pytest.approx(1)
+    counts = compared["features_by_children"].values[0]
+    assert [counts[2:].sum(), counts[1], counts[0]] == pytest.approx([6 * share for share in shares])
     assert compared.sizes["point"] == 6 + FEATURES
 
 

@@ -14,8 +14,8 @@ from polysem.tables.passes.comparison.pairwise import Match, spread
 NAN = np.nan
 
 
-def pair(other):
-    return Pair("a", "seed", "m", "s", other)
+def pair(other, relation="seed"):
+    return Pair("a", relation, "m", "s", other)
 
 
 def test_a_feature_is_found_again_from_a_correlation_of_07_on():
@@ -34,6 +34,20 @@ def test_a_feature_is_found_again_from_a_correlation_of_07_on():
     assert found["nearest_feature"].values.tolist() == [-1] * 6
     assert found["pair_other"].values.tolist() == ["b", "c"]
     assert found["pair_reason"].values.tolist() == ["", "too far; too wide"]
+
+
+def test_the_features_of_all_pairs_of_a_relation_have_one_median():
+    seeds = [
+        Match(pair("b"), 4, correlation=np.array([0.5, NAN, 0.9, 0.1])),
+        Match(pair("c"), 1, correlation=np.ones(1)),
+    ]
+    found = pair_variables([seeds[0], Match(pair("neurons", "neurons"), 3), seeds[1]])
+    assert found["relation"].values.tolist() == ["seed", "neurons"]
+    assert found["relation_features"].values.tolist() == [5, 3]
+    assert found["relation_correlated_features"].values.tolist() == [4, 0]
+    np.testing.assert_allclose(found["relation_median_correlation"], [0.7, NAN])
+    assert {found[name].size for name in found if name.startswith("relation")} == {2}
+    assert not pair_variables([])["relation"].size
 
 
 def test_baselines_have_room_for_512_draws_and_are_filled_from_the_front():

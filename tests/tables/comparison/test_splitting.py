@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from polysem.tables.passes.comparison import splitting
+from polysem.tables.passes.comparison import size_table, splitting
 from polysem.tables.passes.comparison.splitting import Leaf, Split, evenly, showcase, split, tree, two_dimensions
 
 
@@ -15,6 +15,19 @@ def test_parents_and_children_worked_by_hand():
     assert found.cosine.tolist() == pytest.approx([1, 0.8, 0.8, 0], abs=1e-6)
     assert found.children(3, 0.5).tolist() == [2, 1, 0]
     assert found.children(3, 0.9).tolist() == [1, 0, 0]
+
+
+def test_features_are_counted_by_their_children_from_the_threshold_on():
+    """Of the smaller dictionary's six features, 0 has four children, 1 one, 2 one below the threshold, 3 three."""
+    level = Split(
+        np.array([0, 0, 0, 0, 1, 2, 3, 3, 3]), np.array([0.9, 0.5, 0.6, 0.7, 0.5, 0.49, 0.8, 0.8, 0.8]), np.zeros(9)
+    )
+    last = Split(np.array([0, 0, 8]), np.full(3, 0.9), np.zeros(3))
+    found = size_table._levels([level, last], [6, 9, 3], 0.5)
+    assert found["children"].values.tolist() == [0, 1, 2, 3]
+    assert found["features_by_children"].values.tolist() == [[3, 1, 0, 2], [7, 1, 1, 0]]
+    np.testing.assert_allclose(found["childless_share"], [3 / 6, 7 / 9])
+    np.testing.assert_allclose(found["split_share"], [2 / 6, 1 / 9])
 
 
 def test_permuted_rows_have_no_parent_but_by_chance():

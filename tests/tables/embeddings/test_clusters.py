@@ -8,6 +8,7 @@ import pytest
 import torch
 import xarray as xr
 from measured import made
+from scipy.spatial.distance import pdist, squareform
 from slow import slow_clusters, slow_measures
 from surveyed import ExampleChoice, survey
 
@@ -282,6 +283,37 @@ def test_shown_features_come_with_all_that_draws_them(site):
         planes = table["plane"].sel(embedding="neuron")[place].values
         assert np.isfinite(planes[:size]).all() and np.isnan(planes[size:]).all()
         assert (table["token"][place, :size].sel(offset=0) > 0).all()
+
+
+def test_two_examples_and_two_clusters_of_a_shown_feature_are_contrasted(site):
+    for table in (table_of(site, sae()), table_of(site, Neurons(NEURONS))):
+        assert len(table["shown_feature"])
+        for place, feature in enumerate(table["shown_feature"].values):
+            size, central = int(table["size"][feature]), table["central_example"][feature].values
+            entering_ = table["entering"][place, :size].values.astype(np.float64)
+            products = entering_ * table["weight"][place].values
+            cluster = table["example_cluster"][feature, :size].values
+            apart = squareform(pdist(products, "cosine"))
+            other = central[1] if central[1] >= 0 else apart[central[0]].argmax()
+            assert table["contrast_example"][place].values.tolist() == [central[0], other]
+            np.testing.assert_allclose(table["contrast_embedding"][place], products[[central[0], other]], rtol=1e-6)
+            assert sorted(table["contrast_input"][place].values.tolist()) == list(range(products.shape[1]))
+            np.testing.assert_allclose(table["contrast_input_share"][place], 1)
+            for name, of in {"neuron": apart, "input": squareform(pdist(entering_, "cosine"))}.items():
+                one = table.isel(shown=place).sel(embedding=name)
+                assert float(one["contrast_distance"]) == pytest.approx(of[central[0], other], abs=1e-5)
+                pairs = [(i, j) for j in range(size) for i in range(j) if max(cluster[i], cluster[j]) < 2]
+                for measure, same in {"intra": True, "inter": False}.items():
+                    wanted = [of[i, j] for i, j in pairs if (cluster[i] == cluster[j]) == same]
+                    found = float(one[f"two_clusters_{measure}_distance"])
+                    assert found == pytest.approx(np.mean(wanted) if wanted else np.nan, abs=1e-5, nan_ok=True)
+
+
+def test_the_median_of_random_tokens_is_that_of_clustered_features(site):
+    table = table_of(site, Neurons(NEURONS))
+    for name in ("max_distance", "mean_distance", "intra_cluster_distance", "inter_cluster_distance"):
+        values = table[f"random_{name}"].values[table["state"].values == "clustered"].astype(np.float64)
+        assert float(table["random_median_distance"].sel(distance=name)) == np.nanmedian(values)
 
 
 def test_neurons_without_input_weights_are_told_which_sites_have_them(site):

@@ -12,10 +12,13 @@ from polysem.saes.activation_functions import standard
 from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
 from polysem.tables.parts.directions import Directions
+from polysem.tables.passes.embeddings.contrast import between_largest, contrast_variables, contrasted, largest_inputs
+from polysem.tables.passes.embeddings.feature_variables import DISTANCES, measure_variables
 from polysem.tables.passes.embeddings.first_clusters import first_clusters, rare_secondary
 from polysem.tables.passes.embeddings.measured import states
 from polysem.tables.passes.embeddings.rank_correlation import agreement_scalars, spearman
-from polysem.tables.passes.embeddings.shown import Shown, image_variables, mean_images, shown_features
+from polysem.tables.passes.embeddings.shown import Shown, shown_features
+from polysem.tables.passes.embeddings.shown_images import drawn_examples, image_enters, image_variables, mean_images
 from polysem.tables.passes.embeddings.windows import random_tokens
 
 
@@ -154,8 +157,108 @@ def test_an_activation_map_is_what_each_pixel_adds_before_the_threshold(images):
     sae = SAE(W_enc, torch.full((6,), -9.0), W_enc.T, b_dec, standard.Function())
     shown, sequence = Shown([4, 1], ["a", "b"]), np.zeros((2, 1), np.int32)
     directions = Directions({"s/pixel_responses": responses})
-    found = image_variables(shown, sequence, images[1], sae, directions, "s")["activation_map"]
+    variables = image_variables(shown, sequence, images[1], sae, directions, "s")
+    found = variables["activation_map"]
     expected = [[((responses[p] - responses[4]) @ W_enc[:, f]).item() for p in range(4)] for f in shown.feature]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert variables["importance_map"].dtype == np.float64
+    np.testing.assert_allclose(variables["importance_map"], np.array(expected) * images[0][0], rtol=1e-5, atol=1e-6)
     of_neurons = image_variables(Shown([2], ["a"]), sequence[:1], images[1], Neurons(3), directions, "s")
     np.testing.assert_allclose(of_neurons["activation_map"], (responses[:4, 2:] - responses[4, 2:]).T, rtol=1e-6)
+
+
+def test_images_enter_where_every_example_is_its_image_in_another_scale():
+    pixels = np.random.default_rng(0).random((4, 5, 9)).astype(np.float32)
+    pixels[:, 3:] = np.nan  # three examples each
+    entering = 7 * pixels - 2
+    entering[1, 2] = pixels[1, 0]  # one example is another image
+    entering[2] *= -1
+    entering[3] += 0.01 * np.random.default_rng(1).random((5, 9)).astype(np.float32)
+    assert image_enters(pixels, entering).values.tolist() == [True, False, False, True]
+    assert image_enters(pixels, entering[:, :, :8]).values.tolist() == [False] * 4
+    pixels[0, 0], entering[0, 0] = 0.5, 0.5  # without any contrast
+    assert not image_enters(pixels, entering).values[0]
+
+
+def test_eight_examples_are_drawn_without_replacement():
+    drawn = drawn_examples(np.array([100, 8, 3, 1]), 0).values
+    assert drawn.shape == (4, 8)
+    assert len(set(drawn[0].tolist())) == 8 and drawn[0].min() >= 0 and drawn[0].max() < 100
+    assert sorted(drawn[1].tolist()) == list(range(8))
+    assert sorted(drawn[2, :3].tolist()) == [0, 1, 2] and (drawn[2, 3:] == -1).all()
+    assert drawn[3].tolist() == [0, *[-1] * 7]
+    assert drawn[0].tolist() != drawn_examples(np.array([100]), 1).values[0].tolist()
+
+
+def test_central_examples_of_two_clusters_are_contrasted_or_the_most_unlike_in_one():
+    embeddings = np.array([[1, 0.1], [1, 0], [-0.5, 9], [1, -0.2]])
+    assert contrasted(embeddings, np.array([3, 0, 2, -1])) == (3, 0)
+    assert contrasted(embeddings, np.array([1, -1, -1])) == (1, 2)
+
+
+def test_the_largest_inputs_of_a_pair_and_their_share_of_its_squared_length():
+    pair = np.zeros((2, 50))
+    pair[0, :10], pair[1, 10:48], pair[1, 3] = 2.0, -1.0, 5.0
+    order, share = largest_inputs(pair)
+    assert order.tolist() == [3, 0, 1, 2, *range(4, 40)]
+    np.testing.assert_allclose(share, [1, (25 + 30) / (25 + 38)])
+    few, all_of_it = largest_inputs(pair[:, :4])
+    assert few.tolist() == [3, 0, 1, 2] and all_of_it.tolist() == [1, 1]
+
+
+def test_distances_within_and_between_the_two_largest_clusters():
+    """Cluster 0 has the examples 0, 2 and 4, cluster 1 has 1 and 3, and 5 is alone."""
+    line = np.array([0, 10, 1, 12, 3, 99.0])
+    distances = np.abs(line[:, None] - line)
+    intra, inter = between_largest(distances, np.array([0, 1, 0, 1, 0, 2]))
+    assert intra == pytest.approx((1 + 3 + 2 + 2) / 4)
+    assert inter == pytest.approx((10 + 12 + 9 + 11 + 7 + 9) / 6)
+    intra, inter = between_largest(distances[:2, :2], np.array([0, 1]))
+    assert np.isnan(intra) and inter == 10
+    intra, inter = between_largest(distances[:2, :2], np.array([0, 0]))
+    assert intra == 10 and np.isnan(inter)
+
+
+def test_what_is_contrasted_of_a_feature_is_that_of_its_own_examples_alone():
+    random = np.random.default_rng(0)
+    entering, weights = random.standard_normal((2, 6, 45)).astype(np.float32), random.standard_normal((2, 45))
+    cluster = np.array([[0, 1, 0, 0, -1, -1], [0, 0, 0, 0, 0, 0]])
+    entering[0, 4:] = np.nan
+    central = np.array([[2, 1, -1], [5, -1, -1]])
+    vectors = {"neuron": entering * weights[:, None], "input": entering}
+    distances = {of: np.array([squareform(pdist(rows, "cosine")) for rows in both]) for of, both in vectors.items()}
+    found = contrast_variables(distances, cluster, central, entering, weights)
+    unlike = int(distances["neuron"][1, 5].argmax())
+    assert found["contrast_example"].values.tolist() == [[2, 1], [5, unlike]]
+    for place, (of, rows) in enumerate(vectors.items()):
+        for feature, (one, other) in enumerate(found["contrast_example"].values):
+            apart = pdist(rows[feature][[one, other]], "cosine")[0]
+            assert found["contrast_distance"].values[feature, place] == pytest.approx(apart)
+        of_first = distances[of][0]
+        intra, inter = (found[f"two_clusters_{name}_distance"].values[:, place] for name in ("intra", "inter"))
+        assert intra[0] == pytest.approx((of_first[0, 2] + of_first[0, 3] + of_first[2, 3]) / 3)
+        assert inter[0] == pytest.approx((of_first[1, 0] + of_first[1, 2] + of_first[1, 3]) / 3)
+        assert intra[1] == pytest.approx(pdist(rows[1], "cosine").mean()) and np.isnan(inter[1])
+    products = entering[0, [2, 1]] * weights[0]
+    np.testing.assert_allclose(found["contrast_embedding"].values[0], products, rtol=1e-6)
+    order = found["contrast_input"].values[0]
+    assert len(order) == 40
+    np.testing.assert_allclose(
+        found["contrast_input_share"].values[0], (products[:, order] ** 2).sum(1) / (products**2).sum(1), rtol=1e-6
+    )
+
+
+def test_medians_are_over_features_that_count_and_those_that_are_drawn_not_rounded():
+    """Of float32 numbers the mean of the two in the middle is that of float64."""
+    rows = {name: np.array([0.1, 0.3, np.nan, 0.2, 9.0], np.float32) for name in DISTANCES}
+    rows |= {"silhouette": np.zeros(5, np.float32), "clusters": np.arange(5, dtype=np.int32)}
+    counted = np.array([True, True, True, False, False])
+    found = measure_variables(dict.fromkeys(("neuron", "input", "weighted", "random"), rows), counted)
+    middle = (float(np.float32(0.1)) + float(np.float32(0.3))) / 2
+    assert found["random_median_distance"].values.tolist() == [middle] * 4
+    for name in ("intra_cluster_distance", "inter_cluster_distance"):
+        assert found[f"median_{name}"].values.tolist() == [middle] * 3
+    assert found["median_mean_distance"].values.tolist() == pytest.approx([middle] * 3)
+    assert found["median_clusters"].values.tolist() == [1] * 3
+    nothing = measure_variables(dict.fromkeys(("neuron", "input", "weighted", "random"), rows), np.zeros(5, bool))
+    assert np.isnan(nothing["random_median_distance"].values).all()

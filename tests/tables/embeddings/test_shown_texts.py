@@ -3,7 +3,8 @@
 import numpy as np
 
 from polysem.models.batches import TokenStore
-from polysem.tables.passes.embeddings.shown_texts import example_images, token_texts
+from polysem.tables.passes.embeddings.shown_images import example_images
+from polysem.tables.passes.embeddings.shown_texts import token_texts
 
 
 def test_tokens_are_named_and_places_outside_of_the_sequence_are_empty():

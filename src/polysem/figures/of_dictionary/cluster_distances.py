@@ -73,6 +73,13 @@ def values_of(clusters: xr.Dataset, measure: str, kind: str, clustered: NDArray[
     return np.asarray(values[np.isfinite(values)])
 
 
+def median_of(clusters: xr.Dataset, measure: str, kind: str) -> float:
+    """The median of these values; NaN without any."""
+    if kind == "random":
+        return float(clusters["random_median_distance"].sel(distance=measure))
+    return float(clusters[f"median_{measure}"].sel(embedding=kind))
+
+
 def _draw(axes: Axes, clusters: xr.Dataset, measure: str, clustered: NDArray[np.bool_]) -> dict[str, tuple[float, int]]:
     """Medians and numbers of features by what is compared."""
     found = {kind: values_of(clusters, measure, kind, clustered) for kind in LINES}
@@ -84,7 +91,7 @@ def _draw(axes: Axes, clusters: xr.Dataset, measure: str, clustered: NDArray[np.
         colour, style, _ = LINES[kind]
         counts, _ = np.histogram(values, edges)
         axes.stairs(counts, edges, color=theme.COLOURS[colour], linestyle=style, linewidth=1.5, zorder=3)
-        medians[kind] = (float(np.median(values)) if values.size else np.nan, int(values.size))
+        medians[kind] = (median_of(clusters, measure, kind), int(values.size))
         if values.size:
             axes.axvline(medians[kind][0], color=theme.COLOURS[colour], linestyle=style, linewidth=0.9, alpha=0.9)
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, None))

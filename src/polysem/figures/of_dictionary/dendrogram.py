@@ -43,6 +43,6 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
     if not found:
         raise NotApplicable(f"no {noun(clusters)} has examples to cluster: {states_in_words(clusters)}")
     shown = found[0]
-    count, most = shown.sizes.size, int(clusters["clusters"].sel(embedding="neuron").max())
+    count, most = shown.clusters, int(clusters["clusters"].sel(embedding="neuron").max())
     note = f"Shown: {theme.several(count, 'cluster')}; the {noun(clusters)} with most has {most}."
     return draw_dendrogram(shown, clusters, title=TITLE, catalogue=CATALOGUE, notes=[note])

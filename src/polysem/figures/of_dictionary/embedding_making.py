@@ -38,8 +38,6 @@ at the key token, times its weights, input by input, is the embedding. The bars 
 largest products first; where the image itself enters, all three are drawn as images. Of neurons the vector behind the
 norm enters, of SAE features the activation less ``b_dec``. Source: document S3, section 3.1 and figure 1.
 """
-INPUTS = 40
-"""Inputs that are drawn, those with the largest products."""
 COLUMNS = ("what enters, h", "weights, w", "embedding, e = h ⊙ w")
 
 
@@ -52,22 +50,23 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
     """
     require_clusters(clusters)
     shown = _shown(clusters)
-    chosen = _two_examples(shown)
-    order = np.argsort(-np.abs(shown.embeddings[chosen]).max(0), kind="stable")[:INPUTS]
+    made = clusters.isel(shown=shown.place)
+    chosen: list[int] = made["contrast_example"].to_numpy().tolist()
+    embeddings, order = made["contrast_embedding"].to_numpy(), made["contrast_input"].to_numpy()
+    vectors = (shown.entering[chosen], np.stack([shown.weight, shown.weight]), embeddings)
+    extremes = [float(np.abs(both).max()) or 1.0 for both in vectors]
     as_pictures = shown.shape is not None
     figure = theme.sheet(6.4 if as_pictures else 5.4)
     grid = figure.add_gridspec(4, 3, height_ratios=[0.7, 3, 0.7, 3])
     lines = [figure.add_subplot(grid[row, :]) for row in (0, 2)]
     panels = [[figure.add_subplot(grid[row, column]) for column in range(3)] for row in (1, 3)]
     for number, (example, row) in enumerate(zip(chosen, panels, strict=True)):
-        values = (shown.entering[example], shown.weight, shown.embeddings[example])
-        for column, (axes, vector) in enumerate(zip(row, values, strict=True)):
-            extreme = _extreme(shown, chosen, column)
+        for column, (axes, both, extreme) in enumerate(zip(row, vectors, extremes, strict=True)):
             if as_pictures and shown.shape is not None:
-                draw_map(axes, vector.reshape(shown.shape), extreme)
+                draw_map(axes, both[number].reshape(shown.shape), extreme)
             else:
                 colour = cluster_colour(int(shown.cluster[example])) if column == 2 else theme.COLOURS["bulk"]
-                _draw_bars(axes, vector[order], extreme, colour)
+                _draw_bars(axes, both[number][order], extreme, colour)
             if not number:
                 axes.set_title(COLUMNS[column], size=9, loc="left")
     if not as_pictures:
@@ -75,9 +74,7 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
             axes.set_xlabel(f"inputs, largest |e| first ({order.size})")
     for axes in lines:
         axes.axis("off")
-    theme.frame(
-        figure, clusters, title=TITLE, catalogue=CATALOGUE, notes=_notes(shown, clusters, chosen, order, as_pictures)
-    )
+    theme.frame(figure, clusters, title=TITLE, catalogue=CATALOGUE, notes=_notes(shown, clusters, as_pictures))
     theme.lay_out(figure)
     for axes, example in zip(lines, chosen, strict=True):
         _write_line(axes, shown, example)
@@ -88,20 +85,7 @@ def _shown(clusters: xr.Dataset) -> ShownFeature:
     found = shown_for(clusters, TWO, MOST, RARE, EXAMPLES, TIGHTEST)
     if not found:
         raise NotApplicable(f"no {noun(clusters)} has examples to cluster: {states_in_words(clusters)}")
-    return next((shown for shown in found if shown.sizes.size > 1), found[0])
-
-
-def _two_examples(shown: ShownFeature) -> list[int]:
-    central = [int(example) for example in shown.central[:2]]
-    if len(central) == 2:
-        return central
-    unit = shown.embeddings / np.linalg.norm(shown.embeddings, axis=1, keepdims=True)
-    return [central[0], int((unit @ unit[central[0]]).argmin())]
-
-
-def _extreme(shown: ShownFeature, chosen: list[int], column: int) -> float:
-    vectors = (shown.entering[chosen], shown.weight, shown.embeddings[chosen])
-    return float(np.abs(vectors[column]).max()) or 1.0
+    return next((shown for shown in found if shown.clusters > 1), found[0])
 
 
 def _draw_bars(axes: Axes, values: NDArray[np.float64], extreme: float, colour: str) -> None:
@@ -119,7 +103,7 @@ def _write_line(axes: Axes, shown: ShownFeature, example: int) -> None:
     lines = height / ROW
     width, middle = shaded_tokens.prepare(axes, lines), (lines - 1) / 2
     style: Any = {"size": 8.5, "va": "center_baseline", "color": cluster_colour(number), "parse_math": False}
-    said = f"cluster {number + 1} of {shown.sizes.size}, {theme.several(int(shown.sizes[number]), 'example')}"
+    said = f"cluster {number + 1} of {shown.clusters}, {theme.several(int(shown.sizes[number]), 'example')}"
     axes.text(0, middle, said, weight="bold", **style).set_in_layout(False)
     start = 150.0
     if shown.texts is not None:
@@ -133,33 +117,26 @@ def _write_line(axes: Axes, shown: ShownFeature, example: int) -> None:
         draw_picture(axes, shown.pictures[example], extent)
 
 
-def _notes(
-    shown: ShownFeature, clusters: xr.Dataset, chosen: list[int], order: NDArray[np.int64], as_pictures: bool
-) -> list[str]:
-    embeddings = shown.embeddings[chosen]
-    held = (embeddings[:, order] ** 2).sum(1) / (embeddings**2).sum(1)
+def _notes(shown: ShownFeature, clusters: xr.Dataset, as_pictures: bool) -> list[str]:
+    made = clusters.isel(shown=shown.place)
+    drawn, held = made.sizes["contrast_rank"], made["contrast_input_share"].to_numpy()
+    apart = {of: float(made["contrast_distance"].sel(embedding=of)) for of in ("input", "neuron")}
     words = [
         examples_in_words(shown, clusters),
-        f"Drawn: {_what(shown)}. Cosine distance between the two: {_distance(shown.entering[chosen]):.2f} of what "
-        f"enters, {_distance(embeddings):.2f} of the neuron embeddings. Weights: {clusters.attrs['weights']}.",
+        f"Drawn: {_what(shown)}. Cosine distance between the two: {apart['input']:.2f} of what enters, "
+        f"{apart['neuron']:.2f} of the neuron embeddings. Weights: {clusters.attrs['weights']}.",
     ]
     if as_pictures:
         words.append("One scale per column; orange is positive, purple negative.")
-    elif order.size < shown.weight.size:
+    elif drawn < shown.weight.size:
         words.append(
-            f"{order.size} of {shown.weight.size:,} inputs, in one order; they hold {100 * held[0]:.0f} % and "
+            f"{drawn} of {shown.weight.size:,} inputs, in one order; they hold {100 * held[0]:.0f} % and "
             f"{100 * held[1]:.0f} % of the squared length of the two embeddings."
         )
     return words
 
 
 def _what(shown: ShownFeature) -> str:
-    if shown.sizes.size > 1:
+    if shown.clusters > 1:
         return "the central examples of its two largest clusters, the members nearest to all others"
     return "the central example of its one cluster, nearest to all others, and the one most unlike it"
-
-
-def _distance(pair: NDArray[np.float64]) -> float:
-    """1 − cosine of two rows."""
-    lengths = np.linalg.norm(pair, axis=1)
-    return float(1 - pair[0] @ pair[1] / (lengths[0] * lengths[1]))

@@ -5,7 +5,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from polysem.figures.parts import shaded_tokens, theme
 from polysem.figures.parts.dendrogram_panel import cluster_colour, draw_picture
@@ -37,11 +36,11 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
     rows = 2 if shown.pictures is not None else 2 * EACH
     figure = theme.sheet(5.2 + 0.17 * rows)
     grid = figure.add_gridspec(2, 2, height_ratios=[3.2, (0.40 if shown.pictures is not None else 0.17) * rows])
-    vectors = {"input": shown.entering, "neuron": shown.embeddings}
     for column, (embedding, words) in enumerate(PANELS.items()):
         axes = figure.add_subplot(grid[0, column])
         _draw_plane(axes, shown, embedding)
-        intra, inter = pair_distances(vectors[embedding], shown.cluster)
+        of_two = clusters.isel(shown=shown.place).sel(embedding=embedding)
+        intra, inter = (float(of_two[f"two_clusters_{name}_distance"]) for name in ("intra", "inter"))
         axes.set_title(f"{words}\nintra-cluster {_number(intra)}, inter-cluster {_number(inter)}", size=9, loc="left")
     below = figure.add_subplot(grid[1, :])
     below.axis("off")
@@ -62,16 +61,6 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
     theme.lay_out(figure)
     _write_examples(below, shown, rows)
     return figure
-
-
-def pair_distances(vectors: NDArray[np.float64], cluster: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean cosine distance of all pairs of examples within one of the two largest clusters (NaN if each has a single
-    one), and of all pairs from both."""
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    first, second = (unit[cluster == number] for number in (0, 1))
-    within = [(1 - members @ members.T)[np.triu_indices(len(members), 1)] for members in (first, second)]
-    pairs = np.concatenate(within)
-    return float(pairs.mean()) if pairs.size else np.nan, float((1 - first @ second.T).mean())
 
 
 def _draw_plane(axes: Axes, shown: ShownFeature, embedding: str) -> None:

@@ -30,7 +30,7 @@ def draw(alignment: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
     figure = theme.sheet()
     axes = figure.subplots()
     strongest = alignment["strongest_neuron"].to_numpy().astype(int)
-    counts = np.bincount(strongest, minlength=alignment.attrs["neurons"])
+    counts = alignment["features_strongest"].to_numpy()
     most = int(counts.max())
     width = -(-(most + 1) // BINS)
     edges = np.arange(0, most + 1 + width, width) - 0.5

@@ -15,6 +15,7 @@ from polysem.figures.parts.shown_feature import (
     RARE,
     TIGHTEST,
     TWO,
+    Pictures,
     ShownFeature,
     reads_tokens,
     require_clusters,
@@ -36,8 +37,8 @@ class, and examples drawn at random from those that activate it strongly. Source
 """
 FEATURES = 3
 COLUMNS, LINES = 4, 2
-"""Examples drawn at random, in columns and lines."""
-SEED = 0
+"""Of the examples that are drawn at random."""
+MAPS = ("activation_map", "importance_map")
 TITLES = ("activation map", "importance map", "logit weight by class", "examples drawn at random")
 
 
@@ -51,35 +52,32 @@ def draw(clusters: xr.Dataset, logits: xr.Dataset, analysis: Analysis) -> Figure
     require_clusters(clusters)
     if reads_tokens(clusters):
         raise NotApplicable("the model reads tokens; the figure is made of images")
-    places = _chosen(clusters)
-    if not places:
+    chosen = _chosen(clusters)
+    if not chosen:
         raise NotApplicable(f"no {noun(clusters)} has examples to show: {states_in_words(clusters)}")
-    figure = theme.sheet(1.75 + 1.75 * len(places))
-    grid = figure.add_gridspec(len(places), 4, width_ratios=[1.15, 1.15, 1.5, 1.9])
-    for row, (place, shown) in enumerate(places):
+    figure = theme.sheet(1.75 + 1.75 * len(chosen))
+    grid = figure.add_gridspec(len(chosen), 4, width_ratios=[1.15, 1.15, 1.5, 1.9])
+    for row, shown in enumerate(chosen):
         assert shown.pictures is not None
         panels = [figure.add_subplot(grid[row, column]) for column in range(4)]
         size = shown.pictures.shape[1:]
-        activation = clusters["activation_map"][place].to_numpy().astype(np.float64)
-        mean = clusters["mean_example"][place].to_numpy().astype(np.float64)
-        _draw_map(panels[0], activation.reshape(size))
-        _draw_map(panels[1], (activation * mean).reshape(size))
+        for axes, name in zip(panels, MAPS, strict=False):
+            _draw_map(axes, clusters[name][shown.place].to_numpy().astype(np.float64).reshape(size))
         _draw_effects(panels[2], logits, shown.feature)
-        _draw_examples(panels[3], shown)
+        _draw_examples(panels[3], shown.pictures, clusters["drawn_example"][shown.place].to_numpy())
         panels[0].set_ylabel(name_of(clusters, shown.feature), size=9, color=theme.INK, weight="bold")
         if not row:
             for axes, title in zip(panels, TITLES, strict=True):
                 axes.set_title(title, size=9, loc="left")
-    theme.frame(figure, clusters, title=TITLE, catalogue=CATALOGUE, notes=_notes(clusters, [s for _, s in places]))
+    theme.frame(figure, clusters, title=TITLE, catalogue=CATALOGUE, notes=_notes(clusters, chosen))
     return figure
 
 
-def _chosen(clusters: xr.Dataset) -> list[tuple[int, ShownFeature]]:
-    """Places along `shown` of different features, the one whose examples are most alike first."""
-    features = clusters["shown_feature"].to_numpy().tolist() if "shown_feature" in clusters else []
-    found: dict[int, tuple[int, ShownFeature]] = {}
+def _chosen(clusters: xr.Dataset) -> list[ShownFeature]:
+    """Different features, the one whose examples are most alike first."""
+    found: dict[int, ShownFeature] = {}
     for shown in shown_for(clusters, TIGHTEST, MOST, EXAMPLES, TWO, RARE):
-        found.setdefault(shown.feature, (features.index(shown.feature), shown))
+        found.setdefault(shown.feature, shown)
     return list(found.values())[:FEATURES]
 
 
@@ -110,19 +108,16 @@ def _draw_effects(axes: Axes, logits: xr.Dataset, feature: int) -> None:
     axes.locator_params(axis="y", nbins=4)
 
 
-def _draw_examples(axes: Axes, shown: ShownFeature) -> None:
-    """Examples of the feature, drawn without replacement."""
+def _draw_examples(axes: Axes, pictures: Pictures, drawn: NDArray[np.int16]) -> None:
+    """Those of a feature's pictures that the table has drawn, line by line; -1: none."""
     axes.axis("off")
-    assert shown.pictures is not None
-    count = min(COLUMNS * LINES, len(shown.pictures))
-    drawn = np.random.default_rng(SEED).choice(len(shown.pictures), count, replace=False)
-    height, width = shown.pictures.shape[1:]
+    height, width = pictures.shape[1:]
     gap = max(1, width // 14)
     page = np.full((LINES * (height + gap) - gap, COLUMNS * (width + gap) - gap), np.nan, np.float32)
-    for number, example in enumerate(drawn.tolist()):
+    for number, example in enumerate(drawn[drawn >= 0].tolist()):
         line, column = divmod(number, COLUMNS)
         top, left = line * (height + gap), column * (width + gap)
-        page[top : top + height, left : left + width] = shown.pictures[example]
+        page[top : top + height, left : left + width] = pictures[example]
     axes.imshow(page, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
 
 

@@ -82,7 +82,7 @@ def _draw_ranks(axes: Axes, table: xr.Dataset, scale: str) -> None:
         )
         axes.set(ylim=(1e-6, 1), xlim=(1, 10))
         return
-    marker = "." if known.sum() < 30 else ""
+    marker = "." if int(known.sum()) < 30 else ""
     shown = np.where(known, frequencies, np.nan)
     axes.plot(ranks, shown, color=theme.COLOURS["bulk"], linewidth=4, marker=marker, solid_capstyle="round")
     highest = min(1.6 * float(frequencies.max()), 1.6)

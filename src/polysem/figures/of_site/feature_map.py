@@ -48,7 +48,8 @@ def draw(site_comparison: xr.Dataset, analysis: Analysis) -> Figure:
             zorder=0.4 - number / 10,
         )
         name = str(site_comparison["size_dictionary"].to_numpy()[number])
-        shown = f"{int(here.sum()):,} of {sizes[number]:,}" if here.sum() < sizes[number] else f"{sizes[number]:,}"
+        points = int(here.sum())
+        shown = f"{points:,} of {sizes[number]:,}" if points < sizes[number] else f"{sizes[number]:,}"
         legend.append(
             Line2D([], [], marker=marker, linestyle="", color=colour, markersize=area**0.5, label=f"{name}: {shown}")
         )

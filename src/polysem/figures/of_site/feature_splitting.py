@@ -52,7 +52,7 @@ def draw(site_comparison: xr.Dataset, analysis: Analysis) -> Figure:
     left.set(xlim=(0, 1), ylim=(0, 103))
     left.set_xlabel("cosine with the smaller one's nearest row")
     left.set_ylabel("% of its features that reach it")
-    _draw_children(right, site_comparison, features, threshold)
+    _draw_children(right, site_comparison, features)
     theme.frame(
         figure,
         site_comparison,
@@ -64,14 +64,11 @@ def draw(site_comparison: xr.Dataset, analysis: Analysis) -> Figure:
     return figure
 
 
-def _draw_children(axes: Axes, comparison: xr.Dataset, features: np.ndarray, threshold: float) -> None:
-    level = comparison["child_level"].to_numpy()
-    kept = comparison["child_cosine"].to_numpy() >= threshold
-    parent = comparison["child_parent"].to_numpy()
+def _draw_children(axes: Axes, comparison: xr.Dataset, features: np.ndarray) -> None:
+    counts = comparison["features_by_children"].to_numpy()
     places = np.arange(len(features) - 1)[::-1]
     for number, place in enumerate(places):
-        children = np.bincount(parent[(level == number) & kept], minlength=features[number]).clip(max=3)
-        shares = 100 * np.bincount(children, minlength=4) / features[number]
+        shares = 100 * counts[number] / features[number]
         start = 0.0
         for share, shade, kind in zip(shares, SHADES, CHILDREN, strict=True):
             axes.barh(place, share, left=start, height=0.55, color=shade, label=kind if not number else None)

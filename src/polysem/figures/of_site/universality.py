@@ -68,16 +68,16 @@ def draw(site_comparison: xr.Dataset, analysis: Analysis) -> Figure:
 
 
 def _note(comparison: xr.Dataset, pairs: list[tuple[str, np.ndarray]]) -> str:
-    every = np.concatenate([numbers for _, numbers in pairs])
-    features = int(comparison["features"].to_numpy()[every].sum())
-    known = sum(relations.of_features(comparison, "correlation", numbers).size for _, numbers in pairs)
+    drawn = comparison.sel(relation=[name for name, _ in pairs])
+    features, known = (
+        sum(drawn[f"relation_{name}"].to_numpy().tolist()) for name in ("features", "correlated_features")
+    )
     words = (
         f"Pearson correlations over {comparison.attrs['tokens']:,} eval tokens, evenly spread; activations below 0 "
         f"count as 0. Left out: {theme.counted(features - known, features)} of {features:,} features, active on fewer "
         "than 10 of these tokens."
     )
-    seeds = dict(pairs).get("seed")
-    if seeds is None:
+    if "seed" not in dict(pairs):
         return words
-    median = np.median(relations.of_features(comparison, "correlation", seeds))
+    median = float(comparison["relation_median_correlation"].sel(relation="seed"))
     return f"{words} Median with another seed: {median:.2f}."

@@ -47,7 +47,8 @@ def draw(known: xr.Dataset, analysis: Analysis) -> Figure:
     colours = [theme.FAMILIES[recipes.index(recipe) % len(theme.FAMILIES)] for recipe in recipe_of]
     undefined = 0
     for axes, (variable, label) in zip(every, PANELS.items(), strict=True):
-        undefined += _draw(axes, known[variable].transpose("dictionary", "parent").to_numpy(), colours)
+        values, means = known[variable].transpose("dictionary", "parent"), known[f"mean_{variable}"]
+        undefined += _draw(axes, values.to_numpy(), means.to_numpy(), colours)
         axes.set_xlabel(label)
     chance = float(known.attrs["child_chance"])
     every[-1].axvline(chance, color=theme.FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
@@ -74,14 +75,13 @@ def draw(known: xr.Dataset, analysis: Analysis) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, values: np.ndarray, colours: list[str]) -> int:
+def _draw(axes: Axes, values: np.ndarray, means: np.ndarray, colours: list[str]) -> int:
     """Dots and means of one panel; how many values are none."""
     across = np.linspace(-SPREAD, SPREAD, values.shape[1])
-    for place, (row, colour) in enumerate(zip(values, colours, strict=True)):
+    for place, (row, mean, colour) in enumerate(zip(values, means, colours, strict=True)):
         there = np.isfinite(row)
         axes.plot(row[there], place + across[there], "o", color=colour, markersize=3.2, alpha=0.6, clip_on=False)
         if there.any():
-            mean = row[there].mean()
             axes.plot([mean, mean], [place - 0.33, place + 0.33], color=colour, linewidth=2.0, zorder=4)
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")

@@ -17,15 +17,18 @@ TWO = "two clusters"
 RARE = "rare secondary behaviour"
 TIGHTEST = "tightest"
 EXAMPLES = "most examples"
-SAME = 0.999
-"""Correlation of pixels and inputs from which on they are the same but for their scale and half precision."""
 
 
 @dataclass(frozen=True)
 class ShownFeature:
     """Examples in the order in which they were met."""
 
+    place: int
+    """Along `shown`."""
     feature: int
+    clusters: int
+    sizes: NDArray[np.int64]
+    """Examples of each of the first clusters."""
     cluster: NDArray[np.int64]
     """By example; 0 is the largest."""
     activation: NDArray[np.float64]
@@ -45,28 +48,8 @@ class ShownFeature:
     window: NDArray[np.float64]
     """Activations [example, offset], NaN where they are not known."""
     pictures: Pictures | None
-
-    @property
-    def embeddings(self) -> NDArray[np.float64]:
-        """Neuron embeddings [example, input]: what enters, times the weights (S3.M1)."""
-        return self.entering * self.weight
-
-    @property
-    def sizes(self) -> NDArray[np.int64]:
-        """Examples by cluster."""
-        return np.bincount(self.cluster)
-
-    @property
-    def shape(self) -> tuple[int, int] | None:
-        """Height and width where what enters the weights is the image itself, in whatever scale."""
-        pictures = self.pictures
-        if pictures is None or pictures[0].size != self.weight.size:
-            return None
-        both = np.stack([pictures.reshape(len(pictures), -1), self.entering])
-        centred = both - both.mean(2, keepdims=True)
-        first, second = centred / np.linalg.norm(centred, axis=2, keepdims=True)
-        is_image = bool(((first * second).sum(1) > SAME).all())
-        return (pictures.shape[1], pictures.shape[2]) if is_image else None
+    shape: tuple[int, int] | None
+    """Height and width where what enters the weights is the image itself, in whatever scale."""
 
 
 def require_clusters(clusters: xr.Dataset) -> None:
@@ -90,7 +73,7 @@ def shown_for(clusters: xr.Dataset, *reasons: str) -> list[ShownFeature]:
 
 def with_two_clusters(clusters: xr.Dataset) -> ShownFeature:
     """The shown feature with the largest second cluster; NotApplicable if no feature has two."""
-    found = [shown for shown in shown_for(clusters, TWO, MOST, RARE) if shown.sizes.size > 1]
+    found = [shown for shown in shown_for(clusters, TWO, MOST, RARE) if shown.clusters > 1]
     if not found:
         raise NotApplicable(f"no {noun(clusters)} has two clusters: {states_in_words(clusters)}")
     return found[0]
@@ -124,9 +107,13 @@ def _shown(clusters: xr.Dataset, place: int) -> ShownFeature:
     sequence = own["example_sequence"].to_numpy().astype(np.int64)
     known = np.flatnonzero(sequence >= 0)
     one = clusters.isel(shown=place)
-    central = own["central_example"].to_numpy().astype(np.int64)
+    central, sizes = (own[name].to_numpy().astype(np.int64) for name in ("central_example", "cluster_size"))
+    pictures = _pictures(one, known)
     return ShownFeature(
+        place=place,
         feature=feature,
+        clusters=int(own["clusters"].sel(embedding="neuron")),
+        sizes=sizes[sizes > 0],
         cluster=own["example_cluster"].to_numpy().astype(np.int64)[known],
         activation=own["example_activation"].to_numpy().astype(np.float64)[known],
         sequence=sequence[known],
@@ -141,7 +128,8 @@ def _shown(clusters: xr.Dataset, place: int) -> ShownFeature:
         offset=clusters["offset"].to_numpy().astype(np.int64),
         texts=_texts(one, known),
         window=one["window_activation"].to_numpy().astype(np.float64)[known],
-        pictures=_pictures(one, known),
+        pictures=pictures,
+        shape=(pictures.shape[1], pictures.shape[2]) if pictures is not None and bool(one["image_enters"]) else None,
     )
 
 

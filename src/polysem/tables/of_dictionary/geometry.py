@@ -14,18 +14,9 @@ from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
 from polysem.tables.inputs import Inputs
-from polysem.tables.parts.decoder_cosines import (
-    BIN_EDGES,
-    SAMPLE,
-    histogram,
-    mean_and_variance,
-    moments,
-    pair_cosines,
-    random_rows,
-)
+from polysem.tables.parts.decoder_cosines import pair_variables
 from polysem.tables.parts.directions import Directions, weights_around
 from polysem.tables.parts.labels import index, labelled, scalar, variable
-from polysem.tables.parts.neuron_sparsity import sparsity_classes
 from polysem.tables.parts.null_space import SeenRows, null_share, random_null_share, seen_rows, shared_seen_rows
 from polysem.tables.parts.reading import dictionary_of
 from polysem.tables.parts.showcase import showcase
@@ -157,11 +148,11 @@ def geometry(
     """Where the encoder and decoder rows of a dictionary point, from its weights alone.
 
     Of an SAE, over `feature`: `encoder_decoder_cosine`, `encoder_decoder_product`, `encoder_norm`, `decoder_norm`,
-    `encoder_bias`; scalar `encoder_decoder_cosine_median`; and what `_pairs` adds, cosines between decoder rows. Of
-    every dictionary of a site with W_out: `null_share_decoder` and, of an SAE, `null_share_encoder` over `feature`
-    (share of the row's squared norm that W_out does not see), `null_share_random` over `random_row`, and their means
-    and standard deviations as scalars. Scalars are taken over features of at least `ultra_low_frequency`, as in
-    the document. Over (`showcase`, `neuron`): `showcase_decoder`, the decoder rows of some features.
+    `encoder_bias`; scalar `encoder_decoder_cosine_median`; and what `pair_variables` adds, cosines between decoder
+    rows. Of every dictionary of a site with W_out: `null_share_decoder` and, of an SAE, `null_share_encoder` over
+    `feature` (share of the row's squared norm that W_out does not see), `null_share_random` over `random_row`, and
+    their means and standard deviations as scalars. Scalars are taken over features of at least `ultra_low_frequency`,
+    as in the document. Over (`showcase`, `neuron`): `showcase_decoder`, the decoder rows of some features.
     `seen` saves a product of all rows where the caller has it for the logits too.
     Decoder rows of a transcoder stand at the site that it predicts, and so do `showcase_decoder` and the null space;
     its encoder rows have another basis, so that they are not held against these or against that W_out.
@@ -184,7 +175,7 @@ def geometry(
             variables |= _encoder_against_decoder(column_products(W_enc, decoder).numpy(), squares, usual)
         else:
             attributes["encoder_decoder_not_applicable"] = two_bases(site, dictionary.target)
-        of_pairs, bins = _pairs(decoder, usual, alignment, analysis)
+        of_pairs, bins = pair_variables(decoder, usual, alignment, analysis)
         variables |= of_pairs
         coordinates |= bins
     else:
@@ -235,46 +226,6 @@ def _encoder_against_decoder(product: NDArray[np.float32], squares: Squares, usu
             _median(cosine[usual]), "median cosine of encoder and decoder rows, ultra-low features left out", "1"
         ),
     }
-
-
-def _pairs(
-    decoder: Float[Tensor, "feature neuron"], usual: NDArray[np.bool_], alignment: xr.Dataset, analysis: Analysis
-) -> tuple[Variables, Variables]:
-    """Cosines of all pairs of decoder rows of frequent features, with and without neuron-sparse ones, and of random
-    directions; `decoder_cosine_pairs` [kind, cosine_bin] counts pairs of at most 1,024 rows of each kind."""
-    dense = sparsity_classes(alignment, analysis).values == "dense"
-    chosen = {"frequent": np.flatnonzero(usual), "frequent_dense": np.flatnonzero(usual & dense)}
-    of_dense = moments(decoder, chosen["frequent_dense"])
-    all_usual = of_dense + moments(decoder, np.flatnonzero(usual & ~dense))
-    random = random_rows(decoder.shape[1], analysis.baseline_seed)
-    cosines = {kind: pair_cosines(decoder, features) for kind, features in chosen.items()}
-    cosines["random"] = pair_cosines(random, np.arange(len(random)))
-    kinds = {
-        "frequent": (len(chosen["frequent"]), all_usual.mean_and_variance(), "frequent features"),
-        "frequent_dense": (
-            len(chosen["frequent_dense"]),
-            of_dense.mean_and_variance(),
-            "frequent features that are not neuron-sparse",
-        ),
-        "random": (len(random), mean_and_variance(cosines["random"]), "random directions"),
-    }
-    variables: Variables = {}
-    for kind, (rows, (mean, variance), words) in kinds.items():
-        variables[f"{kind}_decoder_rows"] = scalar(rows, f"{words}: decoder rows", "feature")
-        variables[f"{kind}_decoder_cosine_mean"] = scalar(mean, f"{words}: mean cosine of two decoder rows", "1")
-        variables[f"{kind}_decoder_cosine_variance"] = scalar(variance, f"{words}: variance of the cosine", "1")
-    variables["isotropic_cosine_variance"] = scalar(
-        1 / decoder.shape[1], "variance of the cosine of two random directions, 1/neurons", "1"
-    )
-    counts = np.stack([histogram(cosines[kind]) for kind in kinds])
-    variables["decoder_cosine_pairs"] = variable(
-        ("kind", "cosine_bin"), counts, f"pairs among at most {SAMPLE:,} decoder rows", "pair"
-    )
-    bins: Variables = {
-        "kind": variable("kind", list(kinds), "rows that are paired", "1"),
-        "cosine_edge": variable("cosine_edge", BIN_EDGES, "edges of the bins of the cosine", "1"),
-    }
-    return variables, bins
 
 
 def _null_space(

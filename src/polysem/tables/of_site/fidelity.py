@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import torch
 import xarray as xr
 from jaxtyping import Bool, Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.activations.rows import ActivationRows
@@ -17,14 +16,14 @@ from polysem.io.tables import read_arrays
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch, Replacement, Subject
-from polysem.numerics.resampling import BOOTSTRAPPED, interval_of_sums
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.saes.sae import SAE, normalized
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.evaluation import Score, leading_batches
-from polysem.tables.parts.labels import along_dictionaries, labelled, scalar
+from polysem.tables.parts.fidelity_numbers import fidelity_numbers
+from polysem.tables.parts.labels import along_dictionaries
 from polysem.tables.parts.reading import activation_rows
-from polysem.tables.parts.reconstruction import Reconstruction, ratio
+from polysem.tables.parts.reconstruction import Reconstruction
 
 CATALOGUE = "S0.T1 S2.T1 S3.T2"
 READS = ("model", "tokens", "store", "targets:store", "dictionaries:weights", "dictionaries:table:frequency")
@@ -99,7 +98,6 @@ VARIABLES = {
     ),
     "dictionary": ("dictionary", "1", "dictionary of the site"),
 }
-UNDEFINED = "NaN where the ablation leaves the cross-entropy as it was (the denominator is 0)"
 Change = Callable[[Float[Tensor, "token output"], Float[Tensor, "token neuron"]], Float[Tensor, "token output"]]
 """From activations that are replaced, and those that a dictionary reads at these tokens, to what takes their place."""
 
@@ -199,7 +197,7 @@ def dictionary_fidelity(
       they are all equal), `mean_squared_error` (summed over neurons, mean over tokens), `mse` (mean over neurons, too),
       `L0` (mean number of active features) and `l1` (mean of their sum, in the unit of the
       activations). `accuracy_loss` is what splicing costs.
-    - `…_low` and `…_high` of `INTERVALS`: ends of their 95 % bootstrap intervals over sequences.
+    - `…_low` and `…_high` of `fidelity_numbers.INTERVALS`: ends of their 95 % bootstrap intervals over sequences.
     No order of the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted
     tokens, `scored_tokens` the scored ones.
     Raises InputError if the batches hold no counted or no scored token.
@@ -225,7 +223,7 @@ def dictionary_fidelity(
     if not (reconstruction.tokens and ablated["clean"].scored):
         raise InputError("the eval tokens hold no position that is counted, or none that is scored; add documents")
     counted = torch.cat([batch.counted.sum(dim=1) for batch in batches]).cpu().numpy()
-    return _table({**ablated, **spliced}, reconstruction, np.repeat(np.arange(len(counted)), counted))
+    return fidelity_numbers({**ablated, **spliced}, reconstruction, np.repeat(np.arange(len(counted)), counted))
 
 
 def size_of(dictionary: Dictionary, x: Float[Tensor, "token neuron"]) -> Tensor | float:
@@ -267,79 +265,3 @@ def _at_counted(
         return out
 
     return replacement
-
-
-INTERVALS = ("loss_recovered_zero", "loss_recovered_mean", "explained_variance", "L0")
-"""Numbers with the ends of their bootstrap intervals beside them."""
-
-
-def _intervals(
-    scores: dict[str, Score], reconstruction: Reconstruction, sequence: NDArray[np.int64]
-) -> dict[str, tuple[float, float]]:
-    """95 % bootstrap intervals over sequences: each with its losses under all changes, its errors and its features."""
-    losses = {name: scores[name].sums()[:, 0] for name in ("clean", "spliced", "zero", "mean")}
-    found = {f"loss_recovered_{name}": interval_of_sums(losses, partial(_recovered, name)) for name in ("zero", "mean")}
-    sums = reconstruction.sums(sequence)
-    found["explained_variance"] = interval_of_sums(sums, lambda sums: 1 - sums["error"] / sums["spread"])
-    found["L0"] = interval_of_sums(sums, lambda sums: sums["active"] / sums["tokens"])
-    return found
-
-
-def _recovered(ablated: str, sums: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    return (sums[ablated] - sums["spliced"]) / (sums[ablated] - sums["clean"])
-
-
-def _table(scores: dict[str, Score], reconstruction: Reconstruction, sequence: NDArray[np.int64]) -> xr.Dataset:
-    loss = {name: score.cross_entropy for name, score in scores.items()}
-    loss.setdefault("without_ultra_low", loss["spliced"])
-    words = {
-        "clean": "of the model",
-        "spliced": "with the reconstruction in place",
-        "without_ultra_low": "with the reconstruction without ultra-low-frequency features in place",
-        "zero": "with zeros in place",
-        "mean": "with the mean in place",
-    }
-    variables = {
-        f"cross_entropy_{name}": scalar(loss[name], f"cross-entropy {word}", "nat") for name, word in words.items()
-    }
-    variables |= {
-        f"accuracy_{name}": scalar(scores[name].accuracy, f"share of tokens predicted {words[name]}", "1")
-        for name in ("clean", "spliced")
-    }
-    recoveries = {
-        "zero": ("zero", "spliced", "loss recovered against zero ablation"),
-        "mean": ("mean", "spliced", "loss recovered against mean ablation"),
-        "without_ultra_low": (
-            "zero",
-            "without_ultra_low",
-            "loss recovered against zero ablation without ultra-low-frequency features",
-        ),
-        "by_mean": ("zero", "mean", "loss recovered against zero ablation by mean ablation"),
-    }
-    for name, (ablated, replaced, long_name) in recoveries.items():
-        recovered = ratio(loss[ablated] - loss[replaced], loss[ablated] - loss["clean"])
-        variables[f"loss_recovered_{name}"] = scalar(recovered, long_name, "1")
-        variables[f"loss_recovered_{name}"].attrs["undefined"] = UNDEFINED
-    for name in ("spliced", "zero"):
-        increase = ratio(loss[name] - loss["clean"], loss["clean"])
-        variables[f"loss_increase_{name}"] = scalar(increase, f"relative increase of the loss {words[name]}", "1")
-    lost = scores["clean"].accuracy - scores["spliced"].accuracy
-    variables["accuracy_loss"] = scalar(lost, "share of tokens that are predicted by the model alone, net", "1")
-    tokens = reconstruction.tokens
-    error = reconstruction.error / tokens
-    variables |= {
-        "explained_variance": scalar(reconstruction.explained_variance, "share of variance explained", "1"),
-        "mean_squared_error": scalar(error, "squared error, summed over neurons, mean over tokens", "activation^2"),
-        "mse": scalar(error / len(reconstruction.mean), "squared error, mean over neurons and tokens", "activation^2"),
-        "l1": scalar(
-            reconstruction.activation / tokens,
-            "sum of the features in the unit of the activations, mean over tokens",
-            "activation",
-        ),
-        "L0": scalar(reconstruction.active / tokens, "mean number of active features per token", "feature"),
-    }
-    for name, ends in _intervals(scores, reconstruction, sequence).items():
-        long_name, units = (variables[name].attrs[key] for key in ("long_name", "units"))
-        for end, value in zip(BOOTSTRAPPED, ends, strict=True):
-            variables[f"{name}_{end}"] = scalar(value, f"{long_name}, {BOOTSTRAPPED[end]}", units)
-    return labelled(variables, {}, {"tokens": tokens, "scored_tokens": scores["clean"].scored})

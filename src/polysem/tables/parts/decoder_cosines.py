@@ -4,12 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import xarray as xr
 from jaxtyping import Float
 from numpy.typing import NDArray
 from scipy.linalg.blas import ssyrk
 from torch import Tensor
 
 from polysem.numerics.norms import column_squares
+from polysem.params.analysis import Analysis
+from polysem.tables.parts.labels import scalar, variable
+from polysem.tables.parts.neuron_sparsity import sparsity_classes
 
 BIN_EDGES = np.linspace(-1, 1, 401)
 SAMPLE = 1024
@@ -45,6 +49,46 @@ class Moments:
         columns, diagonal = column_squares(self.second.T).sum(), self.second.diagonal().astype(np.float64)
         squares = float(2 * columns - diagonal @ diagonal)
         return mean, max(0.0, (squares - self.rows) / pairs - mean**2)
+
+
+def pair_variables(
+    decoder: Rows, usual: NDArray[np.bool_], alignment: xr.Dataset, analysis: Analysis
+) -> tuple[dict[str, xr.Variable], dict[str, xr.Variable]]:
+    """Cosines of all pairs of decoder rows of frequent features, with and without neuron-sparse ones, and of random
+    directions; `decoder_cosine_pairs` [kind, cosine_bin] counts pairs of at most 1,024 rows of each kind."""
+    dense = sparsity_classes(alignment, analysis).values == "dense"
+    chosen = {"frequent": np.flatnonzero(usual), "frequent_dense": np.flatnonzero(usual & dense)}
+    of_dense = moments(decoder, chosen["frequent_dense"])
+    all_usual = of_dense + moments(decoder, np.flatnonzero(usual & ~dense))
+    random = random_rows(decoder.shape[1], analysis.baseline_seed)
+    cosines = {kind: pair_cosines(decoder, features) for kind, features in chosen.items()}
+    cosines["random"] = pair_cosines(random, np.arange(len(random)))
+    kinds = {
+        "frequent": (len(chosen["frequent"]), all_usual.mean_and_variance(), "frequent features"),
+        "frequent_dense": (
+            len(chosen["frequent_dense"]),
+            of_dense.mean_and_variance(),
+            "frequent features that are not neuron-sparse",
+        ),
+        "random": (len(random), mean_and_variance(cosines["random"]), "random directions"),
+    }
+    variables: dict[str, xr.Variable] = {}
+    for kind, (rows, (mean, variance), words) in kinds.items():
+        variables[f"{kind}_decoder_rows"] = scalar(rows, f"{words}: decoder rows", "feature")
+        variables[f"{kind}_decoder_cosine_mean"] = scalar(mean, f"{words}: mean cosine of two decoder rows", "1")
+        variables[f"{kind}_decoder_cosine_variance"] = scalar(variance, f"{words}: variance of the cosine", "1")
+    variables["isotropic_cosine_variance"] = scalar(
+        1 / decoder.shape[1], "variance of the cosine of two random directions, 1/neurons", "1"
+    )
+    counts = np.stack([histogram(cosines[kind]) for kind in kinds])
+    variables["decoder_cosine_pairs"] = variable(
+        ("kind", "cosine_bin"), counts, f"pairs among at most {SAMPLE:,} decoder rows", "pair"
+    )
+    bins: dict[str, xr.Variable] = {
+        "kind": variable("kind", list(kinds), "rows that are paired", "1"),
+        "cosine_edge": variable("cosine_edge", BIN_EDGES, "edges of the bins of the cosine", "1"),
+    }
+    return variables, bins
 
 
 def moments(rows: Rows, chosen: NDArray[np.int64]) -> Moments:

@@ -15,11 +15,12 @@ UNIVERSAL = 0.7
 
 
 def pair_variables(matches: Sequence[Match]) -> Variables:
-    """Variables over `pair`, over (`pair`, `draw`) for baselines, and over `match` for features.
+    """Variables over `pair`, over (`pair`, `draw`) for baselines, over `match` for features, and over `relation` for
+    the features of all pairs of a relation together.
 
     `match` runs over the features of the first pair, then over those of the second, and so on (`features` of each).
     """
-    return _names(matches) | _summaries(matches) | _baselines(matches) | _features(matches)
+    return _names(matches) | _summaries(matches) | _baselines(matches) | _features(matches) | _relations(matches)
 
 
 def _names(matches: Sequence[Match]) -> Variables:
@@ -106,6 +107,34 @@ def _features(matches: Sequence[Match]) -> Variables:
         "logit_correlation": joined("logit", np.float32, "correlation of the logit weights of both"),
         "cosine": joined("cosine", np.float32, "largest cosine of its decoder row with another feature's"),
         "nearest_feature": joined("nearest", np.int32, "that feature; −1: none", "feature"),
+    }
+
+
+def _relations(matches: Sequence[Match]) -> Variables:
+    """Each relation in the order of its first pair."""
+    pooled: dict[str, list[NDArray]] = {}
+    for match in matches:
+        pooled.setdefault(match.pair.relation, []).append(match.correlation.astype(np.float32))
+    each = [np.concatenate(correlations) for correlations in pooled.values()]
+    columns = {
+        "features": ([len(values) for values in each], np.int64, "features of all pairs", "feature"),
+        "correlated_features": (
+            [np.isfinite(values).sum() for values in each],
+            np.int64,
+            "those of them that are active often enough to correlate",
+            "feature",
+        ),
+        "median_correlation": (
+            [median(values) for values in each],
+            np.float64,
+            "median of the best correlations of all pairs",
+            "1",
+        ),
+    }
+    names = np.array(list(pooled), object)
+    return {"relation": variable("relation", names, "what other dictionaries are to one", "1")} | {
+        f"relation_{name}": variable("relation", np.array(values, kind), text, units)
+        for name, (values, kind, text, units) in columns.items()
     }
 
 

@@ -14,6 +14,8 @@ from polysem.tables.passes.comparison.shelf import Site
 from polysem.tables.passes.comparison.splitting import Leaf, Split, evenly, showcase, split, tree, two_dimensions
 
 Text = Callable[[int], str]
+MOST = 3
+"""Children from which on features are counted together."""
 
 
 def growing(here: Site, names: Sequence[str]) -> list[str]:
@@ -30,7 +32,8 @@ def splitting(here: Site, names: Sequence[str], params: Analysis, text: Text) ->
     Over `size`: `size_dictionary`, `size_features`. Over `level`, from each size to the next: `split_share`,
     `kept_share`, `childless_share` (of the smaller one's features, those with several, one and no children),
     `new_share` (of the larger one's, those without a parent), `random_share` (the larger one's with a parent when
-    their neurons are permuted). Over `child`, features of all but the smallest: `child_level`, `child_feature`,
+    their neurons are permuted); (…, `children`) `features_by_children`, how many of the smaller one's have 0, 1, 2, and
+    3 or more children. Over `child`, features of all but the smallest: `child_level`, `child_feature`,
     `child_parent` (of the next smaller dictionary), `child_cosine`, `child_cosine_random`. A child has a parent if the
     cosine of their decoder rows is at least `split_cosine`. Over `point`, `leaf` and `merge`: the map and the tree.
     """
@@ -61,7 +64,16 @@ def _levels(splits: Sequence[Split], features: Sequence[int], threshold: float) 
             "share of the larger dictionary's features with a parent when their neurons are permuted",
         ),
     }
-    return {name: variable("level", np.array(values, np.float64), text, "1") for name, (values, text) in words.items()}
+    shares = {
+        name: variable("level", np.array(values, np.float64), text, "1") for name, (values, text) in words.items()
+    }
+    by_children = np.array([np.bincount(count.clip(max=MOST), minlength=MOST + 1) for count in counts])
+    return shares | {
+        "children": variable("children", np.arange(MOST + 1), f"children of a feature, {MOST}: so many or more", "1"),
+        "features_by_children": variable(
+            ("level", "children"), by_children, "features of the smaller dictionary with so many children", "feature"
+        ),
+    }
 
 
 def _children(splits: Sequence[Split]) -> Variables:

@@ -15,7 +15,8 @@ integers being −1 and others NaN where there is nothing:
   `largest_cluster_share`, `rare_secondary` (see `first_clusters.rare_secondary`), and `random_{measure}` of as many
   random tokens under the embedding "neuron".
 - (embedding, feature): the measures of `measures.MEASURES`, and with tags those of `tag_agreement.TAG_MEASURES`;
-  over embedding `median_{measure}`, over the features whose state is "clustered".
+  over embedding `median_{measure}`, over the features whose state is "clustered"; over distance
+  `random_median_distance`, the same of random tokens.
 - (feature, example), in the order of the store: `example_sequence`, `example_position`, `example_activation`,
   `example_cluster` (by size, the largest 0, the earlier first among equals).
 - (feature, cluster) of the first 6 clusters: `cluster_size`, `central_example`; (…, member), the central example and
@@ -24,9 +25,10 @@ integers being −1 and others NaN where there is nothing:
 - shown (up to 6 features): `shown_feature`, `shown_for` ("two clusters", "rare secondary behaviour", "most clusters",
   "tightest", "most examples"); `token`, `token_text` (text alone) and `window_activation` (shown, example, offset);
   `linkage` (shown, merge, column) as scipy writes it, of the feature's `size` examples; `entering` (shown, example,
-  input) and `weight` (shown, input); `plane` (shown, embedding, example, axis), classical scaling of the distances; of
-  images `pixels` (shown, example, pixel), `activation_map` and `mean_example` (shown, pixel). Absent where no feature
-  is clustered.
+  input) and `weight` (shown, input); `plane` (shown, embedding, example, axis), classical scaling of the distances;
+  `contrast_…` and `two_clusters_…` of `contrast`; of images `pixels` (shown, example, pixel), `image_enters` (shown),
+  `drawn_example` (shown, draw), `activation_map`, `mean_example` and their product `importance_map` (shown, pixel).
+  Absent where no feature is clustered.
 - scalars: features of each state, `rare_secondary_features`, `median_size`, and `agreement_…` of `rank_correlation`.
 
 Attributes: `strong_share`, `strong_examples`, `cluster_cut`, `tokens`, and `weights`: "input weights", "gate weights"
@@ -45,21 +47,22 @@ from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
 from polysem.models.batches import TokenStore
-from polysem.numerics.cluster_measures import MEASURES
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE
 from polysem.tables.parts.directions import Directions
-from polysem.tables.parts.labels import COMPRESSED, index, labelled, scalar, variable
+from polysem.tables.parts.labels import COMPRESSED, index, labelled, variable
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.embeddings.entering import Entering, entering, no_input_weights
-from polysem.tables.passes.embeddings.first_clusters import CLUSTERS, MEMBERS, FirstClusters, rare_secondary
+from polysem.tables.passes.embeddings.feature_variables import DISTANCES, measure_variables, state_variables
+from polysem.tables.passes.embeddings.first_clusters import CLUSTERS, MEMBERS
 from polysem.tables.passes.embeddings.measured import EMBEDDINGS, RANDOM, Around, Clustered, clustered, joined, states
 from polysem.tables.passes.embeddings.rank_correlation import agreement_scalars
-from polysem.tables.passes.embeddings.shown import image_variables, shown_features, shown_variables
-from polysem.tables.passes.embeddings.shown_texts import example_images, token_texts
+from polysem.tables.passes.embeddings.shown import ShownGroups, shown_features, shown_variables
+from polysem.tables.passes.embeddings.shown_images import drawn_examples, example_images, image_enters, image_variables
+from polysem.tables.passes.embeddings.shown_texts import token_texts
 from polysem.tables.passes.embeddings.strong_examples import StrongExamples, collect_examples, strong_thresholds
-from polysem.tables.passes.embeddings.tag_agreement import TAG_MEASURES, agreement, rarest_tags
+from polysem.tables.passes.embeddings.tag_agreement import agreement, rarest_tags
 from polysem.tables.passes.embeddings.windows import only, rows_before
 from polysem.tables.passes.survey.recording import SecondLook
 from polysem.tables.passes.survey.windows import Places, Window, activations_around, tokens_around
@@ -70,13 +73,6 @@ AFTER = 5
 NUMBERS = 1 << 24
 """Tokens around examples whose activations are held at once: 200 MiB."""
 COMPRESSIBLE = {"cluster_token", "cluster_activation", "example_sequence", "example_position", "example_cluster"}
-STATES = {
-    "clustered": "clustered_features",
-    "never active": "never_active_features",
-    "one example": "one_example_features",
-    "identical examples": "identical_examples_features",
-    "not a number": "not_a_number_features",
-}
 
 
 def clusters(
@@ -116,7 +112,7 @@ def clusters(
         tag = rarest_tags(examples.token, tags["base_rate"].values, TokenTags(tokens), context.places)
         for place, of in enumerate(EMBEDDINGS):
             measures[of] |= agreement(known.cluster[place], tag)
-    variables = _measure_variables(measures, counted) | _state_variables(state, examples, known.first)
+    variables = measure_variables(measures, counted) | state_variables(state, examples, known.first)
     variables |= _example_variables(examples, sequence, position, known.cluster[0]) | described
     variables |= _agreement(measures, counted, frequency, alignment, tags, analysis.baseline_seed)
     rare = variables["rare_secondary"].values
@@ -124,20 +120,23 @@ def clusters(
     shown = shown_features(examples.size, measures["neuron"], known.first.size, rare, often, counted)
     if shown.feature:
         chosen = np.array(shown.feature)
-        few = examples.part(chosen)
+        few, groups = examples.part(chosen), ShownGroups(known.cluster[0, chosen], known.first.example[chosen, :, 0])
         around, activation = context.around(few.token, chosen)
         token = tokens_around(sequence[chosen], position[chosen], window, texts)
-        variables |= shown_variables(shown, few, around, token, activation, into, analysis.cluster_cut)
+        variables |= shown_variables(shown, few, groups, around, token, activation, into, analysis.cluster_cut)
         if texts.is_text:
             variables["token_text"] = token_texts(token, text)
         else:
-            variables["pixels"] = example_images(sequence[chosen], texts)
+            pixels = example_images(sequence[chosen], texts)
+            variables |= {"pixels": pixels, "image_enters": image_enters(pixels.values, variables["entering"].values)}
+            variables["drawn_example"] = drawn_examples(few.size, analysis.baseline_seed)
             variables |= image_variables(shown, sequence[chosen], texts, dictionary, directions, site)
     for name in variables.keys() & COMPRESSIBLE:
         variables[name].encoding = dict(COMPRESSED)
     coordinates = {
         "feature": index("feature", 0, len(largest), "feature"),
         "embedding": variable("embedding", np.array(EMBEDDINGS, object), "embedding of an example", "1"),
+        "distance": variable("distance", np.array(DISTANCES, object), "measure of distances", "1"),
         "offset": index("offset", -window.before, window.after + 1, "tokens behind the key token"),
     }
     size = {name: texts.attributes[name] for name in ("height", "width") if not texts.is_text}
@@ -228,47 +227,6 @@ def _of_members(values: NDArray, member: NDArray[np.int16], missing: float) -> N
     taken = values[np.arange(len(values))[:, None, None], place]
     taken[member < 0] = missing
     return taken
-
-
-def _measure_variables(measures: Mapping[str, Mapping[str, NDArray]], counted: NDArray[np.bool_]) -> Variables:
-    """Measures of each embedding, of random tokens, and their medians over features that count."""
-    variables: Variables = {}
-    for name in measures[EMBEDDINGS[0]]:
-        words, units = (MEASURES | TAG_MEASURES)[name]
-        values = np.stack([measures[of][name] for of in EMBEDDINGS])
-        variables[name] = variable(("embedding", "feature"), values, words, units)
-        medians = [_median(row[counted]) for row in values]
-        variables[f"median_{name}"] = variable("embedding", medians, f"median over features: {words}", units)
-    for name, values in measures[RANDOM].items():
-        if name != "silhouette":
-            words, units = MEASURES[name]
-            variables[f"random_{name}"] = variable("feature", values, f"{words}, of as many random tokens", units)
-    return variables
-
-
-def _median(values: NDArray) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else np.nan
-
-
-def _state_variables(state: NDArray[np.object_], examples: StrongExamples, first: FirstClusters) -> Variables:
-    size = examples.size
-    largest = first.size[:, 0]
-    share = np.divide(largest, size, out=np.full(len(size), np.nan), where=largest > 0)
-    rare = rare_secondary(size, largest) & (state == "clustered")
-    return {
-        "state": variable("feature", state, "whether the examples could be clustered, or why not", "1"),
-        "size": variable("feature", size.astype(np.int32), "strong examples found", "example"),
-        "largest_cluster_share": variable(
-            "feature", share.astype(np.float32), "share of the examples in the largest cluster", "1"
-        ),
-        "rare_secondary": variable("feature", rare, "whether a common and a rare behaviour show", "1"),
-        "rare_secondary_features": scalar(int(rare.sum()), "features with a common and a rare behaviour", "feature"),
-        "median_size": scalar(_median(size[state == "clustered"]), "median over features: examples", "example"),
-    } | {
-        name: scalar(int((state == of).sum()), f"features whose state is: {of}", "feature")
-        for of, name in STATES.items()
-    }
 
 
 def _example_variables(

@@ -5,15 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Int
 from numpy.typing import NDArray
 
-from polysem.io.stores import ROWS_PER_CHUNK
-from polysem.models.batches import TokenStore
 from polysem.numerics.plane import plane
-from polysem.saes.dictionary import Dictionary
-from polysem.saes.sae import SAE, normalized
-from polysem.tables.parts.directions import Directions
 from polysem.tables.parts.labels import variable
+from polysem.tables.passes.embeddings.contrast import contrast_variables
 from polysem.tables.passes.embeddings.entering import Entering
 from polysem.tables.passes.embeddings.measured import EMBEDDINGS, Around, embedding_distances, grouped
 from polysem.tables.passes.embeddings.strong_examples import StrongExamples
@@ -29,6 +26,16 @@ class Shown:
 
     feature: list[int]
     reason: list[str]
+
+
+@dataclass(frozen=True)
+class ShownGroups:
+    """The clusters of the examples of features to show."""
+
+    cluster: Int[np.ndarray, "shown example"]
+    """Of each example, the largest 0; −1 behind the last example."""
+    central: Int[np.ndarray, "shown cluster"]
+    """The central example of each of the first clusters, −1: no such cluster."""
 
 
 def shown_features(
@@ -69,14 +76,15 @@ def _fraction(values: NDArray) -> NDArray[np.float64]:
 def shown_variables(
     shown: Shown,
     examples: StrongExamples,
+    clusters: ShownGroups,
     around: Around,
     token: NDArray[np.int32],
     window: NDArray[np.float32],
     entering: Entering,
     cut: float,
 ) -> dict[str, xr.Variable]:
-    """Variables along `shown`, of the examples of these features alone: what stands around them, what enters, and how
-    they are joined. Raises ValueError if there are none."""
+    """Variables along `shown`, of the examples of these features alone: what stands around them, what enters, how they
+    are joined, and what `contrast` says of two of them. Raises ValueError if there are none."""
     if not shown.feature:
         raise ValueError("no feature is shown")
     size, weights = examples.size, entering.weights[shown.feature]
@@ -105,46 +113,7 @@ def shown_variables(
         "entering": variable((*both, "input"), key, "what enters the feature at the key token", "activation"),
         "weight": variable(("shown", "input"), weights, f"the feature's {entering.kind}", "weight"),
         "plane": variable(("shown", "embedding", "example", "axis"), planes, "cosine distances in the plane", "1"),
+        **contrast_variables(
+            {of: distances[of] for of in EMBEDDINGS}, clusters.cluster, clusters.central, key, weights
+        ),
     }
-
-
-def image_variables(
-    shown: Shown,
-    sequence: NDArray[np.int32],
-    tokens: TokenStore,
-    dictionary: Dictionary,
-    directions: Directions,
-    site: str,
-) -> dict[str, xr.Variable]:
-    """Variables of features of images (S3.F5): how much each pixel alone adds to the activation, before any threshold
-    of an SAE, and the mean of the strong examples."""
-    responses = directions.pixel_responses(site)
-    variables = {"mean_example": variable(("shown", "pixel"), mean_images(sequence, tokens), "mean example", "1")}
-    if responses is not None:
-        if isinstance(dictionary, SAE):
-            x = normalized(responses, dictionary.normalization)[0]
-            columns = dictionary.W_enc.cpu()[:, shown.feature]
-            found = x @ columns  # the centre adds the same to all images, the blank one included
-        else:
-            found = responses[:, shown.feature]
-        variables["activation_map"] = variable(
-            ("shown", "pixel"),
-            (found[:-1] - found[-1]).T.contiguous().numpy(),
-            "what one bright pixel adds to the activation before its threshold",
-            "activation",
-        )
-    return variables
-
-
-def mean_images(sequence: NDArray[np.int32], tokens: TokenStore) -> NDArray[np.float32]:
-    """Mean of some images each, [feature, pixel], of whose numbers [feature, example] −1 are none."""
-    total: NDArray[np.float64] | float = 0.0
-    for chunk in np.unique(sequence[sequence >= 0] // ROWS_PER_CHUNK).tolist():
-        start = chunk * ROWS_PER_CHUNK
-        pixels = tokens.batch(start, start + ROWS_PER_CHUNK).inputs.double().numpy()
-        here = (sequence >= start) & (sequence < start + len(pixels))
-        counts = np.zeros((len(sequence), len(pixels)))
-        feature, example = np.nonzero(here)
-        np.add.at(counts, (feature, sequence[feature, example] - start), 1)
-        total = total + counts @ pixels
-    return np.asarray(total / (sequence >= 0).sum(axis=1)[:, None], np.float32)
