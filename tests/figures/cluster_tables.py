@@ -175,7 +175,6 @@ def cluster_table(
                 np.where(np.isfinite(by_embedding["max_distance"]), 0.4, np.nan),
             )
             variables[f"median_{name}"] = ("embedding", np.full(3, 0.4))
-    variables |= shown(each, share, variables["rare_secondary"][1], activation, words, offsets, picture, random)
     variables |= shown(
         each, share, variables["rare_secondary"][1], activation, words, offsets, picture, random, central
     )
