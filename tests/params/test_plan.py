@@ -249,6 +249,9 @@ def test_mistakes_are_explained(study, capsys):
     assert "--cpu-gflops and --gpu-tflops must be above 0" in capsys.readouterr().err
     assert main(["plan", "--configfile", "none.yaml"]) == 1
     assert "none.yaml is missing" in capsys.readouterr().err
+    study(changed("k: 2,", "k: 17,"))
+    assert main(["plan"]) != 0
+    assert "k is 17, and it has 16 features" in capsys.readouterr().err
 
 
 def test_planning_imports_no_torch():

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from polysem.io.errors import InputError
 from polysem.io.tables import write_table
 from polysem.params.analysis import Analysis
-from polysem.tables.collect_metrics import ALL_NEURONS, all_neurons, collect_metrics, law_metrics, pair_metrics, plain
+from polysem.tables.collect_metrics import (
+    ALL_NEURONS,
+    all_neurons,
+    collect_metrics,
+    law_metrics,
+    pair_metrics,
+    plain,
+    together,
+)
 from polysem.tables.collect_plots import collect_plots, frequency_histogram, rank_curve
 from polysem.tables.of_dictionary.alignment import neuron_alignment
 from polysem.tables.of_dictionary.rank_frequency import rank_frequency
@@ -329,3 +338,10 @@ def test_plots_of_dictionaries_that_are_no_more_are_removed_and_nothing_else(tab
 def test_steps_that_run_no_model_import_no_torch(step):
     code = f"import sys, polysem.tables.{step}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_two_tables_with_a_number_of_one_name_are_refused():
+    """Else the metric of the one would silently be the other's."""
+    assert together({"frequency": {"L0": 3.0}, "tags": {"tags": 12}}) == {"L0": 3.0, "tags": 12}
+    with pytest.raises(InputError, match=r"'firing_dispersion' is in the tables rank_frequency and row_norms"):
+        together({"rank_frequency": {"firing_dispersion": 1.0}, "row_norms": {"norm": 1.0, "firing_dispersion": 1e6}})

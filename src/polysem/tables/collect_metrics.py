@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from polysem.io.atomic import write_json
+from polysem.io.errors import InputError
 from polysem.io.tables import read_arrays, read_scalars, read_table
 from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.params.base import NEURONS
@@ -74,9 +75,11 @@ def collect_metrics(
         comparison = read_table(tables / key / "comparison.nc")
         for of in (pair_metrics, site_metrics):
             for dictionary, found in of(comparison).items():
-                metrics[model][site][dictionary] |= found
-        for dictionary, of_loss in embedding_loss.metrics(read_table(tables / key / "embedding_loss.nc")).items():
-            metrics[model][site][dictionary] |= of_loss
+                known = {"the dictionary": metrics[model][site][dictionary], "comparison": found}
+                metrics[model][site][dictionary] = together(known)
+        for dictionary, found in embedding_loss.metrics(read_table(tables / key / "embedding_loss.nc")).items():
+            known = {"the dictionary": metrics[model][site][dictionary], "embedding_loss": found}
+            metrics[model][site][dictionary] = together(known)
     for key in toys:
         toy, sae = key.split("/")
         found = read_scalars(tables / toy / "known" / f"{sae}.nc")
@@ -85,25 +88,35 @@ def collect_metrics(
 
 
 def _of_dictionary(folder: Path, names: list[str], params: Analysis) -> Metrics:
-    metrics: Metrics = {}
-    for name in names:
-        metrics |= read_scalars(folder / f"{name}.nc")
+    scalars = {name: read_scalars(folder / f"{name}.nc") for name in names}
     frequency, alignment, fits = (
         read_table(folder / f"{name}.nc") for name in ("frequency", "alignment", "rank_frequency")
     )
     if "clusters" in names:
-        metrics.pop("median_size", None)
-        metrics |= cluster_metrics(
-            read_arrays(folder / "clusters.nc", lambda name: name == "embedding" or name.startswith("median_"))
-        )
+        scalars["clusters"].pop("median_size", None)
+        medians = read_arrays(folder / "clusters.nc", lambda name: name == "embedding" or name.startswith("median_"))
+        scalars["clusters"] |= cluster_metrics(medians)
+    scalars["frequency"] |= frequency_metrics(frequency, params)
+    scalars["alignment"] |= alignment_metrics(alignment, frequency, params)
+    scalars["rank_frequency"] |= law_metrics(fits)
     if "target" in frequency.attrs:
-        metrics["target"] = frequency.attrs["target"]
-    return (
-        metrics
-        | frequency_metrics(frequency, params)
-        | alignment_metrics(alignment, frequency, params)
-        | law_metrics(fits)
-    )
+        scalars["frequency"]["target"] = frequency.attrs["target"]
+    return together(scalars)
+
+
+def together(metrics: Mapping[str, Metrics]) -> Metrics:
+    """The metrics of several tables of one place. InputError if two tables give one name to a number each."""
+    found: Metrics = {}
+    source: dict[str, str] = {}
+    for table, of_table in metrics.items():
+        for name, value in of_table.items():
+            if name in found:
+                raise InputError(
+                    f"the metric {name!r} is in the tables {source[name]} and {table}, and metrics.json can hold one "
+                    "number of a name; call the variable something else in one of them"
+                )
+            found[name], source[name] = value, table
+    return found
 
 
 def fidelity_metrics(path: Path) -> dict[str, Metrics]:
@@ -124,7 +137,9 @@ def joined(fidelity: Metrics, ours: Metrics) -> Metrics:
     """
     if fidelity["tokens"] != ours["tokens"]:
         fidelity = {name: value for name, value in fidelity.items() if name not in INTERVAL_OF_L0}
-    return fidelity | ours
+    of_all_tokens = {"L0": ours["L0"], "tokens": ours["tokens"]}
+    ours = {name: value for name, value in ours.items() if name not in of_all_tokens}
+    return together({"fidelity": fidelity | of_all_tokens, "the dictionary": ours})
 
 
 def frequency_metrics(table: xr.Dataset, params: Analysis) -> Metrics:

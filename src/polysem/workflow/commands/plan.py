@@ -15,6 +15,7 @@ from polysem.io.disk import in_bytes
 from polysem.io.errors import InputError
 from polysem.layout.place import RESULTS
 from polysem.params.study import load_study
+from polysem.workflow.checks import feature_numbers
 from polysem.workflow.checks.needs import PHASES, Job, jobs
 
 CPU_GFLOPS = 30.0
@@ -59,6 +60,7 @@ def command(options: argparse.Namespace) -> int:
     if not (options.cpu_gflops > 0 and options.gpu_tflops > 0):
         raise InputError("--cpu-gflops and --gpu-tflops must be above 0")
     study = load_study(options.configfile)
+    feature_numbers.check(study)
     speed = Speed(options.cpu_gflops * 1e9, options.gpu_tflops * 1e12)
     found = list(jobs(study))
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
