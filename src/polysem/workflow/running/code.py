@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from polysem.io.caches import FOLDER, read_cache, write_cache
+from polysem.io.errors import InputError
 from polysem.params.addons import PACKAGE, addon_packages
 
 SOURCE = Path(__file__).resolve().parents[3]
@@ -89,8 +90,18 @@ def _known(text: str, name: str, file: Path) -> tuple[str, list[str]]:
     return memory[key]
 
 
+def parsed(file: Path, text: str | None = None) -> ast.Module:
+    """The syntax tree of a source; InputError, with the line, if it is none."""
+    try:
+        return ast.parse(file.read_text(encoding="utf-8") if text is None else text)
+    except SyntaxError as error:
+        raise InputError(f"{file}, line {error.lineno}: this is no Python ({error.msg}); mend it") from None
+    except ValueError as error:  # zero bytes, or no UTF-8
+        raise InputError(f"{file} is no Python in UTF-8 ({error}); mend it") from None
+
+
 def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
-    tree = ast.parse(text)
+    tree = parsed(file, text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | Definition):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
