@@ -32,7 +32,7 @@ def draw(frequency, analysis):
     pass
 """
 CACHES = (
-    addons.modules_of, addons.addon_packages, tables.contracts, figures.figures_of, code._addon_folder,
+    addons.modules_of, addons.addon_packages, tables.contracts, figures.figures_of, code._addon_folders,
 )  # fmt: skip
 DICTIONARY, SITE, MODEL = ROOMS.values()
 
