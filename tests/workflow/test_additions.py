@@ -1,20 +1,27 @@
 """What other packages add is looked at before anything runs, and all that they read of themselves is in the digests."""
 
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
 from polysem.io.errors import InputError
 from polysem.params import addons
 from polysem.params.study import KINDS
-from polysem.tables.contract import ROOMS
+from polysem.tables.contract import ROOMS, load_table
 from polysem.workflow import figures
 from polysem.workflow.checks import additions
 from polysem.workflow.commands import export
 from polysem.workflow.running import code
+from polysem.workflow.tables import all_contracts, contracts
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = "polysem.tables.of_dictionary"
@@ -194,3 +201,33 @@ assert study.reference_text() == (docs / "python.md").read_text()
     path = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'tests/workflow/addon'}"}
     done = subprocess.run([sys.executable, "-c", script, ROOT / "docs"], capture_output=True, text=True, env=path)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_package_of_contributing_works_as_it_stands_there(tmp_path, monkeypatch, enter, request):
+    section = (
+        (ROOT / "CONTRIBUTING.md").read_text().partition("## A package that adds things\n")[2].partition("\n## ")[0]
+    )
+    (project,) = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
+    files = re.findall(r"`my_extras/(\w+)\.py` is .*?```python\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "my_extras").mkdir()
+    (tmp_path / "my_extras/__init__.py").touch()
+    for name, text in files:
+        (tmp_path / f"my_extras/{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    groups = tomllib.loads(project)["project"]["entry-points"]
+    enter(*((group, name, value) for group, those in groups.items() for name, value in those.items()))
+    for known in (contracts, figures.figures_of):
+        known.cache_clear()
+        request.addfinalizer(known.cache_clear)
+    additions.check()
+    all_contracts()
+    (figure,) = (one for one in figures.all_figures() if one.module.startswith("my_extras."))
+    module, contract = load_table("dictionary", "weight_norms")
+    rows = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(module, "dictionary_of", lambda _: SimpleNamespace(decoder=lambda: rows, features=6))
+    table = module.measure(None)
+    contract.require(table)
+    assert table["median_row_norm"] == pytest.approx(np.median(np.linalg.norm(rows, axis=1)))
+    about = {"model": "m", "site": "blocks.0.mlp.hook_post", "dictionary": "d"}
+    drawn = import_module(figure.module).draw(weight_norms=table.assign_attrs(about), analysis=None)
+    assert [axes.get_ylabel() for axes in drawn.axes] == ["features"]
