@@ -142,6 +142,30 @@ def test_a_package_without_init_works_and_its_code_is_in_the_digests(package, en
     assert digest(module) != before
 
 
+def test_a_step_loads_a_package_without_init_and_compares_what_it_loaded(package, tmp_path):
+    (package / "lengths.py").write_text("from .widths import WIDE\n")
+    (package / "widths.py").write_text("WIDE = 1\n")
+    about = tmp_path / "theirs-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+    (about / "entry_points.txt").write_text(f"[{TABLES}]\nlengths = {package.name}.lengths\n")
+    script = f"""
+from polysem.workflow.running import loaded
+loaded.install()
+from importlib import import_module
+from pathlib import Path
+from polysem.workflow.running.code import named_digest
+from polysem.workflow.running.stated import require_code
+running = "polysem.workflow.running"
+require_code(named_digest("{package.name}.lengths", running + ".stated", running + ".loaded"))
+assert import_module("{package.name}.lengths").WIDE == 1
+assert {{"{package.name}.lengths", "{package.name}.widths"}} <= loaded.TEXTS.keys()
+"""
+    path = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("init", [False, True])
 @pytest.mark.parametrize(
     ("file", "counts"),
