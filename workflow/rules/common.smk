@@ -21,9 +21,17 @@ logging.raiseExceptions = False
 SOURCES = Path(workflow.basedir) / "src"
 sys.path.insert(0, str(SOURCES))
 
+from polysem.io.errors import InputError
+from polysem.workflow.checks import additions
+
+# First of all, as what follows finds modules by name.
+try:
+    additions.check()
+except InputError as error:
+    sys.exit(f"error: {error}")
+
 from polysem.io.caches import require_folder
 from polysem.workflow.running.code import named_digest
-from polysem.io.errors import InputError
 from polysem.params.addons import modules_of
 from polysem.workflow.running.stated import OutsideFiles
 from polysem.params import comparisons

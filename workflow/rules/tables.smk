@@ -3,7 +3,12 @@
 # What a table reads, holds and needs of `analysis:` stands in its module (polysem/tables/contract.py); inputs, params and
 # outputs follow from that. Outputs are marked as updated, because a step keeps what is made of the same.
 
-from polysem.workflow.tables import FOUND_BY_NAME, contracts, modules
+from polysem.workflow.tables import FOUND_BY_NAME, all_contracts, contracts, modules
+
+try:
+    all_contracts()
+except InputError as error:
+    sys.exit(f"error: {error}")
 
 related = cache(tables.relatives)
 

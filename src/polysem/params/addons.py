@@ -46,6 +46,16 @@ def _folders(package: str) -> list[str]:
     return list(import_module(package).__path__)
 
 
+def own_modules_of(package: str) -> dict[str, str]:
+    """Those that lie in the package itself, which this repository documents."""
+    return {name: module for name, module in modules_of(package).items() if module == f"{package}.{name}"}
+
+
+def entries() -> tuple[EntryPoint, ...]:
+    """All entry points in groups that begin as this package does, those in no group that it reads included."""
+    return _entries()
+
+
 @cache
 def addon_packages() -> tuple[str, ...]:
     """The top-level packages that add something."""

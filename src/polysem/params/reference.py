@@ -13,12 +13,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from polysem.io.atomic import write_text
+from polysem.params.addons import own_modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NAME, Section
 from polysem.params.explain import models_in
 from polysem.params.kinds import is_list
 from polysem.params.proxies import DEFAULT_PROXIES
-from polysem.params.recipes.pretrained import PretrainedSae
+from polysem.params.recipes.pretrained import FORMATS, PretrainedSae
 from polysem.params.sheets import Sheets
 from polysem.params.study import KINDS, kinds, section_class
 from polysem.params.toys import Toy
@@ -33,7 +34,7 @@ def schema_text() -> str:
     properties: dict[str, Any] = {}
     for key in KINDS:
         choices = []
-        for kind in kinds(key):
+        for kind in _own_kinds(key):
             schema = section_class(key, kind).model_json_schema(ref_template="#/$defs/{model}")
             definitions |= schema.pop("$defs", {})
             if key == "saes":
@@ -41,7 +42,7 @@ def schema_text() -> str:
             definitions[schema["title"]] = schema
             choices.append({"$ref": f"#/$defs/{schema['title']}"})
         if key == "saes":
-            schema = PretrainedSae.model_json_schema(ref_template="#/$defs/{model}")
+            schema = _schema(PretrainedSae, ref_template="#/$defs/{model}")
             definitions[schema["title"]] = schema
             choices.append({"$ref": f"#/$defs/{schema['title']}"})
         properties[key] = {
@@ -68,6 +69,20 @@ def schema_text() -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
+def _own_kinds(key: str) -> list[str]:
+    """The kinds that this package itself has: others are documented where they come from."""
+    own = own_modules_of(KINDS[key].package)
+    return [kind for kind in kinds(key) if kind in own]
+
+
+def _schema(section: type[BaseModel], **options: Any) -> dict[str, Any]:
+    """The schema of a section, of the formats of published SAEs those of this package itself."""
+    schema = section.model_json_schema(**options)
+    if section is PretrainedSae:
+        schema["properties"]["format"]["enum"] = list(own_modules_of(FORMATS))
+    return schema
+
+
 def _allow_grids(section: type[Section], schema: dict[str, Any]) -> None:
     """In a recipe every value that is no list itself may be a list, which spans a grid."""
     for key, value in schema["properties"].items():
@@ -92,7 +107,7 @@ def reference_text() -> str:
     }
     for key, title in titles.items():
         lines += ["", f"## {title}"]
-        for kind in kinds(key):
+        for kind in _own_kinds(key):
             section = section_class(key, kind)
             lines += ["", f"### {KINDS[key].tag}: {kind}", "", *_paragraph(section), "", *_table(section)]
         lines += _proxies() if key == "corpora" else []
@@ -152,7 +167,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type(section: type[BaseModel], name: str) -> str:
-    schema = section.model_json_schema()["properties"][name]
+    schema = _schema(section)["properties"][name]
     return " or ".join(_spell(option) for option in schema.get("anyOf", [schema]))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from polysem.io.atomic import write_text
 from polysem.layout.place import DICTIONARY, MODEL, SITE
-from polysem.params.addons import modules_of
+from polysem.params.addons import own_modules_of
 from polysem.tables.contract import ROOMS, TABLE, Contract, Variable, load_table
 from polysem.tables.sources import PASSES, SCOPES, SOURCES, VALUES, scoped
 
@@ -46,7 +46,8 @@ def reference_text() -> str:
     for room, package in ROOMS.items():
         parts.append(f"## {ABOUT[room]}\n")
         parts += [
-            "\n".join(_table(room, load_table(room, name)[1], module)) for name, module in modules_of(package).items()
+            "\n".join(_table(room, load_table(room, name)[1], module))
+            for name, module in own_modules_of(package).items()
         ]
     return "\n".join(parts)
 
@@ -55,7 +56,7 @@ def _contents() -> Iterator[str]:
     yield "| table | of a | what it holds |"
     yield "|---|---|---|"
     for room, package in ROOMS.items():
-        for name, module in modules_of(package).items():
+        for name, module in own_modules_of(package).items():
             yield f"| [`{name}`](#{name}) | {room} | {_holds(module)[0]} |"
     yield ""
 

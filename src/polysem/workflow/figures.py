@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from polysem.io.errors import InputError
-from polysem.params.analysis import Analysis
+from polysem.params.base import NEURONS
 from polysem.params.explain import nearest
-from polysem.report.catalogue import ENTRIES, ids_in, natural
-from polysem.workflow.declarations import declared, modules_of
+from polysem.report.catalogue import ids_in, natural
+from polysem.tables.contract import ROOMS
+from polysem.workflow.declarations import constants, modules_of, require_function, require_ids, require_keys
 
 OF_DICTIONARY = "polysem.figures.of_dictionary"
 OF_SITE = "polysem.figures.of_site"
@@ -19,6 +20,9 @@ SITE = "site/"
 """What a figure of a site reads of the site itself, not of its dictionaries, begins with this."""
 OTHER = ("training", "recipes", "labels")
 """What figures read that is no table."""
+KNOWN = "known"
+"""The table of a set of known features, of all its SAEs."""
+WHAT = f"a figure declares {', '.join(DECLARED)} and has a function draw"
 
 PLACE = (
     "Model ``{{ snakemake.wildcards.model }}``, site ``{{ snakemake.wildcards.site }}``, "
@@ -51,7 +55,7 @@ def figures_of(package: str) -> tuple[Figure, ...]:
 
     InputError for a module that declares something else than a figure does.
     """
-    found = [_figure(name, module) for name, module in modules_of(package).items()]
+    found = [_figure(package, name, module) for name, module in modules_of(package).items()]
     return tuple(sorted(found, key=lambda one: (natural(ids_in(one.catalogue)[0]), one.name)))
 
 
@@ -91,23 +95,26 @@ def captions_template(figures: Sequence[Figure], place: str) -> str:
     return f"{chosen}{{% endif %}}\n\n{place}\n"
 
 
-def _figure(name: str, module: str) -> Figure:
-    values = declared(module)
-    for constant, kind in DECLARED.items():
-        if not isinstance(values.get(constant), kind):
+def readable(package: str) -> list[str]:
+    """What the figures of a folder can read."""
+    of_dictionary = [*modules_of(ROOMS["dictionary"])]
+    if package == OF_TOY:
+        return [KNOWN]
+    if package == OF_SITE:
+        return [*of_dictionary, *(f"{SITE}{table}" for table in modules_of(ROOMS["site"])), "recipes"]
+    return [*of_dictionary, *(f"{NEURONS}/{table}" for table in of_dictionary), "training", "labels"]
+
+
+def _figure(package: str, name: str, module: str) -> Figure:
+    reads, params, catalogue, title, caption = constants(module, DECLARED, WHAT)
+    allowed = readable(package)
+    for read in reads:
+        if read not in allowed:
             raise InputError(
-                f"{module} declares no {constant} that is a literal {'tuple' if kind is tuple else 'text'}; a figure "
-                f"declares {', '.join(DECLARED)} and has a function draw"
+                f"READS of {module}: a figure there cannot read {read!r}{nearest(read, allowed)}; it can read "
+                f"{', '.join(allowed)}"
             )
-    reads, params, catalogue, title, caption = (values[constant] for constant in DECLARED)
-    for key in params:
-        if key not in Analysis.model_fields:
-            raise InputError(f"PARAMS of {module}: analysis has no {key!r}{nearest(key, list(Analysis.model_fields))}")
-    ids = ids_in(catalogue)
-    for identity in ids or [""]:
-        if identity not in ENTRIES:
-            raise InputError(
-                f"CATALOGUE of {module}: there is no id {identity!r}{nearest(identity, list(ENTRIES))}; a new id needs "
-                "an entry in polysem.report.catalogue"
-            )
+    require_keys(module, params)
+    require_ids(module, catalogue)
+    require_function(module, "draw", WHAT)
     return Figure(name, module, reads, params, catalogue, title, caption)

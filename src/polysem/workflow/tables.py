@@ -4,13 +4,22 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from polysem.io.errors import InputError, named
 from polysem.layout.place import Place
 from polysem.params import comparisons
 from polysem.params.base import NEURONS
 from polysem.params.study import Study
-from polysem.tables.contract import ROOMS, TABLE, Contract
+from polysem.tables.contract import ROOMS, TABLE, Contract, in_order
 from polysem.tables.sources import SOURCES, VALUES, scoped
-from polysem.workflow.declarations import declared, modules_of
+from polysem.workflow.declarations import (
+    constants,
+    declared,
+    modules_of,
+    require_function,
+    require_ids,
+    require_keys,
+)
+from polysem.workflow.readable import require_reads
 from polysem.workflow.running.code import code_digest
 
 FOUND_BY_NAME = {
@@ -20,10 +29,73 @@ FOUND_BY_NAME = {
 """Modules that the reader of a source finds by name; weights of SAEs need their activation functions, too."""
 
 
+DECLARED = {"CATALOGUE": str, "READS": tuple, "PARAMS": tuple, "VARIABLES": dict}
+"""What every module of a table declares, as literals."""
+WHAT = f"a table declares {', '.join(DECLARED)} and has a function measure (see polysem.tables.contract)"
+OPTIONAL = {"ONLY": dict, "FILES": tuple}
+"""What it may declare besides."""
+
+
 @cache
 def contracts(room: str) -> Mapping[str, Contract]:
-    """What the tables "dictionary", "site" or "model" declare, by name."""
-    return {name: Contract.of(name, declared(module)) for name, module in modules_of(ROOMS[room]).items()}
+    """What the tables "dictionary", "site" or "model" declare, by name.
+
+    InputError for a module that declares something else than a table does, for tables that read each other in a circle,
+    and for two that declare one scalar, which would be one metric.
+    """
+    known = modules_of(ROOMS[room])
+    found = {name: _contract(room, name, module) for name, module in known.items()}
+    tables = {
+        name: [read.removeprefix(TABLE) for read in one.reads if read.startswith(TABLE)] for name, one in found.items()
+    }
+    with named(f"tables of a {room}", ValueError):
+        in_order(tables)
+    scalars: dict[str, str] = {}
+    for name, contract in found.items():
+        for variable in (key for key, said in contract.variables.items() if not said.dimensions):
+            if variable in scalars:
+                raise InputError(
+                    f"the tables {scalars[variable]} ({known[scalars[variable]]}) and {name} ({known[name]}) both "
+                    f"declare a variable {variable!r} without dimensions, and metrics are called after these: rename "
+                    "it in one of them"
+                )
+            scalars[variable] = name
+    return found
+
+
+def all_contracts() -> None:
+    """InputError where a table of any room is not declared as it should be, or two with rules of their own have one
+    name."""
+    for room in ROOMS:
+        contracts(room)
+    for name in contracts("site").keys() & contracts("model").keys():
+        places = " and ".join(modules_of(ROOMS[room])[name] for room in ("site", "model"))
+        raise InputError(f"two tables are called {name!r}, a site's and a model's: {places}; rename one")
+
+
+def _contract(room: str, name: str, module: str) -> Contract:
+    found = declared(module)
+    kinds = DECLARED | {key: kind for key, kind in OPTIONAL.items() if key in found}
+    catalogue, reads, params, variables, *_ = constants(module, kinds, WHAT)
+    require_reads(room, name, module, reads)
+    require_keys(module, params)
+    require_ids(module, catalogue)
+    for key, said in variables.items():
+        if not (isinstance(key, str) and isinstance(said, tuple) and list(map(type, said)) == [str, str, str]):
+            raise InputError(
+                f"VARIABLES of {module}: {key!r} is declared as {said!r}; a variable is declared as three texts, its "
+                'dimensions, its unit and its long name: ("feature rank", "neuron", "neurons by squared weight")'
+            )
+    for when, names in found.get("ONLY", {}).items():
+        if not (isinstance(when, str) and isinstance(names, tuple | list)):
+            raise InputError(
+                f"ONLY of {module}: {when!r} has {names!r}; names of variables are a tuple, by when they are"
+            )
+    require_function(module, "measure", WHAT)
+    if "FILES" in found:
+        require_function(module, "write_files", f"it declares FILES, which that function writes; {WHAT}")
+    with named(module, ValueError):
+        return Contract.of(name, found)
 
 
 def modules(room: str, *names: str) -> list[str]:

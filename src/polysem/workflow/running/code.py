@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from polysem.io.caches import FOLDER, read_cache, write_cache
+from polysem.io.content import file_digest
+from polysem.io.errors import InputError
 from polysem.params.addons import PACKAGE, addon_packages
 
 SOURCE = Path(__file__).resolve().parents[3]
@@ -22,10 +24,14 @@ def code_digest(*modules: str) -> str:
     """Digest over the syntax trees of the modules and of everything of the package that they import.
 
     Comments, docstrings, attribute docstrings, the caption of a figure and layout are no syntax that matters. Modules
-    found by name at run time are not followed; the rule that uses one names it here. Raises ModuleNotFoundError for a
-    module without a source.
+    found by name at run time are not followed; the rule that uses one names it here. Of a package that adds modules the
+    files that are no sources count, too, as its modules may read them. Raises ModuleNotFoundError for a module without
+    a source.
     """
-    return _digest(repr(sorted(syntax_digests(*modules).items())))
+    trees = syntax_digests(*modules)
+    others = {name.partition(".")[0] for name in trees} - {PACKAGE}
+    data = [(package, _data_digest(package)) for package in sorted(others)]
+    return _digest(repr(sorted(trees.items()) + data))
 
 
 @cache
@@ -89,8 +95,18 @@ def _known(text: str, name: str, file: Path) -> tuple[str, list[str]]:
     return memory[key]
 
 
+def parsed(file: Path, text: str | None = None) -> ast.Module:
+    """The syntax tree of a source; InputError, with the line, if it is none."""
+    try:
+        return ast.parse(file.read_text(encoding="utf-8") if text is None else text)
+    except SyntaxError as error:
+        raise InputError(f"{file}, line {error.lineno}: this is no Python ({error.msg}); mend it") from None
+    except ValueError as error:  # zero bytes, or no UTF-8
+        raise InputError(f"{file} is no Python in UTF-8 ({error}); mend it") from None
+
+
 def _syntax(text: str, name: str, file: Path) -> tuple[str, list[str]]:
-    tree = ast.parse(text)
+    tree = parsed(file, text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | Definition):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
@@ -164,22 +180,45 @@ def _is_followed(module: str) -> bool:
 
 
 @cache
-def _addon_folder(package: str) -> Path:
-    """Where a package lies that adds modules to this one; a single module counts as a folder of its name."""
+def _addon_folders(package: str) -> tuple[Path, ...]:
+    """Where a package lies that adds modules to this one: in several folders if it is a namespace package, one without
+    `__init__.py`. A single module counts as a folder of its name."""
     spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"{package} adds modules to {PACKAGE} and cannot be found; install it again")
-    origin = Path(spec.origin)
-    return origin.parent if origin.name == "__init__.py" else origin.with_suffix("")
+    if spec is None:
+        raise InputError(f"{package} adds modules to {PACKAGE} and cannot be found; install it again")
+    if spec.submodule_search_locations is not None:
+        return tuple(Path(folder) for folder in spec.submodule_search_locations)
+    return (Path(spec.origin or package).with_suffix(""),)
+
+
+@cache
+def _data_digest(package: str) -> str:
+    """Digest over the other files of a package that adds modules, which these may read: all but sources, compiled code
+    and hidden ones."""
+    found = sorted(
+        (file.relative_to(folder).as_posix(), file_digest(file))
+        for folder in _addon_folders(package)
+        for file in folder.rglob("*")
+        if file.is_file() and not _is_no_data(file.relative_to(folder))
+    )
+    return _digest(repr(found))
+
+
+def _is_no_data(file: Path) -> bool:
+    return file.suffix in (".py", ".pyc") or any(part.startswith(".") or part == "__pycache__" for part in file.parts)
 
 
 def _parents(name: str) -> list[str]:
+    """The packages that a module lies in; a folder without `__init__.py` has no code."""
     parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts))]
+    parents = (".".join(parts[:count]) for count in range(1, len(parts)))
+    return [parent for parent in parents if source_file(parent) is not None]
 
 
 def source_file(name: str) -> Path | None:
     """The source of a module of the package, or of one that adds to it; None if there is none. Nothing is imported."""
     top, *rest = name.split(".")
-    base = (SOURCE / top if top == PACKAGE else _addon_folder(top)).joinpath(*rest)
-    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
+    folders = (SOURCE / top,) if top == PACKAGE else _addon_folders(top)
+    bases = [folder.joinpath(*rest) for folder in folders]
+    files = (file for base in bases for file in (base.parent / f"{base.name}.py", base / "__init__.py"))
+    return next((file for file in files if file.is_file()), None)
