@@ -114,3 +114,15 @@ def test_figures_of_other_tables_are_not_shown_as_theirs(folder):
     os.utime(tables, (1, 1))
     with pytest.raises(polysem.InputError, match=r"the figures of m/a\.b/s were made of other tables than there are"):
         sae.drawn("f")
+
+
+def test_figures_whose_receipt_names_no_tables_are_refused_by_the_recipe(folder):
+    (folder / "figures/m/a.b/s.json").write_text(json.dumps({"artifacts": {"f": {"file": "f.svg"}}}))
+    (folder / "figures/m/a.b/s").mkdir()
+    (folder / "figures/m/a.b/s/f.svg").touch()
+    sae = polysem.open(folder)["m"]["a.b"]["s"]
+    assert sae.drawn("f").name == "f"
+    train(folder, 2.0)
+    measure(folder)
+    with pytest.raises(polysem.InputError, match=r"trained with l1: 2\.0"):
+        sae.drawn("f")

@@ -42,7 +42,7 @@ class MadeFrom:
     def by_tables(self, receipt: str, what: str) -> str:
         """What speaks against figures or sheets that were made from the tables, as a sentence, or ''."""
         return self.tables or self._once(
-            what, lambda: self._about_what_follows(receipt, what), receipt, self._place.tables_receipt
+            what, lambda: self._about_what_follows(receipt, what), receipt, self._place.tables_receipt, self._config
         )
 
     @property
@@ -78,9 +78,9 @@ class MadeFrom:
     def _about_what_follows(self, receipt: str, what: str) -> str:
         said = _object(Path(receipt)).get(MADE_FROM)
         tables = Path(self._place.tables_receipt)
-        if not isinstance(said, dict) or "tables" not in said or not tables.is_file():
-            return ""
-        if file_digest(tables) == said["tables"]:
+        if not isinstance(said, dict) or "tables" not in said:
+            return self.recipe
+        if not tables.is_file() or file_digest(tables) == said["tables"]:
             return ""
         return f"the {what} of {self._place.path} were made of other tables than there are now; {RUN}"
 
