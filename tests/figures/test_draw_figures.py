@@ -10,6 +10,7 @@ import pytest
 from polysem.figures.draw_figures import draw_figures
 from polysem.figures.parts import theme
 from polysem.figures.parts.feature_names import name_of
+from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import receipt_of
 from polysem.params.analysis import Analysis, GivenAnalysis
@@ -101,7 +102,7 @@ def test_labels_stand_beside_the_numbers_of_features(folder, analysis, monkeypat
     given = {}
     monkeypatch.setattr(
         "polysem.figures.draw_figures.write_figures",
-        lambda output, figures, sources, params: given.update(vars(sources)),
+        lambda output, figures, sources, params, made_from: given.update(vars(sources)),
     )
     labels = folder / "labels.csv"
     labels.write_text("feature,label,author,note\n12,base64\u202e,Ada,\n12,digits,Bob,\n13," + "x" * 40 + ",Ada,\n")
@@ -197,3 +198,9 @@ def test_the_receipt_says_what_the_report_shows(redraw, folder):
     assert said["decoder_power"]["file"] == "decoder_power.svg" and len(said["decoder_power"]["sha256"]) == 64
     assert "sha256" not in said["training_frequencies"]
     assert "was not trained here" in said["training_frequencies"]["not_applicable"]
+
+
+def test_the_receipt_says_which_tables_the_figures_are_of(redraw, folder):
+    redraw()
+    said = json.loads((folder / "model/site/sae.json").read_text())["made_from"]
+    assert said == {"tables": file_digest(folder / "tables.json")}

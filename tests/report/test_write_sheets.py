@@ -8,7 +8,9 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from polysem.io.content import file_digest
 from polysem.io.errors import InputError
+from polysem.io.folders import receipt_of
 from polysem.layout.place import Place
 from polysem.report.write_sheets import write_sheets
 
@@ -212,3 +214,10 @@ def test_the_step_imports_neither_torch_nor_transformer_lens():
     )
     result = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_receipt_says_which_tables_the_sheets_are_of(case):
+    tables = case.write_tables()
+    assert receipt(case.write(listed=LISTED))["made_from"] == {}
+    receipt_of(tables).write_text("{}")
+    assert receipt(case.write(listed=LISTED))["made_from"] == {"tables": file_digest(receipt_of(tables))}

@@ -34,7 +34,7 @@ def test_activations_are_a_lazy_array_of_tokens_and_neurons(site, finished):
     assert site.inputs("eval").sizes == {"token": 4096, "input": 32}
     with pytest.raises(polysem.InputError, match="keeps no inputs of neurons"):
         site.inputs("train")
-    with pytest.raises(polysem.InputError, match=r"test\.json is not there"):
+    with pytest.raises(polysem.InputError, match="there is no split 'test'; there are: train, eval"):
         site.activations("test")
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from measured import all_stated
 
+from polysem.io.content import file_digest
 from polysem.io.tables import read_table
 from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
@@ -235,3 +236,13 @@ def test_other_weights_make_the_tables_of_an_sae_again_and_not_those_of_the_neur
     for place in places:
         make(place)
     assert (made_again(places[0]), made_again(places[1])) == (set(TABLES) - {"followed"}, set())
+
+
+def test_the_receipt_of_an_sae_says_which_one_the_tables_are_of(study):
+    said = {}
+    for place in (study.place.of("l1"), study.place):
+        make(place)
+        said[place.dictionary] = json.loads(Path(place.tables_receipt).read_text()).get("made_from")
+    sae = study.place.of("l1").sae
+    files = ("cfg.json", "sae_weights.safetensors")
+    assert said == {"l1": {name: file_digest(Path(sae.file(name))) for name in files}, "neurons": None}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import xarray as xr
@@ -15,7 +16,7 @@ from polysem.figures.parts.feature_names import LABELS
 from polysem.figures.registry import FigureModule, NotApplicable, find_figure
 from polysem.io.content import file_digest, text_digest
 from polysem.io.errors import InputError
-from polysem.io.folders import artifact_digest, receipt_of, renewed_folder
+from polysem.io.folders import artifact_digest, from_tables, receipt_of, renewed_folder
 from polysem.io.tables import read_table
 from polysem.layout.feature_labels import read_labels
 from polysem.params.analysis import Analysis, GivenAnalysis
@@ -58,7 +59,8 @@ def draw_figures(
 
     Raises InputError for an unknown figure, before any is drawn, and for a table or labels that are missing or broken.
     """
-    write_figures(output, figures, dictionary_sources(tables, output.parts[-3:], training, labels), params)
+    sources = dictionary_sources(tables, output.parts[-3:], training, labels)
+    write_figures(output, figures, sources, params, from_tables(tables))
 
 
 def dictionary_sources(
@@ -96,11 +98,17 @@ def digest_of_file(path: Path) -> str:
         raise InputError(f"{path} cannot be read as a table ({error}); delete it and run again") from error
 
 
-def write_figures(output: Path, figures: Mapping[str, str], sources: Sources, params: Analysis) -> None:
+def write_figures(
+    output: Path,
+    figures: Mapping[str, str],
+    sources: Sources,
+    params: Analysis,
+    made_from: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Draw the figures whose receipt tells of other code, params, tables or labels than theirs; the others stay.
 
     The receipt says of each its catalogue ids and title, what it reads, its params, and the digest of its file or why
-    there is none.
+    there is none; and `made_from` for all of them.
     """
     modules = {name: find_figure(name) for name in figures}
     given = {name: {key: getattr(params, key) for key in module.PARAMS} for name, module in modules.items()}
@@ -111,7 +119,7 @@ def write_figures(output: Path, figures: Mapping[str, str], sources: Sources, pa
         found = {table: called if table == LABELS else digest(table) for table in modules[name].READS}
         return text_digest(json.dumps([figures[name], given[name], found], sort_keys=True))
 
-    with renewed_folder(output, {name: made_of(name) for name in modules}) as renewal:
+    with renewed_folder(output, {name: made_of(name) for name in modules}, made_from) as renewal:
         for name in renewal.missing:
             module = modules[name]
             said: dict[str, Any] = {"catalogue": module.CATALOGUE, "title": module.TITLE}

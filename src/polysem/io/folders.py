@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from polysem.io.atomic import before_placing, placed, write_json
@@ -65,11 +66,14 @@ class Renewal:
 
 @names_what_the_disk_refused
 @contextmanager
-def renewed_folder(path: Path, digests: Mapping[str, str]) -> Iterator[Renewal]:
+def renewed_folder(
+    path: Path, digests: Mapping[str, str], made_from: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Renewal]:
     """A folder of artifacts of which only those are made that are not there yet, by the digest of what each is made of.
 
     An artifact is kept, in bytes and date, if the receipt names this digest for it and its file is what was written
-    then. The receipt holds `artifacts`: by name, `made_of` and what `Renewal.add` was told. All others go. The order is
+    then. The receipt holds `artifacts`: by name, `made_of` and what `Renewal.add` was told; and `made_from`, digests of
+    files by name, for those who want to know whether these are still the ones. All others go. The order is
     that of `written_folder`; a rule marks folder and receipt as `update`, as Snakemake removes other outputs first.
     """
     partial, receipt = path.with_name(f"{path.name}.partial"), receipt_of(path)
@@ -94,7 +98,8 @@ def renewed_folder(path: Path, digests: Mapping[str, str]) -> Iterator[Renewal]:
     partial.rename(path)
     placed(path)
     said = kept | renewal.made
-    write_json(receipt, {"artifacts": {name: {"made_of": digests[name]} | said[name] for name in digests}})
+    artifacts = {name: {"made_of": digests[name]} | said[name] for name in digests}
+    write_json(receipt, {"artifacts": artifacts} | ({"made_from": dict(made_from)} if made_from else {}))
 
 
 def _keep(file: Path, folder: Path) -> None:
@@ -119,6 +124,12 @@ def renewed_receipt(path: Path) -> Path | None:
     except (OSError, ValueError):
         return None
     return receipt if isinstance(found, dict) and "artifacts" in found else None
+
+
+def from_tables(tables: Path) -> dict[str, str]:
+    """What a receipt says in `made_from` of tables: the digest of their receipt; nothing if they have none."""
+    receipt = receipt_of(tables)
+    return {"tables": file_digest(receipt)} if receipt.is_file() else {}
 
 
 def read_folder_receipt(folder: Path) -> dict[str, Any]:

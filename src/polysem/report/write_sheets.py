@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from polysem.io.errors import InputError
-from polysem.io.folders import written_folder
+from polysem.io.folders import from_tables, written_folder
 from polysem.io.tables import read_arrays, read_table
 from polysem.layout.feature_labels import Label, read_labels
 from polysem.layout.place import Place
@@ -135,7 +135,7 @@ def write_sheets(
             lines[feature] = _line(sheet, own)
         index = environment.get_template("sheets_index.html.j2")
         _write(folder / "index.html", index.render(**shared, groups=groups, lines=lines, count=len(chosen)))
-        receipt |= _receipt(place.path, features, groups, lines)
+        receipt |= _receipt(place.path, features, groups, lines) | {"made_from": from_tables(tables)}
 
 
 def decoding_here(tables: Path, saes: Sequence[str]) -> dict[str, xr.Dataset]:

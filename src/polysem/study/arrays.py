@@ -22,7 +22,8 @@ def through(
     called `gives`.
 
     A tensor comes back on its device and with its gradients, a DataArray with the coordinates of its other axes. Raises
-    InputError for another size, TypeError for anything that is no array.
+    InputError for another size and for numbers that are neither floating nor integers, TypeError for anything that is
+    no array.
     """
     import numpy as np
     import torch
@@ -32,11 +33,15 @@ def through(
         if values.ndim == 0 or values.shape[-1] != size:
             found = f"shape {tuple(values.shape)}"
             raise InputError(f"found an array of {found}; its last axis must hold {size} numbers, one per {reads}")
+        if values.is_complex() or values.dtype == torch.bool:
+            raise _no_numbers(values.dtype)
         return function(values.to("cpu", torch.float32))
 
     if isinstance(x, torch.Tensor):
         return on_cpu(x).to(x.device)
     if isinstance(x, np.ndarray):
+        if x.dtype.kind not in "fiu":
+            raise _no_numbers(x.dtype)
         with torch.no_grad():
             return on_cpu(torch.from_numpy(np.array(x, np.float32, order="C"))).numpy()
     if isinstance(x, xr.DataArray):
@@ -49,3 +54,7 @@ def through(
         coordinates = {name: value for name, value in ordered.coords.items() if reads not in value.dims}
         return xr.DataArray(values, coordinates, [*ordered.dims[:-1], gives])
     raise TypeError(f"found {type(x).__name__}; give a torch.Tensor, a numpy.ndarray or an xarray.DataArray")
+
+
+def _no_numbers(dtype: object) -> InputError:
+    return InputError(f"found an array of {dtype}; its numbers must be real, floating or integer")

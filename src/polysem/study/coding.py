@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from polysem.io.errors import InputError
 from polysem.params.explain import nearest
 from polysem.study.arrays import Array, through
+from polysem.study.names import as_path
 
 if TYPE_CHECKING:
     from polysem.saes.dictionary import Dictionary
@@ -68,7 +69,7 @@ class Coder(ABC):
         """
         from importlib import import_module
 
-        target = Path(folder)
+        target = as_path(folder, "save")
         if format not in FORMATS:
             raise InputError(
                 f"format is {format!r}{nearest(format, list(FORMATS))}; SAEs are saved as {', '.join(FORMATS)}"

@@ -13,7 +13,8 @@ from polysem.study import tables
 from polysem.study.coding import Coder
 from polysem.study.feature import Feature
 from polysem.study.figures import Drawing, draw
-from polysem.study.names import UnknownNameError
+from polysem.study.made_from import CONFIG, MadeFrom, require
+from polysem.study.names import UnknownNameError, as_number
 from polysem.study.results import NotAtHandError
 from polysem.study.showing import fact_table
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 TRAINING = "training"
 """The name of the history of a training among the tables; its file lies with the weights."""
 HISTORY = "training.nc"
-CONFIG = "cfg.json"
 
 
 class Dictionary(Coder):
@@ -52,6 +52,7 @@ class Dictionary(Coder):
         self.place: Place = site.place.of(name)
         """Where its files lie."""
         self._results, self._recorded = site.results, site.recorded
+        self._made_from = MadeFrom(self._results, self._recorded, self.place)
 
     @property
     def is_neurons(self) -> bool:
@@ -78,8 +79,15 @@ class Dictionary(Coder):
     @property
     def recipe(self) -> dict[str, Any]:
         """Its keys in the params of the run, defaults filled in; empty for the neurons, and where the run recorded
-        none."""
+        none. Raises InputError if the SAE was trained with others since."""
+        require(self._made_from.recipe)
         return self._recorded.recipe(self.name)
+
+    @property
+    def not_of_one_run(self) -> str:
+        """Why its tables, or the params that the run recorded, are of another SAE than there is now, as a sentence;
+        '' if they are not, as far as receipts tell."""
+        return self._made_from.tables or self._made_from.recipe
 
     @cached_property
     def weights(self) -> "Weights":
@@ -101,10 +109,12 @@ class Dictionary(Coder):
     def table(self, name: str) -> "xr.Dataset":
         """A table as an xarray Dataset, lazily: numbers are read when they are asked for.
 
-        Every variable says its `long_name` and `units`. Raises UnknownNameError, with the nearest name.
+        Every variable says its `long_name` and `units`. Raises UnknownNameError, with the nearest name, and InputError
+        for tables that were made of another SAE than there is now.
         """
         if name == TRAINING and not self.is_neurons and "imported" not in self.config["metadata"]:
             return tables.open_table(self._results, self.place, name, [name], self.place.sae.file(HISTORY))
+        require(self._made_from.tables)
         return tables.open_table(self._results, self.place, name, self.tables)
 
     @cached_property
@@ -113,10 +123,13 @@ class Dictionary(Coder):
         return read_labels(self._results.labels(self.place))
 
     def feature(self, number: int) -> Feature:
-        """One feature, by its number from 0. Raises UnknownNameError for one that there is not."""
+        """One feature, by its number from 0, an integer of Python or NumPy. Raises UnknownNameError for one that there
+        is not, TypeError for what is no integer, InputError if the tables are of another SAE than there is now."""
+        number = as_number(number, "feature", self.place.path)
+        require(self._made_from.tables)
         if not 0 <= number < self.features:
             raise UnknownNameError(f"{self.place.path} has no feature {number}; it has 0 … {self.features - 1}")
-        return Feature(self, int(number))
+        return Feature(self, number)
 
     def __iter__(self) -> "Iterator[Feature]":
         """All features, one after the other."""
@@ -132,7 +145,9 @@ class Dictionary(Coder):
         return tables.drawn_figures(self._results, self.place)
 
     def drawn(self, name: str) -> Drawing:
-        """A figure as the run drew it, an SVG. Raises InputError for one that it did not draw."""
+        """A figure as the run drew it, an SVG. Raises InputError for one that it did not draw, and for figures of other
+        tables, or tables of another SAE, than there are now."""
+        require(self._made_from.by_tables(self.place.figures.receipt, "figures"))
         return drawn(self._results, self.place, name)
 
     def draw(self, name: str, **analysis: Any) -> "Figure":
@@ -141,24 +156,29 @@ class Dictionary(Coder):
         Args:
             name: As the figures in `figures` are called, `decoder_power`.
             analysis: Thresholds in place of those of the run, `rare_frequency=1e-3`; keys are those of `analysis:` in
-                the params file. Where the run recorded no params, the defaults hold.
+                the params file that the figure reads. Where the run recorded no params, the defaults hold.
 
-        Raises InputError for an unknown figure or key, for a figure that does not apply here, and for older tables.
+        Raises InputError for an unknown figure, for a key that it does not read, for a figure that does not apply here,
+        for older tables, and for tables that were made of another SAE than there is now.
         """
         from polysem.figures.draw_figures import dictionary_sources
 
+        require(self._made_from.tables)
         folder = self._results.bring(self.place.tables)
         if not self.is_neurons:
             self._results.bring(self.place.of(NEURONS).tables)
         training = self._results.bring(self.place.sae.file(HISTORY)) if self._has_history else None
         labels = self._results.labels(self.place)
         sources = dictionary_sources(folder, self.place.names, training, labels)
-        return draw(self.place, name, "of_dictionary", sources, self._recorded.analysis(**analysis))
+        return draw(self.place, name, "of_dictionary", sources, self._recorded.analysis(**analysis), list(analysis))
 
     def sheet(self, number: int) -> str:
-        """The sheet of a feature as an HTML page: the one of the run if it wrote one, else one that is made now."""
-        page = self.place.sheet(self.feature(number).number)
-        if self._results.has(self.place.sheets.receipt) and self._results.has(page):
+        """The sheet of a feature as an HTML page: the one of the run if it wrote one of the tables that there are now,
+        else one that is made now. Raises InputError if these are of another SAE than there is now."""
+        number = self.feature(number).number
+        page, receipt = self.place.sheet(number), self.place.sheets.receipt
+        written = self._results.has(receipt) and self._results.has(page)
+        if written and not self._made_from.by_tables(receipt, "sheets"):
             return self._results.bring(page).read_text(encoding="utf-8")
         from polysem.report.sheet_page import sheet_page
 
@@ -213,7 +233,8 @@ class Dictionary(Coder):
 
     def __repr__(self) -> str:
         number = _said(lambda: f"{self.features:,} features")
-        return f"<polysem.Dictionary {self.place.path}: {number}>"
+        wrong = self.not_of_one_run
+        return f"<polysem.Dictionary {self.place.path}: {number}{'; ' if wrong else ''}{wrong}>"
 
     def _repr_html_(self) -> str:
         facts = {
@@ -222,7 +243,10 @@ class Dictionary(Coder):
             "figures": _said(lambda: ", ".join(name for name, reason in self.figures.items() if not reason)),
             "labelled features": len(self.labels),
         }
-        return fact_table(f"{'Neurons' if self.is_neurons else 'SAE'} {self.place.path}", facts | self.recipe)
+        if wrong := self.not_of_one_run:
+            facts["not of one run"] = wrong
+        recipe = {} if self._made_from.recipe else self.recipe
+        return fact_table(f"{'Neurons' if self.is_neurons else 'SAE'} {self.place.path}", facts | recipe)
 
 
 def _said(say: "Callable[[], str]") -> str:

@@ -1,5 +1,6 @@
 """Figures of a study: drawn by the modules that the workflow draws them with, and as the workflow drew them."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,13 @@ class Drawing:
         return f"<polysem figure {self.name}: {self.path}>"
 
 
-def draw(place: Place, name: str, folder: str, sources: "Sources", analysis: "Analysis") -> "Figure":
+def draw(
+    place: Place, name: str, folder: str, sources: "Sources", analysis: "Analysis", changed: Collection[str] = ()
+) -> "Figure":
     """A figure of the modules in `figures/{folder}`, drawn from the tables that `sources` give by name.
 
-    Raises InputError for an unknown figure, with the nearest name; for one that makes no sense here, with the reason;
-    and for tables that lack what it shows.
+    Raises InputError for an unknown figure, with the nearest name; for `changed` keys of `analysis` that it does not
+    read; for one that makes no sense here, with the reason; and for tables that lack what it shows.
     """
     from polysem.figures.draw_figures import draw as drawn
     from polysem.figures.registry import NotApplicable, find_figure
@@ -45,8 +48,14 @@ def draw(place: Place, name: str, folder: str, sources: "Sources", analysis: "An
         raise InputError(
             f"{place.path} has no figure {name!r}{nearest(name, list(known))}; there are: {', '.join(known)}"
         )
+    module = find_figure(name)
+    if unread := [key for key in changed if key not in module.PARAMS]:
+        raise InputError(
+            f"{name} does not read {', '.join(unread)}, so it would change nothing; of `analysis:` it reads "
+            f"{', '.join(module.PARAMS) or 'no key'}"
+        )
     try:
-        return drawn(find_figure(name), sources.read, analysis.values(), sources.labels)
+        return drawn(module, sources.read, analysis.values(), sources.labels)
     except NotApplicable as reason:
         raise InputError(f"{name} is not drawn of {place.path}: {reason}") from None
     except KeyError as error:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from polysem.io.errors import InputError
 from polysem.layout.place import Place
 from polysem.study import tables
-from polysem.study.names import Named
+from polysem.study.names import Named, UnknownNameError, as_number
 from polysem.study.recorded import Recorded
 from polysem.study.results import Results
 from polysem.study.showing import table
 from polysem.study.site import Site
-from polysem.study.stores import opened
+from polysem.study.stores import as_split, opened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,13 +94,13 @@ class Model(Named[Site]):
             return self._subject
 
     def run(
-        self, text: "str | NDArray[np.floating[Any]]", sites: Sequence[str] | None = None
+        self, text: "str | NDArray[np.floating[Any]]", sites: str | Sequence[str] | None = None
     ) -> "dict[str, xr.DataArray]":
         """Activations of a text, or of images, at some sites, by their names; at all sites of the study without any.
 
         Args:
             text: One text, at most as long as the model's context; for a classifier images, (image, pixel) in [0, 1].
-            sites: Any sites that the model has, also those that the study does not study.
+            sites: Any sites that the model has, also those that the study does not study; a text is one site.
 
         Each is a DataArray (token, neuron), float32, with the coordinates `text` of each token and `counted`, which is
         false for tokens that no statistic counts, the BOS token in front among them; of images (image, neuron). Raises
@@ -108,9 +108,11 @@ class Model(Named[Site]):
         """
         import xarray as xr
 
-        wanted = list(self) if sites is None else list(sites)
+        wanted = list(self) if sites is None else [sites] if isinstance(sites, str) else list(sites)
         if isinstance(text, str) != self.is_language_model:
             raise InputError(f"{self.name} reads {'one text' if self.is_language_model else 'images (image, pixel)'}")
+        if strange := [site for site in wanted if not isinstance(site, str)]:
+            raise TypeError(f"found {strange[0]!r} as a site; sites are names: {', '.join(self.subject.sites)}")
         if not wanted:
             raise InputError(f"name a site of {self.name}; it has {', '.join(self.subject.sites)}")
         if isinstance(text, str):
@@ -127,6 +129,14 @@ class Model(Named[Site]):
         }
 
     def _text(self, text: str) -> "Batch":
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise InputError(
+                f"the text cannot be read: its character {error.start}, {half!r}, is half of a surrogate pair and no "
+                "character of Unicode; decode the text as what it is, UTF-8 or UTF-16"
+            ) from None
         from polysem.models.text import text_batch
         from polysem.models.tokenize_corpus import Tokenization
 
@@ -154,15 +164,36 @@ class Model(Named[Site]):
 
     @cached_property
     def token_text(self) -> Callable[[int], str]:
-        """A function from the number of a token to its text; of a classifier, to the number of the class."""
+        """A function from the number of a token to its text; of a classifier, to the number of the class. It raises
+        UnknownNameError for a class that there is not and for numbers below 0, TypeError for what is no integer."""
         from polysem.tables.parts.words import words
 
-        return words(self.results.bring(self.place.tokenizer) if self.is_language_model else None)
+        text = words(self.results.bring(self.place.tokenizer) if self.is_language_model else None)
+        kind, count = ("token", None) if self.is_language_model else ("class", self._classes)
+
+        def token_text(number: int) -> str:
+            found = as_number(number, kind, self.name)
+            if found < 0 or (count is not None and found >= count):
+                there = "they begin with 0" if count is None else f"it has 0 … {count - 1}"
+                raise UnknownNameError(f"{self.name} has no {kind} {found}; {there}")
+            return text(found)
+
+        return token_text
+
+    @property
+    def _classes(self) -> int:
+        file = self.results.bring(self.place.weights.file("config.json"))
+        try:
+            return int(json.loads(file.read_text(encoding="utf-8"))["widths"][-1])
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(
+                f"{file} is no config of a classifier ({error}); delete the folder and run again"
+            ) from None
 
     def tokens(self, split: str = "eval") -> "xr.Dataset":
         """What the model reads, lazily: `ids` (sequence, position), `length`, `counted` and `tags` of a split of text;
         `pixels` (sequence, pixel) and `labels` of images. Raises InputError for a store that is not there."""
-        return opened(self.results, self.place.tokens(split))
+        return opened(self.results, self.place.tokens(as_split(split)))
 
     @cached_property
     def tables(self) -> list[str]:

@@ -1,7 +1,10 @@
 """Mappings by the names of a study, in which a wrong name is answered with the nearest one."""
 
+import operator
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
 from typing import TypeVar
 
 from polysem.io.errors import InputError
@@ -16,6 +19,24 @@ class UnknownNameError(InputError, KeyError):
     def __str__(self) -> str:
         """The sentence as it is; a KeyError would show it in quotes."""
         return str(self.args[0])
+
+
+def as_number(number: object, kind: str, where: str) -> int:
+    """An integer of Python or NumPy as one of Python. TypeError, with what was found, for anything else, bool too."""
+    name = type(number).__name__
+    if name not in ("bool", "bool_"):
+        try:
+            return operator.index(number)  # type: ignore[arg-type]
+        except TypeError:
+            pass
+    raise TypeError(f"found {number!r} ({name}); a {kind} of {where} is asked for by its number from 0, an integer")
+
+
+def as_path(path: object, what: str) -> Path:
+    """A path. TypeError, with what was found, for what is neither text nor a path."""
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"found {path!r} ({type(path).__name__}); {what} takes the path of a folder or file, as text")
+    return Path(path)
 
 
 class Named(Mapping[str, T]):

@@ -1,5 +1,6 @@
 """What a run recorded of itself: its names, and the params that figures and sheets are made with."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,7 +45,7 @@ class Recorded:
 
     def recipe(self, dictionary: str) -> dict[str, Any]:
         """The recipe of an SAE, or where it was imported from; empty where that is not known, and for the neurons."""
-        return dict((self.params or {}).get("saes", {}).get(dictionary, {}))
+        return deepcopy(dict((self.params or {}).get("saes", {}).get(dictionary, {})))
 
     def families(self) -> dict[str, str]:
         """The recipe of each dictionary by its name, of the neurons their own; SAEs are missing where the run recorded

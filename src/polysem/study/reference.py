@@ -25,6 +25,18 @@ notebooks of `examples/`, on the results of `presets/quick.yaml`.
 
 Studies, models and sites are mappings: `list(site)` gives the names, `neurons` first, and a wrong one is answered with
 the nearest. Tables and stores are opened by xarray's own lazy backends, without dask: a slice reads what it touches.
+
+A run that has not come to its end leaves new SAEs beside old tables. So an SAE's `cfg.json` is held against the digest
+in the receipt of its tables, this receipt against the digest in those of figures and sheets, and the recipe in
+`cfg.json` against the params that the run recorded; the latter alone where a receipt of an older version names no
+digest. What is of another SAE than there is now is refused in one sentence, and so are figures of other tables; `repr`
+and `not_of_one_run` say it, metrics and claims give a warning. Not checked are tables of neurons and of whole sites,
+weights under an unchanged `cfg.json`, imported SAEs where no receipt names them, and revisions.
+
+Reading tables and stores, encoding, decoding, running a model and drawing may be done from several threads on one study
+of a folder: runs of one model wait for each other, and so do drawings, as Matplotlib's settings are those of the whole
+process. They are the user's again after each; what other code draws meanwhile in another thread sees those of the
+theme. A study of a revision is for one thread, as it brings files on demand.
 """
 
 

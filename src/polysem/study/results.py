@@ -26,6 +26,8 @@ class Results(ABC):
     name: str
     """What a user calls these results."""
     root: str
+    can_mix: bool = True
+    """Whether a run that has not come to its end can have left what is of several runs."""
 
     def place(self, model: str, site: str = "", dictionary: str = "") -> Place:
         """A place of these results."""
@@ -118,6 +120,8 @@ whose file is gone as zeros."""
 
 class RevisionResults(Results):
     """The results of a revision: what git has of it, and links into DVC's cache in a temporary folder."""
+
+    can_mix = False
 
     def __init__(self, revision: Revision) -> None:
         self.name = revision.name

@@ -9,6 +9,7 @@ from polysem.io.files import expanded
 from polysem.params.explain import nearest
 from polysem.params.recipes.pretrained import Format
 from polysem.study.coding import Coder
+from polysem.study.names import as_path
 from polysem.study.showing import fact_table
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def load_sae(path: str | Path, format: str | None = None) -> Sae:
     >>> sae.features
     256
     """
-    place = expanded(str(path))
+    place = expanded(str(as_path(path, "load_sae")))
     if not place.exists():
         raise InputError(f"there is no {place}; name the folder of an SAE, or its file of weights")
     if format is not None and format not in KNOWN:

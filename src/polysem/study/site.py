@@ -13,7 +13,7 @@ from polysem.study.names import Named
 from polysem.study.recorded import Recorded, on_disk
 from polysem.study.results import NotAtHandError, Results
 from polysem.study.showing import table
-from polysem.study.stores import opened
+from polysem.study.stores import as_split, opened
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -107,7 +107,7 @@ class Site(Named[Dictionary]):
         return store["inputs"]
 
     def _store(self, split: str) -> "xr.Dataset":
-        store: Stored = self.place.activations(split)
+        store: Stored = self.place.activations(as_split(split))
         return opened(self.results, store).set_coords(["sequence", "position"])
 
     @cached_property
@@ -136,7 +136,7 @@ class Site(Named[Dictionary]):
         trained = {name: self.recorded.hyper_parameters(name) for name in self if name != NEURONS}
         recipes = {name: recipe for name, recipe in trained.items() if recipe is not None}
         sources = site_sources(folder, list(self), self.recorded.families(), recipes)
-        return draw(self.place, name, "of_site", sources, self.recorded.analysis(**analysis))
+        return draw(self.place, name, "of_site", sources, self.recorded.analysis(**analysis), list(analysis))
 
     def __repr__(self) -> str:
         left = self._known_left_over
@@ -150,7 +150,7 @@ class Site(Named[Dictionary]):
 
 
 def _in_a_row(dictionary: Dictionary) -> tuple[str, str]:
-    recipe = dictionary.recipe
+    recipe = dictionary.site.recorded.recipe(dictionary.name)
     kind = recipe.get("architecture", recipe.get("source", "neurons" if dictionary.is_neurons else ""))
     return dictionary.name, str(kind)
 

@@ -3,11 +3,18 @@
 from typing import TYPE_CHECKING
 
 from polysem.io.errors import InputError
-from polysem.layout.place import Stored
+from polysem.layout.place import SPLITS, Stored
 from polysem.study.results import Results
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+def as_split(split: str) -> str:
+    """The name of a split. InputError, with those that there are, for another one."""
+    if split not in SPLITS:
+        raise InputError(f"there is no split {split!r}; there are: {', '.join(SPLITS)}")
+    return split
 
 
 def opened(results: Results, store: Stored) -> "xr.Dataset":

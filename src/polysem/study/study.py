@@ -1,13 +1,16 @@
 """A study: the results of one run, and how they are opened."""
 
+import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polysem.io.errors import InputError
 from polysem.io.revisions import Revision
 from polysem.layout.place import RESULTS
+from polysem.study.made_from import require
 from polysem.study.model import Model
-from polysem.study.names import Named
+from polysem.study.names import Named, as_path
 from polysem.study.recorded import Recorded
 from polysem.study.results import CLAIMS, METRICS, FolderResults, Results, RevisionResults
 from polysem.study.showing import table
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["model", "site", "dictionary", "metric", "value"]
+PLOTS = ("frequency_histogram", "rank_frequency")
 OF_MODEL = "model"
 """What stands in place of a site in `metrics.json` for the numbers of a model."""
 
@@ -48,8 +52,9 @@ class Study(Named[Model]):
 
     @property
     def params(self) -> dict[str, Any] | None:
-        """The params of the run as plain values, defaults filled in and grids spanned; None where it recorded none."""
-        return self.recorded.params
+        """The params of the run as plain values, defaults filled in and grids spanned; None where it recorded none. A
+        copy, with which one may do as one likes."""
+        return deepcopy(self.recorded.params)
 
     @property
     def _names(self) -> list[str]:
@@ -67,10 +72,12 @@ class Study(Named[Model]):
         """All numbers of `metrics.json`: columns `model`, `site`, `dictionary`, `metric` and `value`.
 
         Numbers of a model have neither site nor dictionary (None). A value may be a word, as the law of a
-        rank-frequency plot is, or None where there is no number. Raises InputError if the run wrote no metrics.
+        rank-frequency plot is, or None where there is no number. Raises InputError if the run wrote no metrics; warns
+        if there are other SAEs now than tables or params are of.
         """
         import pandas as pd
 
+        self._warn("metrics")
         rows: list[tuple[Any, ...]] = []
         for model, sites in self.results.json(METRICS).items():
             for site, held in sites.items():
@@ -83,20 +90,25 @@ class Study(Named[Model]):
 
     @property
     def claims(self) -> "pd.DataFrame":
-        """Published numbers beside those of the run, one claim per row, as `claims.json` has them."""
+        """Published numbers beside those of the run, one claim per row, as `claims.json` has them. Warns as `metrics`
+        does."""
         import pandas as pd
 
+        self._warn("claims")
         return pd.DataFrame(self.results.json(CLAIMS))
 
     def plot(self, model: str, site: str, dictionary: str, name: str) -> "pd.DataFrame":
         """A small table for `dvc plots`, `frequency_histogram` or `rank_frequency`. Raises InputError if there is
-        none."""
+        none, and if the tables are of another SAE than there is now."""
         from io import StringIO
 
         import pandas as pd
 
-        place = self[model][site][dictionary].place
-        path = self.results.parts(place.plot(name))
+        if name not in PLOTS:
+            raise InputError(f"there is no plot {name!r}; there are: {', '.join(PLOTS)}")
+        found = self[model][site][dictionary]
+        require(found.not_of_one_run)
+        path = self.results.parts(found.place.plot(name))
         text = self.results.text(path)
         if text is None:
             raise InputError(f"{self.name} has no {path}; `snakemake --cores all` writes the plots")
@@ -108,7 +120,18 @@ class Study(Named[Model]):
             for model, sites in self.recorded.names.items()
             for site, held in sites.items()
         ]
-        return "\n".join([f"<polysem.Study {self.name}; {self.recorded.source}", *lines]) + ">"
+        mixed = [f"  not of one run: {wrong[0]}" for wrong in [self._mixed()] if wrong]
+        return "\n".join([f"<polysem.Study {self.name}; {self.recorded.source}", *lines, *mixed]) + ">"
+
+    def _mixed(self) -> list[str]:
+        """What speaks against dictionaries that an unfinished run has left, a sentence each."""
+        found = (held for model in self.values() for site in model.values() for held in site.values())
+        return [wrong for held in found if (wrong := held.not_of_one_run)]
+
+    def _warn(self, what: str) -> None:
+        if wrong := self._mixed():
+            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+            warnings.warn(f"{what} of {self.name} are not of one run: {wrong[0]}{more}", stacklevel=3)
 
     def _repr_html_(self) -> str:
         rows = [
@@ -135,7 +158,7 @@ def open_study(path: str | Path = RESULTS, revision: str | None = None) -> Study
     >>> polysem.open(".")["stories-1l"]["blocks.0.mlp.hook_post"]["neurons"]
     <polysem.Dictionary stories-1l/blocks.0.mlp.hook_post/neurons: 64 features>
     """
-    folder = Path(path).expanduser()
+    folder = as_path(path, "polysem.open").expanduser()
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; name a results folder, or the folder of a repository")
     folder = folder.resolve()

@@ -46,9 +46,14 @@ def open_table(results: Results, place: Place, name: str, known: Sequence[str], 
     name, for one that is not listed, and InputError for a file that is no table."""
     import xarray as xr
 
+    if not isinstance(name, str):
+        there = ", ".join(known) or "none"
+        raise TypeError(f"found {name!r} ({type(name).__name__}) as a table of {place.path}; there are: {there}")
     if name not in known:
         target = f"{RESULTS}/{results.parts(place.target_of_table(name))}"
-        hint = nearest(name, list(known)) or f" (if this version has one, `snakemake --cores all {target}` makes it)"
+        hint = (
+            nearest(str(name), list(known)) or f" (if this version has one, `snakemake --cores all {target}` makes it)"
+        )
         raise UnknownNameError(f"{place.path} has no table {name!r}{hint}; there are: {', '.join(known) or 'none'}")
     file = results.bring(path or place.table(name))
     try:

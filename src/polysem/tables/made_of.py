@@ -1,7 +1,7 @@
 """What a table is made of, as one digest: while it stays the same, the table that is there is right."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -69,17 +69,19 @@ def _content(what: str, place: Place, job: Job, values: Mapping[str, Any]) -> An
         return artifact_digest(Path(place.receipt_of_table(name)), name)
     source = SOURCES[what]
     files = source.files(place) if source.is_there(job.kind, job.trained) else ()
-    return [job.once(("digest", file), _digest_of(file)) for file in files]
+    return [digest_of(file, job) for file in files]
 
 
-def _digest_of(file: str) -> Callable[[], str]:
+def digest_of(file: str, job: Job) -> str:
+    """The sha256 of a file that tables read, computed once in a job. InputError if it cannot be read."""
+
     def digest() -> str:
         try:
             return file_digest(Path(file))
         except OSError as error:
             raise InputError(f"{file} cannot be read ({error}); run again") from error
 
-    return digest
+    return job.once(("digest", file), digest)
 
 
 def prepare(room: str, stated: Mapping[str, Stated], job: Job) -> dict[str, Contract]:

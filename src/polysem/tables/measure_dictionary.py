@@ -11,7 +11,8 @@ from polysem.io.tables import write_table
 from polysem.layout.place import RESULTS, Place
 from polysem.tables.contract import in_order
 from polysem.tables.inputs import Job
-from polysem.tables.made_of import Stated, made_of, measured, prepare
+from polysem.tables.made_of import Stated, digest_of, made_of, measured, prepare
+from polysem.tables.sources import SOURCES
 
 
 def measure_dictionary(
@@ -46,10 +47,15 @@ def measure_dictionary(
     digests: dict[str, str] = {}
     for name in order:
         digests[name] = made_of(tables[name], job, digests)
-    with renewed_folder(Path(place.tables), digests) as renewal:
+    with renewed_folder(Path(place.tables), digests, _of_weights(place, job)) as renewal:
         job.folder = renewal.folder
         contracts = prepare("dictionary", {name: tables[name] for name in renewal.missing}, job)
         for name in renewal.missing:
             table = measured(name, contracts[name], tables[name], job)
             write_table(renewal.folder / f"{name}.nc", table)
             renewal.add(name, f"{name}.nc", catalogue=contracts[name].catalogue)
+
+
+def _of_weights(place: Place, job: Job) -> dict[str, str]:
+    """Digests of the files of an SAE by name; none of the neurons."""
+    return {Path(file).name: digest_of(file, job) for file in SOURCES["weights"].files(place)}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from threading import RLock
 from typing import Any, ParamSpec
 
 import matplotlib
@@ -120,12 +121,14 @@ STYLE: Any = {
 }
 
 Arguments = ParamSpec("Arguments")
+DRAWING = RLock()
+"""Matplotlib's settings are those of the whole process, so one thread at a time draws or saves under the theme."""
 
 
 @contextmanager
 def _style() -> Iterator[None]:
     """The theme, and beside it Matplotlib's defaults: a matplotlibrc of the user changes no figure."""
-    with matplotlib.rc_context():
+    with DRAWING, matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
         yield

@@ -1,0 +1,119 @@
+"""Whether what a dictionary shows was made from what lies there now: a run that has not come to its end leaves new SAEs
+beside old tables, and old figures and sheets beside new tables.
+
+Receipts say it by digests of small files, so nothing large is read. Where a receipt of an older version says nothing,
+the recipe in the SAE's `cfg.json` is held against the params that the run recorded at its end.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from polysem.io.content import file_digest
+from polysem.io.errors import InputError
+from polysem.layout.place import Place
+from polysem.params.base import NEURONS
+from polysem.study.recorded import Recorded
+from polysem.study.results import Results
+
+CONFIG = "cfg.json"
+MADE_FROM = "made_from"
+RUN = "run `snakemake --cores all`"
+
+
+class MadeFrom:
+    """What a dictionary was made from, against what there is. Every question looks at the files again, if their dates
+    have changed."""
+
+    def __init__(self, results: Results, recorded: Recorded, place: Place) -> None:
+        self._results, self._recorded, self._place = results, recorded, place
+        self._known: dict[str, tuple[object, str]] = {}
+
+    @property
+    def recipe(self) -> str:
+        """What speaks against the recorded recipe of the SAE, as a sentence, or ''."""
+        return self._once("recipe", self._about_recipe, self._config)
+
+    @property
+    def tables(self) -> str:
+        """What speaks against the tables, as a sentence, or ''."""
+        return self._once("tables", self._about_tables, self._config, self._place.tables_receipt)
+
+    def by_tables(self, receipt: str, what: str) -> str:
+        """What speaks against figures or sheets that were made from the tables, as a sentence, or ''."""
+        return self.tables or self._once(
+            what, lambda: self._about_what_follows(receipt, what), receipt, self._place.tables_receipt, self._config
+        )
+
+    @property
+    def _config(self) -> str:
+        return self._place.sae.file(CONFIG)
+
+    def _about_recipe(self) -> str:
+        recorded = self._recorded.recipe(self._place.dictionary)
+        config = _object(Path(self._config))
+        metadata = config.get("metadata")
+        trained = metadata.get("recipe") if isinstance(metadata, dict) else None
+        if not isinstance(trained, dict):
+            return ""
+        for key, value in recorded.items():
+            if key in trained and trained[key] != value:
+                return (
+                    f"{self._place.path} was trained with {key}: {trained[key]!r}, and the params that the run "
+                    f"recorded say {value!r}; {RUN}, which records them at its end"
+                )
+        return ""
+
+    def _about_tables(self) -> str:
+        if self._place.dictionary == NEURONS:
+            return ""
+        said = _object(Path(self._place.tables_receipt)).get(MADE_FROM)
+        if not isinstance(said, dict) or CONFIG not in said:
+            return self.recipe
+        config = Path(self._config)
+        if not config.is_file() or file_digest(config) == said[CONFIG]:
+            return ""
+        return f"the tables of {self._place.path} were made of another SAE than there is now; {RUN}"
+
+    def _about_what_follows(self, receipt: str, what: str) -> str:
+        said = _object(Path(receipt)).get(MADE_FROM)
+        tables = Path(self._place.tables_receipt)
+        if not isinstance(said, dict) or "tables" not in said:
+            return self.recipe
+        if not tables.is_file() or file_digest(tables) == said["tables"]:
+            return ""
+        return f"the {what} of {self._place.path} were made of other tables than there are now; {RUN}"
+
+    def _once(self, key: str, find: Any, *files: str) -> str:
+        """A sentence, found once while the files keep their dates. What is not there now says nothing: results of a
+        revision are those of one run, and come as they are asked for."""
+        if not self._results.can_mix:
+            return ""
+        dates = tuple(_date(file) for file in files)
+        known = self._known.get(key)
+        if known is None or known[0] != dates:
+            known = self._known[key] = (dates, find())
+        return known[1]
+
+
+def require(sentence: str) -> None:
+    """InputError with the sentence, if there is one."""
+    if sentence:
+        raise InputError(sentence)
+
+
+def _date(file: str) -> tuple[int, int] | None:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing if it is not there or is none: whoever needs it says so."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
