@@ -13,6 +13,8 @@ RESULTS = "results"
 LABELS = "labels"
 """The folder of labels that people gave to features."""
 SPLITS = ("train", "eval")
+PLOTS = ("frequency_histogram", "rank_frequency")
+"""The small tables for `dvc plots` that every dictionary has."""
 STORE = ".zarr"
 RECEIPT = ".json"
 

@@ -86,8 +86,6 @@ class SparseEntries:
     ) -> None:
         self.row, self.feature, self.value = row, feature, value
         self.tokens, self.features = shape
-        self._numbered = np.uint16 if self.features <= 1 << 16 else np.uint32
-        """How features are numbered where they are sorted: NumPy counts short numbers, in a fifth of the time."""
 
     @cached_property
     def row_starts(self) -> Int[Tensor, " token"]:
@@ -96,8 +94,12 @@ class SparseEntries:
 
     @cached_property
     def by_feature(self) -> tuple[Int[Tensor, " entry"], Int[Tensor, " entry"], Int[Tensor, " feature"]]:
-        """The order by feature, the row of each entry in that order, and where each feature begins."""
-        order = torch.from_numpy(np.argsort(self.feature.numpy().astype(self._numbered), kind="stable"))
+        """The order by feature, the row of each entry in that order, and where each feature begins.
+
+        NumPy sorts short numbers by counting them, in a fifth of the time.
+        """
+        short = np.uint16 if self.features <= 1 << 16 else np.uint32
+        order = torch.from_numpy(np.argsort(self.feature.numpy().astype(short), kind="stable"))
         first = torch.zeros(self.features, dtype=torch.int64)
         torch.cumsum(self.firings()[:-1], 0, out=first[1:])
         return order, self.row[order], first

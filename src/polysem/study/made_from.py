@@ -6,6 +6,7 @@ the recipe in the SAE's `cfg.json` is held against the params that the run recor
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class MadeFrom:
             return ""
         return f"the {what} of {self._place.path} were made of other tables than there are now; {RUN}"
 
-    def _once(self, key: str, find: Any, *files: str) -> str:
+    def _once(self, key: str, find: Callable[[], str], *files: str) -> str:
         """A sentence, found once while the files keep their dates. What is not there now says nothing: results of a
         revision are those of one run, and come as they are asked for."""
         if not self._results.can_mix:

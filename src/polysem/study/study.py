@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from polysem.io.errors import InputError
 from polysem.io.revisions import Revision
-from polysem.layout.place import RESULTS
+from polysem.layout.place import PLOTS, RESULTS
 from polysem.study.made_from import require
 from polysem.study.model import Model
 from polysem.study.names import Named, as_path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["model", "site", "dictionary", "metric", "value"]
-PLOTS = ("frequency_histogram", "rank_frequency")
 OF_MODEL = "model"
 """What stands in place of a site in `metrics.json` for the numbers of a model."""
 

@@ -51,9 +51,7 @@ def open_table(results: Results, place: Place, name: str, known: Sequence[str], 
         raise TypeError(f"found {name!r} ({type(name).__name__}) as a table of {place.path}; there are: {there}")
     if name not in known:
         target = f"{RESULTS}/{results.parts(place.target_of_table(name))}"
-        hint = (
-            nearest(str(name), list(known)) or f" (if this version has one, `snakemake --cores all {target}` makes it)"
-        )
+        hint = nearest(name, list(known)) or f" (if this version has one, `snakemake --cores all {target}` makes it)"
         raise UnknownNameError(f"{place.path} has no table {name!r}{hint}; there are: {', '.join(known) or 'none'}")
     file = results.bring(path or place.table(name))
     try:

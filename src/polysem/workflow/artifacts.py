@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from polysem.layout.place import RECEIPT, RESULTS, SPLITS, Folder, Place, Stored, corpus, known, known_table
+from polysem.layout.place import PLOTS, RECEIPT, RESULTS, SPLITS, Folder, Place, Stored, corpus, known, known_table
 from polysem.layout.studied import dictionaries, sites
 from polysem.params.base import NEURONS, ModelSection
 from polysem.params.comparisons import firsts_of_recipes
@@ -17,9 +17,6 @@ SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""
 TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
 """Those of one that is trained here; an imported one has no history, and frequencies only if its files tell them."""
-
-PLOTS = ("frequency_histogram", "rank_frequency")
-
 LEDGER = "workflow/claims.yaml"
 """Published numbers; an input, no artifact."""
 METRICS = f"{RESULTS}/metrics.json"

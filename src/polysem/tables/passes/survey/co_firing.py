@@ -12,6 +12,7 @@ from torch import Tensor
 from polysem.activations.rows import ActivationRows
 from polysem.tables.parts.labels import index, labelled, scalar, variable
 from polysem.tables.passes.survey.recording import SecondLook
+from polysem.tables.passes.survey.windows import Places
 
 Number = TypeVar("Number", np.int64, np.float32)
 CONTEXTS = 20
@@ -122,6 +123,5 @@ def _largest(
 
 
 def _places(rows: ActivationRows, where: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    found = [rows.places(token, token + 1) for token in where.tolist()]
-    sequence, position = ([int(place[column][0]) for place in found] for column in (0, 1))
-    return np.array(sequence, np.int32), np.array(position, np.int32)
+    sequence, position = Places(rows).of(where)
+    return sequence.astype(np.int32), position.astype(np.int32)
