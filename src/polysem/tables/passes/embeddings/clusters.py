@@ -38,7 +38,6 @@ alone, and no variables.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +64,7 @@ from polysem.tables.passes.embeddings.strong_examples import StrongExamples, col
 from polysem.tables.passes.embeddings.tag_agreement import agreement, rarest_tags
 from polysem.tables.passes.embeddings.windows import only, rows_before
 from polysem.tables.passes.survey.recording import SecondLook
-from polysem.tables.passes.survey.windows import Places, Window, activations_around, tokens_around
+from polysem.tables.passes.survey.windows import Window, activations_around, places_of, tokens_around
 
 Variables = dict[str, xr.Variable]
 AFTER = 5
@@ -102,14 +101,14 @@ def clusters(
     texts = TokenStore(tokens)
     window = Window(analysis.context_before, AFTER) if texts.is_text else Window(0, 0)
     context = Context(into.rows, again, texts, window, len(largest))
-    places = context.places.of(examples.token.ravel())
+    places = places_of(context.rows, examples.token.ravel())
     sequence, position = (place.astype(np.int32).reshape(examples.token.shape) for place in places)
     known, described = _clustered(examples, context, into, sequence, position, analysis)
     measures = {of: dict(known.measures[of]) for of in known.measures}
     state = states(examples.size, measures["neuron"]["max_distance"], largest)
     counted = state == "clustered"
     if tags.sizes["tag"]:
-        tag = rarest_tags(examples.token, tags["base_rate"].values, TokenTags(tokens), context.places)
+        tag = rarest_tags(examples.token, tags["base_rate"].values, TokenTags(tokens), context.rows)
         for place, of in enumerate(EMBEDDINGS):
             measures[of] |= agreement(known.cluster[place], tag)
     variables = measure_variables(measures, counted) | state_variables(state, examples, known.first)
@@ -156,11 +155,6 @@ class Context:
     _rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _activation: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
-    @cached_property
-    def places(self) -> Places:
-        """Where the tokens of the store stand."""
-        return Places(self.rows)
-
     def around(self, token: NDArray[np.int64], features: NDArray[np.int64]) -> tuple[Around, NDArray[np.float32]]:
         """Tokens up to the key tokens [feature, example] of some features, and activations in the whole window.
 
@@ -171,8 +165,8 @@ class Context:
             rows, activation = self._rows[place], self._activation[place]
         else:
             again = only(self.again, features, self.features)
-            activation = activations_around(token, self.window, again, self.places)
-            rows = rows_before(token, self.window.before, self.places)
+            activation = activations_around(token, self.window, again, self.rows)
+            rows = rows_before(token, self.window.before, self.rows)
             self._kept = {feature: place for place, feature in enumerate(features.tolist())}
             self._rows, self._activation = rows, activation
         return Around(rows, activation[:, :, : self.window.before + 1]), activation

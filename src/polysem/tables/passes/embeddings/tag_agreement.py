@@ -7,8 +7,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
+from polysem.activations.rows import ActivationRows
 from polysem.tables.parts.token_tags import TokenTags
-from polysem.tables.passes.survey.windows import Places
+from polysem.tables.passes.survey.windows import places_of
 
 UNTAGGED = -1
 TINY = 1e-9
@@ -25,7 +26,7 @@ def rarest_tags(
     token: Int[np.ndarray, "feature example"],
     base_rate: Float[np.ndarray, " tag"],
     tags: TokenTags,
-    places: Places,
+    rows: ActivationRows,
 ) -> Int[np.ndarray, "feature example"]:
     """The tag of each token that fewest tokens of the corpus carry, as its place along `tag`; −1 for a token without
     tags and for −1.
@@ -37,7 +38,7 @@ def rarest_tags(
     order = np.argsort(np.nan_to_num(base_rate, nan=np.inf), kind="stable")
     for start in range(0, len(known), PLACES):
         part = slice(start, start + PLACES)
-        carried = tags.at(*places.of(known[part]))[:, order]
+        carried = tags.at(*places_of(rows, known[part]))[:, order]
         found[part] = np.where(carried.any(axis=1), order[carried.argmax(axis=1)], UNTAGGED)
     if not len(known):
         return np.full(token.shape, UNTAGGED, np.int16)

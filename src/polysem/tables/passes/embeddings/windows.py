@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from polysem.activations.rows import ActivationRows
 from polysem.numerics.hashing import GOLDEN, mixed
 from polysem.saes.entries import SparseEntries
 from polysem.tables.passes.survey.recording import Recorded, SecondLook
-from polysem.tables.passes.survey.windows import PLACES, Places
+from polysem.tables.passes.survey.windows import PLACES
 
 
 def only(again: SecondLook, features: Int[np.ndarray, " feature"], of: int) -> SecondLook:
@@ -31,7 +32,7 @@ def only(again: SecondLook, features: Int[np.ndarray, " feature"], of: int) -> S
 
 
 def rows_before(
-    token: Int[np.ndarray, "feature example"], before: int, places: Places
+    token: Int[np.ndarray, "feature example"], before: int, rows: ActivationRows
 ) -> Int[np.ndarray, "feature example offset"]:
     """Numbers in the store of the tokens at the offsets −`before` … 0 from each token; −1 outside of its sequence, for
     tokens that are not in the store, and for −1."""
@@ -44,7 +45,7 @@ def rows_before(
         stop = int(np.searchsorted(tokens, first + PLACES - before))
         here, which = tokens[start:stop], order[start:stop]
         low = max(first - before, 0)
-        sequence, position = places.between(low, int(here[-1]) + 1)
+        sequence, position = rows.places(low, int(here[-1]) + 1)
         key = here - low
         for step in range(before + 1):
             near = np.maximum(key - step, 0)

@@ -12,7 +12,7 @@ from torch import Tensor
 from polysem.activations.rows import ActivationRows
 from polysem.tables.parts.labels import index, labelled, scalar, variable
 from polysem.tables.passes.survey.recording import SecondLook
-from polysem.tables.passes.survey.windows import Places
+from polysem.tables.passes.survey.windows import places_of
 
 Number = TypeVar("Number", np.int64, np.float32)
 CONTEXTS = 20
@@ -123,5 +123,5 @@ def _largest(
 
 
 def _places(rows: ActivationRows, where: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    sequence, position = Places(rows).of(where)
+    sequence, position = places_of(rows, where)
     return sequence.astype(np.int32), position.astype(np.int32)

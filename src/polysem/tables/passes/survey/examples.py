@@ -11,7 +11,7 @@ from polysem.tables.passes.survey.best import Best
 from polysem.tables.passes.survey.blocks import Block
 from polysem.tables.passes.survey.frequency import BINS_PER_OCTAVE, bin_edges, bins
 from polysem.tables.passes.survey.recording import SecondLook
-from polysem.tables.passes.survey.windows import Places, Tokens, Window, activations_around, tokens_around
+from polysem.tables.passes.survey.windows import Tokens, Window, activations_around, places_of, tokens_around
 
 Whole = NDArray[np.int64]
 
@@ -51,11 +51,10 @@ class Examples:
         fewer tokens, the last examples of a kind are −1 and NaN. Images have no neighbours: only offset 0, token −1.
         """
         row, activation = self._sorted()
-        places = Places(rows)
         window = self._window if tokens.is_text else Window(0, 0)
-        sequence, position = places.of(row.ravel())
+        sequence, position = places_of(rows, row.ravel())
         sequence, position = sequence.reshape(row.shape), position.reshape(row.shape)
-        around = activations_around(row, window, again, places)
+        around = activations_around(row, window, again, rows)
         token = tokens_around(sequence, position, window, tokens)
         top, sampled = self._top.key.shape[1], self._sample.key.shape[1]
         quantile = np.full(row.shape, np.nan, np.float32)

@@ -44,35 +44,20 @@ class Window:
         return self.before + 1 + self.after
 
 
-class Places:
-    """Where the tokens of a store stand; a stretch of them is read at once, never all."""
-
-    def __init__(self, rows: ActivationRows) -> None:
-        self._rows = rows
-
-    @property
-    def tokens(self) -> int:
-        """Number of tokens."""
-        return self._rows.length
-
-    def between(self, start: int, stop: int) -> tuple[Whole, Whole]:
-        """Sequence and position of the tokens start … stop − 1."""
-        return self._rows.places(start, stop)
-
-    def of(self, token: Int[np.ndarray, " token"]) -> tuple[Whole, Whole]:
-        """Sequence and position of some tokens; −1 for −1."""
-        found = np.full((2, len(token)), -1, np.int64)
-        order = np.argsort(token, kind="stable")
-        for start in range(0, self._rows.length, PLACES):
-            stop = min(start + PLACES, self._rows.length)
-            chosen = order[slice(*np.searchsorted(token, (start, stop), sorter=order))]
-            if len(chosen):
-                found[:, chosen] = np.stack(self.between(start, stop))[:, token[chosen] - start]
-        return found[0], found[1]
+def places_of(rows: ActivationRows, token: Int[np.ndarray, " token"]) -> tuple[Whole, Whole]:
+    """Sequence and position of some tokens of a store; −1 for −1. A stretch of the store is looked at at once."""
+    found = np.full((2, len(token)), -1, np.int64)
+    order = np.argsort(token, kind="stable")
+    for start in range(0, rows.length, PLACES):
+        stop = min(start + PLACES, rows.length)
+        chosen = order[slice(*np.searchsorted(token, (start, stop), sorter=order))]
+        if len(chosen):
+            found[:, chosen] = np.stack(rows.places(start, stop))[:, token[chosen] - start]
+    return found[0], found[1]
 
 
 def activations_around(
-    token: Int[np.ndarray, "feature example"], window: Window, again: SecondLook, places: Places
+    token: Int[np.ndarray, "feature example"], window: Window, again: SecondLook, rows: ActivationRows
 ) -> Float[np.ndarray, "feature example offset"]:
     """Activations of each feature around its tokens, which are numbers in the store, or −1.
 
@@ -80,20 +65,20 @@ def activations_around(
     so the neighbours of a row stand at most as far from it as rows lie between them.
     """
     around = np.full((token.size, window.width + 1), np.nan, np.float32)  # a last column takes what is not shown
-    _clear(around, token.ravel(), window, places)
+    _clear(around, token.ravel(), window, rows)
     for look in again():
-        _fill(around, token, window, look, places)
+        _fill(around, token, window, look, rows)
     return around[:, : window.width].reshape(*token.shape, window.width)
 
 
-def _clear(around: Float[np.ndarray, "place column"], token: Whole, window: Window, places: Places) -> None:
+def _clear(around: Float[np.ndarray, "place column"], token: Whole, window: Window, rows: ActivationRows) -> None:
     """0 at all tokens of the store in the windows of some tokens, or −1."""
-    for start in range(0, places.tokens, PLACES):
+    for start in range(0, rows.length, PLACES):
         chosen = np.flatnonzero((token >= start) & (token < start + PLACES))
         middle = token[chosen]
-        stretch = _Stretch.around(middle, window, places)
+        stretch = _Stretch.around(middle, window, rows)
         for step in range(-window.before, window.after + 1):
-            near = (middle + step).clip(0, places.tokens - 1)
+            near = (middle + step).clip(0, rows.length - 1)
             around[chosen, stretch.columns(middle, near)] = 0
 
 
@@ -102,7 +87,7 @@ def _fill(
     token: Int[np.ndarray, "feature example"],
     window: Window,
     look: Look,
-    places: Places,
+    rows: ActivationRows,
 ) -> None:
     """The activations of each feature in the windows of its tokens, as far as a block has them."""
     entries, length = look.entries, look.entries.tokens
@@ -115,7 +100,7 @@ def _fill(
     count = np.searchsorted(number, feature + (middle + window.after + 1).clip(0, length)) - first
     found = np.arange(count.sum()) + np.repeat(first - (np.cumsum(count) - count), count)
     here = np.repeat(chosen, count)
-    stretch = _Stretch.around(token.ravel()[chosen], window, places)
+    stretch = _Stretch.around(token.ravel()[chosen], window, rows)
     column = stretch.columns(token.ravel()[here], row[found] + look.first)
     around[here, column] = entries.value.numpy()[order[found]]
 
@@ -130,12 +115,12 @@ class _Stretch:
     window: Window
 
     @classmethod
-    def around(cls, token: Whole, window: Window, places: Places) -> "_Stretch":
+    def around(cls, token: Whole, window: Window, rows: ActivationRows) -> "_Stretch":
         """The stretch that holds the windows of some tokens."""
         if not len(token):
             return cls(0, token, window)
-        first, stop = max(0, int(token.min()) - window.before), min(places.tokens, int(token.max()) + window.after + 1)
-        sequence, position = places.between(first, stop)
+        first, stop = max(0, int(token.min()) - window.before), min(rows.length, int(token.max()) + window.after + 1)
+        sequence, position = rows.places(first, stop)
         return cls(first, (sequence.astype(np.int64) << 32) + position, window)
 
     def columns(self, token: Whole, near: Whole) -> Whole:
