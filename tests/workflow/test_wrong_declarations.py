@@ -3,8 +3,8 @@
 from importlib.metadata import EntryPoint
 
 import pytest
+from refusals import refusal_of
 
-from polysem.io.errors import InputError
 from polysem.params import addons
 from polysem.tables.contract import ROOMS
 from polysem.workflow import figures, tables
@@ -62,10 +62,7 @@ def add(tmp_path, monkeypatch, request):
 
 
 def refusal(check=tables.all_contracts) -> str:
-    with pytest.raises(InputError) as found:
-        check()
-    assert "\n" not in str(found.value)
-    return str(found.value)
+    return refusal_of(check)
 
 
 @pytest.mark.parametrize(
