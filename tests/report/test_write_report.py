@@ -43,9 +43,9 @@ def test_the_chooser_knows_the_figures_of_all_dictionaries_and_why_others_are_mi
     page = study.write().page("pages/S2.html")
     known = figures_of(page)
     assert known["first"] == f"toy/{SITE}/{SAE}"
-    assert known["figures"]["neuron_sparsity"] == {"together": False, "at": {f"toy/{SITE}/neurons": 0}}
+    assert known["figures"]["neuron_sparsity"] == {"of": "dictionary", "at": {f"toy/{SITE}/neurons": 0}}
     assert known["reasons"] == [NO_CLUSTER]
-    assert known["figures"]["loss_recovered"] == {"together": True, "at": {f"toy/{SITE}/together": [518, 317]}}
+    assert known["figures"]["loss_recovered"] == {"of": "site", "at": {f"toy/{SITE}/together": [518, 317]}}
     options = [option["value"] for option in page.all("option")]
     both = [f"toy/{SITE}/neurons", f"toy/{SITE}/{SAE}"]
     assert options == [*both, "", *both]
