@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from polysem.io.errors import InputError
 from polysem.models.subject import Batch
@@ -16,18 +17,25 @@ def text_batch(tokenizer: Path, text: str, params: Tokenization) -> Batch:
 
     Raises InputError for a text without tokens, or with more than the model's context.
     """
-    tokens = load_tokenizer(tokenizer)
-    front = Front(tokens, params.bos_token)
-    found = np.array(tokens.encode(front.text + text, add_special_tokens=False).ids, np.int64)
-    ids = np.concatenate([front.ids, found])
-    if not text or not len(found):
-        raise InputError("the text is empty; give one with at least one token")
+    ids, counted = text_tokens(tokenizer, text, params)
     if len(ids) > params.context_length:
         raise InputError(
             f"the text has {len(ids)} tokens, {params.context_length} are the model's context; give a shorter one"
         )
-    masked = [token_id(tokens, token) for token in params.mask_tokens]
     inputs = torch.from_numpy(ids)[None]
     targets, scored = torch.zeros_like(inputs), torch.ones_like(inputs, dtype=torch.bool)
     targets[:, :-1], scored[:, -1] = inputs[:, 1:], False
-    return Batch(inputs, targets, scored, torch.from_numpy(~np.isin(ids, masked))[None])
+    return Batch(inputs, targets, scored, torch.from_numpy(counted)[None])
+
+
+def text_tokens(tokenizer: Path, text: str, params: Tokenization) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The tokens of a text of any length, with the model's BOS token in front, and which of them count: masked ones do
+    not. InputError for a text without tokens."""
+    tokens = load_tokenizer(tokenizer)
+    front = Front(tokens, params.bos_token)
+    found = np.array(tokens.encode(front.text + text, add_special_tokens=False).ids, np.int64)
+    if not text or not len(found):
+        raise InputError("the text is empty; give one with at least one token")
+    ids = np.concatenate([front.ids, found])
+    masked = [token_id(tokens, token) for token in params.mask_tokens]
+    return ids, ~np.isin(ids, masked)
