@@ -51,7 +51,8 @@ def gguf_tokenizer(file: GgufFile) -> Tokenizer:
         raise InputError(
             f"{file.path}: its tokenizer cuts text by the rule {rule!r}; known are {', '.join(RULES)}: {OTHERWISE}"
         )
-    tokens, merges = _texts(file, TOKENS), [tuple(merge.split(" ")) for merge in _texts(file, MERGES)]
+    tokens, pairs = _texts(file, TOKENS), [merge.partition(" ") for merge in _texts(file, MERGES)]
+    merges = [(left, right) for left, _, right in pairs]
     try:
         tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))
     except Exception as error:  # the library raises bare Exceptions
