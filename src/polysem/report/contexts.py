@@ -33,6 +33,8 @@ class Example(NamedTuple):
     token: Markup | None
     activation: str
     place: str
+    text: str
+    """What the model can be given again; '' for an image."""
 
 
 class Subjects(NamedTuple):
@@ -95,6 +97,12 @@ class TextContexts:
             _far(_in_runs(shaded[:start])), _in_runs(shaded[start:stop]), _far(_in_runs(shaded[stop:]))
         )
 
+    def plain(self, tokens: NDArray[np.int32]) -> str:
+        """The text of tokens [offset], −1 being outside of the sequence; special tokens and parts of characters are left
+        out."""
+        inside = [token for token in tokens.tolist() if token >= 0 and not self.vocabulary.is_special(token)]
+        return b"".join(map(self.vocabulary.piece, inside)).decode("utf-8", errors="ignore")
+
     def place(self, sequence: int, position: int) -> str:
         """Where an example stands, in words."""
         return f"sequence {sequence}, position {position}"
@@ -136,6 +144,10 @@ class ImageContexts:
     ) -> Markup:
         """The image with this number; the other arguments are those of text."""
         return self._image(sequence)
+
+    def plain(self, tokens: NDArray[np.int32]) -> str:
+        """Nothing: an image is no text."""
+        return ""
 
     def place(self, sequence: int, position: int) -> str:
         """Which image an example is, in words."""

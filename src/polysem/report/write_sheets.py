@@ -156,6 +156,9 @@ def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
         "words": "neurons" if is_neuron else "features",
         "images": isinstance(contexts, ImageContexts),
         "unit": contexts.unit,
+        "page_ending": ".html",
+        "list_ending": "/index.html",
+        "copied": None,
     }
 
 
