@@ -98,8 +98,7 @@ class TextContexts:
         )
 
     def plain(self, tokens: NDArray[np.int32]) -> str:
-        """The text of tokens [offset], −1 being outside of the sequence; special tokens and parts of characters are left
-        out."""
+        """The text of tokens [offset], −1 outside of the sequence, without special tokens and parts of characters."""
         inside = [token for token in tokens.tolist() if token >= 0 and not self.vocabulary.is_special(token)]
         return b"".join(map(self.vocabulary.piece, inside)).decode("utf-8", errors="ignore")
 
