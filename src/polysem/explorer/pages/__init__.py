@@ -1,17 +1,31 @@
-"""Pages of the explorer: templates, the plain modules of JavaScript beside them, and what templates are filled with."""
+"""Pages of the explorer: what the templates are filled with. Modules of JavaScript in `static` ask for parts of the
+same pages, so all text is escaped here, in one place."""
 
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from polysem.explorer.explorer import Explorer
+from polysem.explorer.pages.browse import browse_page, dictionary_page
+from polysem.explorer.pages.feature import feature_page
+from polysem.explorer.pages.noted import notes_page
+from polysem.explorer.pages.rendering import answered
+from polysem.explorer.pages.search import lucky, search_page
+from polysem.explorer.pages.shown import Shown
+from polysem.explorer.pages.static import static_file
+
+PAGES = {
+    "/": search_page,
+    "/lucky": lucky,
+    "/browse": browse_page,
+    "/notes": notes_page,
+    "/{model}/{site}/{dictionary}": dictionary_page,
+    "/{model}/{site}/{dictionary}/{feature}": feature_page,
+}
 
 
 def routes(explorer: Explorer) -> list[BaseRoute]:
-    """All pages."""
-    return [Route("/", first_page)]
-
-
-async def first_page(request: Request) -> Response:
-    """The models of the study."""
-    return HTMLResponse("<!doctype html><title>polysem</title>")
+    """All pages, with what they share."""
+    shown = Shown(explorer.study)
+    return [
+        Route("/static/{name}", static_file),
+        *(Route(path, answered(handler, shown)) for path, handler in PAGES.items()),
+    ]

@@ -1,0 +1,89 @@
+"""What the search page is asked: the form's fields, which are those of the API, and the address that says them."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+from starlette.datastructures import QueryParams
+
+from polysem.explorer.inference.jobs import Job, SearchJob
+from polysem.io.errors import InputError
+from polysem.params.explain import explain
+
+SCALES = {
+    "raw": "activation",
+    "share": "share of its largest",
+    "quantile": "quantile where active",
+    "surprise": "surprise in bits",
+}
+"""The scales in the words of the form."""
+KINDS = {"all": "features and neurons", "features": "features", "neurons": "neurons"}
+TOPS = (25, 50, 100, 250, 1000)
+DENSITIES = {0.001: "0.1 % of tokens", 0.01: "1 % of tokens", 0.1: "10 % of tokens", 1.0: "nothing hidden"}
+J = TypeVar("J", bound=Job)
+SEVERAL = ("sites", "dictionaries", "tokens")
+"""Fields that may stand several times in an address."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A search as the page's address says it; what is not said has the value here."""
+
+    model: str = ""
+    text: str = ""
+    top: int = 25
+    scale: str = "raw"
+    kind: str = "all"
+    sites: tuple[str, ...] = ()
+    dictionaries: tuple[str, ...] = ()
+    tokens: tuple[int, ...] = ()
+    density: float = 0.01
+    bos: bool = False
+
+    def job(self) -> SearchJob:
+        """The same for the inference process; InputError for a text that is too long, and the like."""
+        return checked(
+            SearchJob, {name: value for name, value in vars(self).items() if value not in ("", ())}, "search"
+        )
+
+    def address(self, **changed: Any) -> str:
+        """The page's address, of this search or of one that differs in some fields."""
+        return "/?" + urlencode(self.pairs(**changed)) if self.pairs(**changed) else "/"
+
+    def address_of(self, page: str) -> str:
+        """The address of a feature's page on which the text stands in the box."""
+        return f"{page}?{urlencode({'text': self.text})}"
+
+    def pairs(self, **changed: Any) -> list[tuple[str, str]]:
+        """Names and values that say this search, or one that differs in some fields."""
+        values = vars(replace(self, **changed))
+        said = [(field.name, values[field.name]) for field in fields(self) if values[field.name] != field.default]
+        return [
+            (name, _spelled(one)) for name, value in said for one in (value if isinstance(value, tuple) else (value,))
+        ]
+
+
+def asked(params: QueryParams, models: list[str]) -> Query:
+    """The search of an address, of the first model unless one is named. InputError, a sentence, for what it cannot say:
+    an unknown field, a model that is none of these, a number that is none."""
+    text = params.get("text", "").replace("\r\n", "\n").strip("\n")
+    given: dict[str, Any] = {"model": models[0], **dict(params), "text": text or "."}
+    given |= {name: params.getlist(name) for name in SEVERAL if name in params}
+    job = checked(SearchJob, given, "search")
+    if job.model not in models:
+        raise InputError(f"there is no language model {job.model!r}; there are: {', '.join(models)}")
+    values = {field.name: getattr(job, field.name) for field in fields(Query)}
+    return Query(**{name: () if value is None else value for name, value in values.items()} | {"text": text})
+
+
+def checked(job: type[J], values: dict[str, Any], where: str) -> J:
+    """The job of these values; InputError, a sentence, if it cannot be asked."""
+    try:
+        return job.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, job, where)) from None
+
+
+def _spelled(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else "true" if value is True else str(value)

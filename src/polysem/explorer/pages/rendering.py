@@ -1,0 +1,79 @@
+"""How pages are made of templates, and which part of a page a script asks for."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from polysem.explorer.explorer import Explorer
+from polysem.explorer.pages.shown import Shown
+from polysem.io.errors import InputError
+from polysem.report.numbers import in_words
+from polysem.report.visible import visible
+from polysem.study.names import UnknownNameError
+
+PACKAGE = Path(__file__).parents[1]
+REPORT = PACKAGE.with_name("report")
+PART_HEADER = "X-Polysem-Part"
+"""By it a script asks for one block of the page, to put it in the place of what it shows."""
+
+
+@cache
+def environment() -> Environment:
+    """The explorer's templates, and the report's for those that extend one of them; text in them is escaped."""
+    made = Environment(
+        loader=FileSystemLoader([PACKAGE / "templates", REPORT]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["visible"] = visible
+    made.filters["in_words"] = in_words
+    made.globals["Markup"] = Markup
+    return made
+
+
+def rendered(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """A page; of a request that asks for a part, that block of it alone."""
+    explorer: Explorer = request.app.state.explorer
+    shared = {"here": request.url.path, "token": explorer.token, "author": explorer.author, "further": ""}
+    page = environment().get_template(template)
+    part = request.headers.get(PART_HEADER, "")
+    if part in page.blocks:
+        context = page.new_context(shared | values)
+        text = "".join(page.blocks[part](context))
+    else:
+        text = page.render(**shared | values)
+    return HTMLResponse(text, status, headers={"Vary": PART_HEADER})
+
+
+class RefusedError(InputError):
+    """The address of a page asks for what cannot be."""
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def answered(handler: Handler, shown: Shown) -> Handler:
+    """The handler with what pages share, `request.state.shown`; what is not there, or cannot be read, is answered with
+    a page that says so."""
+
+    @wraps(handler)
+    async def answer(request: Request) -> Response:
+        request.state.shown = shown
+        try:
+            return await handler(request)
+        except UnknownNameError as error:
+            return rendered(request, "missing.html.j2", 404, title="Not in this study", said=str(error))
+        except RefusedError as error:
+            return rendered(request, "missing.html.j2", 400, title="Not understood", said=str(error))
+        except InputError as error:
+            return rendered(request, "missing.html.j2", 500, title="Cannot be shown", said=str(error))
+
+    return answer
