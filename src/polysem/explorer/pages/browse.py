@@ -11,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polysem.explorer.pages.rendering import RefusedError, rendered
+from polysem.explorer.pages.rendering import rendered
 from polysem.explorer.pages.shown import UNSAID, Shown, ShownDictionary, dictionary_address, feature_address
+from polysem.io.errors import InputError
 from polysem.layout.annotations import FeatureAnnotations
 from polysem.report.numbers import in_words
 
@@ -90,11 +91,11 @@ def _listed(dictionary: ShownDictionary, params: dict[str, str]) -> dict[str, An
     sort, rising = params.get("sort", NUMBER), params.get("order", "")
     only, page = params.get("only", "all"), params.get("page", "1")
     if sort not in (NUMBER, *orders):
-        raise RefusedError(f"a list cannot be sorted by {sort!r}; it can by {', '.join((NUMBER, *orders))}")
+        raise InputError(f"a list cannot be sorted by {sort!r}; it can by {', '.join((NUMBER, *orders))}")
     if only not in ONLY:
-        raise RefusedError(f"there is no list of {only!r}; there are: {', '.join(ONLY)}")
+        raise InputError(f"there is no list of {only!r}; there are: {', '.join(ONLY)}")
     if rising not in ("", "ascending", "descending"):
-        raise RefusedError(f"order is {rising!r}; it is ascending or descending")
+        raise InputError(f"order is {rising!r}; it is ascending or descending")
     ascending = sort == NUMBER if not rising else rising == "ascending"
     said = dictionary.said
     features = _chosen(dictionary, only, said)

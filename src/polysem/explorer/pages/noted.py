@@ -10,8 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from polysem.explorer.pages.rendering import RefusedError, rendered
+from polysem.explorer.pages.rendering import rendered
 from polysem.explorer.pages.shown import Shown, feature_address
+from polysem.io.errors import InputError
 from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.place import Place
 
@@ -41,7 +42,7 @@ async def notes_page(request: Request) -> Response:
     """The list; `what` and `author` in the address narrow it."""
     what, author = request.query_params.get("what", "all"), request.query_params.get("author", "")
     if what not in LISTS:
-        raise RefusedError(f"there is no list {what!r}; there are: {', '.join(LISTS)}")
+        raise InputError(f"there is no list {what!r}; there are: {', '.join(LISTS)}")
     return rendered(request, "noted.html.j2", **await run_in_threadpool(_listed, request.state.shown, what, author))
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from polysem.explorer.explorer import Explorer
+from polysem.explorer.inference.client import BrokenError, BusyError
 from polysem.explorer.pages.shown import Shown
 from polysem.io.errors import InputError
 from polysem.report.numbers import in_words
@@ -53,10 +54,8 @@ def rendered(request: Request, template: str, status: int = 200, **values: Any) 
     return HTMLResponse(text, status, headers={"Vary": PART_HEADER})
 
 
-class RefusedError(InputError):
-    """The address of a page asks for what cannot be."""
-
-
+STATUSES = {UnknownNameError: 404, InputError: 400, BusyError: 503, BrokenError: 500}
+TITLES = {404: "Not in this study", 400: "Cannot be shown", 503: "Not now", 500: "Broken"}
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -69,11 +68,13 @@ def answered(handler: Handler, shown: Shown) -> Handler:
         request.state.shown = shown
         try:
             return await handler(request)
-        except UnknownNameError as error:
-            return rendered(request, "missing.html.j2", 404, title="Not in this study", said=str(error))
-        except RefusedError as error:
-            return rendered(request, "missing.html.j2", 400, title="Not understood", said=str(error))
-        except InputError as error:
-            return rendered(request, "missing.html.j2", 500, title="Cannot be shown", said=str(error))
+        except (InputError, BusyError, BrokenError) as error:
+            status = status_of(error)
+            return rendered(request, "missing.html.j2", status, title=TITLES[status], said=str(error))
 
     return answer
+
+
+def status_of(error: Exception) -> int:
+    """Which status of HTTP says what an error does."""
+    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))

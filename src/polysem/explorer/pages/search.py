@@ -2,7 +2,7 @@
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from polysem.explorer.explorer import Explorer
+from polysem.explorer.inference.client import BrokenError, BusyError
 from polysem.explorer.inference.jobs import TEXT
 from polysem.explorer.pages.examples import EXAMPLES
-from polysem.explorer.pages.query import DENSITIES, KINDS, SCALES, TOPS, Query, asked
-from polysem.explorer.pages.rendering import rendered
-from polysem.explorer.pages.shown import UNSAID, Shown, TopExample, feature_address
+from polysem.explorer.pages.form import DENSITIES, KINDS, SCALES, TOPS, Form, read_form
+from polysem.explorer.pages.rendering import rendered, status_of
+from polysem.explorer.pages.shown import UNSAID, Shown, TopExample, feature_address, word_of
 from polysem.io.errors import InputError
 from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.place import Place
 from polysem.report.contexts import TextContexts, context
 from polysem.report.numbers import in_words
 
-REFUSED = 400
+OK = 200
 BY = {
     "raw": "the largest activation",
     "share": "the largest share of what they reach on eval tokens",
@@ -55,10 +56,10 @@ class Result:
     value: str
     token: Markup
     shaded: Markup
-    frequency: str
-    tokens: Markup
-    example: TopExample | None
-    not_measured: str
+    frequency: str = ""
+    tokens: Markup | str = ""
+    example: TopExample | None = None
+    not_measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,26 +69,27 @@ class Answer:
     tokens: list[Token]
     results: list[Result]
     said: str
-    named: tuple[()] = ()
+    notes: list[str]
+    """What was left out, and why."""
 
 
 async def search_page(request: Request) -> Response:
     """The form; with a text, its answer."""
     explorer: Explorer = request.app.state.explorer
     shown: Shown = request.state.shown
-    query, answer, error, status = Query(), None, "", 200
+    form, answer, error, status = Form(), None, "", OK
     try:
-        query = asked(request.query_params, shown.language_models)
-        if query.text:
-            found = json.loads(await explorer.inference.search(query.job()))
-            answer = await run_in_threadpool(_answer, shown, query, found)
-    except InputError as refusal:
-        error, status = str(refusal), REFUSED
+        form = read_form(request.query_params, shown.language_models)
+        if form.text:
+            found = json.loads(await explorer.inference.search(form.job()))
+            answer = await run_in_threadpool(_answer, shown, form, found)
+    except (InputError, BusyError, BrokenError) as refusal:
+        error, status = str(refusal), status_of(refusal)
     return rendered(
         request,
         "search.html.j2",
         status,
-        query=query,
+        form=form,
         answer=answer,
         error=error,
         limit=TEXT,
@@ -95,19 +97,19 @@ async def search_page(request: Request) -> Response:
         classifiers=shown.classifiers,
         scales=SCALES,
         kinds=KINDS,
-        tops=TOPS,
-        densities=DENSITIES,
+        tops=sorted({*TOPS, form.top}),
+        densities=dict(sorted(({form.density: f"{100 * form.density:g} % of tokens"} | DENSITIES).items())),
         examples=EXAMPLES,
-        **_choices(shown, query.model),
+        **_choices(shown, explorer, form.model),
     )
 
 
 async def lucky(request: Request) -> Response:
     """A search for what some feature is most active on, drawn at random from those that are not active everywhere."""
     shown: Shown = request.state.shown
-    query = asked(request.query_params, shown.language_models)
-    text = await run_in_threadpool(_drawn_text, shown, query.model)
-    return RedirectResponse(Query(text=text).address(model=query.model) if text else "/", status_code=303)
+    form = read_form(request.query_params, shown.language_models)
+    text = await run_in_threadpool(_drawn_text, shown, form.model)
+    return RedirectResponse(replace(form, text=text).address() if text else "/", status_code=303)
 
 
 def _drawn_text(shown: Shown, model: str) -> str:
@@ -116,48 +118,60 @@ def _drawn_text(shown: Shown, model: str) -> str:
     random.shuffle(dictionaries)
     for dictionary in dictionaries:
         frequency = dictionary.index.column("frequency", "frequency")
-        found = np.flatnonzero((frequency > 0) & (frequency <= Query.density))
+        found = np.flatnonzero((frequency > 0) & (frequency <= Form.density))
         if len(found) and (example := dictionary.top_example(int(random.choice(found)))):
             return example.text[:TEXT]
     return ""
 
 
-def _choices(shown: Shown, model: str) -> dict[str, list[str]]:
-    """Sites and dictionaries of a model that a search can be narrowed to."""
+def _choices(shown: Shown, explorer: Explorer, model: str) -> dict[str, list[str]]:
+    """Sites and dictionaries of a model that a search can be narrowed to, those that were added last."""
     sites = shown.study[model] if model else {}
-    return {"sites": list(sites), "dictionaries": list(dict.fromkeys(name for site in sites.values() for name in site))}
+    pairs = [(site, name) for site, held in sites.items() for name in held]
+    pairs += [(one["site"], one["dictionary"]) for one in explorer.inference.added if one["model"] == model]
+    return {
+        "sites": list(dict.fromkeys(site for site, _ in pairs)),
+        "dictionaries": list(dict.fromkeys(name for _, name in pairs)),
+    }
 
 
-def _answer(shown: Shown, query: Query, found: dict[str, Any]) -> Answer:
-    contexts = shown.contexts(query.model)
+def _answer(shown: Shown, form: Form, found: dict[str, Any]) -> Answer:
+    contexts = shown.contexts(form.model)
     assert isinstance(contexts, TextContexts)
     decoded = contexts.decoded(found["ids"])
-    tokens = list(map(Token, map(contexts.name, found["ids"]), found["counted"]))
-    results = [_result(shown, query, one, decoded, tokens) for one in found["results"]]
-    return Answer(tokens, results, _said(query, len(results)))
+    counted = [True] * len(decoded) if form.tokens else found["counted"]
+    tokens = list(map(Token, map(contexts.name, found["ids"]), counted))
+    results = [_result(shown, form, one, decoded, tokens) for one in found["results"]]
+    return Answer(tokens, results, _said(form, len(results)), found["notes"])
 
 
 def _result(
-    shown: Shown, query: Query, found: dict[str, Any], decoded: list[tuple[Markup, str]], tokens: list[Token]
+    shown: Shown, form: Form, found: dict[str, Any], decoded: list[tuple[Markup, str]], tokens: list[Token]
 ) -> Result:
-    dictionary = shown.dictionary(found["model"], found["site"], found["dictionary"])
+    place = Place(found["model"], found["site"], found["dictionary"], shown.study.results.root)
     feature, position = int(found["feature"]), int(found["position"])
-    largest = dictionary.largest(feature)
+    dictionary = shown.dictionary(*place.names) if shown.has(place) else None
+    largest = max(found["activations"]) if dictionary is None else dictionary.largest(feature)
     offsets = (np.arange(len(decoded)) - position).tolist()
-    return Result(
-        place=dictionary.place,
+    of_all = Result(
+        place=place,
         feature=feature,
-        word=dictionary.word,
-        address=query.address_of(feature_address(dictionary.place, feature)),
-        said=dictionary.said.get(feature, UNSAID),
-        scaled=_in_scale(query.scale, found),
+        word=word_of(place),
+        address=form.address_of(feature_address(place, feature)),
+        said=UNSAID,
+        scaled=_in_scale(form.scale, found),
         value=in_words(float(found["value"])),
         token=tokens[position].html,
         shaded=context(decoded, found["activations"], offsets, largest),
-        frequency=f"{100 * found['frequency']:.3g} %",
+    )
+    if dictionary is None:
+        return replace(of_all, not_measured="Added, and never measured: shaded by the largest activation on this text.")
+    return replace(
+        of_all,
+        said=dictionary.said.get(feature, UNSAID),
+        frequency=f"{100 * dictionary.frequency(feature):.3g} %",
         tokens=dictionary.top_tokens(feature),
         example=dictionary.top_example(feature),
-        not_measured="",
     )
 
 
@@ -168,13 +182,11 @@ def _in_scale(scale: str, found: dict[str, Any]) -> str:
     return f"{value:.3g} bits" if scale == "surprise" else in_words(value)
 
 
-def _said(query: Query, count: int) -> str:
+def _said(form: Form, count: int) -> str:
     """What the list is, as sentences."""
-    where = "the chosen tokens" if query.tokens else "any token" if query.bos else "any token but BOS"
-    hidden = (
-        "" if query.density >= 1 else f" What is active on more than {100 * query.density:g} % of tokens is hidden."
-    )
+    where = "the chosen tokens" if form.tokens else "any token" if form.bos else "any token but BOS"
+    hidden = "" if form.density >= 1 else f" What is active on more than {100 * form.density:g} % of tokens is hidden."
     if not count:
-        return f"No {KINDS[query.kind].replace(' and ', ' or ')} are active on {where}.{hidden}"
-    number = f"{count} {KINDS[query.kind]}" if count > 1 else ONE[query.kind]
-    return f"{number}, by {BY[query.scale]} on {where}, strongest first.{hidden}"
+        return f"No {KINDS[form.kind].replace(' and ', ' or ')} are active on {where}.{hidden}"
+    number = f"{count} {KINDS[form.kind]}" if count > 1 else ONE[form.kind]
+    return f"{number}, by {BY[form.scale]} on {where}, strongest first.{hidden}"

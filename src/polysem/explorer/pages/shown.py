@@ -13,6 +13,7 @@ from markupsafe import Markup
 from polysem.io.errors import InputError
 from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.place import Place
+from polysem.params.base import NEURONS
 from polysem.study.dictionary import Dictionary
 from polysem.study.study import Study
 
@@ -26,6 +27,11 @@ UNSAID = FeatureAnnotations()
 def feature_address(place: Place, feature: int) -> str:
     """The page of a feature."""
     return f"{dictionary_address(place)}/{feature}"
+
+
+def word_of(place: Place) -> str:
+    """What the features of a dictionary are called."""
+    return "neuron" if place.dictionary == NEURONS else "feature"
 
 
 def dictionary_address(place: Place) -> str:
@@ -61,6 +67,11 @@ class Shown:
             if key not in self._dictionaries:
                 self._dictionaries[key] = ShownDictionary(opened, self)
             return self._dictionaries[key]
+
+    def has(self, place: Place) -> bool:
+        """Whether the study has a dictionary, which one that was added is not."""
+        sites = self.study[place.model]
+        return place.site in sites and place.dictionary in sites[place.site]
 
     def all_dictionaries(self) -> "Iterator[ShownDictionary]":
         """All of them, in the order of the study."""
@@ -114,7 +125,7 @@ class ShownDictionary:
         self.dictionary = dictionary
         self.place: Place = dictionary.place
         self.is_neurons: bool = dictionary.is_neurons
-        self.word: str = "neuron" if self.is_neurons else "feature"
+        self.word: str = word_of(self.place)
         self._shown = shown
 
     @property

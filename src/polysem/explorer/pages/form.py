@@ -1,6 +1,6 @@
 """What the search page is asked: the form's fields, which are those of the API, and the address that says them."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -27,7 +27,7 @@ SEVERAL = ("sites", "dictionaries", "tokens")
 
 
 @dataclass(frozen=True)
-class Query:
+class Form:
     """A search as the page's address says it; what is not said has the value here."""
 
     model: str = ""
@@ -40,12 +40,12 @@ class Query:
     tokens: tuple[int, ...] = ()
     density: float = 0.01
     bos: bool = False
+    first_model: str = ""
+    """The one that is searched where the address names none."""
 
     def job(self) -> SearchJob:
         """The same for the inference process; InputError for a text that is too long, and the like."""
-        return checked(
-            SearchJob, {name: value for name, value in vars(self).items() if value not in ("", ())}, "search"
-        )
+        return checked(SearchJob, {name: getattr(self, name) for name in self._said()}, "search")
 
     def address(self, **changed: Any) -> str:
         """The page's address, of this search or of one that differs in some fields."""
@@ -57,24 +57,32 @@ class Query:
 
     def pairs(self, **changed: Any) -> list[tuple[str, str]]:
         """Names and values that say this search, or one that differs in some fields."""
-        values = vars(replace(self, **changed))
-        said = [(field.name, values[field.name]) for field in fields(self) if values[field.name] != field.default]
+        other = replace(self, **changed)
+        said = [(name, getattr(other, name)) for name in other._said()]
+        if other.model == self.first_model:
+            said = [(name, value) for name, value in said if name != "model"]
         return [
             (name, _spelled(one)) for name, value in said for one in (value if isinstance(value, tuple) else (value,))
         ]
 
+    def _said(self) -> list[str]:
+        """Names of the fields that differ from what holds without them."""
+        return [name for name in SearchJob.model_fields if getattr(self, name) != getattr(Form, name)]
 
-def asked(params: QueryParams, models: list[str]) -> Query:
+
+def read_form(params: QueryParams, models: list[str]) -> Form:
     """The search of an address, of the first model unless one is named. InputError, a sentence, for what it cannot say:
     an unknown field, a model that is none of these, a number that is none."""
+    if not models:
+        raise InputError("this study has no model that reads text; its dictionaries can be browsed")
     text = params.get("text", "").replace("\r\n", "\n").strip("\n")
     given: dict[str, Any] = {"model": models[0], **dict(params), "text": text or "."}
     given |= {name: params.getlist(name) for name in SEVERAL if name in params}
     job = checked(SearchJob, given, "search")
     if job.model not in models:
         raise InputError(f"there is no language model {job.model!r}; there are: {', '.join(models)}")
-    values = {field.name: getattr(job, field.name) for field in fields(Query)}
-    return Query(**{name: () if value is None else value for name, value in values.items()} | {"text": text})
+    values = {name: () if value is None else value for name, value in vars(job).items()}
+    return Form(**values | {"text": text}, first_model=models[0])
 
 
 def checked(job: type[J], values: dict[str, Any], where: str) -> J:
