@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from polysem.saes.entries import SparseEntries
-from polysem.saes.products import FLOAT32, PRODUCTS, fastest
+from polysem.saes.products import FLOAT32, PRODUCTS, Product, fastest
 from polysem.saes.sae import SAE, ActivationFunction, normalized
 from polysem.saes.search import Largest
 
@@ -118,7 +118,7 @@ class SaeEncoder:
         return self.W_enc.index_select(1, features).T.contiguous()
 
 
-def _product():  # noqa: ANN202
+def _product() -> Product:
     return fastest([product for product in PRODUCTS.values() if product.dtype == torch.float32])
 
 

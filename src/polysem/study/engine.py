@@ -25,7 +25,7 @@ from polysem.saes.encoders import Reading
 from polysem.saes.ranking import scaled, strongest
 from polysem.study.heard import Heard, OfStudy, is_neurons
 from polysem.study.names import UnknownNameError
-from polysem.study.search import Query, SearchResult, SearchResults, TextActivations, require_text
+from polysem.study.search import Query, SearchResult, SearchResults, TextActivations
 
 if TYPE_CHECKING:
     from polysem.study.model import Model
@@ -95,15 +95,15 @@ class Engine:
         for feature in features:
             if not 0 <= feature < heard.features:
                 raise UnknownNameError(f"{site}/{dictionary} has no feature {feature}; it has 0 … {heard.features - 1}")
-        for text in texts:
-            require_text(text)
         tokens = [self._tokens(text) for text in texts]
         read = self.batches.read([ids for ids, _ in tokens], [site])
         found = []
         for (ids, counted), values in zip(tokens, read, strict=True):
             reading, rows = heard.encoder.read(values[site]), torch.arange(len(ids))
             activations = reading.activations(rows, torch.tensor(features)).T.numpy()
-            found.append(TextActivations(self._words(ids), counted.tolist(), rounded(activations).tolist()))
+            found.append(
+                TextActivations(ids.tolist(), self._words(ids), counted.tolist(), rounded(activations).tolist())
+            )
         return found
 
     def _caught(self, query: Query) -> Asked | InputError:
@@ -215,7 +215,9 @@ class Engine:
             self._result(int(feature[entry]), numbers[rank], scale[rank], words, int(token[entry]), shown[rank])
             for rank, entry in enumerate(chosen)
         ]
-        return SearchResults(self.model.name, asked.query.text, words, asked.counted.tolist(), results, asked.notes)
+        return SearchResults(
+            self.model.name, asked.query.text, asked.ids.tolist(), words, asked.counted.tolist(), results, asked.notes
+        )
 
     def _result(
         self, feature: int, value: float, scaled: float, words: list[str], position: int, activations: list[float]

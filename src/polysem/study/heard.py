@@ -1,11 +1,9 @@
-"""The dictionaries of a model that a search listens to: those of the study, and those that a user adds."""
+"""The dictionaries of a model that a search listens to."""
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from polysem.io.errors import InputError
 from polysem.params.base import NEURONS
 from polysem.study.distributions import Distributed
 
@@ -65,48 +63,6 @@ class OfStudy:
     def distributed(self) -> Distributed:
         """See `Heard.distributed`."""
         return Distributed.of(self._dictionary)
-
-
-@dataclass(frozen=True)
-class Addition:
-    """An SAE of anyone that is to be shown beside those of the study."""
-
-    model: str
-    site: str
-    path: str
-    """Its folder, or its file of weights."""
-    format: str
-    """Whose files they are; see `polysem.load_sae`."""
-
-    @property
-    def name(self) -> str:
-        """What it is called: as its folder, or its file."""
-        return Path(self.path).resolve().stem
-
-
-class Added:
-    """A dictionary that a user adds; its features are not measured."""
-
-    distributed = Distributed(None, None, "it was added and not measured, so it can be ranked by raw alone")
-
-    def __init__(self, addition: Addition, width: int) -> None:
-        from polysem.study.sae import load_sae
-
-        self.site, self.name = addition.site, addition.name
-        self._sae = load_sae(addition.path, addition.format)
-        if self._sae.neurons != width:
-            raise InputError(
-                f"{addition.path} reads {self._sae.neurons} neurons, and {addition.site} of {addition.model} has "
-                f"{width}; name the site that it was trained on with --site"
-            )
-        self.features = self._sae.features
-
-    @cached_property
-    def encoder(self) -> "Encoder":
-        """See `Heard.encoder`."""
-        from polysem.saes.encoders import SaeEncoder
-
-        return SaeEncoder.of(self._sae.weights)
 
 
 def is_neurons(heard: Heard) -> bool:

@@ -3,12 +3,12 @@
 `polysem.study.engine` answers them.
 """
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from polysem.io.errors import InputError
-from polysem.params.explain import nearest
+from pydantic import AfterValidator, Field
+
+from polysem.params.base import Section
 from polysem.study.showing import table
 
 if TYPE_CHECKING:
@@ -20,65 +20,54 @@ TEXT = 800
 """Characters of a text, at most."""
 TOP = 1000
 """Results of a search, at most."""
+NAMES = 1000
+"""Names, or positions of tokens, that a query may list."""
 
 
-@dataclass(frozen=True)
-class Query:
-    """A text, and which of the features that are active on it are wanted. Raises InputError for what cannot be.
-
-    Attributes:
-        text: What the model reads, up to 800 characters; its BOS token is put in front, as it was in the corpus.
-        top: How many features, at most.
-        scale: What they are ranked by: the activation (`raw`), its `share` of the feature's largest on the eval tokens,
-            its `quantile` among the feature's active eval tokens, or its `surprise`, −log₂ P(f ≥ a) in bits.
-        sites: Names of sites; all without any.
-        dictionaries: Names of dictionaries; all without any.
-        kind: `features` of SAEs and transcoders, `neurons`, or `all`.
-        tokens: Positions of the tokens that count, from 0, the BOS token where there is one; all without any.
-        density: Features that are active on a larger share of the eval tokens are left out.
-        bos: Whether BOS and other tokens that no statistic counts do count here; they do if `tokens` names them.
-    """
-
-    text: str
-    top: int = 25
-    scale: Scale = "raw"
-    sites: tuple[str, ...] | None = None
-    dictionaries: tuple[str, ...] | None = None
-    kind: Kind = "all"
-    tokens: tuple[int, ...] | None = None
-    density: float = 0.01
-    bos: bool = False
-
-    def __post_init__(self) -> None:
-        require_text(self.text)
-        require_number("top", self.top, 1, TOP)
-        for name, allowed in (("scale", get_args(Scale)), ("kind", get_args(Kind))):
-            if (found := getattr(self, name)) not in allowed:
-                hint = nearest(found, list(allowed)) if isinstance(found, str) else ""
-                raise InputError(f"{name} is {found!r}{hint}; it is one of {', '.join(allowed)}")
-        if not isinstance(self.density, int | float) or not 0 < self.density <= 1:
-            raise InputError(f"density is {self.density!r}; it is a share of the eval tokens above 0, at most 1")
-        for name in ("sites", "dictionaries"):
-            if (found := getattr(self, name)) is not None and not found:
-                raise InputError(f"no {name} are named; leave {name} out for all of them")
-        if self.tokens is not None and not self.tokens:
-            raise InputError("no tokens are chosen; leave tokens out for all of them")
-
-
-def require_text(text: object) -> None:
-    """InputError for what is no text, is empty or too long."""
-    if not isinstance(text, str):
-        raise InputError(f"found {text!r} ({type(text).__name__}); a search takes a text")
+def readable(text: str) -> str:
+    """The same; ValueError for a text that is empty, too long, or holds what is no character."""
     if not text:
-        raise InputError("the text is empty; give one with at least one token")
+        raise ValueError("the text is empty; give one with at least one token")
     if len(text) > TEXT:
-        raise InputError(f"the text has {len(text):,} characters, a search takes {TEXT} at most; give a shorter one")
+        raise ValueError(f"the text has {len(text):,} characters, and {TEXT} are allowed; give a shorter one")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        half = error.object[error.start]
+        raise ValueError(
+            f"the text cannot be read: its character {error.start}, {half!r}, is half of a surrogate pair and no "
+            "character of Unicode; decode the text as what it is, UTF-8 or UTF-16"
+        ) from None
+    return text
 
 
-def require_number(name: str, found: object, least: int, most: int) -> None:
-    """InputError for what is no whole number between two others."""
-    if isinstance(found, bool) or not isinstance(found, int) or not least <= found <= most:
-        raise InputError(f"{name} is {found!r}; it is a whole number from {least} to {most}")
+ReadText = Annotated[str, AfterValidator(readable), Field(json_schema_extra={"minLength": 1, "maxLength": TEXT})]
+"""A text that a model is asked about."""
+Place = Annotated[int, Field(ge=0)]
+
+
+class Query(Section):
+    """A text, and which of the features that are active on it are wanted."""
+
+    text: ReadText
+    """What the model reads, up to 800 characters; its BOS token is put in front, as it was in the corpus."""
+    top: int = Field(25, ge=1, le=TOP)
+    """How many features, at most."""
+    scale: Scale = "raw"
+    """What they are ranked by: the activation (`raw`), its `share` of the feature's largest on the eval tokens, its
+    `quantile` among the feature's active eval tokens, or its `surprise`, −log₂ P(f ≥ a) in bits."""
+    sites: tuple[str, ...] | None = Field(None, min_length=1, max_length=NAMES)
+    """Names of sites; all without any."""
+    dictionaries: tuple[str, ...] | None = Field(None, min_length=1, max_length=NAMES)
+    """Names of dictionaries; all without any."""
+    kind: Kind = "all"
+    """`features` of SAEs and transcoders, `neurons`, or `all`."""
+    tokens: tuple[Place, ...] | None = Field(None, min_length=1, max_length=NAMES)
+    """Positions of the tokens that count, from 0, the BOS token where there is one; all without any."""
+    density: float = Field(0.01, gt=0, le=1)
+    """Features that are active on a larger share of the eval tokens are left out."""
+    bos: bool = False
+    """Whether BOS and other tokens that no statistic counts do count here; they do if `tokens` names them."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +114,10 @@ class SearchResults:
     """The model that read the text."""
     text: str
     """The text."""
+    ids: list[int]
+    """Its tokens by their numbers, the BOS token in front where the model has one."""
     tokens: list[str]
-    """Its tokens as texts, the BOS token in front where the model has one."""
+    """The same as texts."""
     counted: list[bool]
     """Which of them count: not BOS and masked ones, unless they were asked for, and only those that were chosen."""
     results: list[SearchResult]
@@ -162,21 +153,11 @@ class SearchResults:
 class TextActivations:
     """Activations of some features on a text."""
 
+    ids: list[int]
+    """Its tokens by their numbers."""
     tokens: list[str]
-    """Its tokens as texts."""
+    """The same as texts."""
     counted: list[bool]
     """Which of them statistics count: not BOS and masked ones."""
     activations: list[list[float]]
     """For each feature its activation on each token."""
-
-
-def named(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values for `Query` as a user gives them: a single name, or any sequence of names or positions, as a tuple."""
-    found = dict(values)
-    for key in ("sites", "dictionaries", "tokens"):
-        given = found.get(key)
-        if isinstance(given, str | int):
-            found[key] = (given,)
-        elif given is not None:
-            found[key] = tuple(given)
-    return found

@@ -1,45 +1,57 @@
-"""What the inference process is asked, and what it answers, as plain values that are the same on both sides."""
+"""What the inference process is asked, as values that both sides can hold; no torch."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, ValidationError
 
-TEXT = 800
-"""Characters of a text, at most."""
-TOP = 1000
+from polysem.io.errors import InputError
+from polysem.params.base import Section
+from polysem.params.explain import explain
+from polysem.study.additions import Addition
+from polysem.study.search import TEXT, Place, Query, ReadText
+
+__all__ = ["FEATURES", "TEXT", "TEXTS", "ActivationsJob", "Job", "SearchJob", "Start", "checked"]
+
 TEXTS, FEATURES = 64, 64
 """Texts and features of one test, at most."""
-Scale = Literal["raw", "share", "quantile", "surprise"]
-Kind = Literal["features", "neurons", "all"]
-Text = Field(min_length=1, max_length=TEXT)
+Job = Section
+"""Equal jobs have the same answer."""
+J = TypeVar("J", bound=Job)
 
 
-class Job(BaseModel):
-    """Values that two equal requests share; unknown names are refused."""
+class SearchJob(Query):
+    """A search in a language model of the study."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SearchJob(Job):
-    """A text, and which of the strongest features of it are wanted."""
-
-    model: str = Field(description="A language model of the study, by its name.")
-    text: str = Field(min_length=1, max_length=TEXT, description="What the model reads; its BOS token is put in front.")
-    top: int = Field(25, ge=1, le=TOP, description="How many results, at most.")
-    scale: Scale = Field("raw", description="What features are ranked by.")
-    sites: tuple[str, ...] | None = Field(None, description="Sites, by their names; all without any.")
-    dictionaries: tuple[str, ...] | None = Field(None, description="Dictionaries, by their names; all without any.")
-    kind: Kind = Field("all", description="Features of SAEs and transcoders, neurons, or both.")
-    tokens: tuple[int, ...] | None = Field(
-        None, description="Positions of the tokens that count, from 0; all but BOS without any."
-    )
-    density: float = Field(0.01, gt=0, le=1, description="Features active on a larger share of eval tokens are hidden.")
-    bos: bool = Field(False, description="Whether BOS and masked tokens count, too.")
+    model: str
+    """Name of the model."""
 
 
 class ActivationsJob(Job):
-    """Some texts, and some features of one dictionary whose activations on them are wanted."""
+    """Activations of some features of one dictionary on some texts."""
 
-    place: str = Field(description="model/site/dictionary.")
-    features: tuple[int, ...] = Field(min_length=1, max_length=FEATURES, description="Features, by their numbers.")
-    texts: tuple[str, ...] = Field(min_length=1, max_length=TEXTS, description="Each at most 800 characters long.")
+    place: str
+    """model/site/dictionary."""
+    features: Annotated[tuple[Place, ...], Field(min_length=1, max_length=FEATURES)]
+    """Features, by their numbers."""
+    texts: Annotated[tuple[ReadText, ...], Field(min_length=1, max_length=TEXTS)]
+    """Each up to 800 characters long."""
+
+
+class Start(Section):
+    """What the process begins with."""
+
+    results: str
+    """The results folder, or that of the repository."""
+    threads: int
+    """Threads that its products run in."""
+    added: tuple[Addition, ...] = ()
+    """SAEs beside those of the study."""
+
+
+def checked(job: type[J], values: Mapping[str, Any], where: str) -> J:
+    """The job of these values; InputError, a sentence, if it cannot be asked."""
+    try:
+        return job.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, job, where)) from None
