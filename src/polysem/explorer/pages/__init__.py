@@ -5,7 +5,7 @@ from starlette.routing import BaseRoute, Route
 
 from polysem.explorer.explorer import Explorer
 from polysem.explorer.pages.browse import browse_page, dictionary_page
-from polysem.explorer.pages.feature import feature_page
+from polysem.explorer.pages.feature import feature_page, tried_text
 from polysem.explorer.pages.noted import notes_page
 from polysem.explorer.pages.rendering import answered
 from polysem.explorer.pages.search import lucky, search_page
@@ -19,6 +19,7 @@ PAGES = {
     "/notes": notes_page,
     "/{model}/{site}/{dictionary}": dictionary_page,
     "/{model}/{site}/{dictionary}/{feature}": feature_page,
+    "/{model}/{site}/{dictionary}/{feature}/tried": tried_text,
 }
 
 

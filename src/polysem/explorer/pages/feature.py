@@ -15,12 +15,12 @@ from polysem.explorer.explorer import Explorer
 from polysem.explorer.inference.client import BrokenError, BusyError
 from polysem.explorer.inference.jobs import TEXT, ActivationsJob
 from polysem.explorer.pages.form import checked
-from polysem.explorer.pages.rendering import PART_HEADER, rendered
+from polysem.explorer.pages.rendering import rendered
 from polysem.explorer.pages.sheet import page_values
 from polysem.explorer.pages.shown import Shown, word_of
 from polysem.io.errors import InputError
 from polysem.layout.place import Place
-from polysem.report.contexts import TextContexts, context
+from polysem.report.contexts import ImageContexts, TextContexts, context
 from polysem.report.numbers import in_words
 from polysem.study.names import UnknownNameError
 
@@ -28,8 +28,6 @@ MOST = 8
 """Texts that stand side by side."""
 DIGITS = 12
 """No number of a feature has as many."""
-TRIED = "tried"
-"""The part of the page that is a text and what the feature makes of it."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +41,52 @@ class Tried:
 
 
 async def feature_page(request: Request) -> Response:
-    """The page of one feature; of a script that asks for it, one text tried."""
+    """The page of one feature, with the texts in the address tried."""
     explorer: Explorer = request.app.state.explorer
+    asked = _asked(request)
+    tries = await _tried(explorer, asked)
+    shared = {"tries": tries, "most": MOST, "limit": TEXT}
+    if asked.added:
+        return rendered(request, "added.html.j2", **shared, facts=asked.added, feature=asked.feature)
+    shown: Shown = request.state.shown
+    values = await run_in_threadpool(page_values, explorer, shown, shown.dictionary(*asked.place.names), asked.feature)
+    carried = "?" + urlencode([("text", text) for text in asked.texts]) if asked.texts else ""
+    return rendered(request, "feature.html.j2", **values, **shared, carried=carried)
+
+
+async def tried_text(request: Request) -> Response:
+    """One text tried, as the page shows it: what scripts ask for while somebody types."""
+    tries = await _tried(request.app.state.explorer, _asked(request))
+    return rendered(request, "tried.html.j2", tried=tries[0])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A feature and the texts that are tried on it."""
+
+    place: Place
+    feature: int
+    texts: list[str]
+    contexts: TextContexts | ImageContexts
+    largest: float | None
+    """Its largest activation on eval tokens; None where it was not measured."""
+    added: dict[str, Any] | None
+    """What is known of an SAE that was added; None of one of the study."""
+
+
+def _asked(request: Request) -> Asked:
+    """What the address says. UnknownNameError, with the nearest name, for what there is not."""
     shown: Shown = request.state.shown
     names = [request.path_params[key] for key in ("model", "site", "dictionary")]
+    number = request.path_params["feature"]
     texts = [text.replace("\r\n", "\n") for text in request.query_params.getlist("text")][:MOST]
-    if facts := _added(explorer, names):
-        return await _added_page(request, facts, texts)
+    if facts := _added(request.app.state.explorer, names):
+        place = Place(*names, root=shown.study.results.root)
+        feature = _number(number, place, facts["features"])
+        return Asked(place, feature, texts, shown.contexts(place.model), None, facts)
     dictionary = shown.dictionary(*names)
-    feature = _number(request.path_params["feature"], dictionary.place, dictionary.features)
-    tries = [Tried()]
-    if isinstance(contexts := dictionary.contexts, TextContexts):
-        tries = await _tried(explorer, contexts, dictionary.place, feature, dictionary.largest(feature), texts)
-    if request.headers.get(PART_HEADER) == TRIED:
-        return rendered(request, "tried.html.j2", tried=tries[0])
-    values = await run_in_threadpool(page_values, explorer, shown, dictionary, feature)
-    carried = "?" + urlencode([("text", text) for text in texts]) if texts else ""
-    return rendered(request, "feature.html.j2", **values, tries=tries, carried=carried, most=MOST, limit=TEXT)
+    feature = _number(number, dictionary.place, dictionary.features)
+    return Asked(dictionary.place, feature, texts, dictionary.contexts, dictionary.largest(feature), None)
 
 
 def _added(explorer: Explorer, names: list[str]) -> dict[str, Any] | None:
@@ -68,37 +95,24 @@ def _added(explorer: Explorer, names: list[str]) -> dict[str, Any] | None:
     return next(added, None)
 
 
-async def _added_page(request: Request, facts: dict[str, Any], texts: list[str]) -> Response:
-    """The page of a feature of an SAE that was added: texts are tried on it, and nothing of it was measured."""
-    place = Place(facts["model"], facts["site"], facts["dictionary"])
-    feature = _number(request.path_params["feature"], place, facts["features"])
-    contexts = request.state.shown.contexts(place.model)
-    tries = await _tried(request.app.state.explorer, contexts, place, feature, None, texts)
-    if request.headers.get(PART_HEADER) == TRIED:
-        return rendered(request, "tried.html.j2", tried=tries[0])
-    name = f"Feature {feature}"
-    return rendered(request, "added.html.j2", facts=facts, name=name, tries=tries, most=MOST, limit=TEXT)
-
-
-async def _tried(
-    explorer: Explorer, contexts: TextContexts, place: Place, feature: int, largest: float | None, texts: list[str]
-) -> list[Tried]:
-    """The texts, shaded, and one empty one if there is none; blank ones as they are. Without the largest activation of
-    the feature, they are shaded by the largest on each."""
-    asked = [text for text in texts if text.strip()]
-    if not asked:
-        return [Tried(text) for text in texts] or [Tried()]
+async def _tried(explorer: Explorer, asked: Asked) -> list[Tried]:
+    """The texts, shaded, and one empty one if there is none; blank ones as they are."""
+    texts = [text for text in asked.texts if text.strip()]
+    contexts = asked.contexts
+    if not texts or not isinstance(contexts, TextContexts):
+        return [Tried(text) for text in asked.texts] or [Tried()]
     try:
-        job = checked(ActivationsJob, {"place": place.path, "features": (feature,), "texts": asked}, "try")
+        job = checked(ActivationsJob, {"place": asked.place.path, "features": (asked.feature,), "texts": texts}, "try")
         found = json.loads(await explorer.inference.activations(job))["texts"]
     except (InputError, BusyError, BrokenError) as refusal:
-        return [Tried(text, error=str(refusal)) for text in texts]
-    shaded = iter([_shaded(contexts, one, largest) for one in found])
-    return [Tried(text, *next(shaded)) if text.strip() else Tried(text) for text in texts]
+        return [Tried(text, error=str(refusal)) for text in asked.texts]
+    shaded = iter([_shaded(contexts, one, asked.largest) for one in found])
+    return [Tried(text, *next(shaded)) if text.strip() else Tried(text) for text in asked.texts]
 
 
 def _shaded(contexts: TextContexts, found: dict[str, Any], largest: float | None) -> tuple[Markup, Markup]:
-    """The text as HTML, and its strongest token in words."""
+    """The text as HTML, and its strongest token in words; shaded by the largest activation on it if that of the
+    feature is not known."""
     activations = np.array(found["activations"][0])
     counted = np.where(found["counted"], activations, -np.inf)
     key = int(counted.argmax())

@@ -1,4 +1,4 @@
-"""How pages are made of templates, and which part of a page a script asks for."""
+"""How pages are made of templates, and what is answered where one cannot be."""
 
 from collections.abc import Awaitable, Callable
 from functools import cache, wraps
@@ -20,8 +20,6 @@ from polysem.study.names import UnknownNameError
 
 PACKAGE = Path(__file__).parents[1]
 REPORT = PACKAGE.with_name("report")
-PART_HEADER = "X-Polysem-Part"
-"""By it a script asks for one block of the page, to put it in the place of what it shows."""
 
 
 @cache
@@ -41,17 +39,10 @@ def environment() -> Environment:
 
 
 def rendered(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    """A page; of a request that asks for a part, that block of it alone."""
+    """A page."""
     explorer: Explorer = request.app.state.explorer
     shared = {"here": request.url.path, "token": explorer.token, "author": explorer.author, "further": ""}
-    page = environment().get_template(template)
-    part = request.headers.get(PART_HEADER, "")
-    if part in page.blocks:
-        context = page.new_context(shared | values)
-        text = "".join(page.blocks[part](context))
-    else:
-        text = page.render(**shared | values)
-    return HTMLResponse(text, status, headers={"Vary": PART_HEADER})
+    return HTMLResponse(environment().get_template(template).render(**shared | values), status)
 
 
 STATUSES = {UnknownNameError: 404, InputError: 400, BusyError: 503, BrokenError: 500}

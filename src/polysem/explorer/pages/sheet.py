@@ -65,7 +65,7 @@ def copied(example: Example) -> Markup:
     """The link beside an example by which its text gets into the box; nothing beside an image."""
     if not example.text:
         return Markup()
-    return Markup('<a class="copy" href="?{}#try">try it</a>').format(urlencode({"text": example.text}))
+    return Markup('<a class="copy" href="?{}#try">copy</a>').format(urlencode({"text": example.text}))
 
 
 def own_note(said: FeatureAnnotations, author: str) -> Note | None:

@@ -6,8 +6,8 @@ const tries = document.getElementById("tries");
 
 function shade(box) {
   const text = box.value.trim() === "" ? "" : box.value;
-  const address = `${location.pathname}?${new URLSearchParams({ text })}`;
-  show(box.closest("li").querySelector(".shown"), address, "tried").then((isLast) => {
+  const address = `${location.pathname}/tried?${new URLSearchParams({ text })}`;
+  show(box.closest("li").querySelector(".shown"), address).then((isLast) => {
     if (isLast) tell(box);
   });
   remember();

@@ -26,7 +26,7 @@ async function write(form, change) {
     return;
   }
   const isOpen = form.querySelector("details").open;
-  if (await show(document.getElementById("notes"), location.pathname, "notes", "outerHTML")) {
+  if (await show(document.getElementById("notes"), location.pathname)) {
     begin();
     document.querySelector("#write details").open = isOpen;
     document.getElementById("said").textContent = "Saved.";

@@ -1,20 +1,23 @@
-// Parts of pages. The server renders them, so text is escaped in one place; here they are put where they belong. Of
-// several requests for one place the last answer wins.
+// Parts of pages. The server renders pages, so that text is escaped in one place; here a part of one is put in the place
+// of what is shown. Of several requests for one place the last answer wins.
 const running = new WeakMap();
 
-// Puts a part of the page at an address into a place, or, with `outerHTML`, in place of it; whether it did, and was not
-// overtaken by a later request.
-export async function show(place, address, part, how = "innerHTML") {
+// Shows in a place what the page at an address has in the element of the same id, or in its body if the place has none;
+// whether it did, and was not overtaken by a later request.
+export async function show(place, address) {
   running.get(place)?.abort();
   const controller = new AbortController();
   running.set(place, controller);
   place.ariaBusy = "true";
   try {
-    const answer = await fetch(address, { headers: { "X-Polysem-Part": part }, signal: controller.signal });
+    const answer = await fetch(address, { signal: controller.signal });
     const html = await answer.text();
     if (running.get(place) !== controller) return false;
+    const page = new DOMParser().parseFromString(html, "text/html");
+    const found = place.id ? page.getElementById(place.id) : page.body;
+    if (!found || !answer.headers.get("Content-Type")?.startsWith("text/html")) throw new Error(html);
     const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
-    place[how] = html;
+    place.replaceChildren(...found.childNodes);
     if (focused) document.getElementById(focused)?.focus();
   } catch (error) {
     if (error.name === "AbortError") return false;
@@ -28,7 +31,7 @@ function failed(place) {
   const said = document.createElement("p");
   said.className = "error";
   said.setAttribute("role", "alert");
-  said.textContent = "The explorer does not answer. Is its command still running?";
+  said.textContent = "The explorer does not answer as it should. Its command says more, if it is still running.";
   place.replaceChildren(said);
 }
 

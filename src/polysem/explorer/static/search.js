@@ -24,11 +24,11 @@ function address() {
 async function answer() {
   const wanted = address();
   if (wanted !== location.pathname + location.search) history.pushState(null, "", wanted);
-  if (await show(document.getElementById("answer"), wanted, "answer")) tell();
+  if (await show(document.getElementById("answer"), wanted)) tell();
 }
 
 async function follow(wanted) {
-  if (await show(content, wanted, "content")) tell();
+  if (await show(content, wanted)) tell();
 }
 
 // What a person hears who does not see the list change.
