@@ -11,14 +11,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from polysem.explorer.api.errors import STATUSES
 from polysem.explorer.explorer import Explorer
-from polysem.explorer.inference.client import BrokenError, BusyError
-from polysem.explorer.inference.jobs import TEXT, ActivationsJob
-from polysem.explorer.pages.form import checked
+from polysem.explorer.inference.jobs import TEXT, ActivationsJob, checked
 from polysem.explorer.pages.rendering import rendered
 from polysem.explorer.pages.sheet import page_values
 from polysem.explorer.pages.shown import Shown, word_of
-from polysem.io.errors import InputError
 from polysem.layout.place import Place
 from polysem.report.contexts import ImageContexts, TextContexts, context
 from polysem.report.numbers import in_words
@@ -104,7 +102,7 @@ async def _tried(explorer: Explorer, asked: Asked) -> list[Tried]:
     try:
         job = checked(ActivationsJob, {"place": asked.place.path, "features": (asked.feature,), "texts": texts}, "try")
         found = json.loads(await explorer.inference.activations(job))["texts"]
-    except (InputError, BusyError, BrokenError) as refusal:
+    except tuple(STATUSES) as refusal:
         return [Tried(text, error=str(refusal)) for text in asked.texts]
     shaded = iter([_shaded(contexts, one, asked.largest) for one in found])
     return [Tried(text, *next(shaded)) if text.strip() else Tried(text) for text in asked.texts]

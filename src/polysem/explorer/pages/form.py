@@ -1,15 +1,13 @@
 """What the search page is asked: the form's fields, which are those of the API, and the address that says them."""
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
-from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 
-from polysem.explorer.inference.jobs import Job, SearchJob
+from polysem.explorer.inference.jobs import SearchJob, checked
 from polysem.io.errors import InputError
-from polysem.params.explain import explain
 
 SCALES = {
     "raw": "activation",
@@ -21,7 +19,6 @@ SCALES = {
 KINDS = {"all": "features and neurons", "features": "features", "neurons": "neurons"}
 TOPS = (25, 50, 100, 250, 1000)
 DENSITIES = {0.001: "0.1 % of tokens", 0.01: "1 % of tokens", 0.1: "10 % of tokens", 1.0: "nothing hidden"}
-J = TypeVar("J", bound=Job)
 SEVERAL = ("sites", "dictionaries", "tokens")
 """Fields that may stand several times in an address."""
 
@@ -50,6 +47,12 @@ class Form:
     def address(self, **changed: Any) -> str:
         """The page's address, of this search or of one that differs in some fields."""
         return "/?" + urlencode(self.pairs(**changed)) if self.pairs(**changed) else "/"
+
+    def json_address(self) -> str:
+        """The same search as JSON."""
+        return "/api/search?" + urlencode(
+            [("model", self.model), *(pair for pair in self.pairs() if pair[0] != "model")]
+        )
 
     def address_of(self, page: str) -> str:
         """The address of a feature's page on which the text stands in the box."""
@@ -83,14 +86,6 @@ def read_form(params: QueryParams, models: list[str]) -> Form:
         raise InputError(f"there is no language model {job.model!r}; there are: {', '.join(models)}")
     values = {name: () if value is None else value for name, value in vars(job).items()}
     return Form(**values | {"text": text}, first_model=models[0])
-
-
-def checked(job: type[J], values: dict[str, Any], where: str) -> J:
-    """The job of these values; InputError, a sentence, if it cannot be asked."""
-    try:
-        return job.model_validate(values)
-    except ValidationError as error:
-        raise InputError(explain(error, job, where)) from None
 
 
 def _spelled(value: object) -> str:

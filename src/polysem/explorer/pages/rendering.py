@@ -1,6 +1,6 @@
 """How pages are made of templates, and what is answered where one cannot be."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,11 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from polysem.explorer.api.errors import STATUSES, Handler
 from polysem.explorer.explorer import Explorer
-from polysem.explorer.inference.client import BrokenError, BusyError
 from polysem.explorer.pages.shown import Shown
-from polysem.io.errors import InputError
 from polysem.report.numbers import in_words
 from polysem.report.visible import visible
-from polysem.study.names import UnknownNameError
 
 PACKAGE = Path(__file__).parents[1]
 REPORT = PACKAGE.with_name("report")
@@ -45,21 +43,19 @@ def rendered(request: Request, template: str, status: int = 200, **values: Any) 
     return HTMLResponse(environment().get_template(template).render(**shared | values), status)
 
 
-STATUSES = {UnknownNameError: 404, InputError: 400, BusyError: 503, BrokenError: 500}
 TITLES = {404: "Not in this study", 400: "Cannot be shown", 503: "Not now", 500: "Broken"}
-Handler = Callable[[Request], Awaitable[Response]]
 
 
-def answered(handler: Handler, shown: Shown) -> Handler:
+def answered(handler: Handler, current: Callable[[], Shown]) -> Handler:
     """The handler with what pages share, `request.state.shown`; what is not there, or cannot be read, is answered with
     a page that says so."""
 
     @wraps(handler)
     async def answer(request: Request) -> Response:
-        request.state.shown = shown
+        request.state.shown = current()
         try:
             return await handler(request)
-        except (InputError, BusyError, BrokenError) as error:
+        except tuple(STATUSES) as error:
             status = status_of(error)
             return rendered(request, "missing.html.j2", status, title=TITLES[status], said=str(error))
 

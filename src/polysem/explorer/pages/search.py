@@ -11,14 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from polysem.explorer.api.errors import STATUSES
 from polysem.explorer.explorer import Explorer
-from polysem.explorer.inference.client import BrokenError, BusyError
 from polysem.explorer.inference.jobs import TEXT
 from polysem.explorer.pages.examples import EXAMPLES
 from polysem.explorer.pages.form import DENSITIES, KINDS, SCALES, TOPS, Form, read_form
 from polysem.explorer.pages.rendering import rendered, status_of
 from polysem.explorer.pages.shown import UNSAID, Shown, TopExample, feature_address, word_of
-from polysem.io.errors import InputError
 from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.place import Place
 from polysem.report.contexts import TextContexts, context
@@ -83,7 +82,7 @@ async def search_page(request: Request) -> Response:
         if form.text:
             found = json.loads(await explorer.inference.search(form.job()))
             answer = await run_in_threadpool(_answer, shown, form, found)
-    except (InputError, BusyError, BrokenError) as refusal:
+    except tuple(STATUSES) as refusal:
         error, status = str(refusal), status_of(refusal)
     return rendered(
         request,

@@ -68,7 +68,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a.example, #answer a[href^='/?']");
+  const link = event.target.closest("#answer a[href^='/?']");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   history.pushState(null, "", link.href);
