@@ -43,7 +43,7 @@ async def feature_page(request: Request) -> Response:
     explorer: Explorer = request.app.state.explorer
     asked = _asked(request)
     tries = await _tried(explorer, asked)
-    shared = {"tries": tries, "most": MOST, "limit": TEXT}
+    shared: dict[str, Any] = {"tries": tries, "most": MOST, "limit": TEXT}
     if asked.added:
         return rendered(request, "added.html.j2", **shared, facts=asked.added, feature=asked.feature)
     shown: Shown = request.state.shown
@@ -79,7 +79,7 @@ def _asked(request: Request) -> Asked:
     number = request.path_params["feature"]
     texts = [text.replace("\r\n", "\n") for text in request.query_params.getlist("text")][:MOST]
     if facts := _added(request.app.state.explorer, names):
-        place = Place(*names, root=shown.study.results.root)
+        place = shown.study.results.place(*names)
         feature = _number(number, place, facts["features"])
         return Asked(place, feature, texts, shown.contexts(place.model), None, facts)
     dictionary = shown.dictionary(*names)

@@ -50,9 +50,8 @@ class Form:
 
     def json_address(self) -> str:
         """The same search as JSON."""
-        return "/api/search?" + urlencode(
-            [("model", self.model), *(pair for pair in self.pairs() if pair[0] != "model")]
-        )
+        said = [pair for pair in self.pairs() if pair[0] != "model"]
+        return "/api/search?" + urlencode([("model", self.model), *said])
 
     def address_of(self, page: str) -> str:
         """The address of a feature's page on which the text stands in the box."""
@@ -84,7 +83,7 @@ def read_form(params: QueryParams, models: list[str]) -> Form:
     job = checked(SearchJob, given, "search")
     if job.model not in models:
         raise InputError(f"there is no language model {job.model!r}; there are: {', '.join(models)}")
-    values = {name: () if value is None else value for name, value in vars(job).items()}
+    values: dict[str, Any] = {name: () if value is None else value for name, value in vars(job).items()}
     return Form(**values | {"text": text}, first_model=models[0])
 
 

@@ -147,7 +147,7 @@ def _answer(shown: Shown, form: Form, found: dict[str, Any]) -> Answer:
 def _result(
     shown: Shown, form: Form, found: dict[str, Any], decoded: list[tuple[Markup, str]], tokens: list[Token]
 ) -> Result:
-    place = Place(found["model"], found["site"], found["dictionary"], shown.study.results.root)
+    place = shown.study.results.place(found["model"], found["site"], found["dictionary"])
     feature, position = int(found["feature"]), int(found["position"])
     dictionary = shown.dictionary(*place.names) if shown.has(place) else None
     largest = max(found["activations"]) if dictionary is None else dictionary.largest(feature)
