@@ -33,6 +33,8 @@ class Example(NamedTuple):
     token: Markup | None
     activation: str
     place: str
+    text: str
+    """What the model can be given again; '' for an image."""
 
 
 class Subjects(NamedTuple):
@@ -80,20 +82,18 @@ class TextContexts:
         where it is.
         """
         inside = np.flatnonzero(tokens >= 0)
-        ids, values, places = tokens[inside].tolist(), activations[inside].tolist(), offsets[inside].tolist()
-        texts = _decoded([(self.vocabulary.piece(token), self.vocabulary.is_special(token)) for token in ids])
-        shaded = [
-            (_shaded(html, value, maximum, place == 0), text)
-            for (html, text), value, place in zip(texts, values, places, strict=True)
-        ]
-        if importance is not None:
-            shares = importance[inside].tolist()
-            shaded = [(_underlined(html, share), text) for (html, text), share in zip(shaded, shares, strict=True)]
-        start = next((index for index, place in enumerate(places) if place >= -NEAR[0]), len(places))
-        stop = next((index for index, place in enumerate(places) if place > NEAR[1]), len(places))
-        return Markup("{}{}{}").format(
-            _far(_in_runs(shaded[:start])), _in_runs(shaded[start:stop]), _far(_in_runs(shaded[stop:]))
-        )
+        shares = None if importance is None else importance[inside].tolist()
+        shown = self.decoded(tokens[inside].tolist())
+        return context(shown, activations[inside].tolist(), offsets[inside].tolist(), maximum, shares)
+
+    def decoded(self, tokens: Sequence[int]) -> list[tuple[Markup, str]]:
+        """HTML and text of tokens that follow each other."""
+        return _decoded([(self.vocabulary.piece(token), self.vocabulary.is_special(token)) for token in tokens])
+
+    def plain(self, tokens: NDArray[np.int32]) -> str:
+        """The text of tokens [offset], −1 outside of the sequence, without special tokens and parts of characters."""
+        inside = [token for token in tokens.tolist() if token >= 0 and not self.vocabulary.is_special(token)]
+        return b"".join(map(self.vocabulary.piece, inside)).decode("utf-8", errors="ignore")
 
     def place(self, sequence: int, position: int) -> str:
         """Where an example stands, in words."""
@@ -137,6 +137,10 @@ class ImageContexts:
         """The image with this number; the other arguments are those of text."""
         return self._image(sequence)
 
+    def plain(self, tokens: NDArray[np.int32]) -> str:
+        """Nothing: an image is no text."""
+        return ""
+
     def place(self, sequence: int, position: int) -> str:
         """Which image an example is, in words."""
         return f"image {sequence}, class {self._labels[sequence]}"
@@ -147,6 +151,28 @@ class ImageContexts:
                 '<img class="pixels" src="{}" alt="image {} of class {}" width="{}" height="{}">'
             ).format(_png(self._pixels[number].reshape(self._shape)), number, self._labels[number], *self._shape[::-1])
         return self._images[number]
+
+
+def context(
+    tokens: Sequence[tuple[Markup, str]],
+    activations: Sequence[float],
+    offsets: Sequence[int],
+    maximum: float,
+    importance: Sequence[float] | None = None,
+) -> Markup:
+    """Decoded tokens with their activations and, where it is known, their importance, as `TextContexts.example` shows
+    them."""
+    shaded = [
+        (_shaded(html, value, maximum, place == 0), text)
+        for (html, text), value, place in zip(tokens, activations, offsets, strict=True)
+    ]
+    if importance is not None:
+        shaded = [(_underlined(html, share), text) for (html, text), share in zip(shaded, importance, strict=True)]
+    start = next((index for index, place in enumerate(offsets) if place >= -NEAR[0]), len(offsets))
+    stop = next((index for index, place in enumerate(offsets) if place > NEAR[1]), len(offsets))
+    return Markup("{}{}{}").format(
+        _far(_in_runs(shaded[:start])), _in_runs(shaded[start:stop]), _far(_in_runs(shaded[stop:]))
+    )
 
 
 def _png(pixels: NDArray[np.float32]) -> str:

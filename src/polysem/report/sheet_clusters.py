@@ -159,6 +159,7 @@ class SheetClusters:
                     self._contexts.name(key) if key >= 0 else None,
                     _number(table["example_activation"][row, member]),
                     f"{where}, the central example" if not place and count > 1 else where,
+                    self._contexts.plain(tokens),
                 )
             )
         similar = relations.similar(feature, number, self._address) if relations is not None else []

@@ -220,6 +220,7 @@ class SheetContents:
                 place
                 if np.isnan(quantile)
                 else f"{place}, above {_share(quantile)} of the active {self._contexts.unit}",
+                self._contexts.plain(tokens),
             )
             made.append((str(kind), quantile, example))
         return made

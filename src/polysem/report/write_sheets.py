@@ -1,7 +1,7 @@
 """S0.F4: the step that writes the feature sheets of one dictionary."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -48,7 +48,7 @@ class Pointing(NamedTuple):
     address: str
     total: int
     features: list[Neighbour]
-    pages: set[int]
+    pages: Container[int]
 
 
 def write_sheets(
@@ -156,6 +156,9 @@ def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
         "words": "neurons" if is_neuron else "features",
         "images": isinstance(contexts, ImageContexts),
         "unit": contexts.unit,
+        "page_ending": ".html",
+        "list_ending": "/index.html",
+        "copied": None,
     }
 
 

@@ -1,0 +1,208 @@
+"""Dictionaries as pages show them: rows of their tables out of the index, and what people said of their features."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+from markupsafe import Markup
+
+from polysem.io.errors import InputError
+from polysem.layout.annotations import FeatureAnnotations
+from polysem.layout.place import Place
+from polysem.params.base import NEURONS
+from polysem.study.dictionary import Dictionary
+from polysem.study.study import Study
+
+if TYPE_CHECKING:
+    from polysem.index.feature_index import FeatureIndex
+    from polysem.report.contexts import ImageContexts, TextContexts
+
+UNSAID = FeatureAnnotations()
+
+
+def feature_address(place: Place, feature: int) -> str:
+    """The page of a feature."""
+    return f"{dictionary_address(place)}/{feature}"
+
+
+def word_of(place: Place) -> str:
+    """What the features of a dictionary are called."""
+    return "neuron" if place.dictionary == NEURONS else "feature"
+
+
+def dictionary_address(place: Place) -> str:
+    """The page of a dictionary."""
+    return "/" + quote(place.path)
+
+
+class Shown:
+    """All dictionaries of a study, each opened once, when a page first needs it."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self._dictionaries: dict[str, ShownDictionary] = {}
+        self._contexts: dict[str, Any] = {}
+        self._relations: dict[str, Any] = {}
+        self._lock = Lock()
+
+    @cached_property
+    def language_models(self) -> list[str]:
+        """Models that read text."""
+        return [name for name, model in self.study.items() if model.is_language_model]
+
+    @cached_property
+    def classifiers(self) -> list[str]:
+        """Models that read images."""
+        return [name for name in self.study if name not in self.language_models]
+
+    def dictionary(self, model: str, site: str, dictionary: str) -> "ShownDictionary":
+        """UnknownNameError, with the nearest name, if there is none of these names."""
+        opened = self.study[model][site][dictionary]
+        with self._lock:
+            key = opened.place.path
+            if key not in self._dictionaries:
+                self._dictionaries[key] = ShownDictionary(opened, self)
+            return self._dictionaries[key]
+
+    def has(self, place: Place) -> bool:
+        """Whether the study has a dictionary, which one that was added is not."""
+        sites = self.study[place.model]
+        return place.site in sites and place.dictionary in sites[place.site]
+
+    def all_dictionaries(self) -> "Iterator[ShownDictionary]":
+        """All of them, in the order of the study."""
+        for model, sites in self.study.items():
+            for site, held in sites.items():
+                for name in held:
+                    yield self.dictionary(model, site, name)
+
+    def relations(self, place: Place) -> Any:
+        """The table of the model's clusters, with those that are like each; None if the run made none."""
+        model = self.study[place.model]
+        with self._lock:
+            if place.model not in self._relations:
+                self._relations[place.model] = (
+                    model.table("cluster_relations").load() if "cluster_relations" in model.tables else None
+                )
+            return self._relations[place.model]
+
+    def not_related(self, place: Place) -> str:
+        """Why no cluster of a dictionary is held against clusters of others, as a sentence; '' if they are."""
+        table = self.relations(place)
+        if table is None:
+            return "The run measured no similar clusters of this model."
+        pairs = zip(table["site"].to_numpy().tolist(), table["dictionary"].to_numpy().tolist(), strict=True)
+        if (place.site, place.dictionary) in pairs:
+            return ""
+        return "Similar clusters were measured for the neurons and the first SAE of each recipe; this one is another."
+
+    def contexts(self, model: str) -> "TextContexts | ImageContexts":
+        """How examples of a model are shown."""
+        from polysem.models.tokenizer import load_tokenizer
+        from polysem.models.vocabulary import Vocabulary
+        from polysem.report.contexts import ImageContexts, TextContexts
+
+        opened = self.study[model]
+        with self._lock:
+            if model not in self._contexts:
+                bring = opened.results.bring
+                self._contexts[model] = (
+                    TextContexts(Vocabulary(load_tokenizer(bring(opened.place.tokenizer))))
+                    if opened.is_language_model
+                    else ImageContexts(bring(opened.place.tokens("eval").store))
+                )
+            return self._contexts[model]
+
+
+class ShownDictionary:
+    """One dictionary of the study."""
+
+    def __init__(self, dictionary: Dictionary, shown: Shown) -> None:
+        self.dictionary = dictionary
+        self.place: Place = dictionary.place
+        self.is_neurons: bool = dictionary.is_neurons
+        self.word: str = word_of(self.place)
+        self._shown = shown
+
+    @property
+    def features(self) -> int:
+        """How many features it has."""
+        return self.dictionary.features
+
+    @property
+    def contexts(self) -> "TextContexts | ImageContexts":
+        """How its examples are shown."""
+        return self._shown.contexts(self.place.model)
+
+    @cached_property
+    def index(self) -> "FeatureIndex":
+        """The rows of its tables. InputError if the run wrote none, or they are of another SAE than there is now."""
+        from polysem.index.feature_index import FeatureIndex
+
+        if wrong := self.dictionary.not_of_one_run:
+            raise InputError(wrong)
+        return FeatureIndex(self.dictionary.site.results.bring(self.place.feature_index))
+
+    @property
+    def said(self) -> dict[int, FeatureAnnotations]:
+        """What people said of its features, read again each time: others write, too."""
+        results = self.dictionary.site.results
+        found = results.annotations(self.place)
+        receipt = results.bring(self.place.tables_receipt) if found.notes else Path()
+        return found.about(receipt, self.features)
+
+    def top_example(self, feature: int) -> "TopExample | None":
+        """The strongest example of a feature; None if it is never active."""
+        column = self.index.column
+        slot = self._first_top
+        sequence = int(column("examples", "sequence")[feature, slot])
+        if sequence < 0:
+            return None
+        tokens = np.asarray(column("examples", "token")[feature, slot])
+        activations = np.asarray(column("examples", "window_activation")[feature, slot])
+        contexts = self.contexts
+        html = contexts.example(tokens, activations, self._offsets, self.largest(feature), sequence)
+        return TopExample(html, float(column("examples", "activation")[feature, slot]), contexts.plain(tokens))
+
+    def top_tokens(self, feature: int) -> Markup:
+        """The tokens, or images, that its strongest examples are about."""
+        column = self.index.column
+        is_top = self._is_top & (column("examples", "sequence")[feature] >= 0)
+        tokens = column("examples", "token")[feature, is_top, self._key]
+        return self.contexts.subjects(tokens, column("examples", "sequence")[feature, is_top]).shown
+
+    def frequency(self, feature: int) -> float:
+        """The share of eval tokens, or images, on which it is active."""
+        return float(self.index.column("frequency", "frequency")[feature])
+
+    def largest(self, feature: int) -> float:
+        """Its largest activation on them."""
+        return float(self.index.column("frequency", "max_activation")[feature])
+
+    @cached_property
+    def _offsets(self) -> Any:
+        return np.asarray(self.index.column("examples", "offset"))
+
+    @cached_property
+    def _key(self) -> int:
+        return int(np.flatnonzero(self._offsets == 0)[0])
+
+    @cached_property
+    def _is_top(self) -> Any:
+        return np.asarray(self.index.column("examples", "kind")).astype(str) == "top"
+
+    @cached_property
+    def _first_top(self) -> int:
+        return int(np.flatnonzero(self._is_top)[0])
+
+
+class TopExample(NamedTuple):
+    """The place where a feature is most active."""
+
+    html: Markup
+    activation: float
+    text: str
