@@ -15,6 +15,7 @@ import torch
 import polysem
 from polysem.activations.extract_activations import extract_activations
 from polysem.activations.rows import ActivationRows
+from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 from polysem.io.stores import (
     ROWS_PER_CHUNK,
@@ -188,6 +189,7 @@ def test_the_receipt_says_under_which_settings_the_activations_were_made(extract
     assert receipt["params"]["settings"] == {"context_length": CONTEXT, "processing": {}}
     assert (receipt["params"]["site"], receipt["params"]["limit"], receipt["device"]) == (SITE, 100, "cpu")
     assert set(receipt["versions"]) == {"numpy", "torch", "transformer_lens", "zarr"}
+    assert receipt["params"]["weights"] == file_digest(model / "model.safetensors")
     before = receipt["params"]["model"]
     record_model(model, "language", {"context_length": CONTEXT, "processing": {"fold_ln": True}}, {})
     assert read_receipt(extracted(limit=100))["params"]["model"] != before

@@ -9,6 +9,7 @@ import xarray as xr
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from polysem.io.tables import write_table
+from polysem.layout.annotations import read_annotations
 from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 from polysem.params.sheets import Sheets
@@ -67,7 +68,7 @@ class SheetCase:
     def __init__(self, folder: Path):
         self.folder = folder
         self.tokenizer = make_tokenizer(folder / "models" / MODEL / "tokenizer.json")
-        self.labels = folder / "labels" / MODEL / SITE / f"{SAE}.csv"
+        self.labels = folder / Place(MODEL, SITE, SAE).labels
         self.decoder = decoder()
         features = len(self.decoder)
         random = np.random.default_rng(1)
@@ -201,7 +202,7 @@ class SheetCase:
         write_sheets(
             place=Place(MODEL, SITE, dictionary),
             tables=self.write_tables(dictionary),
-            labels=self.labels.with_name(f"{dictionary}.csv"),
+            annotations=read_annotations(Place(MODEL, SITE, dictionary), self.folder),
             output=output,
             params=self.choice(dictionary, **sheets),
             saes=[SAE] if dictionary == "neurons" else [],

@@ -40,7 +40,7 @@ def other_files(wildcards, input):
 
 
 rule write_sheets:
-    """S0.F4: a page for each chosen feature of one dictionary, with its labels."""
+    """S0.F4: a page for each chosen feature of one dictionary, with what people said of it."""
     input:
         sheet_neighbours,
         tables=DICTIONARY.tables_receipt,
@@ -55,12 +55,12 @@ rule write_sheets:
         "logs/write_sheets/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.report.write_sheets"),
-        outside=lambda wildcards: outside([*SHEET_PAGE, place(wildcards).labels]),
+        outside=outside(SHEET_PAGE),
         spec=lambda wildcards: spec_file(
             place=place(wildcards).values(),
             params=study.sheets.choice(**wildcards, analysis=study.analysis).values(),
             saes=[sae.dictionary for sae in neighbours(wildcards)] if wildcards.dictionary == NEURONS else [],
-            labels=place(wildcards).labels,
+            annotations=annotations(place(wildcards)).values(),
         ),
         tables=DICTIONARY.tables,
         others=other_files,

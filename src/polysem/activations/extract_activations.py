@@ -19,7 +19,7 @@ from polysem.io.errors import InputError
 from polysem.io.stores import ROWS_PER_CHUNK, create_array, receipt_path, written_store
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
-from polysem.models.record import RECORD, read_record
+from polysem.models.record import RECORD, WEIGHTS, read_record
 from polysem.models.subject import Subject
 
 BATCH_TOKENS = 4096
@@ -56,12 +56,14 @@ def extract_activations(
     entering = subject.input_weights(site) if inputs else None
     input_width = entering.shape[1] if entering is not None else 0
     require_space(output.parent, total * (width + input_width) * np.dtype(dtype).itemsize)
+    record = read_record(model)
     params = {
         "site": site,
         "limit": limit,
         "dtype": dtype,
         "model": file_digest(model / RECORD),
-        "settings": read_record(model).settings,
+        "weights": record.files[WEIGHTS],
+        "settings": record.settings,
         "tokens": file_digest(receipt_path(tokens)),
         "inputs": bool(input_width),
     }

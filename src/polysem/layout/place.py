@@ -11,7 +11,7 @@ from polysem.params.base import TOGETHER
 RESULTS = "results"
 """The folder of all artifacts, from the folder of the Snakefile."""
 LABELS = "labels"
-"""The folder of labels that people gave to features."""
+"""The folder of labels and notes that people gave to features."""
 SPLITS = ("train", "eval")
 PLOTS = ("frequency_histogram", "rank_frequency")
 """The small tables for `dvc plots` that every dictionary has."""
@@ -203,7 +203,12 @@ class Place:
     @property
     def labels(self) -> str:
         """The labels that people gave to features of the dictionary; the file need not exist."""
-        return f"{LABELS}/{self.model}/{self._site()}/{self._dictionary()}.csv"
+        return f"{self.notes}.csv"
+
+    @property
+    def notes(self) -> str:
+        """The folder of notes that people wrote on features of the dictionary; it need not exist."""
+        return f"{LABELS}/{self.model}/{self._site()}/{self._dictionary()}"
 
     def _site(self) -> str:
         if not self.site:

@@ -67,6 +67,12 @@ def shown_in_figures(choice: SheetChoice, features: Collection[int]) -> list[Gro
     return _present([Group("shown", "In figures of clusters", note, list(features) if choice.shown else [])])
 
 
+def annotated(choice: SheetChoice, features: Collection[int]) -> list[Group]:
+    """The features that people starred, labelled or commented, if they shall have a sheet."""
+    note = "Somebody gave them a star, a label or a comment."
+    return _present([Group("annotated", "With notes", note, list(features) if choice.annotated else [])])
+
+
 def neurons_with_sheets(choice: SheetChoice, alignment: xr.Dataset) -> set[int]:
     """Neurons of the site of which is known, from the tables of one SAE, that they have a sheet."""
     neurons = alignment.sizes["neuron"]

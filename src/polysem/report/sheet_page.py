@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polysem.io.tables import read_table
-from polysem.layout.feature_labels import Label
+from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.place import Place
 from polysem.params.base import NEURONS
 from polysem.params.sheets import SheetChoice
@@ -17,18 +17,19 @@ def sheet_page(
     place: Place,
     tables: Path,
     feature: int,
-    labels: Sequence[Label],
-    label_file: str,
+    said: FeatureAnnotations,
     params: SheetChoice,
     saes: Sequence[str] = (),
     tokenizer: Path | None = None,
     images: Path | None = None,
+    home: str = "",
 ) -> str:
-    """The page of one feature as HTML. It links to no other page, as none need be there.
+    """The page of one feature as HTML. It links to no other page, as none need be there, but for `home`, if that is
+    given, the page that its title leads to.
 
-    `place` is the dictionary, `tables` the folder with its tables; `saes` are the SAEs of the site
-    whose features a neuron's sheet names. `tokenizer` and `images` are those of `write_sheets`. Raises InputError for
-    tables that cannot be read.
+    `place` is the dictionary, `tables` the folder with its tables; `said` is what people said of the feature; `saes`
+    are the SAEs of the site whose features a neuron's sheet names. `tokenizer` and `images` are those of
+    `write_sheets`. Raises InputError for tables that cannot be read.
     """
     is_neuron = place.dictionary == NEURONS
     contexts = contexts_of(tokenizer, images)
@@ -38,11 +39,10 @@ def sheet_page(
         sheet_environment()
         .get_template(SHEET)
         .render(
-            **shared_values(place, contexts),
+            **shared_values(place, contexts) | {"home": home, "report_page": "", "sheets_index": ""},
             target=read_table(tables / "alignment.nc").attrs.get("target"),
             sheet=contents.of(0),
-            labels=list(labels),
-            label_file=label_file,
+            said=said,
             groups=[],
             pages=set(),
             neuron_pages=set(),

@@ -11,6 +11,7 @@ from polysem.layout.place import PLOTS, RESULTS
 from polysem.study.made_from import require
 from polysem.study.model import Model
 from polysem.study.names import Named, as_path
+from polysem.study.notes import notes_table
 from polysem.study.recorded import Recorded
 from polysem.study.results import CLAIMS, METRICS, FolderResults, Results, RevisionResults
 from polysem.study.showing import table
@@ -95,6 +96,21 @@ class Study(Named[Model]):
 
         self._warn("claims")
         return pd.DataFrame(self.results.json(CLAIMS))
+
+    @property
+    def notes(self) -> "pd.DataFrame":
+        """What people wrote about features, a note per row: columns `model`, `site`, `dictionary`, `feature`, `author`,
+        `star` (bool), `label`, `note`, `comments` (a list of (date, text)), `weights`, and `current`, a nullable
+        boolean: whether it is about the weights that are there, and not about another training; NA where no run says
+        which there are. Labels of CSV files are not among them.
+        """
+        return notes_table(self)
+
+    @property
+    def starred(self) -> "pd.DataFrame":
+        """The rows of `notes` with a star, of the features that are there."""
+        found = self.notes
+        return found[found.star & found.current.fillna(False)].reset_index(drop=True)
 
     def plot(self, model: str, site: str, dictionary: str, name: str) -> "pd.DataFrame":
         """A small table for `dvc plots`, `frequency_histogram` or `rank_frequency`. Raises InputError if there is

@@ -1,8 +1,8 @@
 """What a study makes, file by file; where each lies says `polysem.layout.place`."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
+from polysem.layout.annotations import is_annotated
 from polysem.layout.place import PLOTS, RECEIPT, RESULTS, SPLITS, Folder, Place, Stored, corpus, known, known_table
 from polysem.layout.studied import dictionaries, sites
 from polysem.params.base import NEURONS, ModelSection
@@ -71,15 +71,13 @@ def made_for(place: Place) -> list[str]:
 
 def with_sheets(study: Study, site: Place) -> list[Place]:
     """The dictionaries of a site whose features have sheets: the neurons, the first SAE of each recipe, and those with
-    labels or listed features; all of them where `sheets:` asks for it."""
+    labels, notes or listed features; all of them where `sheets:` asks for it."""
     there = [site.of(name) for name in study.dictionaries_of(site.model, site.site)]
     if study.sheets.all or study.sheets.saes == "all":
         return there
     firsts = {NEURONS, *firsts_of_recipes(study, site.model, site.site)}
     return [
-        each
-        for each in there
-        if each.dictionary in firsts or each.path in study.sheets.listed or Path(each.labels).is_file()
+        each for each in there if each.dictionary in firsts or each.path in study.sheets.listed or is_annotated(each)
     ]
 
 

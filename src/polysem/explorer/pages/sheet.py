@@ -44,8 +44,6 @@ def page_values(explorer: Explorer, shown: Shown, dictionary: ShownDictionary, f
         "copied": copied,
         "sheet": contents.of(0),
         "said": said,
-        "labels": said.labels,
-        "label_file": place.labels,
         "own": own_note(said, explorer.author),
         "groups": [],
         "not_related": shown.not_related(place),
