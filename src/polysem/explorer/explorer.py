@@ -23,7 +23,8 @@ class Stamp:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._looked, self._found = 0.0, ()
+        self._looked = 0.0
+        self._found: tuple[tuple[int, int], ...] = ()
 
     def __call__(self) -> object:
         """It differs from the one before where the results were made anew; it is a second old at most."""

@@ -128,6 +128,8 @@ class Engine:
                 if lacking := self.heard[number].distributed.lacking:
                     wanted[number] = False
                     notes.append(f"{self._path(self.heard[number])} is left out: {lacking}")
+            if not wanted.any():
+                raise InputError(f"nothing can be ranked by {query.scale}; {notes[0]}")
         return Asked(query, ids, counted, wanted, notes)
 
     def _wanted(self, query: Query) -> Bool[np.ndarray, " dictionary"]:

@@ -46,7 +46,7 @@ class OfStudy:
     @cached_property
     def features(self) -> int:
         """See `Heard.features`."""
-        return self._dictionary.features
+        return self._width if self._dictionary.is_neurons else self._dictionary.features
 
     @cached_property
     def encoder(self) -> "Encoder":
@@ -54,10 +54,13 @@ class OfStudy:
         from polysem.saes.encoders import NeuronEncoder, SaeEncoder
         from polysem.saes.sae import load_sae
 
-        place, width = self._dictionary.place, self._dictionary.site.neurons
         if self._dictionary.is_neurons:
-            return NeuronEncoder(width)
-        return SaeEncoder.of(load_sae(Path(place.sae.path), width))
+            return NeuronEncoder(self._width)
+        return SaeEncoder.of(load_sae(Path(self._dictionary.place.sae.path), self._width))
+
+    @property
+    def _width(self) -> int:
+        return self._dictionary.site.model.subject.width(self.site)
 
     @cached_property
     def distributed(self) -> Distributed:

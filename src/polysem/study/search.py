@@ -3,16 +3,22 @@
 `polysem.study.engine` answers them.
 """
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 
+from polysem.io.errors import InputError
 from polysem.params.base import Section
+from polysem.params.explain import explain
 from polysem.study.showing import table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from polysem.study.model import Model
+    from polysem.study.study import Study
 
 Scale = Literal["raw", "share", "quantile", "surprise"]
 Kind = Literal["features", "neurons", "all"]
@@ -68,6 +74,28 @@ class Query(Section):
     """Features that are active on a larger share of the eval tokens are left out."""
     bos: bool = False
     """Whether BOS and other tokens that no statistic counts do count here; they do if `tokens` names them."""
+
+
+def asked(
+    text: str,
+    top: int,
+    scale: str,
+    sites: str | Sequence[str] | None,
+    dictionaries: str | Sequence[str] | None,
+    kind: str,
+    tokens: int | Sequence[int] | None,
+    density: float,
+    bos: bool,
+) -> Query:
+    """The query of values as somebody gives them in Python: one name, or several. InputError, a sentence, for what is
+    not allowed."""
+    values = {"text": text, "top": top, "scale": scale, "kind": kind, "density": density, "bos": bos}
+    for key, given in {"sites": sites, "dictionaries": dictionaries, "tokens": tokens}.items():
+        values[key] = given if given is None else (given,) if isinstance(given, str | int) else tuple(given)
+    try:
+        return Query.model_validate(values)
+    except ValidationError as error:
+        raise InputError(explain(error, Query, "search")) from None
 
 
 @dataclass(frozen=True)
@@ -161,3 +189,15 @@ class TextActivations:
     """Which of them statistics count: not BOS and masked ones."""
     activations: list[list[float]]
     """For each feature its activation on each token."""
+
+
+def labelled(study: "Study", found: SearchResults) -> SearchResults:
+    """The same with what people call the features."""
+    results = [replace(one, label=label_of(study[one.model], one)) for one in found.results]
+    return replace(found, results=results)
+
+
+def label_of(model: "Model", found: SearchResult) -> str | None:
+    """What people call a feature, in one text; None where nobody labelled it."""
+    dictionary = model[found.site][found.dictionary]
+    return "; ".join(dict.fromkeys(label.text for label in dictionary.labels.get(found.feature, []))) or None

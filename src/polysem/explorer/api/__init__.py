@@ -18,7 +18,11 @@ ADDRESSES = {
 }
 
 
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+"""All are routed, so that each is answered as JSON."""
+
+
 def routes(explorer: Explorer) -> list[BaseRoute]:
     """All addresses of the API."""
-    known = [Route(path, as_json(handler, method), methods=None) for path, (method, handler) in ADDRESSES.items()]
-    return [*known, Route("/api/{rest:path}", as_json(no_route), methods=None)]
+    known = [Route(path, as_json(handler, method), methods=METHODS) for path, (method, handler) in ADDRESSES.items()]
+    return [*known, Route("/api/{rest:path}", as_json(no_route), methods=METHODS)]

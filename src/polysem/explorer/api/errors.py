@@ -15,10 +15,6 @@ STATUSES: dict[type[Exception], int] = {UnknownNameError: 404, InputError: 400, 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class NotAllowedError(InputError):
-    """The address is there, and not asked in this way."""
-
-
 def as_json(handler: Handler, method: str = "") -> Handler:
     """The handler with its errors as JSON. With a `method`, another one is refused with 405."""
 

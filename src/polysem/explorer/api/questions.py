@@ -2,6 +2,7 @@
 
 import json
 from typing import Any, get_args, get_origin
+from urllib.parse import parse_qs
 
 from pydantic.fields import FieldInfo
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from polysem.io.errors import InputError
 from polysem.params.explain import nearest
 
 JSON = "application/json"
+MOST_PARAMETERS = 4000
 
 
 async def search(request: Request) -> Response:
@@ -42,11 +44,10 @@ async def health(request: Request) -> Response:
 def parameters(request: Request, job: type[Job] | None) -> dict[str, Any]:
     """The parameters in the address of a request as values of a job; lists are named once for each of their members.
 
-    InputError for a parameter that the job has not, and for one that is named twice and is no list."""
+    InputError for a parameter that the job has not, for one that is named twice and is no list, and for no text."""
     fields = {} if job is None else job.model_fields
     found: dict[str, Any] = {}
-    for name in request.query_params:
-        values = request.query_params.getlist(name)
+    for name, values in _given(request).items():
         if name not in fields:
             allowed = f"allowed here: {', '.join(fields)}" if fields else f"{request.url.path} takes none"
             raise InputError(f"there is no parameter {name!r}{nearest(name, list(fields))}; {allowed}")
@@ -55,6 +56,17 @@ def parameters(request: Request, job: type[Job] | None) -> dict[str, Any]:
             raise InputError(f"the parameter {name!r} is named {len(values)} times; name it once")
         found[name] = values if several else values[0]
     return found
+
+
+def _given(request: Request) -> dict[str, list[str]]:
+    """All values by name; an address that is no UTF-8 is refused, as the text would be another one."""
+    try:
+        query = request.url.query.encode("ascii").decode()
+        return parse_qs(query, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+    except UnicodeError:
+        raise InputError("the parameters are no UTF-8; encode them as UTF-8, each byte as % and two digits") from None
+    except ValueError:
+        raise InputError(f"there are more than {MOST_PARAMETERS} parameters; leave some out") from None
 
 
 def is_list(field: FieldInfo) -> bool:

@@ -118,4 +118,4 @@ def _component(described: type, components: dict[str, Any]) -> dict[str, str]:
 
 
 for _one in (Activations, Health, Refusal, SearchResults, TextActivations):
-    _one.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[attr-defined, union-attr]
+    _one.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[union-attr]

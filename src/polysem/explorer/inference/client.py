@@ -12,7 +12,7 @@ from typing import Any
 
 from polysem.explorer.inference.child import Child, ChildEndedError
 from polysem.explorer.inference.frames import BROKEN, DONE, UNKNOWN
-from polysem.explorer.inference.jobs import ActivationsJob, SearchJob, Start
+from polysem.explorer.inference.jobs import QUESTIONS, ActivationsJob, ImportanceJob, SearchJob, Start
 from polysem.io.errors import InputError
 from polysem.study.names import UnknownNameError
 
@@ -32,7 +32,7 @@ LONGEST_PAUSE = 30.0
 """Seconds before a process that cannot begin is begun again."""
 KEPT_BYTES = 16 * 2**20
 """Answers that are kept."""
-Job = SearchJob | ActivationsJob
+Job = SearchJob | ActivationsJob | ImportanceJob
 
 
 class BusyError(Exception):
@@ -61,7 +61,7 @@ class Waiting:
     @property
     def message(self) -> dict[str, Any]:
         """What the process is sent."""
-        kind = "search" if isinstance(self.job, SearchJob) else "activations"
+        kind = next(word for word, kind in QUESTIONS.items() if isinstance(self.job, kind))
         return {"number": self.number, "kind": kind, "job": self.job.model_dump(mode="json")}
 
 
@@ -157,6 +157,11 @@ class Inference:
     async def activations(self, job: ActivationsJob) -> bytes:
         """`{"texts": [{"ids": […], "tokens": […], "counted": […], "activations": [[…]]}]}`, for each text a list per
         feature. Raises what `search` does."""
+        return await self._ask(job)
+
+    async def importance(self, job: ImportanceJob) -> bytes:
+        """`{"importance": [[…]]}`: for each key token a share for offsets −`before` … 0, null where it was not
+        measured. Raises what `search` does."""
         return await self._ask(job)
 
     def health(self) -> dict[str, Any]:

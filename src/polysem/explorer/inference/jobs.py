@@ -11,7 +11,9 @@ from polysem.params.explain import explain
 from polysem.study.additions import Addition
 from polysem.study.search import TEXT, Place, Query, ReadText
 
-__all__ = ["FEATURES", "TEXT", "TEXTS", "ActivationsJob", "Job", "SearchJob", "Start", "checked"]
+__all__ = [
+    "FEATURES", "QUESTIONS", "TEXT", "TEXTS", "ActivationsJob", "ImportanceJob", "Job", "SearchJob", "Start", "checked",
+]  # fmt: skip
 
 TEXTS, FEATURES = 64, 64
 """Texts and features of one test, at most."""
@@ -36,6 +38,29 @@ class ActivationsJob(Job):
     """Features, by their numbers."""
     texts: Annotated[tuple[ReadText, ...], Field(min_length=1, max_length=TEXTS)]
     """Each up to 800 characters long."""
+
+
+class ImportanceJob(Job):
+    """How much each token in front of some key tokens matters for a feature's activation there."""
+
+    place: str
+    """model/site/dictionary, a dictionary of the study."""
+    feature: Place
+    """Its number."""
+    sequences: Annotated[tuple[Place, ...], Field(min_length=1, max_length=TEXTS)]
+    """Where the key tokens stand: sequences of the eval split."""
+    positions: Annotated[tuple[Place, ...], Field(min_length=1, max_length=TEXTS)]
+    """Positions in these."""
+    before: Annotated[int, Field(ge=0, le=TEXT)]
+    """Tokens in front of each that are tried."""
+
+
+QUESTIONS: dict[str, type[Job]] = {
+    "search": SearchJob,
+    "activations": ActivationsJob,
+    "importance": ImportanceJob,
+}
+"""What can be asked, by the word that a message names it by."""
 
 
 class Start(Section):

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from polysem.explorer.inference.frames import BROKEN, DONE, READY, REFUSED, UNKNOWN, frame, read_frame
-from polysem.explorer.inference.jobs import ActivationsJob, SearchJob, Start
+from polysem.explorer.inference.jobs import QUESTIONS, ActivationsJob, ImportanceJob, SearchJob, Start
 from polysem.io.errors import InputError
 from polysem.study.additions import Added, added
 from polysem.study.names import UnknownNameError
@@ -21,6 +21,7 @@ from polysem.study.study import Study, open_study
 if TYPE_CHECKING:
     from polysem.study.engine import Engine
 
+Question = SearchJob | ActivationsJob | ImportanceJob
 Answer = tuple[int, bytes]
 """What a frame says, and its content."""
 
@@ -37,11 +38,14 @@ class Process:
         if first := next((name for name, model in self._study.items() if model.is_language_model), None):
             self._searched([SearchJob(model=first, text="a", density=1)])
 
-    def answers(self, jobs: Sequence[SearchJob | ActivationsJob]) -> list[Answer]:
+    def answers(self, jobs: Sequence[Question]) -> list[Answer]:
         """The answer to each job; searches are of one model and made together."""
         searches = [job for job in jobs if isinstance(job, SearchJob)]
         found = iter(self._searched(searches))
-        return [next(found) if isinstance(job, SearchJob) else self._activations(job) for job in jobs]
+        return [next(found) if isinstance(job, SearchJob) else self._alone(job) for job in jobs]
+
+    def _alone(self, job: ActivationsJob | ImportanceJob) -> Answer:
+        return self._importance(job) if isinstance(job, ImportanceJob) else self._activations(job)
 
     def _searched(self, jobs: Sequence[SearchJob]) -> list[Answer]:
         def search() -> list[Answer]:
@@ -60,6 +64,18 @@ class Process:
             return [(DONE, as_json({"texts": [asdict(one) for one in found]}))]
 
         return caught(activations, 1)[0]
+
+    def _importance(self, job: ImportanceJob) -> Answer:
+        def importance() -> list[Answer]:
+            from polysem.study.importance import importance_of_tokens
+
+            model, site, dictionary = place_of(job.place)
+            found = importance_of_tokens(
+                self._study[model][site][dictionary], job.feature, job.sequences, job.positions, job.before
+            )
+            return [(DONE, as_json({"importance": found}))]
+
+        return caught(importance, 1)[0]
 
     def _engine(self, model: str) -> "Engine":
         from polysem.study.engine import Engine
@@ -118,10 +134,10 @@ def serve(start: Start, asked: BinaryIO, answered: BinaryIO) -> None:
         _write(answered, b"".join(frame(number, *answer) for number, answer in zip(numbers, found, strict=True)))
 
 
-def job_of(asked: dict[str, Any]) -> SearchJob | ActivationsJob:
+def job_of(asked: dict[str, Any]) -> Question:
     """A job as the client sent it."""
-    job = SearchJob if asked["kind"] == "search" else ActivationsJob
-    return job.model_validate(asked["job"])
+    job: Question = QUESTIONS[asked["kind"]].model_validate(asked["job"])  # type: ignore[assignment]
+    return job
 
 
 def _write(stream: BinaryIO, content: bytes) -> None:
