@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from polysem.io.columns import Columns
 from polysem.report.contexts import Example, ImageContexts, TextContexts
 from polysem.report.numbers import in_words
 
@@ -73,21 +73,21 @@ class SheetClusters:
 
     def __init__(
         self,
-        table: xr.Dataset,
+        table: Columns,
         contexts: TextContexts | ImageContexts,
-        relations: xr.Dataset | None = None,
+        relations: Columns | None = None,
         address: Address = lambda *_: None,
     ) -> None:
         """`relations` are the similar clusters and the importance of tokens of the model's clusters, of which those at
         the site of the table and of its dictionary are shown."""
-        self._reason = str(table.attrs.get("not_applicable", ""))
+        self._reason = str(table.attributes.get("not_applicable", ""))
         self._contexts = contexts
         self._address = address
-        self._columns: dict[str, NDArray[Any]] = {str(name): table[name].to_numpy() for name in table.variables}
+        self._columns = table
         if self._reason:
             return
-        self._attributes = table.attrs
-        names = [str(name) for name in table["embedding"].to_numpy()]
+        self._attributes = table.attributes
+        names = [str(name) for name in table["embedding"]]
         self._embeddings = [names.index(name) for name in COLUMNS]
         self._relations = Relations(relations, table) if relations is not None else None
 
@@ -169,11 +169,11 @@ class SheetClusters:
 class Relations:
     """Rows of the table of a model's cluster centres that belong to one dictionary."""
 
-    def __init__(self, relations: xr.Dataset, clusters: xr.Dataset) -> None:
-        self._columns = {str(name): relations[name].to_numpy() for name in relations.variables}
-        self._offsets = clusters["offset"].to_numpy().tolist()
-        site, dictionary = (relations[name].to_numpy().astype(str) for name in ("site", "dictionary"))
-        own = np.flatnonzero((site == clusters.attrs["site"]) & (dictionary == clusters.attrs["dictionary"]))
+    def __init__(self, relations: Columns, clusters: Columns) -> None:
+        self._columns = relations
+        self._offsets = clusters["offset"].tolist()
+        own_site, own_name = (clusters.attributes[name] for name in ("site", "dictionary"))
+        own = np.flatnonzero((relations["site"] == own_site) & (relations["dictionary"] == own_name))
         keys = zip(self._columns["feature"][own].tolist(), self._columns["cluster"][own].tolist(), strict=True)
         self._centre = dict(zip(keys, own.tolist(), strict=True))
         self._of_offset = {offset: place for place, offset in enumerate(self._columns["offset"].tolist())}
