@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from polysem.io.columns import Columns
 from polysem.params.sheets import SheetChoice
 from polysem.report.activation_histogram import histogram
 from polysem.report.contexts import Example, ImageContexts, Subjects, TextContexts
 from polysem.report.numbers import in_words
-from polysem.report.sheet_clusters import Address, Clusters, SheetClusters
+from polysem.report.sheet_clusters import Address, Clusters, Relations, SheetClusters
 from polysem.report.sheet_tables import SheetTables
 
 INTERVALS = 5
@@ -78,7 +77,7 @@ class SheetContents:
         contexts: Contexts,
         choice: SheetChoice,
         is_neuron: bool,
-        relations: Columns | None = None,
+        relations: Relations | None = None,
         address: Address = lambda *_: None,
     ) -> None:
         """`relations` are the clusters that are like those of these features; `address` says which have sheets."""

@@ -31,6 +31,7 @@ from polysem.report.sheet_choice import (
     neurons_with_sheets,
     shown_in_figures,
 )
+from polysem.report.sheet_clusters import Relations
 from polysem.report.sheet_content import Contexts, Neighbour, Sheet, SheetContents
 from polysem.report.sheet_tables import read_rows
 from polysem.report.visible import visible
@@ -110,7 +111,7 @@ def write_sheets(
         contexts,
         params,
         is_neuron,
-        relations=None if relations is None else read_columns(relations),
+        relations=None if relations is None else Relations(read_columns(relations), place),
         address=address,
     )
     environment = sheet_environment()
