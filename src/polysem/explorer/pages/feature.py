@@ -14,6 +14,7 @@ from starlette.responses import Response
 from polysem.explorer.api.errors import STATUSES
 from polysem.explorer.explorer import Explorer
 from polysem.explorer.inference.jobs import TEXT, ActivationsJob, checked
+from polysem.explorer.pages.importance import measured_importance
 from polysem.explorer.pages.rendering import rendered
 from polysem.explorer.pages.sheet import page_values
 from polysem.explorer.pages.shown import Shown, word_of
@@ -24,6 +25,8 @@ from polysem.study.names import UnknownNameError
 
 MOST = 8
 """Texts that stand side by side."""
+WITH_IMPORTANCE = "importance"
+"""The parameter by which a page is asked for with what the run did not measure."""
 DIGITS = 12
 """No number of a feature has as many."""
 
@@ -47,9 +50,12 @@ async def feature_page(request: Request) -> Response:
     if asked.added:
         return rendered(request, "added.html.j2", **shared, facts=asked.added, feature=asked.feature)
     shown: Shown = request.state.shown
-    values = await run_in_threadpool(page_values, explorer, shown, shown.dictionary(*asked.place.names), asked.feature)
+    dictionary = shown.dictionary(*asked.place.names)
+    is_measured = WITH_IMPORTANCE in request.query_params and isinstance(asked.contexts, TextContexts)
+    importance = await measured_importance(explorer, dictionary, asked.feature) if is_measured else {}
+    values = await run_in_threadpool(page_values, explorer, shown, dictionary, asked.feature, importance)
     carried = "?" + urlencode([("text", text) for text in asked.texts]) if asked.texts else ""
-    return rendered(request, "feature.html.j2", **values, **shared, carried=carried)
+    return rendered(request, "feature.html.j2", **values, **shared, carried=carried, is_measured=is_measured)
 
 
 async def tried_text(request: Request) -> Response:

@@ -16,6 +16,7 @@ from polysem.explorer.explorer import Explorer
 from polysem.explorer.inference.jobs import TEXT
 from polysem.explorer.pages.examples import EXAMPLES
 from polysem.explorer.pages.form import DENSITIES, KINDS, SCALES, TOPS, Form, read_form
+from polysem.explorer.pages.named import Named, found_by_words, words_of
 from polysem.explorer.pages.rendering import rendered, status_of
 from polysem.explorer.pages.shown import UNSAID, Shown, TopExample, feature_address, word_of
 from polysem.layout.annotations import FeatureAnnotations
@@ -70,6 +71,9 @@ class Answer:
     said: str
     notes: list[str]
     """What was left out, and why."""
+    words: str
+    """What labels and top tokens were looked through for."""
+    named: list[Named]
 
 
 async def search_page(request: Request) -> Response:
@@ -141,7 +145,8 @@ def _answer(shown: Shown, form: Form, found: dict[str, Any]) -> Answer:
     counted = [True] * len(decoded) if form.tokens else found["counted"]
     tokens = list(map(Token, map(contexts.name, found["ids"]), counted))
     results = [_result(shown, form, one, decoded, tokens) for one in found["results"]]
-    return Answer(tokens, results, _said(form, len(results)), found["notes"])
+    words = words_of(form, [found["tokens"][place] for place in form.tokens])
+    return Answer(tokens, results, _said(form, len(results)), found["notes"], words, found_by_words(shown, form, words))
 
 
 def _result(

@@ -10,17 +10,22 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
+from polysem.io.columns import Columns, read_columns
 from polysem.io.errors import InputError
 from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.place import Place
 from polysem.params.base import NEURONS
 from polysem.study.dictionary import Dictionary
+from polysem.study.indexed import Indexed
 from polysem.study.study import Study
 
 if TYPE_CHECKING:
     from polysem.index.feature_index import FeatureIndex
     from polysem.report.contexts import ImageContexts, TextContexts
+    from polysem.report.sheet_clusters import Relations
 
+RELATIONS = "cluster_relations"
+NO_CLUSTERS = Columns({name: np.array([]) for name in ("site", "dictionary", "feature", "cluster", "offset")}, {})
 UNSAID = FeatureAnnotations()
 
 
@@ -46,7 +51,7 @@ class Shown:
         self.study = study
         self._dictionaries: dict[str, ShownDictionary] = {}
         self._contexts: dict[str, Any] = {}
-        self._relations: dict[str, Any] = {}
+        self._clusters: dict[str, Columns] = {}
         self._lock = Lock()
 
     @cached_property
@@ -80,25 +85,14 @@ class Shown:
                 for name in held:
                     yield self.dictionary(model, site, name)
 
-    def relations(self, place: Place) -> Any:
-        """The table of the model's clusters, with those that are like each; None if the run made none."""
-        model = self.study[place.model]
+    def clusters_of(self, model: str) -> Columns:
+        """The table of the model's clusters, with those that are like each; an empty one if the run made none."""
+        results, place = self.study.results, self.study[model].place
         with self._lock:
-            if place.model not in self._relations:
-                self._relations[place.model] = (
-                    model.table("cluster_relations").load() if "cluster_relations" in model.tables else None
-                )
-            return self._relations[place.model]
-
-    def not_related(self, place: Place) -> str:
-        """Why no cluster of a dictionary is held against clusters of others, as a sentence; '' if they are."""
-        table = self.relations(place)
-        if table is None:
-            return "The run measured no similar clusters of this model."
-        pairs = zip(table["site"].to_numpy().tolist(), table["dictionary"].to_numpy().tolist(), strict=True)
-        if (place.site, place.dictionary) in pairs:
-            return ""
-        return "Similar clusters were measured for the neurons and the first SAE of each recipe; this one is another."
+            if model not in self._clusters:
+                there = results.has(place.table(RELATIONS))
+                self._clusters[model] = read_columns(results.bring(place.table(RELATIONS))) if there else NO_CLUSTERS
+            return self._clusters[model]
 
     def contexts(self, model: str) -> "TextContexts | ImageContexts":
         """How examples of a model are shown."""
@@ -140,12 +134,23 @@ class ShownDictionary:
 
     @cached_property
     def index(self) -> "FeatureIndex":
-        """The rows of its tables. InputError if the run wrote none, or they are of another SAE than there is now."""
-        from polysem.index.feature_index import FeatureIndex
-
+        """The rows of its tables. InputError if the run made none, or they are of another SAE than there is now."""
         if wrong := self.dictionary.not_of_one_run:
             raise InputError(wrong)
-        return FeatureIndex(self.dictionary.site.results.bring(self.place.feature_index))
+        found = Indexed(self.dictionary.site.results, self.place).now
+        if found is None:
+            raise InputError(
+                f"the features of {self.place.path} have no index of the tables that there are; "
+                "`snakemake --cores all` makes it"
+            )
+        return found
+
+    @cached_property
+    def relations(self) -> "Relations":
+        """The clusters that are like those of its features."""
+        from polysem.report.sheet_clusters import Relations
+
+        return Relations(self._shown.clusters_of(self.place.model), self.place)
 
     @property
     def said(self) -> dict[int, FeatureAnnotations]:

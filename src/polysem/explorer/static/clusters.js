@@ -1,4 +1,6 @@
 // Clusters as tabs, and the lines below tokens that say how important each is, on and off. Without this all are shown.
+import { show } from "./parts.js";
+
 const section = document.getElementById("clusters");
 const ends = (node, next) => node === next || node.classList?.contains("none");
 
@@ -52,11 +54,24 @@ function arrange() {
   });
 }
 
-if (section) {
+function begin() {
   arrange();
   const importance = document.getElementById("importance");
   if (importance) {
     importance.closest("label").hidden = false;
     importance.addEventListener("change", () => section.classList.toggle("plain", !importance.checked));
   }
+  document.getElementById("measure")?.addEventListener("click", measure);
 }
+
+// What the run did not measure is measured now; the chosen tab stays.
+async function measure(event) {
+  event.preventDefault();
+  const chosen = section.querySelector("[aria-selected=true]")?.id;
+  if (!(await show(section, `${location.pathname}?importance=true`))) return;
+  begin();
+  if (chosen) document.getElementById(chosen)?.click();
+  document.getElementById("importance")?.focus();
+}
+
+if (section) begin();
