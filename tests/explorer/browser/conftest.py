@@ -2,12 +2,12 @@
 errors."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
+from browsing import FLAGS, PATIENCE, chromium, explored
 from finished_run import finished, shared
-from repository import Repository
-
-from .chromium import FLAGS, PATIENCE, chromium, explored
+from repository import Repository, environment
 
 __all__ = ["finished", "shared"]
 
@@ -28,8 +28,13 @@ def repository(finished, tmp_path_factory) -> Repository:
 @pytest.fixture(scope="session")
 def address(repository) -> Iterator[str]:
     """Where it is explored, by Ada."""
-    with explored(repository, "Ada") as found:
+    with open_by(repository, "Ada") as found:
         yield found
+
+
+def open_by(repository: Repository, author: str) -> AbstractContextManager[str]:
+    """The address of an explorer on the results of a repository."""
+    return explored(repository / "results", author, environment(repository.folder))
 
 
 @pytest.fixture(scope="session")

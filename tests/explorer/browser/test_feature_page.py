@@ -6,8 +6,7 @@ import shlex
 
 import pytest
 
-from .chromium import explored
-from .conftest import SAE, expect
+from .conftest import SAE, expect, open_by
 
 NEURON = "/stories-1l/blocks.0.mlp.hook_post/neurons"
 
@@ -153,7 +152,7 @@ def test_a_list_is_exported_as_a_folder_that_opens_from_disk(page, address, repo
 
 
 def test_two_people_star_at_once_and_both_stars_stay(open_page, address, repository):
-    with explored(repository, "Björn") as other:
+    with open_by(repository, "Björn") as other:
         pages = [open_page(), open_page()]
         for page, server in zip(pages, (address, other), strict=True):
             page.goto(f"{server}{SAE}/31")

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from .chromium import explored
-from .conftest import SAE, expect
+from .conftest import SAE, expect, open_by
 
 SCRIPT = '</script></textarea></title>"\'><script>window.ran = 1</script><img src=x onerror="window.ran = 1">'
 OVERRIDE = "abc\u202edef"
@@ -40,7 +39,7 @@ def hostile(finished, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(hostile):
-    with explored(hostile, "Ada") as found:
+    with open_by(hostile, "Ada") as found:
         yield found
 
 

@@ -1,18 +1,19 @@
-"""The system's Chromium, driven by playwright, and the explorer as a process beside it."""
+"""The explorer as a process, and the system's Chromium, for pictures and for tests of pages."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from repository import ROOT, Repository, environment
-
+SOURCES = Path(__file__).resolve().parents[1] / "src"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -28,12 +29,12 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def explored(repository: Repository, author: str) -> Iterator[str]:
-    """The address of an explorer that is open on the results of a repository, and can be asked."""
-    command = [sys.executable, "-m", "polysem", "explore", "results", "--port", "0", "--author", author]
-    variables = environment(repository.folder) | {"PYTHONPATH": str(ROOT / "src")}
-    with (repository / f"{author}.log").open("w+") as log:
-        server = subprocess.Popen(command, cwd=repository.folder, env=variables, stdout=log, stderr=subprocess.STDOUT)
+def explored(results: Path, author: str, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """The address of an explorer that is open on some results, written in by an author, and can be asked."""
+    command = [sys.executable, "-m", "polysem", "explore", str(results), "--port", "0", "--author", author]
+    variables = dict(environment) | {"PYTHONPATH": str(SOURCES)}
+    with tempfile.NamedTemporaryFile("w+", suffix=".log") as log:
+        server = subprocess.Popen(command, cwd=results.parent, env=variables, stdout=log, stderr=subprocess.STDOUT)
         try:
             yield _ready(server, Path(log.name))
         finally:
@@ -47,9 +48,9 @@ def _ready(server: subprocess.Popen, log: Path) -> str:
         if found := re.search(r"http://\S+?/", log.read_text()):
             try:
                 with urlopen(f"{found[0]}api/health", timeout=PATIENCE) as answer:
-                    if b'"ready"' in answer.read().split(b'"inference"')[-1]:
+                    if b'"starting"' not in answer.read():
                         return found[0].rstrip("/")
             except URLError:
                 pass
         time.sleep(0.1)
-    raise AssertionError(f"the explorer is not ready:\n{log.read_text()}")
+    raise RuntimeError(f"the explorer is not ready:\n{log.read_text()}")
