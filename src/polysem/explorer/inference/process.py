@@ -36,7 +36,9 @@ class Process:
     def warm(self) -> None:
         """Answer a search, so that the first user need not wait for what is loaded at the first one."""
         if first := next((name for name, model in self._study.items() if model.is_language_model), None):
-            self._searched([SearchJob(model=first, text="a", density=1)])
+            ((kind, said),) = self._searched([SearchJob(model=first, text="a", density=1)])
+            if kind != DONE:
+                print(said.decode(), file=sys.stderr, flush=True)
 
     def answers(self, jobs: Sequence[Question]) -> list[Answer]:
         """The answer to each job; searches are of one model and made together."""
@@ -126,8 +128,8 @@ def serve(start: Start, asked: BinaryIO, answered: BinaryIO) -> None:
         _write(answered, frame(0, *refused(error)))
         return
     process = Process(study, additions)
-    _write(answered, frame(0, READY, as_json([one.facts() for one in additions])))
     process.warm()
+    _write(answered, frame(0, READY, as_json([one.facts() for one in additions])))
     while (read := read_frame(asked)) is not None:
         numbers, jobs = zip(*((one["number"], job_of(one)) for one in json.loads(read[2])), strict=True)
         found = process.answers(jobs)
