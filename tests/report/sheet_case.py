@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from polysem.io.columns import Columns
 from polysem.io.tables import write_table
 from polysem.layout.annotations import read_annotations
 from polysem.layout.place import Place
@@ -53,6 +54,11 @@ def make_tokenizer(path: Path) -> Tokenizer:
     path.parent.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(path))
     return tokenizer
+
+
+def columns(table: xr.Dataset) -> Columns:
+    """A table as it is read from its file."""
+    return Columns({str(name): table[name].to_numpy() for name in table.variables}, table.attrs)
 
 
 def dataset(features: int, attributes: dict | None = None, /, **variables) -> xr.Dataset:

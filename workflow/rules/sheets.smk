@@ -17,10 +17,15 @@ def neighbours(wildcards):
     return artifacts.with_sheets(study, Place(wildcards.model, wildcards.site))[1:]
 
 
+def images_receipt(wildcards):
+    """By what the images of a classifier count; nothing for a language model."""
+    return [place(wildcards).tokens("eval").receipt] if tables.kind(wildcards.model) == "classifier" else []
+
+
 def sheet_neighbours(wildcards):
     """What sheets need beside the dictionary's own tables: those of neurons say of what features each is the strongest
-    neuron, and images count by their receipt."""
-    images = [place(wildcards).tokens("eval").receipt] if tables.kind(wildcards.model) == "classifier" else []
+    neuron."""
+    images = images_receipt(wildcards)
     if wildcards.dictionary != NEURONS:
         return images
     return images + [sae.tables_receipt for sae in neighbours(wildcards)]
@@ -32,11 +37,16 @@ def cluster_relations(wildcards):
     return Place(wildcards.model).table("cluster_relations") if takes_part else []
 
 
+def subject_option(wildcards, input):
+    """The option of what examples are shown with."""
+    option = "--images" if tables.kind(wildcards.model) == "classifier" else "--tokenizer"
+    return f"{option} {input.subject}"
+
+
 def other_files(wildcards, input):
     """The options of what else sheets are written from."""
-    subject = "--images" if tables.kind(wildcards.model) == "classifier" else "--tokenizer"
     relations = f" --relations {input.relations}" if input.relations else ""
-    return f"{subject} {input.subject}{relations}"
+    return f"{subject_option(wildcards, input)}{relations}"
 
 
 rule write_sheets:

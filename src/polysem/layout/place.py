@@ -188,6 +188,21 @@ class Place:
         return self.figures.file(f"{name}.svg")
 
     @property
+    def index(self) -> Folder:
+        """The index of the features of all dictionaries of the model."""
+        return Folder(f"{self.root}/index/{self.model}")
+
+    @property
+    def feature_index(self) -> str:
+        """The folder in it with the rows of the dictionary's features."""
+        return self.index.file(f"{self._site()}/{self._dictionary()}")
+
+    @property
+    def token_search(self) -> str:
+        """The file in it that finds features by the tokens that they are about."""
+        return self.index.file("features.sqlite")
+
+    @property
     def sheets(self) -> Folder:
         """The folder of the feature sheets of the dictionary."""
         return Folder(f"{self.root}/report/sheets/{self.model}/{self._site()}/{self._dictionary()}")

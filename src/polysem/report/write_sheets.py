@@ -1,19 +1,19 @@
 """S0.F4: the step that writes the feature sheets of one dictionary."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
-import xarray as xr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from polysem.io.columns import Columns, read_columns, table_file
 from polysem.io.errors import InputError
 from polysem.io.folders import from_tables, receipt_of, written_folder
-from polysem.io.tables import read_arrays, read_table
 from polysem.layout.annotations import Annotations, FeatureAnnotations
 from polysem.layout.place import Place
 from polysem.models.tokenizer import load_tokenizer
@@ -31,6 +31,7 @@ from polysem.report.sheet_choice import (
     neurons_with_sheets,
     shown_in_figures,
 )
+from polysem.report.sheet_clusters import Relations
 from polysem.report.sheet_content import Contexts, Neighbour, Sheet, SheetContents
 from polysem.report.sheet_tables import read_rows
 from polysem.report.visible import visible
@@ -51,7 +52,7 @@ class Pointing(NamedTuple):
     address: str
     total: int
     features: list[Neighbour]
-    pages: set[int]
+    pages: Container[int]
 
 
 def write_sheets(
@@ -83,15 +84,16 @@ def write_sheets(
 
     Raises InputError for unreadable tables, and for notes and listed features that there are not.
     """
-    frequency, alignment = read_table(tables / "frequency.nc"), read_table(tables / "alignment.nc")
-    features = frequency.sizes["feature"]
+    frequency, alignment = read_columns(tables / "frequency.nc"), read_columns(tables / "alignment.nc")
+    features = len(frequency["frequency"])
     said = annotations.about(receipt_of(tables), features)
     is_neuron = place.dictionary == NEURONS
-    target = alignment.attrs.get("target")
+    target = alignment.attributes.get("target")
     others = decoding_here(tables, saes) if is_neuron else {}
     groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
-    shown = read_arrays(tables / "clusters.nc", lambda name: name == "shown_feature").get("shown_feature", ())
-    groups += shown_in_figures(params, [int(feature) for feature in shown])
+    with table_file(tables / "clusters.nc") as clusters:
+        shown = clusters.read("shown_feature").tolist() if "shown_feature" in clusters.dimensions else []
+    groups += shown_in_figures(params, shown)
     groups += annotated(params, [feature for feature, own in said.items() if own.is_there])
     chosen = sorted({feature for group in groups for feature in group.features})
     contexts = contexts_of(tokenizer, images)
@@ -109,7 +111,7 @@ def write_sheets(
         contexts,
         params,
         is_neuron,
-        relations=None if relations is None else read_table(relations),
+        relations=None if relations is None else Relations(read_columns(relations), place),
         address=address,
     )
     environment = sheet_environment()
@@ -142,11 +144,15 @@ def write_sheets(
         receipt |= _receipt(place.path, features, groups, lines) | {"made_from": from_tables(tables)}
 
 
-def decoding_here(tables: Path, saes: Sequence[str]) -> dict[str, xr.Dataset]:
+def decoding_here(tables: Path, saes: Sequence[str]) -> dict[str, Columns]:
     """The table `alignment` of those SAEs beside a dictionary whose decoder rows are over the neurons of this site: a
     transcoder's are over those of another one."""
-    found = {name: read_table(tables.parent / name / "alignment.nc") for name in saes}
-    return {name: table for name, table in found.items() if "target" not in table.attrs}
+    return of_this_site({name: read_columns(tables.parent / name / "alignment.nc") for name in saes})
+
+
+def of_this_site(alignments: Mapping[str, Columns]) -> dict[str, Columns]:
+    """Those of some tables `alignment` that are over the neurons of their own site."""
+    return {name: table for name, table in alignments.items() if "target" not in table.attributes}
 
 
 def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
@@ -163,6 +169,9 @@ def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
         "words": "neurons" if is_neuron else "features",
         "images": isinstance(contexts, ImageContexts),
         "unit": contexts.unit,
+        "page_ending": ".html",
+        "list_ending": "/index.html",
+        "copied": None,
     }
 
 
@@ -175,6 +184,7 @@ def contexts_of(tokenizer: Path | None, images: Path | None) -> Contexts:
     raise InputError("give --tokenizer for a language model, or --images for a classifier")
 
 
+@cache
 def sheet_environment() -> Environment:
     """The templates of sheets; text in them is escaped."""
     environment = Environment(
@@ -197,13 +207,13 @@ def _reasons(groups: list[Group]) -> dict[int, list[Group]]:
     return reasons
 
 
-def pointing(neuron: int, saes: dict[str, xr.Dataset], choice: SheetChoice) -> Iterator[Pointing]:
+def pointing(neuron: int, saes: Mapping[str, Columns], choice: SheetChoice) -> Iterator[Pointing]:
     """Of every SAE with features whose strongest neuron this is: the most aligned of them."""
     for name, alignment in saes.items():
-        members = np.flatnonzero(alignment["strongest_neuron"].to_numpy() == neuron)
-        power = alignment["power_top1"].to_numpy()
+        members = np.flatnonzero(alignment["strongest_neuron"] == neuron)
+        power = alignment["power_top1"]
         ordered = members[np.argsort(-power[members], kind="stable")].tolist()
-        leads = neuron == most_polysemantic(alignment["features_strongest"].to_numpy())
+        leads = neuron == most_polysemantic(alignment["features_strongest"])
         pages = set(ordered if choice.all else ordered[: choice.polysemantic] if leads else [])
         if ordered:
             named = [Neighbour(feature, (f"{100 * power[feature]:.3g} %",)) for feature in ordered[:POINTING]]

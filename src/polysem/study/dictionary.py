@@ -14,6 +14,7 @@ from polysem.study import tables
 from polysem.study.coding import Coder
 from polysem.study.feature import Feature
 from polysem.study.figures import Drawing, draw
+from polysem.study.indexed import Indexed
 from polysem.study.made_from import CONFIG, MadeFrom, require
 from polysem.study.names import UnknownNameError, as_number
 from polysem.study.results import NotAtHandError
@@ -54,6 +55,7 @@ class Dictionary(Coder):
         """Where its files lie."""
         self._results, self._recorded = site.results, site.recorded
         self._made_from = MadeFrom(self._results, self._recorded, self.place)
+        self._indexed = Indexed(self._results, self.place)
 
     @property
     def is_neurons(self) -> bool:
@@ -198,8 +200,11 @@ class Dictionary(Coder):
 
         model, is_text = self.site.model, self.site.model.is_language_model
         saes = [name for name in self.site if name != NEURONS and "alignment" in self.site[name].tables]
-        for name in saes if self.is_neurons else []:
-            self._results.bring(self.place.of(name).table("alignment"))
+        shown = [self, *(self.site[name] for name in (saes if self.is_neurons else []))]
+        indexes = {each.name: index for each in shown if (index := each._indexed.now) is not None}
+        for each in shown:
+            if each.name not in indexes:
+                self._results.bring(each.place.table("alignment"))
         try:
             return sheet_page(
                 self.place,
@@ -211,6 +216,7 @@ class Dictionary(Coder):
                 tokenizer=self._results.bring(model.place.tokenizer) if is_text else None,
                 images=None if is_text else self._results.bring(model.place.tokens("eval").store),
                 home=home,
+                indexes=indexes,
             )
         except KeyError as error:
             raise InputError(

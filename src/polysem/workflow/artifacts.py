@@ -91,6 +91,11 @@ def sheets(study: Study) -> list[Folder]:
     return [dictionary.sheets for dictionary in sheet_places(study)]
 
 
+def indexes(study: Study) -> list[Folder]:
+    """The index of the features of each model."""
+    return [Place(model).index for model in study.models]
+
+
 def tables(study: Study) -> list[str]:
     """All tables that are artifacts of their own; those of a dictionary are one folder."""
     return [*_tables_of_places(study), *(known_table(toy, sae) for toy, sae in study.known())]
@@ -165,7 +170,7 @@ def recorded(study: Study) -> list[str]:
     files += [path for one in dictionaries(study) for path in (one.tables, one.tables_receipt)]
     files += [table + RECEIPT for table in _tables_of_places(study)]
     stored = [file for store in stores(study) for file in store.files]
-    folders = [path for folder in figures(study) + sheets(study) for path in folder.files]
+    folders = [path for folder in figures(study) + sheets(study) + indexes(study) for path in folder.files]
     return list(dict.fromkeys([*files, *stored, *tables(study), *folders, PROVENANCE, REPORT_INDEX, REPORT_PAGES]))
 
 
@@ -185,4 +190,4 @@ def ends(study: Study) -> list[str]:
     The first plot stands for all, which one job makes: Snakemake holds every file that is asked for against every input
     and output of its job, and a study has as many plots as dictionaries.
     """
-    return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0]]
+    return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0], *(index.receipt for index in indexes(study))]
