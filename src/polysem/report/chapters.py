@@ -86,7 +86,9 @@ def _article(entry: Entry, run: Run) -> Article:
             if shown.reason:
                 others = reasons.setdefault(shown.reason, [])
                 others += [] if origin in others else [origin]
-    if entry.settings or entry.sites or entry.sheets or entry.labels:
+    if entry.tool:
+        answered = True
+    elif entry.settings or entry.sites or entry.sheets or entry.labels:
         answered = bool(having)
     elif pictures:
         answered = any(picture.drawn for picture in pictures)
