@@ -19,8 +19,9 @@ SITE = "digits/layers.0.hook_post"
 TOGETHER = [
     *(f"measure_{table}/{SITE}" for table in ("fidelity", "comparison", "embedding_loss")),
     f"draw_site_figures/{SITE}",
+    "index_features/digits",
 ]
-"""What takes all dictionaries of the site together."""
+"""What takes all dictionaries of the site, or of the model, together."""
 RELATED = [
     "measure_cluster_relations/digits",
     "measure_match_layers/digits",
@@ -63,6 +64,7 @@ def test_adding_a_recipe_and_then_a_grid_value_runs_only_their_jobs(repository):
         path
         for path in after
         if path.startswith(("results/report/", "results/metrics.json", "results/claims.json"))
+        or path in ("results/index/digits.json", "results/index/digits/features.sqlite")
         or "/together" in path
         or PurePath(path.removesuffix(".json")).stem in OF_PLACES
     }

@@ -238,9 +238,10 @@ _VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
 
 
 def told(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What people are told of a spec: of tables the params that they read, without digests of code."""
+    """What people are told of a spec: of tables the params that they read, without digests of code; not the labels that
+    people gave, which stand beside what they are about."""
     if "tables" in spec and "kind" in spec:
         return {name: said["params"] for name, said in spec["tables"].items() if said["params"]}
     if "stated" in spec:
         return {**spec["stated"]["params"], **spec["stated"]["values"]}
-    return dict(spec)
+    return {name: value for name, value in spec.items() if name != "annotations"}
