@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from polysem.index.token_search import MOST_WORDS, Found, Row, find, words_of, write_token_search
+from polysem.index.token_search import MOST_WORDS, Found, Row, find, tokens_of, words_of, write_token_search
 from polysem.io.errors import InputError
 
 TOKENS = {
@@ -70,6 +70,18 @@ def test_all_words_must_be_there_and_the_last_may_be_a_start(path):
 def test_every_text_is_taken_as_what_it_says(path, words, features):
     assert found(path, words) == features
     assert found(path, "red") == ["b", 0, 1]
+
+
+def test_tokens_of_features_are_looked_up_by_their_numbers(path):
+    assert tokens_of(path, "a", "neurons", [5, 0, 77, 4]) == {
+        0: (" red", "Red", " blue"),
+        4: ('a"b', "AND", "NOT", "NEAR(", "*", "-", "^"),
+        5: (),
+    }
+    assert tokens_of(path, "b", "l1=1", range(40_000)) == {0: (" red",)}
+    assert tokens_of(path, "a", "l1=1", [0]) == tokens_of(path, "b", "l1=1", []) == {}
+    with pytest.raises(InputError, match="there is no index of tokens"):
+        tokens_of(path.with_name("none"), "a", "neurons", [0])
 
 
 def test_control_characters_part_words(path):

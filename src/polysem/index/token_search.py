@@ -9,7 +9,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -30,12 +30,14 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA user_version = {FORMAT};
 CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, site TEXT NOT NULL, dictionary TEXT NOT NULL);
+CREATE UNIQUE INDEX names ON dictionaries (site, dictionary);
 CREATE TABLE features (
     id INTEGER PRIMARY KEY,
     dictionary INTEGER NOT NULL,
     feature INTEGER NOT NULL,
     frequency REAL NOT NULL,
-    tokens TEXT NOT NULL
+    tokens TEXT NOT NULL,
+    UNIQUE (dictionary, feature)
 );
 CREATE VIRTUAL TABLE words USING fts5(
     tokens, content = '', tokenize = "unicode61 remove_diacritics 0 categories 'L* M* N* P* S* Cf Cn Co'"
@@ -46,6 +48,10 @@ SELECT site, dictionaries.dictionary, feature, tokens, frequency
 FROM (SELECT rowid AS id, bm25(words) AS score FROM words WHERE words MATCH ? ORDER BY score, id LIMIT ?)
 JOIN features USING (id) JOIN dictionaries ON dictionaries.id = features.dictionary
 ORDER BY score, features.id
+"""
+LOOK_UP = """
+SELECT feature, tokens FROM features JOIN dictionaries ON dictionaries.id = features.dictionary
+WHERE site = ? AND dictionaries.dictionary = ? AND feature IN (SELECT value FROM json_each(?))
 """
 
 
@@ -113,14 +119,19 @@ def find(path: Path, words: str, limit: int = 25) -> list[Found]:
     if not wanted or limit < 1:
         return []
     exact = " ".join(map(_quoted, wanted))
-    try:
-        with closing(_opened(path)) as base:
-            found = dict.fromkeys(_found(base, exact, limit))
-            if len(found) < limit:
-                found |= dict.fromkeys(_found(base, f"{exact} *", limit))
-    except sqlite3.Error as error:
-        raise InputError(f"{path} cannot be searched ({error}); delete it and its receipt, and {AGAIN}") from error
+    with _opened(path) as base:
+        found = dict.fromkeys(_found(base, exact, limit))
+        if len(found) < limit:
+            found |= dict.fromkeys(_found(base, f"{exact} *", limit))
     return list(found)[:limit]
+
+
+def tokens_of(path: Path, site: str, dictionary: str, features: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """The tokens that the top examples of some features of a dictionary are about, most frequent first, by feature;
+    those of features that there are not are missing. InputError as `find` raises it for the file."""
+    with _opened(path) as base:
+        rows = base.execute(LOOK_UP, (site, dictionary, json.dumps([int(feature) for feature in features])))
+        return {feature: tuple(json.loads(tokens)) for feature, tokens in rows}
 
 
 @lru_cache(maxsize=262_144)
@@ -144,16 +155,19 @@ def _quoted(word: str) -> str:
     return f'"{doubled}"'
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """The file, which nobody may change: nothing is locked, and no file is written beside it."""
     if not path.is_file():
         raise InputError(f"there is no index of tokens {path}; {AGAIN}")
-    base = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    (form,) = base.execute("PRAGMA user_version").fetchone()
-    if form != FORMAT:
-        base.close()
-        raise InputError(f"{path} has format {form}, expected {FORMAT}: another version wrote it; {AGAIN}")
-    return base
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as base:
+            (form,) = base.execute("PRAGMA user_version").fetchone()
+            if form != FORMAT:
+                raise InputError(f"{path} has format {form}, expected {FORMAT}: another version wrote it; {AGAIN}")
+            yield base
+    except sqlite3.Error as error:
+        raise InputError(f"{path} cannot be searched ({error}); delete it and its receipt, and {AGAIN}") from error
 
 
 def _found(base: sqlite3.Connection, query: str, limit: int) -> Iterator[Found]:
