@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from explorer_study import MODEL
 
-from polysem.explorer.explorer import Stamp
+from polysem.explorer.explorer import Current
 from polysem.explorer.inference import client as module
 from polysem.explorer.inference.client import Answers, BrokenError, BusyError, Inference
 from polysem.explorer.inference.jobs import ActivationsJob, SearchJob, Start
@@ -164,7 +164,7 @@ def test_a_process_that_hangs_is_begun_again(many, monkeypatch):
 def test_other_results_make_old_answers_forgotten(many):
     study = open_study(many)
     config = Path(study[MODEL]["blocks.0.mlp.hook_post"]["standard"].place.sae.file("cfg.json"))
-    stamp = Stamp(study)
+    stamp = Current(study).stamp
 
     async def act(inference):
         first = await inference.search(search(0))
