@@ -1,9 +1,11 @@
 """One text as a batch, tokenized as the corpus of a model is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from polysem.io.errors import InputError
 from polysem.models.subject import Batch
@@ -26,8 +28,12 @@ def text_batch(tokenizer: Path, text: str, params: Tokenization) -> Batch:
         raise InputError(
             f"the text has {len(ids)} tokens, {params.context_length} are the model's context; give a shorter one"
         )
-    masked = [token_id(tokens, token) for token in params.mask_tokens]
-    inputs = torch.from_numpy(ids)[None]
+    return token_batch(ids[None], [token_id(tokens, token) for token in params.mask_tokens])
+
+
+def token_batch(ids: Int[np.ndarray, "sequence position"], masked: Sequence[int] = ()) -> Batch:
+    """Sequences of one length as a batch; the tokens of them that are `masked` do not count."""
+    inputs = torch.from_numpy(ids.astype(np.int64, copy=False))
     targets, scored = torch.zeros_like(inputs), torch.ones_like(inputs, dtype=torch.bool)
     targets[:, :-1], scored[:, -1] = inputs[:, 1:], False
-    return Batch(inputs, targets, scored, torch.from_numpy(~np.isin(ids, masked))[None])
+    return Batch(inputs, targets, scored, torch.from_numpy(~np.isin(ids, masked)))

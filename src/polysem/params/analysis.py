@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from polysem.params.base import Section, Seed, Tokens
+from polysem.params.probes import DEFAULT_PROBES, Probes
 
 Frequency = Annotated[float, Field(gt=0, lt=1)]
 
@@ -47,6 +48,9 @@ class Analysis(Section):
     """Strong examples of a feature that are clustered, the first ones met (S3.M2)."""
     cluster_cut: Annotated[float, Field(gt=0, le=2)] = 0.5
     """Cosine distance of neuron embeddings above which clusters of examples are not merged (S3.M2)."""
+    probes: Probes = DEFAULT_PROBES
+    """Sentences with a slot: the first word in it is replaced by the others (S4.X4). Words that the tokenizer has in
+    pieces alone, and that are not among the eval tokens, are named and left out."""
 
 
 class GivenAnalysis(Analysis):
