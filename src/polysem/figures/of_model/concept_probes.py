@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from polysem.figures.parts import theme
+from polysem.figures.parts.shaded_tokens import SIZE, width
 from polysem.figures.parts.token_words import visible
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
@@ -36,7 +37,9 @@ WIDE, NARROW = 0.66, 0.22
 """Parts of a word's column: the word's own activation, and that on its controls."""
 DARKEST = 0.8
 """Opacity of the shade at 1 and above; ink stays legible on it."""
-LONGEST = {"name": 20, "word": 12, "sentence": 42}
+FEATURE = 0.85
+"""Width of the column with the numbers of the features, where one of a word is 1 wide."""
+LONGEST = {"name": 20, "sentence": 42}
 """Characters of names and texts."""
 
 
@@ -74,9 +77,11 @@ def draw(concept_probes: xr.Dataset, analysis: Analysis) -> Figure:
     rows = -(-len(probes) // PANELS)
     figure = theme.sheet(1.6 + rows * (HEAD + ROW * (lines.bottom + 0.5)))
     panels = figure.subplots(rows, PANELS, squeeze=False)
-    for axes, probe in zip(panels.flat, probes, strict=False):
-        _block(axes, concept_probes, probe, words[probe], max(map(len, words.values())), lines)
-        _label(axes, concept_probes, lines)
+    columns = max(map(len, words.values()))
+    for number, (axes, probe) in enumerate(zip(panels.flat, probes, strict=False)):
+        axes.set(xlim=(-FEATURE, columns), ylim=(lines.bottom, -0.5))
+        _title(axes, concept_probes, probe)
+        _label(axes, concept_probes, lines if number % PANELS == 0 else None)
     for axes in panels.flat[len(probes) :]:
         axes.axis("off")
     theme.frame(
@@ -88,6 +93,9 @@ def draw(concept_probes: xr.Dataset, analysis: Analysis) -> Figure:
         columns=1,
         notes=_notes(concept_probes, measured, lines),
     )
+    theme.lay_out(figure)
+    for axes, probe in zip(panels.flat, probes, strict=False):
+        _block(axes, concept_probes, probe, words[probe], lines)
     return figure
 
 
@@ -105,8 +113,20 @@ def _lines(table: xr.Dataset) -> Lines:
     return Lines(list(range(len(sites))), heights, names)
 
 
-def _label(axes: Axes, table: xr.Dataset, lines: Lines) -> None:
-    """Names of the sites and dictionaries, left of a block."""
+def _title(axes: Axes, table: xr.Dataset, probe: int) -> None:
+    sentence = _cut(str(table["sentence"].to_numpy()[probe]), "sentence")
+    axes.set_title(f"“{sentence}”", loc="left", size=8.5, parse_math=False, pad=16)
+    axes.set_xticks([])
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _label(axes: Axes, table: xr.Dataset, lines: Lines | None) -> None:
+    """Names of the sites and dictionaries, left of the first block of a row."""
+    if lines is None:
+        axes.set_yticks([])
+        return
     names = [_cut(str(table["dictionary"].to_numpy()[place]), "name") for place in lines.places]
     axes.set_yticks([*lines.heights, *(at for at, _ in lines.sites)], [*names, *(site for _, site in lines.sites)])
     for number, label in enumerate(axes.get_yticklabels()):
@@ -114,25 +134,18 @@ def _label(axes: Axes, table: xr.Dataset, lines: Lines) -> None:
     axes.tick_params(axis="both", length=0)
 
 
-def _block(axes: Axes, table: xr.Dataset, probe: int, words: Sequence[int], columns: int, lines: Lines) -> None:
+def _block(axes: Axes, table: xr.Dataset, probe: int, words: Sequence[int], lines: Lines) -> None:
     best = table.isel(probe=probe, rank=0)
-    axes.set(xlim=(-0.9, columns), ylim=(lines.bottom, -0.5))
-    axes.set_title(
-        f"“{_cut(str(best['sentence'].values), 'sentence')}”", loc="left", size=8.5, parse_math=False, pad=16
-    )
-    names = [_cut(str(best["text"].to_numpy()[word]), "word") for word in words]
-    for column, name in enumerate(names):
-        _write(axes, column + (WIDE + NARROW) / 2, -0.95, name, theme.INK, 7.5)
-    _write(axes, -0.45, -0.95, "feature", theme.FAINT, 7.5)
-    axes.set_xticks([])
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    room = 72 * theme.inches(axes)[0] / (FEATURE + axes.get_xlim()[1])
+    for column, word in enumerate(words):
+        name = _fitting(visible(str(best["text"].to_numpy()[word])), room - 3)
+        _write(axes, column + (WIDE + NARROW) / 2, -0.95, name, theme.INK, SIZE)
+    _write(axes, -FEATURE / 2, -0.95, "feature", theme.FAINT, SIZE)
     feature, activation, relative, high, below = (
         best[name].to_numpy() for name in ("feature", "activation", "relative", "control_high", "controls_below")
     )
     for place, at in zip(lines.places, lines.heights, strict=True):
-        _write(axes, -0.45, at, f"{feature[place]:,}" if feature[place] >= 0 else "–", theme.INK)
+        _write(axes, -FEATURE / 2, at, f"{feature[place]:,}" if feature[place] >= 0 else "–", theme.INK)
         for column, word in enumerate(words if feature[place] >= 0 else []):
             is_above = bool(below[place, word] >= table.attrs["above"])
             _shade(axes, column, at, WIDE, relative[place, word], outlined=is_above)
@@ -155,8 +168,8 @@ def _write(axes: Axes, x: float, at: float, text: str, colour: str, size: float 
 
 def _legend(table: xr.Dataset) -> list[Patch]:
     said = (
-        f"activation as a share of that on the first word; narrow: 95 % quantile on {table.attrs['controls']} words of "
-        "the same frequency"
+        f"share of the activation on the first word; narrow: 95 % quantile on {table.attrs['controls']} words of the "
+        "same frequency"
     )
     return [
         Patch(facecolor=theme.COLOURS["activation"], alpha=DARKEST, label=said),
@@ -175,6 +188,15 @@ def _notes(table: xr.Dataset, measured: np.ndarray, lines: Lines) -> list[str]:
     if more := table.sizes["place"] - len(lines.places):
         notes.append(f"Not drawn: {theme.several(more, 'dictionary') if more == 1 else f'{more:,} dictionaries'}.")
     return notes
+
+
+def _fitting(word: str, room: float) -> str:
+    """As much of a word as fits into so many points."""
+    shown = word
+    while width(shown) > room and len(word) > 1:
+        word = word[:-1]
+        shown = f"{word}…"
+    return shown
 
 
 def _cut(text: str, what: str) -> str:
