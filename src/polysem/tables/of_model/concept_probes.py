@@ -150,7 +150,8 @@ def slot_activations(
     with torch.inference_mode():
         for _, alike in groupby(ordered, key=lambda one: len(one.ids)):
             for several in _parts(list(alike), SENTENCES):
-                values = subject.activations(token_batch(np.stack([one.ids for one in several])), sites)
+                ids = np.stack([one.ids for one in several])
+                values = subject.activations(token_batch(ids, np.ones(ids.shape, bool)), sites)
                 for number, one in enumerate(several):
                     for site in sites:
                         found[site][one.key] = values[site][number, one.slot].float()
