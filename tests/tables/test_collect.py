@@ -65,6 +65,26 @@ def tables(tmp_path):
     return tmp_path / "tables"
 
 
+def test_shares_of_probes_are_metrics_of_their_dictionary_unless_nothing_was_measured(tables, tmp_path):
+    site, sae = KEY.split("/")[1:]
+    probed = {
+        "site": described("place", np.array([site, site], object)),
+        "dictionary": described("place", np.array(["neurons", sae], object)),
+        "word_share": described("place", [0.25, 0.75]),
+        "concept_share": described("place", [0.5, math.nan]),
+    }
+    write_table(tables / "m/concept_probes.nc", xr.Dataset(probed))
+    write_table(tables / "c/concept_probes.nc", xr.Dataset(attrs={"not_applicable": "a classifier reads no sentences"}))
+    write_table(tables / "c/model.nc", scalars(accuracy=0.5))
+    shutil.copytree(tables / KEY, (tables / KEY).with_name("neurons"))
+    keys = [f"m/{site}/neurons", KEY]
+    collect_metrics(tables, keys, ["m", "c"], tmp_path / "metrics.json", Analysis(), TABLES, probed=("m", "c"))
+    found = json.loads((tmp_path / "metrics.json").read_text())["m"][site]
+    names = ("probe_word_share", "probe_concept_share")
+    assert [found["neurons"].get(name) for name in names] == [0.25, 0.5]
+    assert [found[sae].get(name) for name in names] == [0.75, None]
+
+
 def test_medians_over_the_neurons_of_all_sites_are_those_of_their_clustered_features(tmp_path):
     """Two sites with input weights, of three and of two neurons, and one without."""
     names = np.array(["neuron", "input", "weighted"], dtype=object)

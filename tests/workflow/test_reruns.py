@@ -17,6 +17,7 @@ OF_PLACES = [
 TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
     *OF_PLACES,
+    "measure_concept_probes/*",
     "draw_site_figures/*",
     "index_features/*",
     "draw_model_figures/*",
@@ -159,6 +160,11 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
         ("fidelity_tokens: 2048", "fidelity_tokens: 1024", [*FIDELITY, *CHECKED]),
         ("analysis:", "analysis:\n  head_ranks: 900", SURVEYED),
         ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", "write_sheets/*", *CHECKED]),
+        (
+            "analysis:",
+            'analysis:\n  probes: ["a [ball|box]"]',
+            ["measure_concept_probes/*", "draw_model_figures/*", *CHECKED],
+        ),
         ("analysis:", "sheets:\n  random: 3\n\nanalysis:", ["write_sheets/*", "write_report"]),
     ],
     ids=lambda value: None if isinstance(value, list) else value.replace("\n", ""),

@@ -139,6 +139,7 @@ rule collect_metrics:
             toys=["/".join(key) for key in study.known()],
             comparisons=["/".join(key) for key in study.sites()],
             matched=list(study.models),
+            probed=list(study.models),
             params=analysis(*THRESHOLDS),
         ),
     shell:

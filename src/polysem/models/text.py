@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 from polysem.io.errors import InputError
@@ -49,10 +50,15 @@ class TextTokens:
 def text_batch(tokenizer: Path, text: str, params: Tokenization) -> Batch:
     """A text as one sequence; see `TextTokens.within_context`."""
     ids, counted = TextTokens(tokenizer, params).within_context(text)
-    inputs = torch.from_numpy(ids)[None]
+    return token_batch(ids[None], counted[None])
+
+
+def token_batch(ids: Int[np.ndarray, "sequence position"], counted: Bool[np.ndarray, "sequence position"]) -> Batch:
+    """Sequences of one length as a batch."""
+    inputs = torch.from_numpy(ids)
     targets, scored = torch.zeros_like(inputs), torch.ones_like(inputs, dtype=torch.bool)
     targets[:, :-1], scored[:, -1] = inputs[:, 1:], False
-    return Batch(inputs, targets, scored, torch.from_numpy(counted)[None])
+    return Batch(inputs, targets, scored, torch.from_numpy(counted))
 
 
 def text_tokens(tokenizer: Path, text: str, params: Tokenization) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

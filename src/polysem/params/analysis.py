@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from polysem.params.base import Section, Seed, Tokens
+from polysem.params.probes import DEFAULT_PROBES, Probes
 
 Frequency = Annotated[float, Field(gt=0, lt=1)]
 OwnText = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
@@ -57,6 +58,9 @@ class Analysis(Section):
     """Tokens of each text, the first ones, at most those of the context; BOS and masked ones do not count."""
     match_own_texts: Annotated[list[OwnText], Field(max_length=1000)] = []
     """Texts of one's own beside them, which are counted apart."""
+    probes: Probes = DEFAULT_PROBES
+    """Sentences with a slot: the first word in it is replaced by the others (S4.X4). Words that the tokenizer has in
+    pieces alone, and that are not among the eval tokens, are named and left out."""
 
 
 class GivenAnalysis(Analysis):

@@ -17,6 +17,7 @@ from polysem.params.base import NEURONS
 from polysem.tables.of_site import embedding_loss
 from polysem.tables.parts.frequency_classes import firings, is_ultra_low
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
+from polysem.tables.parts.probe_metrics import probe_metrics
 from polysem.tables.passes.comparison.metrics import site_metrics
 from polysem.tables.passes.matches.metrics import match_metrics
 
@@ -46,6 +47,7 @@ def collect_metrics(
     toys: tuple[str, ...] = (),
     comparisons: tuple[str, ...] = (),
     matched: tuple[str, ...] = (),
+    probed: tuple[str, ...] = (),
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
 
@@ -56,7 +58,8 @@ def collect_metrics(
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
     whose numbers stand at {toy: {"known": {sae: {metric: value}}}}; `comparisons` are "model/site", whose table
     `comparison.nc` holds each SAE against others, and `embedding_loss.nc` those with the neuron-embedding loss against
-    those without; `matched` are models, whose table `match_layers.nc` says what the strongest features of texts are.
+    those without; `matched` are models, whose table `match_layers.nc` says what the strongest features of texts are;
+    `probed` are models, whose table `concept_probes.nc` has words and their replacements.
     """
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": read_scalars(tables / model / "model.nc")} for model in models
@@ -82,10 +85,12 @@ def collect_metrics(
         for dictionary, found in embedding_loss.metrics(read_table(tables / key / "embedding_loss.nc")).items():
             known = {"the dictionary": metrics[model][site][dictionary], "embedding_loss": found}
             metrics[model][site][dictionary] = together(known)
-    for model in matched:
-        for (site, dictionary), found in match_metrics(read_table(tables / model / "match_layers.nc")).items():
-            known = {"the dictionary": metrics[model][site][dictionary], "match_layers": found}
-            metrics[model][site][dictionary] = together(known)
+    of_places = {"match_layers": (match_metrics, matched), "concept_probes": (probe_metrics, probed)}
+    for table, (numbers, of_models) in of_places.items():
+        for model in of_models:
+            for (site, dictionary), found in numbers(read_table(tables / model / f"{table}.nc")).items():
+                known = {"the dictionary": metrics[model][site][dictionary], table: found}
+                metrics[model][site][dictionary] = together(known)
     for key in toys:
         toy, sae = key.split("/")
         found = read_scalars(tables / toy / "known" / f"{sae}.nc")
