@@ -33,6 +33,8 @@ class Example(NamedTuple):
     token: Markup | None
     activation: str
     place: str
+    more: str = ""
+    """`+n` of one that stands for n others."""
 
 
 class Subjects(NamedTuple):

@@ -7,7 +7,17 @@ import xarray as xr
 
 from polysem.io.tables import read_table
 
-NAMES = ("frequency", "alignment", "examples", "associations", "geometry", "logits", "tags", "clusters")
+NAMES = (
+    "frequency",
+    "alignment",
+    "examples",
+    "diverse_examples",
+    "associations",
+    "geometry",
+    "logits",
+    "tags",
+    "clusters",
+)
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,7 @@ class SheetTables:
     frequency: xr.Dataset
     alignment: xr.Dataset
     examples: xr.Dataset
+    diverse_examples: xr.Dataset
     associations: xr.Dataset
     geometry: xr.Dataset
     logits: xr.Dataset

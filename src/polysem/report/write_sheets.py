@@ -207,7 +207,7 @@ def _line(sheet: Sheet, labels: list[Label]) -> dict[str, Any]:
     """A sheet's line in the index, and in the receipt."""
     return {
         "labels": labels,
-        "subjects": sheet.subjects,
+        "subjects": sheet.examples.subjects,
         "largest": in_words(sheet.largest),
         "power": sheet.power,
         "frequency": f"{sheet.frequency:.3g}",
