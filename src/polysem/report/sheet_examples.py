@@ -1,6 +1,6 @@
 """S0.F4, S4.X3: the examples of one sheet: those that differ, the strongest as they are, and those drawn at random."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -94,27 +94,22 @@ class SheetExamples:
         return example._replace(more=f"+{repeats + similar}", place=f"{example.place}; stands for {said}")
 
     def _said(self, row: int) -> str:
-        unit, chosen = self._contexts.unit, self._chosen
-        counts = [
-            f"{int(self._diverse[name][row])} different {words}"
-            for name, words in (
-                ("distinct_tokens", "tokens"),
-                ("distinct_contexts", f"contexts of {chosen['repeat_context']} tokens and the token"),
-                ("different_examples", "neuron embeddings"),
-            )
-            if name in self._diverse
-        ]
-        top = min(int(self._diverse["candidates"][row]), int(chosen["top_examples"]))
+        unit, chosen, table = self._contexts.unit, self._chosen, self._diverse
+        number = int(table["candidates"][row])
         how = (
-            f"lie further than a cosine distance of {chosen['different_distance']:g} apart"
-            if "different_examples" in self._diverse
-            else "are no repeats of each other"
+            f"whose neuron embeddings lie more than a cosine distance of {chosen['different_distance']:g} apart"
+            if "different_examples" in table
+            else "that are no repeats of each other"
         )
-        among = f" Among its {top} strongest are {_listed(counts)}." if counts else ""
-        return (
-            f"Of its {int(self._diverse['candidates'][row])} strongest {unit} those that {how}; +n: so many others for "
-            f"which one stands.{among}"
+        counts = (
+            ("distinct_tokens", "tokens"),
+            ("distinct_contexts", f"contexts with the {chosen.get('repeat_context')} tokens before"),
+            ("different_examples", "neuron embeddings"),
         )
+        found = ", ".join(f"{int(table[name][row])} {words}" for name, words in counts if name in table)
+        top = min(number, int(chosen["top_examples"]))
+        among = f" Different ones among its {top} strongest: {found}." if found else ""
+        return f"Of its {number} strongest {unit} those {how}; +n: for how many others one stands.{among}"
 
     def _subjects(self, row: int, is_top: NDArray[np.bool_]) -> Subjects:
         table = self._examples
@@ -136,10 +131,6 @@ def _by_interval(examples: list[tuple[float, Example]]) -> list[Interval]:
             title = f"{100 * place // INTERVALS}–{100 * (place + 1) // INTERVALS} %"
             intervals.append(Interval(title, members))
     return intervals
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _number(value: float) -> str:
