@@ -15,6 +15,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/toys.smk"
 include: "workflow/rules/sheets.smk"
+include: "workflow/rules/index.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src/polysem"
 ORDER = (
     "io", "numerics", "params", "layout", "corpora", "models", "activations", "training", "saes", "interventions",
-    "tables", "exporters", "explanations", "toys", "figures", "report", "study", "explorer", "workflow",
+    "tables", "index", "exporters", "explanations", "toys", "figures", "report", "study", "explorer", "workflow",
 )  # fmt: skip
 """A room imports those before it. The modules beside the rooms (`cli`, `__main__`) may import all."""
 FOLDERS = sorted(folder for folder in PACKAGE.rglob("*") if folder.is_dir() and any(folder.glob("*.py")))

@@ -14,6 +14,8 @@ PUBLIC = {
     "Dictionary": ("polysem.study.dictionary", "Dictionary"),
     "Feature": ("polysem.study.feature", "Feature"),
     "Example": ("polysem.study.feature", "Example"),
+    "SearchResults": ("polysem.study.search", "SearchResults"),
+    "SearchResult": ("polysem.study.search", "SearchResult"),
     "Sae": ("polysem.study.sae", "Sae"),
     "InputError": ("polysem.io.errors", "InputError"),
     "UnknownNameError": ("polysem.study.names", "UnknownNameError"),

@@ -8,6 +8,8 @@ from polysem.study.model import Model as Model
 from polysem.study.names import UnknownNameError as UnknownNameError
 from polysem.study.sae import Sae as Sae
 from polysem.study.sae import load_sae as load_sae
+from polysem.study.search import SearchResult as SearchResult
+from polysem.study.search import SearchResults as SearchResults
 from polysem.study.site import Site as Site
 from polysem.study.study import Study as Study
 from polysem.study.study import open_study as open
@@ -22,6 +24,8 @@ __all__ = [
     "InputError",
     "Model",
     "Sae",
+    "SearchResult",
+    "SearchResults",
     "Site",
     "Study",
     "UnknownNameError",

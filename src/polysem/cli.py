@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow.commands import adopt, diff, doctor, explain, export, plan, verify
+from polysem.workflow.commands import adopt, diff, doctor, explain, explore, export, notes, plan, verify
 
 COMMANDS = {
     "verify": verify,
@@ -15,6 +15,8 @@ COMMANDS = {
     "plan": plan,
     "explain": explain,
     "diff": diff,
+    "explore": explore,
+    "notes": notes,
 }
 """Each is a module with a `configure(parser)` and a `command(options)` that returns the exit status."""
 

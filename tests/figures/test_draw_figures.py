@@ -13,6 +13,9 @@ from polysem.figures.parts.feature_names import name_of
 from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import receipt_of
+from polysem.layout.annotations import NOBODY, Annotations
+from polysem.layout.feature_labels import Label
+from polysem.layout.notes import Note
 from polysem.params.analysis import Analysis, GivenAnalysis
 
 from .conftest import mixture, place, without_codes
@@ -104,9 +107,8 @@ def test_labels_stand_beside_the_numbers_of_features(folder, analysis, monkeypat
         "polysem.figures.draw_figures.write_figures",
         lambda output, figures, sources, params, made_from: given.update(vars(sources)),
     )
-    labels = folder / "labels.csv"
-    labels.write_text("feature,label,author,note\n12,base64\u202e,Ada,\n12,digits,Bob,\n13," + "x" * 40 + ",Ada,\n")
-    draw_figures(folder / "tables", folder / "model/site/sae", {}, analysis, labels=labels)
+    labels = {12: [Label("base64\u202e", "Ada", ""), Label("digits", "Bob", "")], 13: [Label("x" * 40, "Ada", "")]}
+    draw_figures(folder / "tables", folder / "model/site/sae", {}, analysis, annotations=Annotations(labels=labels))
     table = given["read"]("alignment").assign_attrs(dictionary="sae", labels=given["labels"])
     assert name_of(table, 12) == "feature 12 “base64\\u202e; digits”"
     assert name_of(table, 13) == f"feature 13 “{'x' * 27}…”"
@@ -120,11 +122,24 @@ def test_a_figure_that_does_not_read_labels_cannot_name_features():
         name_of(table, 3)
 
 
-def test_labels_that_cannot_be_read_are_refused(folder, analysis):
-    labels = folder / "labels.csv"
-    labels.write_text("number,label\n1,a\n")
-    with pytest.raises(InputError, match=r"labels\.csv"):
-        draw_figures(folder / "tables", folder / "figures", without_codes("decoder_power"), analysis, labels=labels)
+def test_only_labels_of_the_weights_that_the_tables_are_of_are_shown(folder, analysis, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        "polysem.figures.draw_figures.write_figures",
+        lambda output, figures, sources, params, made_from: given.update(sources.labels),
+    )
+    now, before = "1" * 64, "2" * 64
+    notes = [
+        Note(feature=number, author="Ada", weights=weights, label=label)
+        for number, weights, label in ((3, now, "dogs"), (3, before, "cats"), (4, before, "birds"))
+    ]
+    annotations = Annotations(labels={4: [Label("fish", "Ada", "")]}, notes=notes)
+    output = folder / "model/site/sae"
+    with pytest.raises(InputError, match=r"tables\.json does not tell which weights"):
+        draw_figures(folder / "tables", output, {}, analysis, annotations=annotations)
+    receipt_of(folder / "tables").write_text(json.dumps({"made_from": {"sae_weights.safetensors": now}}))
+    draw_figures(folder / "tables", output, {}, analysis, annotations=annotations)
+    assert given == {3: "dogs", 4: "fish"}
 
 
 NAMES = ("decoder_power", "frequency_histogram", "neuron_sparsity", "rank_frequency", "training_frequencies")
@@ -136,20 +151,17 @@ def redraw(folder):
     """Draws some figures, puts their dates back, changes something and draws again: the names of those that are new."""
     output = folder / "model/site/sae"
 
-    def again(*, codes=(), params=(), tables=None, labels="", training=None):
+    def again(*, codes=(), params=(), tables=None, annotations=NOBODY, training=None):
         changed = without_codes(*NAMES) | dict(codes)
-        file = folder / "labels.csv"
         first = GivenAnalysis.model_validate(GIVEN)
-        draw_figures(folder / "tables", output, without_codes(*NAMES), first, labels=file)
+        draw_figures(folder / "tables", output, without_codes(*NAMES), first)
         before = json.loads(receipt_of(output).read_text())["artifacts"]
         for figure in output.iterdir():
             os.utime(figure, (LONG_AGO, LONG_AGO))
         if tables:
             place(folder / "tables", **tables)
-        if labels:
-            file.write_text(f"feature,label,author,note\n{labels}\n")
         second = GivenAnalysis.model_validate(GIVEN | dict(params))
-        draw_figures(folder / "tables", output, changed, second, labels=file, training=training)
+        draw_figures(folder / "tables", output, changed, second, training, annotations)
         after = json.loads(receipt_of(output).read_text())["artifacts"]
         assert sorted(after) == sorted(NAMES)
         drawn = {file.stem for file in output.iterdir() if file.stat().st_mtime != LONG_AGO}
@@ -181,7 +193,7 @@ def test_a_table_draws_the_figures_again_that_read_it(redraw):
 
 
 def test_a_label_draws_figures_that_name_no_feature_not_again(redraw):
-    assert redraw(labels="3,dogs,Ada,") == set()
+    assert redraw(annotations=Annotations(labels={3: [Label("dogs", "Ada", "")]})) == set()
 
 
 def test_a_history_draws_figures_of_the_training_again(redraw, folder):

@@ -16,6 +16,8 @@ from polysem.figures.draw_site_figures import draw_site_figures
 from polysem.figures.parts import theme
 from polysem.figures.parts.families import with_families
 from polysem.figures.registry import NotApplicable, find_figure
+from polysem.layout.annotations import Annotations
+from polysem.layout.feature_labels import Label
 from polysem.tables.parts.monosemanticity import alignment_statistics
 from polysem.tables.parts.showcase import showcase_tags
 
@@ -153,14 +155,12 @@ def test_what_cannot_be_drawn_says_why_and_what_would_change_it(name, case, reas
 
 def test_a_label_is_shown_and_draws_the_figures_again_that_read_labels(tables, tmp_path, analysis):
     place(tmp_path / "tables", **tables())
-    output, labels = tmp_path / "model/site/sae", tmp_path / "labels.csv"
+    output, figures = tmp_path / "model/site/sae", without_codes("tag_activations", "monosemanticity")
     made_of = []
     best = int(tables()["tags"]["best_feature"].values[0])
-    for label in ("", f"{best},dogs,Ada,", f"{best},dogs,Ada,a note", f"{best},cats,Ada,"):
-        labels.write_text(f"feature,label,author,note\n{label}\n")
-        draw_figures(
-            tmp_path / "tables", output, without_codes("tag_activations", "monosemanticity"), analysis, labels=labels
-        )
+    for labels in ([], [Label("dogs", "Ada", "")], [Label("dogs", "Bob", "a note")], [Label("cats", "Ada", "")]):
+        annotations = Annotations(labels={best: labels} if labels else {})
+        draw_figures(tmp_path / "tables", output, figures, analysis, annotations=annotations)
         said = json.loads((tmp_path / "model/site/sae.json").read_text())["artifacts"]
         made_of.append({name: each["made_of"] for name, each in said.items()})
     assert "cats" in (output / "tag_activations.svg").read_text()

@@ -33,7 +33,7 @@ def test_what_is_found_by_a_pattern_for_files_are_the_files_of_places(tmp_path, 
 def test_another_root_stands_before_all_but_the_labels_of_people():
     place = Place("tiny", "site", "l1", root="elsewhere")
     assert place.sae.file("cfg.json") == "elsewhere/saes/tiny/site/l1/cfg.json"
-    assert place.labels == "labels/tiny/site/l1.csv"
+    assert place.labels == "labels/tiny/site/l1.csv" and place.notes == "labels/tiny/site/l1"
     assert corpus("c", "elsewhere") == "elsewhere/corpora/c/documents.parquet"
     assert known_table("toy", "l1", "elsewhere") == "elsewhere/tables/toy/known/l1.nc"
 

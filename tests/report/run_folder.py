@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+from polysem.layout.annotations import read_annotations
 from polysem.layout.place import Place
 from polysem.params.base import TOGETHER
 from polysem.report.write_report import write_report
@@ -16,6 +17,7 @@ FIGURES = {figure.name: figure for figure in all_figures()}
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 518.4 316.8"><title>{}</title></svg>'
 SITE = "blocks.0.mlp.hook_post"
 SAE = "l1-x8_l1=3e-4_seed=0"
+HEADER = "feature,label,author,note\n"
 NO_CLUSTER = "no ultra-low feature; train longer"
 
 
@@ -108,14 +110,19 @@ class RunFolder:
         receipt["artifacts"][name] = said | ({"not_applicable": reason} if reason else drawn)
         self.write_json(f"figures/{key}.json", receipt)
 
-    def add_sheet(self, feature: int, labels: list[str], tokens: list[str]):
+    def add_sheet(self, feature: int, tokens: list[str]):
         key = f"{self.model}/{SITE}/{self.dictionary}"
         path = self.folder / f"report/sheets/{key}.json"
         receipt = json.loads(path.read_text())
-        named = [{"text": label, "author": "ann", "note": ""} for label in labels]
-        receipt["sheets"].append({"feature": feature, "page": f"{feature}.html", "labels": named, "tokens": tokens})
+        receipt["sheets"].append({"feature": feature, "page": f"{feature}.html", "tokens": tokens})
         self.write_json(f"report/sheets/{key}.json", receipt)
         self.write_file(f"report/sheets/{key}/{feature}.html", "a sheet")
+
+    def add_label(self, feature: int, label: str, author: str = "ann"):
+        """One more row of the CSV file of the dictionary."""
+        relative = place_of(f"{self.model}/{SITE}/{self.dictionary}").labels
+        before = (self.folder / relative).read_text() if (self.folder / relative).exists() else HEADER
+        self.write_file(relative, f"{before}{feature},{label},{author},\n")
 
     def write_file(self, relative: str, text: str):
         path = self.folder / relative
@@ -161,7 +168,6 @@ class RunFolder:
             results=self.folder,
             metrics=self.folder / "metrics.json",
             claims=self.folder / "claims.json",
-            labels=self.folder / "labels",
             provenance=self.folder / "report/provenance.json",
             receipts=[self.folder / "eval.json"],
             introduction=INTRODUCTION,
@@ -172,6 +178,7 @@ class RunFolder:
             sheets=self.sheets,
             tables=self.tables,
             site_tables=[],
+            annotations={place.path: read_annotations(place, self.folder) for place in self.sheets},
         )
 
     def page(self, relative: str = "index.html") -> Page:

@@ -8,7 +8,9 @@ import numpy as np
 import xarray as xr
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from polysem.io.columns import Columns
 from polysem.io.tables import write_table
+from polysem.layout.annotations import read_annotations
 from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 from polysem.params.sheets import Sheets
@@ -57,6 +59,11 @@ def make_tokenizer(path: Path) -> Tokenizer:
     return tokenizer
 
 
+def columns(table: xr.Dataset) -> Columns:
+    """A table as it is read from its file."""
+    return Columns({str(name): table[name].to_numpy() for name in table.variables}, table.attrs)
+
+
 def dataset(features: int, attributes: dict | None = None, /, **variables) -> xr.Dataset:
     """Each variable is (dimensions, values); `offset`, `kind` and `bin_edge` are coordinates."""
     made = {name: variable(dims, values, name, "1") for name, (dims, values) in variables.items()}
@@ -70,7 +77,7 @@ class SheetCase:
     def __init__(self, folder: Path):
         self.folder = folder
         self.tokenizer = make_tokenizer(folder / "models" / MODEL / "tokenizer.json")
-        self.labels = folder / "labels" / MODEL / SITE / f"{SAE}.csv"
+        self.labels = folder / Place(MODEL, SITE, SAE).labels
         self.decoder = decoder()
         features = len(self.decoder)
         random = np.random.default_rng(1)
@@ -205,7 +212,7 @@ class SheetCase:
         write_sheets(
             place=Place(MODEL, SITE, dictionary),
             tables=self.write_tables(dictionary),
-            labels=self.labels.with_name(f"{dictionary}.csv"),
+            annotations=read_annotations(Place(MODEL, SITE, dictionary), self.folder),
             output=output,
             params=self.choice(dictionary, **sheets),
             saes=[SAE] if dictionary == "neurons" else [],

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from polysem.io.stores import create_array, written_store
+from polysem.layout.annotations import NOBODY
 from polysem.layout.place import Place
 from polysem.report.write_sheets import write_sheets
 
@@ -52,7 +53,7 @@ def written(case, **sheets):
     write_sheets(
         Place(MODEL, SITE, SAE),
         case.write_tables(),
-        case.labels,
+        NOBODY,
         output,
         case.choice(SAE, **sheets),
         [],

@@ -2,12 +2,22 @@
 
 import json
 
+from polysem.layout.annotations import read_annotations
+from polysem.layout.notes import write_note
 from polysem.layout.place import Place
-from polysem.report.search_index import KINDS, read_features, search_index
+from polysem.report.features import read_features
+from polysem.report.search_index import KINDS, search_index
 
 from .run_folder import SAE, SITE, RunFolder
 
 ORIGIN = Place("toy", SITE, SAE)
+NOW = "1" * 64
+
+
+def features(study: RunFolder, *, sheets: bool = True):
+    """The features of the dictionary, from the receipt of its sheets and what people said."""
+    receipt = study.output / f"sheets/{ORIGIN.path}.json" if sheets else None
+    return read_features(receipt, read_annotations(ORIGIN, study.folder).about_weights(NOW))
 
 
 def rows(features):
@@ -21,11 +31,11 @@ def rows(features):
 
 def test_a_feature_is_found_by_label_token_and_id(tmp_path):
     study = RunFolder(tmp_path)
-    study.add_sheet(17, ["moral of the story", "lesson"], [" moral", "مرحبا"])
-    study.add_sheet(4, [], [])
-    dictionary, labelled, unlabelled = rows(
-        {ORIGIN: read_features(study.output / f"sheets/{ORIGIN.path}.json", tmp_path / "labels", ORIGIN)}
-    )
+    study.add_sheet(17, [" moral", "مرحبا"])
+    study.add_label(17, "moral of the story")
+    study.add_label(17, "lesson", author="bob")
+    study.add_sheet(4, [])
+    dictionary, labelled, unlabelled = rows({ORIGIN: features(study)})
     assert dictionary[:2] == ("dictionary", ORIGIN.path)
     assert labelled[:2] == ("feature", "moral of the story; lesson")
     for word in (" moral", "مرحبا", SAE, "17"):
@@ -36,28 +46,40 @@ def test_a_feature_is_found_by_label_token_and_id(tmp_path):
 
 def test_a_label_of_a_feature_without_a_sheet_leads_to_its_dictionary(tmp_path):
     study = RunFolder(tmp_path)
-    study.add_sheet(4, ["known"], [])
-    study.write_file(f"labels/toy/{SITE}/{SAE}.csv", "feature,label,author,note\n4,known,ann,\n9,hidden gem,ann,\n")
-    features = read_features(study.output / f"sheets/{ORIGIN.path}.json", tmp_path / "labels", ORIGIN)
-    assert [feature.number for feature in features] == [4, 9]
-    name, address = rows({ORIGIN: features})[-1][1::2]
+    study.add_sheet(4, [])
+    study.add_label(4, "known")
+    study.add_label(9, "hidden gem")
+    found = features(study)
+    assert [feature.number for feature in found] == [4, 9]
+    name, address = rows({ORIGIN: found})[-1][1::2]
     assert name == "hidden gem"
     assert address.startswith("pages/models/toy/") and address.endswith(".html")
 
 
 def test_text_of_a_user_ends_no_script(tmp_path):
     study = RunFolder(tmp_path)
-    study.add_sheet(1, ["</script><script>"], ["<!--"])
-    text = search_index(
-        [], {ORIGIN: read_features(study.output / f"sheets/{ORIGIN.path}.json", tmp_path / "labels", ORIGIN)}
-    )
-    assert "<" not in text
+    study.add_sheet(1, ["<!--"])
+    study.add_label(1, "</script><script>")
+    write_note(ORIGIN, 1, "</script>", NOW, star=True, comment="</script><b>", root=tmp_path)
+    text = search_index([], {ORIGIN: features(study)})
+    assert "</script><script>" in "".join(row[1] for row in rows({ORIGIN: features(study)})) and "<" not in text
+
+
+def test_a_star_is_a_mark_before_the_name_and_comments_are_found(tmp_path):
+    study = RunFolder(tmp_path)
+    study.add_sheet(1, [" once"])
+    study.add_sheet(2, [])
+    write_note(ORIGIN, 1, "ann", NOW, star=True, label="openings", comment="compare the closings", root=tmp_path)
+    write_note(ORIGIN, 2, "ann", "2" * 64, star=True, label="of old", comment="gone", root=tmp_path)
+    _, starred, other = rows({ORIGIN: features(study)})
+    assert starred[1] == "★ openings" and "compare the closings" in starred[2]
+    assert other[1] == f"{SAE} / 2" and "gone" not in other[2]
 
 
 def test_a_dictionary_without_sheets_is_found_with_its_labels(tmp_path):
     """Sheets of an earlier run, in which it had some, lie there still."""
     study = RunFolder(tmp_path)
-    study.add_sheet(4, [], [])
-    study.write_file(f"labels/toy/{SITE}/{SAE}.csv", "feature,label,author,note\n9,hidden gem,ann,\n")
-    (labelled,) = read_features(None, tmp_path / "labels", ORIGIN)
+    study.add_sheet(4, [])
+    study.add_label(9, "hidden gem")
+    (labelled,) = features(study, sheets=False)
     assert (labelled.number, labelled.page) == (9, "")

@@ -7,7 +7,7 @@ from polysem.io.errors import InputError
 from polysem.report.sheet_choice import feature_groups, neuron_groups, neurons_with_sheets, shown_in_figures
 from polysem.tables.of_dictionary.alignment import neuron_alignment
 
-from .sheet_case import NEURONS, SAE, SheetCase, frequency
+from .sheet_case import NEURONS, SAE, SheetCase, columns, frequency
 
 
 @pytest.fixture
@@ -16,7 +16,9 @@ def case(tmp_path):
 
 
 def groups_of(case, **sheets):
-    found = feature_groups(case.choice(SAE, **sheets), case.tables["frequency"], case.tables["alignment"])
+    found = feature_groups(
+        case.choice(SAE, **sheets), columns(case.tables["frequency"]), columns(case.tables["alignment"])
+    )
     return {group.key: group.features for group in found}
 
 
@@ -34,7 +36,7 @@ def test_among_equally_polysemantic_neurons_the_first_is_taken():
     rows = np.eye(4, dtype=np.float32)[[3, 1, 3, 1, 2]]
     tables = frequency(np.ones(5, np.float32), np.full(5, 9)), neuron_alignment([rows], 4)
     choice = SheetCase.choice(None, SAE, polysemantic=10, random=0)
-    (largest, aligned) = feature_groups(choice, *tables)
+    (largest, aligned) = feature_groups(choice, *map(columns, tables))
     assert largest.features == aligned.features == [1, 3]
     assert "Neuron 1 " in largest.note and "2 features" in largest.note
 
@@ -61,18 +63,18 @@ def test_a_listed_feature_that_there_is_not_is_refused(case):
 def test_the_most_polysemantic_neuron_of_every_sae_has_a_sheet(case):
     choice = case.choice("neurons", random=0)
     other = neuron_alignment([np.eye(NEURONS, dtype=np.float32)[[8, 8, 1]]], NEURONS)
-    saes = {"a": case.tables["alignment"], "b": other, "c": other}
+    saes = {"a": columns(case.tables["alignment"]), "b": columns(other), "c": columns(other)}
     (group,) = neuron_groups(choice, NEURONS, saes)
     assert group.features == [4, 8]
-    assert neurons_with_sheets(choice, case.tables["alignment"]) == {4}
+    assert neurons_with_sheets(choice, columns(case.tables["alignment"])) == {4}
     assert neuron_groups(case.choice("neurons", random=0, polysemantic=0), NEURONS, saes) == []
 
 
 def test_neurons_that_are_known_to_have_sheets_do_have_them(case):
     listed = {"toy/blocks.0.mlp.hook_post/neurons": [9, 10]}
-    known = neurons_with_sheets(case.choice(SAE, random=3, seed=5, listed=listed), case.tables["alignment"])
+    known = neurons_with_sheets(case.choice(SAE, random=3, seed=5, listed=listed), columns(case.tables["alignment"]))
     own = neuron_groups(
-        case.choice("neurons", random=3, seed=5, listed=listed), NEURONS, {SAE: case.tables["alignment"]}
+        case.choice("neurons", random=3, seed=5, listed=listed), NEURONS, {SAE: columns(case.tables["alignment"])}
     )
     assert known == {number for group in own for number in group.features}
     assert {4, 9, 10} <= known

@@ -107,7 +107,8 @@ def test_names_and_numbers_from_outside_are_text_and_never_markup(tmp_path):
     study.metrics[study.model][SITE]["neurons"]["<i>"] = "</table><script>"
     study.params["</pre><script>"] = "{{ 7 * 7 }}"
     study.claims = [study.claim(statement="<img onerror=x>", note="</td><script>")]
-    study.add_sheet(3, ["</script><script>alert(1)</script>"], ["<i>"])
+    study.add_sheet(3, ["<i>"])
+    study.add_label(3, "</script><script>alert(1)</script>")
     study.add_figure(study.folders[1], "neuron_sparsity", reason="</script><b onclick=y>")
     study.write()
     for page in study.pages():
@@ -121,7 +122,7 @@ def test_names_and_numbers_from_outside_are_text_and_never_markup(tmp_path):
 
 def test_every_link_leads_somewhere_and_nothing_needs_a_network(tmp_path):
     study = RunFolder(tmp_path, dictionary="odd #1?%20 name")
-    study.add_sheet(3, ["a label"], [" once"])
+    study.add_sheet(3, [" once"])
     study.write()
     for page in study.pages():
         for tag, key in (("a", "href"), ("img", "src"), ("script", "src"), ("link", "href")):
@@ -135,7 +136,7 @@ def test_every_link_leads_somewhere_and_nothing_needs_a_network(tmp_path):
 
 
 def test_addresses_in_the_search_index_lead_somewhere_too(study):
-    study.add_sheet(3, ["a label"], [" once"])
+    study.add_sheet(3, [" once"])
     study.write()
     text = (study.output / "pages/static/search-index.js").read_text(encoding="utf-8")
     index = json.loads(text.removeprefix("window.polysemIndex = ").removesuffix(";\n"))
@@ -194,8 +195,6 @@ def broken(study, name):
         (folder / f"tables/toy/{SITE}/neurons/frequency.nc").unlink()
     elif name == "sheets":
         (folder / f"report/sheets/toy/{SITE}/neurons.json").unlink()
-    elif name == "labels":
-        study.write_file(f"labels/toy/{SITE}/neurons.csv", "feature,name\n1,x\n")
     else:
         (folder / name).write_text("{")
 
@@ -208,7 +207,6 @@ def broken(study, name):
         ("receipt", "is no receipt of figures"),
         ("table", "frequency.nc is missing; measure it first"),
         ("sheets", "the receipt of sheets, cannot be read"),
-        ("labels", "neurons.csv, line 1: unknown column 'name'"),
         ("metrics.json", "metrics.json cannot be read"),
         ("claims.json", "claims.json cannot be read"),
         ("eval.json", "eval.json cannot be read"),
@@ -301,6 +299,25 @@ def test_a_figure_of_a_site_is_shown_with_its_dictionaries_or_not_drawn_for_a_re
     study.add_figure(f"toy/{SITE}/together", "kurtosis_against_random", reason=NO_CLUSTER)
     assert f"Not applicable: {NO_CLUSTER}" in study.write().page(page).words()
     assert f"Not drawn for toy/{SITE}, all dictionaries: {NO_CLUSTER}" in study.page("pages/S2.html").words()
+
+
+def test_a_figure_of_a_model_is_shown_with_its_sites_and_in_its_chapter(study):
+    page = "pages/models/toy/index.html"
+    assert not study.write().page(page).all("img")
+    study.folders.append("toy/together")
+    study.add_figure("toy/together", "match_layers")
+    study.add_figure("toy/together", "scales_by_layer", reason=NO_CLUSTER)
+    written = study.write()
+    assert [unquote(image["src"]) for image in written.page(page).all("img")] == [
+        "../../figures/toy/together/match_layers.svg"
+    ]
+    assert f"Not applicable: {NO_CLUSTER}" in written.page(page).words()
+    chapter = written.page("pages/S4.html")
+    assert unquote(chapter.all("img")[0]["src"]) == "figures/toy/together/match_layers.svg"
+    assert "models/toy/index.html" in [link.get("href") for link in chapter.all("a")]
+    known = figures_of(chapter)["figures"]
+    assert known["match_layers"]["of"] == "model"
+    assert list(known["match_layers"]["at"]) == ["toy/together"]
 
 
 def test_many_reasons_are_folded_away_and_few_are_not(study):

@@ -1,5 +1,6 @@
 """S0.F4: the sheets as a whole, what they show and what they leave behind."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,12 +12,16 @@ import pytest
 from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import receipt_of
+from polysem.layout.annotations import NOBODY
+from polysem.layout.notes import write_note
 from polysem.layout.place import Place
 from polysem.report.write_sheets import write_sheets
 
 from .sheet_case import CLUSTERED, DIFFERENT, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, diverse, receipt
 
 LISTED = {f"{MODEL}/{SITE}/{SAE}": [3]}
+NOW, BEFORE = "1" * 64, "2" * 64
+"""Digests of the weights, and of those of another training."""
 
 
 @pytest.fixture
@@ -189,10 +194,9 @@ def test_the_index_groups_sheets_by_the_reason_they_were_chosen_for(case):
 
 
 def test_the_receipt_has_what_a_search_needs(case):
-    folder = case.write(polysemantic=0, random=0, listed=LISTED, labels="feature,label,author,note\n3,a dog,me,so\n")
+    folder = case.write(polysemantic=0, random=0, listed=LISTED)
     (sheet,) = receipt(folder)["sheets"]
     assert sheet["id"] == f"{MODEL}/{SITE}/{SAE}/3" and sheet["page"] == "3.html" and (folder / "3.html").is_file()
-    assert sheet["labels"] == [{"text": "a dog", "author": "me", "note": "so"}]
     assert sheet["frequency"] == 0.09 and sheet["flag"] == ""
     key = case.tables["examples"]["token"].values[3, :TOP, 20]
     assert set(sheet["tokens"]) <= {case.tokenizer.decode([token]) for token in key} and len(sheet["tokens"]) == 5
@@ -205,8 +209,37 @@ def test_labels_are_shown_with_author_and_note(case):
 
 
 def test_a_label_of_a_feature_that_there_is_not_is_refused(case):
-    with pytest.raises(InputError, match=r"\.csv, line 2: there is no feature 9; the dictionary has 0 … 8"):
+    with pytest.raises(InputError, match=r"b says something of feature 9; the dictionary has 0 … 8"):
         case.write(labels="feature,label,author,note\n9,a,b,c\n")
+
+
+def test_a_labelled_feature_gets_a_sheet_unless_the_params_say_otherwise(case):
+    labels = "feature,label,author,note\n5,rare word,me,\n"
+    folder = case.write(polysemantic=0, random=0, shown=False, labels=labels)
+    assert {file.stem for file in folder.glob("[0-9]*.html")} == {"5"}
+    assert [int(row[0]) for row in Page(folder / "index.html").tables["With notes"][1:]] == [5]
+    folder = case.write(polysemantic=0, random=0, shown=False, annotated=False)
+    assert not list(folder.glob("[0-9]*.html"))
+
+
+def test_stars_and_comments_are_shown_and_notes_of_another_training_apart(case):
+    place = Place(MODEL, SITE, SAE)
+    receipt_of(case.write_tables()).write_text(json.dumps({"made_from": {"sae_weights.safetensors": NOW}}))
+    write_note(
+        place, 3, "Ada", NOW, star=True, label="dogs", note="big ones", comment="see the parks", root=case.folder
+    )
+    write_note(place, 3, "Björn", NOW, star=True, root=case.folder)
+    write_note(place, 3, "Ada", BEFORE, star=True, label="cats", comment="always asleep", root=case.folder)
+    write_note(place, 6, "Ada", BEFORE, star=True, root=case.folder)
+    folder = case.write(polysemantic=0, random=0, shown=False)
+    assert {file.stem for file in folder.glob("[0-9]*.html")} == {"3"}
+    page = Page(folder / "3.html")
+    own, _, other = " ".join(page.text.split()).partition("Of another training: 1 note")
+    assert "★ Ada, Björn" in own and "dogs – Adabig ones" in own and "see the parks – Ada" in own
+    assert "cats" not in own and "cats – Ada, weights 22222222" in other and "always asleep" in other
+    index = Page(folder / "index.html")
+    assert "2 notes are about another training" in index.text
+    assert index.tables["With notes"][1][1] == "★ dogs 1 comment"
 
 
 def test_the_same_tables_give_the_same_bytes(case):
@@ -225,7 +258,7 @@ def test_sheets_that_were_not_finished_leave_nothing_behind(case):
         write_sheets(
             Place(MODEL, SITE, SAE),
             case.folder / "tables" / MODEL / SITE / SAE,
-            case.labels,
+            NOBODY,
             folder,
             case.choice(SAE),
             [],

@@ -15,6 +15,7 @@ from measured import all_stated
 
 from polysem.io.content import file_digest
 from polysem.io.tables import read_table
+from polysem.layout.annotations import weights_of
 from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
@@ -246,3 +247,12 @@ def test_the_receipt_of_an_sae_says_which_one_the_tables_are_of(study):
     sae = study.place.of("l1").sae
     files = ("cfg.json", "sae_weights.safetensors")
     assert said == {"l1": {name: file_digest(Path(sae.file(name))) for name in files}, "neurons": None}
+
+
+def test_the_receipt_of_neurons_says_of_which_weights_of_the_model_they_are(study):
+    store = Path(study.place.activations("eval").receipt)
+    receipt = json.loads(store.read_text())
+    receipt["params"]["weights"] = "1" * 64
+    store.write_text(json.dumps(receipt))
+    make(study.place)
+    assert weights_of(Path(study.place.tables_receipt)) == "1" * 64

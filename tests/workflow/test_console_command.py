@@ -30,7 +30,7 @@ def test_a_receipt_that_no_run_wrote_is_named(tmp_path, content):
         (tmp_path / receipt).write_bytes(content.encode("utf-8", "surrogateescape"))
     (tmp_path / "train.zarr").mkdir()
     assert verify.tables_problem(tmp_path / "tables.json").startswith("its receipt cannot be used")
-    assert verify.figures_problem(tmp_path / "figures").startswith("its receipt cannot be used")
+    assert verify.artifacts_problem(tmp_path / "figures.json").startswith("its receipt cannot be used")
     assert verify.store_problem(tmp_path / "train.zarr").startswith("its receipt cannot be used")
     assert verify.model_problem(tmp_path / "model")
 

@@ -10,12 +10,16 @@ TOLD = ["collect_provenance", "write_report"]
 """What follows from any figure."""
 CHECKED = ["collect_metrics", "check_claims", *TOLD]
 COLLECTING = [*CHECKED, "collect_plots"]
-OF_PLACES = [f"measure_{table}/*" for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations")]
+OF_PLACES = [
+    f"measure_{table}/*" for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations", "match_layers")
+]
 """Jobs of tables in which all dictionaries of a site or of a model stand together."""
 TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
     *OF_PLACES,
     "draw_site_figures/*",
+    "index_features/*",
+    "draw_model_figures/*",
     "write_sheets/*",
 ]
 """The sheets of other dictionaries of the model name similar clusters of this one."""
@@ -26,6 +30,7 @@ SURVEYED = [
     "measure_dictionary/*",
     *OF_PLACES,
     "draw_*",
+    "index_features/*",
     "write_sheets/*",
     *COLLECTING,
 ]
@@ -34,7 +39,7 @@ TRAINER = "src/polysem/saes/trainer.py"
 
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
-    rules = ("extract_*", "train_sae", "measure_*", "draw_*", "write_sheets")
+    rules = ("extract_*", "train_sae", "measure_*", "draw_*", "index_features", "write_sheets")
     return [f"{rule}/{model}*" for rule in rules] + COLLECTING
 
 
@@ -99,6 +104,7 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("report/gallery", ["write_report"]),
         ("workflow/artifacts", TOLD),
         ("report/visible", ["write_sheets/*", "write_report"]),
+        ("index/top_tokens", ["index_features/*", "write_sheets/*", "write_report"]),
         ("corpora/stories/cast", ["*stories*", *COLLECTING]),
     ],
 )
@@ -143,7 +149,9 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
             [
                 "extract_activations/stories-1l/*/eval",
                 *(f"{rule}/stories-1l/*" for rule in ("measure_*", "draw_*", "write_sheets")),
-                "measure_cluster_relations/stories-1l",
+                *(f"{rule}/stories-1l" for rule in ("measure_cluster_relations", "measure_match_layers")),
+                "draw_model_figures/stories-1l",
+                "index_features/stories-1l",
                 *COLLECTING,
             ],
         ),

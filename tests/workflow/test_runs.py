@@ -19,11 +19,17 @@ SITE = "digits/layers.0.hook_post"
 TOGETHER = [
     *(f"measure_{table}/{SITE}" for table in ("fidelity", "comparison", "embedding_loss")),
     f"draw_site_figures/{SITE}",
+    "index_features/digits",
 ]
-"""What takes all dictionaries of the site together."""
-RELATED = ["measure_cluster_relations/digits", f"write_sheets/{SITE}/*"]
-"""What knows the clusters of the first SAE of every recipe."""
-OF_PLACES = ("comparison", "fidelity", "embedding_loss", "cluster_relations")
+"""What takes all dictionaries of the site, or of the model, together."""
+RELATED = [
+    "measure_cluster_relations/digits",
+    "measure_match_layers/digits",
+    "draw_model_figures/digits",
+    f"write_sheets/{SITE}/*",
+]
+"""What reads the tables of the first SAE of every recipe."""
+OF_PLACES = ("comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers")
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:
     architecture: topk
@@ -58,6 +64,7 @@ def test_adding_a_recipe_and_then_a_grid_value_runs_only_their_jobs(repository):
         path
         for path in after
         if path.startswith(("results/report/", "results/metrics.json", "results/claims.json"))
+        or path in ("results/index/digits.json", "results/index/digits/features.sqlite")
         or "/together" in path
         or PurePath(path.removesuffix(".json")).stem in OF_PLACES
     }

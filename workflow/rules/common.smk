@@ -39,6 +39,7 @@ from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
 from polysem.params.study import load_study
 from polysem.layout import studied
+from polysem.layout.annotations import read_annotations
 from polysem.layout.place import DICTIONARY, MODEL, RESULTS, SAE, SITE, Place, corpus, known, known_table
 from polysem.workflow import artifacts, call
 from polysem.workflow.checks import feature_numbers
@@ -193,6 +194,13 @@ THRESHOLDS = ("rare_frequency", "ultra_low_frequency", "one_sparse", "next_nine"
 def analysis(*keys):
     """The keys of `analysis:` that a step reads; the others cannot make it run again."""
     return {key: study.analysis.values()[key] for key in keys}
+
+
+@cache
+def annotations(dictionary):
+    """What people said of the features of a dictionary, as it was when the run began: steps get it as a value, so that
+    a star which is given meanwhile fails no job, and is there in the next run."""
+    return read_annotations(dictionary)
 
 
 def spec_file(**values):

@@ -1,8 +1,6 @@
 # Figures, all of one dictionary or of one site in one job: starting Python takes longer than drawing. A job draws those
 # that are made of something else than before; the others stay, which is why folders and receipts are updated.
 
-import shlex
-
 from polysem.layout.place import DICTIONARY, MODEL, SITE, Place
 from polysem.workflow import figures
 
@@ -46,10 +44,21 @@ def hyper_parameters(model, site):
 
 
 def other_options(wildcards, input):
-    """The options of the history of a training and of the labels of a dictionary, if there are any."""
-    file = Path(place(wildcards).labels)
-    training = f"--training {input.training} " if input.training else ""
-    return training + (f"--labels {shlex.quote(str(file))}" if file.is_file() else "")
+    """The option of the history of a training, if there is one."""
+    return f"--training {input.training}" if input.training else ""
+
+
+def drawing_spec(wildcards):
+    """What the step is told: the same for all dictionaries but for what people call their features. Stars and comments
+    are no part of it, so that they draw nothing again."""
+    called = annotations(place(wildcards)).calling
+    return spec_file(**DRAWN, **({} if called.is_empty else {"annotations": called.values()}))
+
+
+DRAWN = {
+    "figures": figure_codes("polysem.figures.draw_figures", FIGURES),
+    "params": analysis(*figures.params_of(FIGURES)),
+}
 
 
 rule draw_figures:
@@ -75,16 +84,12 @@ rule draw_figures:
         "logs/draw_figures/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.figures.draw_figures", *(one.module for one in FIGURES)),
-        spec=spec(
-            figures=figure_codes("polysem.figures.draw_figures", FIGURES),
-            params=analysis(*figures.params_of(FIGURES)),
-        ),
+        spec=drawing_spec,
         tables=DICTIONARY.tables,
-        labels=lambda wildcards: outside([place(wildcards).labels]),
         others=other_options,
     shell:
         "python -m polysem step draw_figures --tables {params.tables} --output {output.folder} "
-        "--config {params.spec:q} {params.others} --outside {params.labels:q} --code {params.code} --log {log} > {log} 2>&1"
+        "--config {params.spec} {params.others} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule draw_site_figures:

@@ -3,9 +3,10 @@
 INTRODUCTION = "workflow/report/workflow.rst"
 
 
-def label_files():
-    """Labels that people gave to features of this study."""
-    return [each.labels for each in studied.dictionaries(study) if Path(each.labels).is_file()]
+def all_annotations():
+    """What people said of features of this study, by dictionary."""
+    found = {each.path: annotations(each) for each in studied.dictionaries(study)}
+    return {path: said.values() for path, said in found.items() if not said.is_empty}
 
 
 def page_files():
@@ -38,7 +39,6 @@ rule write_report:
     input:
         figures=[folder.receipt for folder in artifacts.figures(study)],
         sheets=[folder.receipt for folder in artifacts.sheets(study)],
-        labels=label_files(),
         metrics=artifacts.METRICS,
         claims=artifacts.CLAIMS,
         provenance=artifacts.PROVENANCE,
@@ -53,7 +53,7 @@ rule write_report:
         "logs/write_report.tsv"
     params:
         code=code_digest("polysem.report.write_report"),
-        outside=lambda wildcards: outside_file([*page_files(), INTRODUCTION, *label_files()]),
+        outside=lambda wildcards: outside_file([*page_files(), INTRODUCTION]),
         spec=lambda wildcards: spec_file(
             params=study.values(),
             captions={one.name: one.caption for one in figures.all_figures()},
@@ -62,11 +62,12 @@ rule write_report:
             tables=artifacts.FEATURE_TABLES,
             site_tables=["fidelity"],
             receipts=artifacts.receipts(study),
+            annotations=all_annotations(),
         ),
         results=RESULTS,
         folder=artifacts.REPORT,
     shell:
         "python -m polysem step write_report --results {params.results} --metrics {input.metrics} "
-        "--claims {input.claims} --provenance {input.provenance} --labels labels --introduction {input.introduction} "
+        "--claims {input.claims} --provenance {input.provenance} --introduction {input.introduction} "
         "--output {params.folder} --config {params.spec} --outside {params.outside} "
         "--code {params.code} --log {log} > {log} 2>&1"

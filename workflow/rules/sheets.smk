@@ -17,10 +17,15 @@ def neighbours(wildcards):
     return artifacts.with_sheets(study, Place(wildcards.model, wildcards.site))[1:]
 
 
+def images_receipt(wildcards):
+    """By what the images of a classifier count; nothing for a language model."""
+    return [place(wildcards).tokens("eval").receipt] if tables.kind(wildcards.model) == "classifier" else []
+
+
 def sheet_neighbours(wildcards):
     """What sheets need beside the dictionary's own tables: those of neurons say of what features each is the strongest
-    neuron, and images count by their receipt."""
-    images = [place(wildcards).tokens("eval").receipt] if tables.kind(wildcards.model) == "classifier" else []
+    neuron."""
+    images = images_receipt(wildcards)
     if wildcards.dictionary != NEURONS:
         return images
     return images + [sae.tables_receipt for sae in neighbours(wildcards)]
@@ -32,15 +37,20 @@ def cluster_relations(wildcards):
     return Place(wildcards.model).table("cluster_relations") if takes_part else []
 
 
+def subject_option(wildcards, input):
+    """The option of what examples are shown with."""
+    option = "--images" if tables.kind(wildcards.model) == "classifier" else "--tokenizer"
+    return f"{option} {input.subject}"
+
+
 def other_files(wildcards, input):
     """The options of what else sheets are written from."""
-    subject = "--images" if tables.kind(wildcards.model) == "classifier" else "--tokenizer"
     relations = f" --relations {input.relations}" if input.relations else ""
-    return f"{subject} {input.subject}{relations}"
+    return f"{subject_option(wildcards, input)}{relations}"
 
 
 rule write_sheets:
-    """S0.F4: a page for each chosen feature of one dictionary, with its labels."""
+    """S0.F4: a page for each chosen feature of one dictionary, with what people said of it."""
     input:
         sheet_neighbours,
         tables=DICTIONARY.tables_receipt,
@@ -55,12 +65,12 @@ rule write_sheets:
         "logs/write_sheets/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.report.write_sheets"),
-        outside=lambda wildcards: outside([*SHEET_PAGE, place(wildcards).labels]),
+        outside=outside(SHEET_PAGE),
         spec=lambda wildcards: spec_file(
             place=place(wildcards).values(),
             params=study.sheets.choice(**wildcards, analysis=study.analysis).values(),
             saes=[sae.dictionary for sae in neighbours(wildcards)] if wildcards.dictionary == NEURONS else [],
-            labels=place(wildcards).labels,
+            annotations=annotations(place(wildcards)).values(),
         ),
         tables=DICTIONARY.tables,
         others=other_files,

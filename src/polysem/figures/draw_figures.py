@@ -18,7 +18,7 @@ from polysem.io.content import file_digest, text_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import artifact_digest, from_tables, receipt_of, renewed_folder
 from polysem.io.tables import read_table
-from polysem.layout.feature_labels import read_labels
+from polysem.layout.annotations import NOBODY, Annotations, labels_in
 from polysem.params.analysis import Analysis, GivenAnalysis
 
 TRAINING = "training"
@@ -43,7 +43,7 @@ def draw_figures(
     figures: dict[str, str],
     params: GivenAnalysis,
     training: Path | None = None,
-    labels: Path | None = None,
+    annotations: Annotations = NOBODY,
 ) -> None:
     """Draw those figures of one dictionary that are not there yet, made of the same.
 
@@ -55,21 +55,23 @@ def draw_figures(
         params: Thresholds; a figure gets those that it declares.
         training: History of the training, for figures that ask for the table `training`; without one, as for neurons
             and imported SAEs, that table is empty.
-        labels: What people call features of the dictionary; the file need not exist.
+        annotations: What people call features of the dictionary.
 
-    Raises InputError for an unknown figure, before any is drawn, and for a table or labels that are missing or broken.
+    Raises InputError for an unknown figure, before any is drawn, and for a table that is missing or broken.
     """
-    sources = dictionary_sources(tables, output.parts[-3:], training, labels)
+    said = annotations.about(receipt_of(tables))
+    sources = dictionary_sources(tables, output.parts[-3:], training, labels_in(said))
     write_figures(output, figures, sources, params, from_tables(tables))
 
 
 def dictionary_sources(
-    tables: Path, names: Sequence[str], training: Path | None = None, labels: Path | None = None
+    tables: Path,
+    names: Sequence[str],
+    training: Path | None = None,
+    labels: Mapping[int, str] = MappingProxyType({}),
 ) -> Sources:
-    """What figures of one dictionary are drawn from; arguments are those of `draw_figures`, and `names` are model, site
-    and dictionary."""
-    named = {} if labels is None else read_labels(labels)
-    called = {feature: "; ".join(label.text for label in several) for feature, several in named.items()}
+    """What figures of one dictionary are drawn from; arguments are those of `draw_figures`, `names` are model, site and
+    dictionary, and `labels` what features are called."""
 
     def read(table: str) -> xr.Dataset:
         if table == TRAINING:
@@ -82,7 +84,7 @@ def dictionary_sources(
             return "" if training is None else digest_of_file(training)
         return artifact_digest(receipt_of(_folder(tables, table) / Path(table).parent), Path(table).name)
 
-    return Sources(read, digest, called)
+    return Sources(read, digest, dict(labels))
 
 
 def _folder(tables: Path, table: str) -> Path:

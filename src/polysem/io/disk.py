@@ -17,9 +17,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 FULL_IN_WORDS = re.compile(
     r"No space left on device|Disk quota exceeded|\bos error (?:28|122)\b|\[Errno (?:28|122)\]|"
-    r"PytorchStreamWriter failed writing|unexpected pos \d+ vs"
+    r"PytorchStreamWriter failed writing|unexpected pos \d+ vs|database or disk is full"
 )
-"""How libraries that swallow the number of the error say it: Arrow, safetensors, PyTorch."""
+"""How libraries that swallow the number of the error say it: Arrow, safetensors, PyTorch, SQLite."""
 TOO_LARGE_IN_WORDS = re.compile(r"File too large|\bos error 27\b|\[Errno 27\]")
 """The same for files that are larger than the file system or the user's limits allow."""
 

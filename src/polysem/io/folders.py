@@ -57,11 +57,12 @@ class Renewal:
     """The artifacts that have to be made."""
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, name: str, file: str | None, **said: Any) -> None:
-        """Note an artifact that was made: the name of its file in the folder, None if there is none, and what else the
-        receipt says of it."""
+    def add(self, name: str, file: str | None, *beside: str, **said: Any) -> None:
+        """Note an artifact that was made: the path of its file in the folder, None if there is none, those of others
+        that were made with it, and what else the receipt says of it."""
         digest = {} if file is None else {"file": file, "sha256": file_digest(self.folder / file)}
-        self.made[name] = said | digest
+        also = {"beside": {other: file_digest(self.folder / other) for other in beside}} if beside else {}
+        self.made[name] = said | digest | also
 
 
 @names_what_the_disk_refused
@@ -83,8 +84,8 @@ def renewed_folder(
     known = _artifacts(receipt)
     kept = {name: said for name in digests if (said := _unchanged(known, name, digests[name], path)) is not None}
     for said in kept.values():
-        if "file" in said:
-            _keep(path / said["file"], partial)
+        for file in files_of(said):
+            _keep(path / file, partial / file)
     renewal = Renewal(partial, kept, [name for name in digests if name not in kept])
     try:
         yield renewal
@@ -102,12 +103,13 @@ def renewed_folder(
     write_json(receipt, {"artifacts": artifacts} | ({"made_from": dict(made_from)} if made_from else {}))
 
 
-def _keep(file: Path, folder: Path) -> None:
+def _keep(file: Path, other: Path) -> None:
     """The same file in another folder, with its date."""
+    other.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(file, folder / file.name)
+        os.link(file, other)
     except OSError:  # a file system without hard links
-        shutil.copy2(file, folder / file.name)
+        shutil.copy2(file, other)
 
 
 def receipt_of(folder: Path) -> Path:
@@ -153,6 +155,17 @@ def artifact_digest(receipt: Path, name: str) -> str:
     return digest
 
 
+def artifact_digests(receipt: Path) -> dict[str, str]:
+    """The sha256 of every artifact that a receipt names and that has a file. InputError if there is no such receipt."""
+    try:
+        known = json.loads(receipt.read_text(encoding="utf-8"))["artifacts"]
+        return {name: said["sha256"] for name, said in known.items() if "file" in said}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"the receipt {receipt} does not say what there is ({type(error).__name__}); delete it and run again"
+        ) from error
+
+
 def damage(folder: Path, digests: Mapping[str, str]) -> str:
     """What is wrong with the files of a folder, by their digests, or ''."""
     for name, digest in digests.items():
@@ -184,7 +197,7 @@ def renewed_files(receipt: Path, name: str, digest: str) -> Iterator[Files | Non
     if said is not None:
         yield None
         before_placing()
-        for file, sha256 in _files_of(said).items():
+        for file, sha256 in files_of(said).items():
             placed(receipt.with_name(file), sha256)
     else:
         receipt.unlink(missing_ok=True)
@@ -207,12 +220,13 @@ def _unchanged(known: dict[str, dict[str, Any]], name: str, digest: str, folder:
     """What is known of an artifact but `made_of`, if that is the digest and its files are what was written then."""
     try:
         said = dict(known[name])
-        same = said.pop("made_of") == digest and not damage(folder, _files_of(said))
+        same = said.pop("made_of") == digest and not damage(folder, files_of(said))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     return said if same else None
 
 
-def _files_of(said: Mapping[str, Any]) -> dict[str, str]:
-    """Digests of the files of an artifact, by their names; a figure that does not apply has none."""
+def files_of(said: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the files of an artifact, by their paths in its folder, from what a receipt says of it; a figure that
+    does not apply has none."""
     return ({said["file"]: said["sha256"]} if "file" in said else {}) | said.get("beside", {})

@@ -43,6 +43,11 @@ class Revision:
         """What git has of a file, by its path from the folder of the workflow; None if it has none."""
         return _git(self.repository, "show", f"{self.commit}:./{path}")
 
+    def names(self, folder: str) -> list[str]:
+        """The files that git has in a folder, by their paths from the folder of the workflow; none without it."""
+        listed = _git(self.repository, "ls-tree", "-z", "--name-only", self.commit, f"./{folder}/")
+        return sorted(name for name in (listed or "").split("\0") if name)
+
     def cached(self, output: str) -> Cached:
         """The files of a folder that DVC keeps, `results/figures`, as they lie in its cache. InputError for a broken
         lock file or listing."""

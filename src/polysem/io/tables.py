@@ -10,10 +10,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from polysem.io.atomic import written
+from polysem.io.columns import MANY
 from polysem.io.errors import InputError
-
-MANY = 8
-"""More than one row in this many: reading the whole file is faster than picking."""
 
 
 def write_table(path: Path, table: xr.Dataset) -> None:

@@ -11,7 +11,7 @@ from polysem.params.base import TOGETHER
 RESULTS = "results"
 """The folder of all artifacts, from the folder of the Snakefile."""
 LABELS = "labels"
-"""The folder of labels that people gave to features."""
+"""The folder of labels and notes that people gave to features."""
 SPLITS = ("train", "eval")
 PLOTS = ("frequency_histogram", "rank_frequency")
 """The small tables for `dvc plots` that every dictionary has."""
@@ -188,6 +188,21 @@ class Place:
         return self.figures.file(f"{name}.svg")
 
     @property
+    def index(self) -> Folder:
+        """The index of the features of all dictionaries of the model."""
+        return Folder(f"{self.root}/index/{self.model}")
+
+    @property
+    def feature_index(self) -> str:
+        """The folder in it with the rows of the dictionary's features."""
+        return self.index.file(f"{self._site()}/{self._dictionary()}")
+
+    @property
+    def token_search(self) -> str:
+        """The file in it that finds features by the tokens that they are about."""
+        return self.index.file("features.sqlite")
+
+    @property
     def sheets(self) -> Folder:
         """The folder of the feature sheets of the dictionary."""
         return Folder(f"{self.root}/report/sheets/{self.model}/{self._site()}/{self._dictionary()}")
@@ -203,7 +218,12 @@ class Place:
     @property
     def labels(self) -> str:
         """The labels that people gave to features of the dictionary; the file need not exist."""
-        return f"{LABELS}/{self.model}/{self._site()}/{self._dictionary()}.csv"
+        return f"{self.notes}.csv"
+
+    @property
+    def notes(self) -> str:
+        """The folder of notes that people wrote on features of the dictionary; it need not exist."""
+        return f"{LABELS}/{self.model}/{self._site()}/{self._dictionary()}"
 
     def _site(self) -> str:
         if not self.site:

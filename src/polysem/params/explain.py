@@ -38,6 +38,8 @@ def explain(error: ValidationError, section: type[Section], where: str) -> str:
 def _section_at(section: type[Section], path: list[str]) -> type[BaseModel]:
     current: type[BaseModel] = section
     for part in path:
+        if part.isdigit():  # a place in a list of sections
+            continue
         for candidate in models_in(current.model_fields[part].annotation):
             current = candidate
     return current

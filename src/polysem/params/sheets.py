@@ -25,11 +25,13 @@ class Sheets(Section):
     """Seed of the drawing."""
     shown: bool = True
     """Those that the figures of clusters show, with the importance of the tokens of their central examples (S3.U1)."""
+    annotated: bool = True
+    """Those that somebody gave a star, a label or a comment (labels/README.md)."""
     listed: dict[str, list[Feature]] = {}
     """These features by number, under `model/site/dictionary`."""
     saes: Literal["first", "all"] = "first"
-    """`first`: the first SAE of each recipe at a site, which stands for the others of its grid, and SAEs with labels or
-    listed features; `all`: every SAE. The neurons always have sheets."""
+    """`first`: the first SAE of each recipe at a site, which stands for the others of its grid, and SAEs with labels,
+    notes or listed features; `all`: every SAE. The neurons always have sheets."""
     all: bool = False
     """All features of all dictionaries."""
 
@@ -61,6 +63,7 @@ class SheetChoice(Section):
     random: int
     seed: int
     shown: bool
+    annotated: bool
     all: bool
     listed: list[int]
     """Features of this dictionary."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from polysem.layout.place import Place
 from polysem.report.catalogue import DOCUMENTS, ENTRIES, Entry
+from polysem.report.features import Feature
 from polysem.report.gallery import Picture
 from polysem.report.ledger import Claim
 from polysem.report.numbers import Board, board
@@ -23,6 +24,10 @@ class Run:
     """How many features of a dictionary have a sheet."""
     labels: dict[Place, int] = field(default_factory=dict)
     """How many labels a dictionary has."""
+    annotated: dict[Place, list[Feature]] = field(default_factory=dict)
+    """The features of a dictionary that people starred, labelled or commented."""
+    others: dict[Place, int] = field(default_factory=dict)
+    """How many notes are about another training of a dictionary."""
 
     def numbers(self, origin: Place) -> dict[str, Any]:
         """The metrics of one dictionary."""
@@ -81,7 +86,9 @@ def _article(entry: Entry, run: Run) -> Article:
             if shown.reason:
                 others = reasons.setdefault(shown.reason, [])
                 others += [] if origin in others else [origin]
-    if entry.settings or entry.sites or entry.sheets or entry.labels:
+    if entry.tool:
+        answered = True
+    elif entry.settings or entry.sites or entry.sheets or entry.labels:
         answered = bool(having)
     elif pictures:
         answered = any(picture.drawn for picture in pictures)

@@ -12,9 +12,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from polysem.figures.parts.reading_direction import stretches
+from polysem.figures.parts.reading_direction import reads_from_the_right, stretches
+from polysem.index.top_tokens import by_count, name_of_class
 from polysem.models.vocabulary import Vocabulary
-from polysem.report.visible import hexadecimal, visible, visible_bytes
+from polysem.report.visible import hexadecimal, joined, visible, visible_bytes
 
 LEVELS = 9
 LINES = 4
@@ -33,6 +34,8 @@ class Example(NamedTuple):
     token: Markup | None
     activation: str
     place: str
+    text: str
+    """What the model can be given again; '' for an image."""
     more: str = ""
     """`+n` of one that stands for n others."""
 
@@ -60,8 +63,7 @@ class TextContexts:
 
     def subjects(self, tokens: NDArray[np.int32], sequences: NDArray[np.int64]) -> Subjects:
         """The tokens that most examples [example] are about, most frequent first."""
-        found = tokens.tolist()
-        ordered = sorted(dict.fromkeys(found), key=lambda token: (-found.count(token), found.index(token)))[:SUBJECTS]
+        ordered = by_count(tokens.tolist())[:SUBJECTS]
         shown = Markup(" ").join(self.name(token) for token in ordered)
         return Subjects(shown, [self.vocabulary.text(token) for token in ordered])
 
@@ -82,20 +84,18 @@ class TextContexts:
         where it is.
         """
         inside = np.flatnonzero(tokens >= 0)
-        ids, values, places = tokens[inside].tolist(), activations[inside].tolist(), offsets[inside].tolist()
-        texts = _decoded([(self.vocabulary.piece(token), self.vocabulary.is_special(token)) for token in ids])
-        shaded = [
-            (_shaded(html, value, maximum, place == 0), text)
-            for (html, text), value, place in zip(texts, values, places, strict=True)
-        ]
-        if importance is not None:
-            shares = importance[inside].tolist()
-            shaded = [(_underlined(html, share), text) for (html, text), share in zip(shaded, shares, strict=True)]
-        start = next((index for index, place in enumerate(places) if place >= -NEAR[0]), len(places))
-        stop = next((index for index, place in enumerate(places) if place > NEAR[1]), len(places))
-        return Markup("{}{}{}").format(
-            _far(_in_runs(shaded[:start])), _in_runs(shaded[start:stop]), _far(_in_runs(shaded[stop:]))
-        )
+        shares = None if importance is None else importance[inside].tolist()
+        shown = self.decoded(tokens[inside].tolist())
+        return context(shown, activations[inside].tolist(), offsets[inside].tolist(), maximum, shares)
+
+    def decoded(self, tokens: Sequence[int]) -> list[tuple[Markup, str]]:
+        """HTML and text of tokens that follow each other."""
+        return _decoded([(self.vocabulary.piece(token), self.vocabulary.is_special(token)) for token in tokens])
+
+    def plain(self, tokens: NDArray[np.int32]) -> str:
+        """The text of tokens [offset], −1 outside of the sequence, without special tokens and parts of characters."""
+        inside = [token for token in tokens.tolist() if token >= 0 and not self.vocabulary.is_special(token)]
+        return b"".join(map(self.vocabulary.piece, inside)).decode("utf-8", errors="ignore")
 
     def place(self, sequence: int, position: int) -> str:
         """Where an example stands, in words."""
@@ -123,9 +123,9 @@ class ImageContexts:
     def subjects(self, tokens: NDArray[np.int32], sequences: NDArray[np.int64]) -> Subjects:
         """The first images of the examples [example], and their classes, most frequent first."""
         shown = Markup(" ").join(self._image(number) for number in sequences[:SUBJECTS].tolist())
-        classes = self._labels[sequences].tolist()
-        ordered = sorted(dict.fromkeys(classes), key=lambda label: (-classes.count(label), classes.index(label)))
-        return Subjects(shown, [f"class {label}" for label in ordered[:SUBJECTS]])
+        return Subjects(
+            shown, [name_of_class(label) for label in by_count(self._labels[sequences].tolist())[:SUBJECTS]]
+        )
 
     def example(
         self,
@@ -139,6 +139,10 @@ class ImageContexts:
         """The image with this number; the other arguments are those of text."""
         return self._image(sequence)
 
+    def plain(self, tokens: NDArray[np.int32]) -> str:
+        """Nothing: an image is no text."""
+        return ""
+
     def place(self, sequence: int, position: int) -> str:
         """Which image an example is, in words."""
         return f"image {sequence}, class {self._labels[sequence]}"
@@ -149,6 +153,27 @@ class ImageContexts:
                 '<img class="pixels" src="{}" alt="image {} of class {}" width="{}" height="{}">'
             ).format(_png(self._pixels[number].reshape(self._shape)), number, self._labels[number], *self._shape[::-1])
         return self._images[number]
+
+
+def context(
+    tokens: Sequence[tuple[Markup, str]],
+    activations: Sequence[float],
+    offsets: Sequence[int],
+    maximum: float,
+    importance: Sequence[float] | None = None,
+) -> Markup:
+    """Decoded tokens with their activations and, where it is known, their importance, as `TextContexts.example` shows
+    them."""
+    shaded = [
+        (_shaded(html, value, maximum, place == 0), text)
+        for (html, text), value, place in zip(tokens, activations, offsets, strict=True)
+    ]
+    if importance is not None:
+        shaded = [(_underlined(html, share), text) for (html, text), share in zip(shaded, importance, strict=True)]
+    start = next((index for index, place in enumerate(offsets) if place >= -NEAR[0]), len(offsets))
+    stop = next((index for index, place in enumerate(offsets) if place > NEAR[1]), len(offsets))
+    near = _in_runs(shaded[start:stop])
+    return joined([_far(_in_runs(shaded[:start])), near, _far(_in_runs(shaded[stop:]))])
 
 
 def _png(pixels: NDArray[np.float32]) -> str:
@@ -209,12 +234,14 @@ def _underlined(html: Markup, importance: float) -> Markup:
 
 def _in_runs(tokens: list[tuple[Markup, str]]) -> Markup:
     """Tokens one after the other; what reads from the right is isolated from what stands around it."""
+    if not any(reads_from_the_right(text) for _, text in tokens):
+        return joined(html for html, _ in tokens)
     parts = []
     for run, is_turned in stretches([text for _, text in tokens]):
-        html = Markup("").join(tokens[place][0] for place in run)
-        parts.append(Markup('<bdi dir="rtl">{}</bdi>').format(html) if is_turned else html)
-    return Markup("").join(parts)
+        html = joined(tokens[place][0] for place in run)
+        parts.append(Markup(f'<bdi dir="rtl">{html}</bdi>') if is_turned else html)
+    return joined(parts)
 
 
 def _far(html: Markup) -> Markup:
-    return Markup('<span class="far">{}</span>').format(html) if html else html
+    return Markup(f'<span class="far">{html}</span>') if html else html

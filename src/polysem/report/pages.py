@@ -140,6 +140,8 @@ def _write_dictionary(site: Site, run: Run, origin: Place, tables: list[TableFil
         pictures=[picture for picture in run.pictures.values() if origin in picture.shown],
         numbers=[(name, in_words(value)) for name, value in run.numbers(origin).items()],
         sheets=run.sheets.get(origin, 0),
+        annotated=run.annotated.get(origin, []),
+        others=run.others.get(origin, 0),
         tables=listed,
         table_names=[name for name, _, _ in listed],
         steps=makings,

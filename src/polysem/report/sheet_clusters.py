@@ -1,13 +1,15 @@
 """S3.U1: what a sheet says of the clusters of a feature's strong examples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from polysem.io.columns import Columns
+from polysem.layout.place import Place
 from polysem.report.contexts import Example, ImageContexts, TextContexts
 from polysem.report.numbers import in_words
 
@@ -73,23 +75,22 @@ class SheetClusters:
 
     def __init__(
         self,
-        table: xr.Dataset,
+        table: Columns,
         contexts: TextContexts | ImageContexts,
-        relations: xr.Dataset | None = None,
+        relations: "Relations | None" = None,
         address: Address = lambda *_: None,
     ) -> None:
-        """`relations` are the similar clusters and the importance of tokens of the model's clusters, of which those at
-        the site of the table and of its dictionary are shown."""
-        self._reason = str(table.attrs.get("not_applicable", ""))
+        """`relations` are the similar clusters, and the importance of tokens, of the dictionary's clusters."""
+        self._reason = str(table.attributes.get("not_applicable", ""))
         self._contexts = contexts
         self._address = address
-        self._columns: dict[str, NDArray[Any]] = {str(name): table[name].to_numpy() for name in table.variables}
+        self._columns = table
         if self._reason:
             return
-        self._attributes = table.attrs
-        names = [str(name) for name in table["embedding"].to_numpy()]
+        self._attributes = table.attributes
+        names = [str(name) for name in table["embedding"]]
         self._embeddings = [names.index(name) for name in COLUMNS]
-        self._relations = Relations(relations, table) if relations is not None else None
+        self._relations = relations
 
     def of(self, row: int, feature: int, largest: float) -> Clusters:
         """The section of the feature in this row, whose largest activation is given."""
@@ -105,7 +106,10 @@ class SheetClusters:
             clusters=shown,
             further=_further(every - len(shown), size - sum(sizes)) if shown else "",
             importance=self._relations is not None
-            and any(self._relations.importance(feature, number) is not None for number in range(len(shown))),
+            and any(
+                self._relations.importance(feature, number, self._columns["offset"]) is not None
+                for number in range(len(shown))
+            ),
         )
 
     def _said(self, state: str, size: int, clusters: int) -> str:
@@ -147,7 +151,9 @@ class SheetClusters:
                 continue
             sequence = int(table["example_sequence"][row, member])
             tokens = table["cluster_token"][row, number, place]
-            importance = relations.importance(feature, number) if relations is not None and not place else None
+            importance = None
+            if relations is not None and not place:
+                importance = relations.importance(feature, number, table["offset"])
             html = self._contexts.example(
                 tokens, table["cluster_activation"][row, number, place], table["offset"], largest, sequence, importance
             )
@@ -159,6 +165,7 @@ class SheetClusters:
                     self._contexts.name(key) if key >= 0 else None,
                     _number(table["example_activation"][row, member]),
                     f"{where}, the central example" if not place and count > 1 else where,
+                    self._contexts.plain(tokens),
                 )
             )
         similar = relations.similar(feature, number, self._address) if relations is not None else []
@@ -168,14 +175,22 @@ class SheetClusters:
 class Relations:
     """Rows of the table of a model's cluster centres that belong to one dictionary."""
 
-    def __init__(self, relations: xr.Dataset, clusters: xr.Dataset) -> None:
-        self._columns = {str(name): relations[name].to_numpy() for name in relations.variables}
-        self._offsets = clusters["offset"].to_numpy().tolist()
-        site, dictionary = (relations[name].to_numpy().astype(str) for name in ("site", "dictionary"))
-        own = np.flatnonzero((site == clusters.attrs["site"]) & (dictionary == clusters.attrs["dictionary"]))
-        keys = zip(self._columns["feature"][own].tolist(), self._columns["cluster"][own].tolist(), strict=True)
+    def __init__(self, relations: Columns, place: Place) -> None:
+        self._columns = relations
+        self._measured: dict[tuple[int, int], Mapping[int, float]] = {}
+        own = np.flatnonzero((relations["site"] == place.site) & (relations["dictionary"] == place.dictionary))
+        keys = zip(relations["feature"][own].tolist(), relations["cluster"][own].tolist(), strict=True)
         self._centre = dict(zip(keys, own.tolist(), strict=True))
-        self._of_offset = {offset: place for place, offset in enumerate(self._columns["offset"].tolist())}
+
+    def __bool__(self) -> bool:
+        """Whether any cluster of the dictionary was held against others."""
+        return bool(self._centre)
+
+    def measured(self, importance: Mapping[tuple[int, int], Mapping[int, float]]) -> "Relations":
+        """The same with the importance of tokens, by offset, of some clusters of features that the table lacks."""
+        other = copy(self)
+        other._measured = dict(importance)
+        return other
 
     def similar(self, feature: int, cluster: int, address: Address) -> list[Similar]:
         """The nearest clusters of other features, nearest first."""
@@ -195,17 +210,18 @@ class Relations:
             found.append(Similar(name, site, dictionary, link, f"{value:.2f}"))
         return found
 
-    def importance(self, feature: int, cluster: int) -> NDArray[np.float64] | None:
-        """How much each token of the central example matters, by the offset of the table of clusters, NaN where that
-        was not measured; None if it was at no token."""
+    def importance(self, feature: int, cluster: int, offsets: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """How much each token of the central example matters, by its offset, NaN where that was not measured; None if
+        it was at no token."""
+        known = self._measured.get((feature, cluster)) or self._known(feature, cluster)
+        return np.array([known.get(offset, np.nan) for offset in offsets.tolist()]) if known else None
+
+    def _known(self, feature: int, cluster: int) -> Mapping[int, float]:
         centre = self._centre.get((feature, cluster))
         if centre is None:
-            return None
-        values = self._columns["importance"][centre]
-        if not np.isfinite(values).any():
-            return None
-        places = [self._of_offset.get(offset) for offset in self._offsets]
-        return np.array([np.nan if place is None else values[place] for place in places])
+            return {}
+        pairs = zip(self._columns["offset"].tolist(), self._columns["importance"][centre].tolist(), strict=True)
+        return {offset: share for offset, share in pairs if np.isfinite(share)}
 
 
 def _further(clusters: int, examples: int) -> str:

@@ -1,18 +1,17 @@
 """S0.F4: what the sheet of one feature says, out of the rows of its dictionary's tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from polysem.params.sheets import SheetChoice
 from polysem.report.activation_histogram import histogram
 from polysem.report.contexts import ImageContexts, TextContexts
 from polysem.report.numbers import in_words
-from polysem.report.sheet_clusters import Address, Clusters, SheetClusters
+from polysem.report.sheet_clusters import Address, Clusters, Relations, SheetClusters
 from polysem.report.sheet_examples import Examples, SheetExamples
 from polysem.report.sheet_tables import SheetTables
 
@@ -20,7 +19,6 @@ PATH_WORDS = {"processing": "processing of the model's weights: ", "final_norm":
 """Attributes of the table `logits` that say how its weights were come by."""
 
 Contexts = TextContexts | ImageContexts
-Columns = dict[str, NDArray[Any]]
 
 
 class Effect(NamedTuple):
@@ -69,38 +67,23 @@ class SheetContents:
         contexts: Contexts,
         choice: SheetChoice,
         is_neuron: bool,
-        relations: xr.Dataset | None = None,
+        relations: Relations | None = None,
         address: Address = lambda *_: None,
     ) -> None:
         """`relations` are the clusters that are like those of these features; `address` says which have sheets."""
         self._clusters = SheetClusters(tables.clusters, contexts, relations, address)
-        self._examples = SheetExamples(tables.examples, tables.diverse_examples, contexts)
         self._features = tables.features
         self._is_neuron = is_neuron
         self._contexts = contexts
         self._choice = choice
-        (
-            self._frequency,
-            self._alignment,
-            self._associations,
-            self._geometry,
-            self._logits,
-            self._tags,
-        ) = (
-            _columns(table)
-            for table in (
-                tables.frequency,
-                tables.alignment,
-                tables.associations,
-                tables.geometry,
-                tables.logits,
-                tables.tags,
-            )
-        )
-        self._tokens = int(tables.frequency.attrs["tokens"])
-        self._tag_names = [str(name) for name in tables.tags["tag"].values] if "tag" in tables.tags.coords else []
-        self._path = _path(tables.logits.attrs)
-        self._no_effects = str(tables.logits.attrs.get("not_applicable", ""))
+        self._examples = SheetExamples(tables.examples, tables.diverse_examples, contexts)
+        self._frequency, self._alignment = tables.frequency, tables.alignment
+        self._associations, self._geometry = tables.associations, tables.geometry
+        self._logits, self._tags = tables.logits, tables.tags
+        self._tokens = int(tables.frequency.attributes["tokens"])
+        self._tag_names = [str(name) for name in tables.tags["tag"]] if "tag" in tables.tags else []
+        self._path = _path(tables.logits.attributes)
+        self._no_effects = str(tables.logits.attributes.get("not_applicable", ""))
 
     def of(self, row: int) -> Sheet:
         """The sheet of the feature in this row."""
@@ -186,16 +169,12 @@ class SheetContents:
         ]
 
 
-def _path(attributes: dict[str, Any]) -> str:
+def _path(attributes: Mapping[str, Any]) -> str:
     """What the logit weights are, as far as the table says under which treatment of the model's weights they hold."""
     said = [f"{words}{attributes[key]}" for key, words in PATH_WORDS.items() if key in attributes]
     return (
         "; ".join(["Logit weights are those of the direct path, per unit of activation", *said]) + "." if said else ""
     )
-
-
-def _columns(table: xr.Dataset) -> Columns:
-    return {str(name): table[name].to_numpy() for name in table.variables}
 
 
 def _number(value: float) -> str:

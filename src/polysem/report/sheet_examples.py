@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
+from polysem.io.columns import Columns
 from polysem.report.contexts import Example, ImageContexts, Subjects, TextContexts
 from polysem.report.numbers import in_words
 
@@ -38,12 +38,9 @@ class SheetExamples:
     """The sections of all sheets of a dictionary, one by one, out of the rows of its tables `examples` and
     `diverse_examples`."""
 
-    def __init__(self, examples: xr.Dataset, diverse: xr.Dataset, contexts: TextContexts | ImageContexts) -> None:
+    def __init__(self, examples: Columns, diverse: Columns, contexts: TextContexts | ImageContexts) -> None:
         self._contexts = contexts
-        self._examples, self._diverse = (
-            {str(name): table[name].to_numpy() for name in table.variables} for table in (examples, diverse)
-        )
-        self._chosen = diverse.attrs
+        self._examples, self._diverse = examples, diverse
 
     def of(self, row: int, largest: float) -> Examples:
         """The sections of the feature in this row, whose largest activation is given."""
@@ -60,7 +57,7 @@ class SheetExamples:
             subjects=self._subjects(row, kinds == "top"),
         )
 
-    def _made(self, table: dict[str, NDArray[Any]], row: int, largest: float) -> Iterator[tuple[int, Example]]:
+    def _made(self, table: Columns, row: int, largest: float) -> Iterator[tuple[int, Example]]:
         """The examples of a table, with their places in it."""
         key = _key(table)
         for slot, sequence in enumerate(table["sequence"][row].tolist()):
@@ -74,6 +71,7 @@ class SheetExamples:
                         self._contexts.name(token) if token >= 0 else None,
                         _number(table["activation"][row, slot]),
                         self._contexts.place(sequence, int(table["position"][row, slot])),
+                        self._contexts.plain(tokens),
                     ),
                 )
 
@@ -94,7 +92,7 @@ class SheetExamples:
         return example._replace(more=f"+{repeats + similar}", place=f"{example.place}; stands for {said}")
 
     def _said(self, row: int) -> str:
-        unit, chosen, table = self._contexts.unit, self._chosen, self._diverse
+        unit, table, chosen = self._contexts.unit, self._diverse, self._diverse.attributes
         number = int(table["candidates"][row])
         how = (
             f"whose neuron embeddings lie more than a cosine distance of {chosen['different_distance']:g} apart"
@@ -117,7 +115,7 @@ class SheetExamples:
         return self._contexts.subjects(table["token"][row, known, _key(table)], table["sequence"][row, known])
 
 
-def _key(table: dict[str, NDArray[Any]]) -> int:
+def _key(table: Columns) -> int:
     """The place of the token that an example is about."""
     return int(np.flatnonzero(table["offset"] == 0)[0])
 

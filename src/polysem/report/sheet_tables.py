@@ -1,11 +1,10 @@
-"""The rows of a dictionary's tables that its sheets show."""
+"""The rows of a dictionary's tables that its sheets show, from the tables themselves or from the index of features."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import xarray as xr
-
-from polysem.io.tables import read_table
+from polysem.index.feature_index import FeatureIndex
+from polysem.io.columns import Columns, read_columns
 
 NAMES = (
     "frequency",
@@ -26,18 +25,23 @@ class SheetTables:
     `features`."""
 
     features: list[int]
-    frequency: xr.Dataset
-    alignment: xr.Dataset
-    examples: xr.Dataset
-    diverse_examples: xr.Dataset
-    associations: xr.Dataset
-    geometry: xr.Dataset
-    logits: xr.Dataset
-    tags: xr.Dataset
-    clusters: xr.Dataset
+    frequency: Columns
+    alignment: Columns
+    examples: Columns
+    diverse_examples: Columns
+    associations: Columns
+    geometry: Columns
+    logits: Columns
+    tags: Columns
+    clusters: Columns
 
 
 def read_rows(folder: Path, features: list[int]) -> SheetTables:
     """The tables in a folder, with the rows of some features; InputError if one cannot be read."""
-    tables = {name: read_table(folder / f"{name}.nc", features=features) for name in NAMES}
-    return SheetTables(features, **tables)
+    return SheetTables(features, **{name: read_columns(folder / f"{name}.nc", features) for name in NAMES})
+
+
+def indexed_rows(index: FeatureIndex, feature: int) -> SheetTables:
+    """The same of one feature, from the index of its dictionary. InputError for a feature that there is not, and for an
+    index without one of the tables."""
+    return SheetTables([feature], **index.rows(feature, NAMES))

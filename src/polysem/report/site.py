@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from polysem.params.base import NEURONS
 from polysem.report.catalogue import DOCUMENTS, ENTRIES
 from polysem.report.gallery import Picture, Shown, in_words
+from polysem.report.visible import visible
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("search.js", "sort.js", "chooser.js")
@@ -69,6 +70,7 @@ def _environment() -> Environment:
     )
     environment.filters["in_json"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     environment.filters["in_words"] = in_words
+    environment.filters["visible"] = visible
     return environment
 
 

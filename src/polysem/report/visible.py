@@ -5,9 +5,12 @@ reorder the page. Here everything is escaped, and what has no look of its own is
 """
 
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from markupsafe import Markup, escape
+
+from polysem.models.signs import sign_of
 
 NAMES = {
     "\u00a0": "NBSP", "\u00ad": "SHY", "\u061c": "ALM", "\u180e": "MVS", "\u200b": "ZWSP", "\u200c": "ZWNJ",
@@ -16,12 +19,9 @@ NAMES = {
     "\u2066": "LRI", "\u2067": "RLI", "\u2068": "FSI", "\u2069": "PDI", "\ufeff": "BOM",
 }  # fmt: skip
 """Characters without a look of their own, by the abbreviations of the Unicode charts; others by their number."""
-NEWLINE = "↵"
-BLANK = "·"
+TITLES = {" ": "blank", "\n": "line feed"}
+"""What signs are called; others by the number of the control character."""
 DOTTED_CIRCLE = "◌"
-PICTURES = 0x2400
-"""Where Unicode keeps pictures of the control characters."""
-DELETE, DELETE_PICTURE = 0x7F, "␡"
 
 
 def visible(text: str, *, alone: bool = False) -> Markup:
@@ -44,7 +44,12 @@ def visible_bytes(text: bytes, *, alone: bool = False) -> Markup:
             parts.append(visible(text[: error.start].decode("utf-8"), alone=alone))
             parts.append(hexadecimal(text[error.start : error.end]))
             text = text[error.end :]
-    return Markup("").join(parts)
+    return joined(parts)
+
+
+def joined(parts: Iterable[Markup]) -> Markup:
+    """HTML one after the other. `Markup.join` would look at each part whether it is to be escaped."""
+    return Markup("".join(parts))
 
 
 def hexadecimal(part: bytes) -> Markup:
@@ -55,20 +60,16 @@ def hexadecimal(part: bytes) -> Markup:
 @lru_cache(maxsize=262_144)
 def _visible(text: str, alone: bool) -> Markup:
     circle = DOTTED_CIRCLE if alone and text and unicodedata.category(text[0]).startswith("M") else ""
-    return Markup("".join([circle, *(_character(letter, alone) for letter in text)]))
+    return joined([Markup(circle), *(_character(letter, alone) for letter in text)])
 
 
 @lru_cache(maxsize=65_536)
 def _character(letter: str, alone: bool) -> Markup:
     number = ord(letter)
-    if letter == "\n":
-        return _sign(NEWLINE, "line feed")
-    if letter == " ":
-        return _sign(BLANK, "blank") if alone else Markup(" ")
-    if number < 0x20:
-        return _sign(chr(PICTURES + number), f"control character {number}")
-    if number == DELETE:
-        return _sign(DELETE_PICTURE, "control character 127")
+    if letter == " " and not alone:
+        return Markup(" ")
+    if (sign := sign_of(letter)) is not None:
+        return _sign(sign, TITLES.get(letter, f"control character {number}"))
     if letter in NAMES or unicodedata.category(letter) in {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}:
         name = unicodedata.name(letter, "no character" if unicodedata.category(letter) == "Cn" else "control character")
         return _sign(NAMES.get(letter, f"U+{number:04X}"), name.lower(), "name")

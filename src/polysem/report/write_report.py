@@ -10,15 +10,17 @@ from typing import Any
 from polysem.io.atomic import before_placing, placed
 from polysem.io.errors import InputError
 from polysem.io.json_files import read_object
+from polysem.layout.annotations import NOBODY, Annotations
 from polysem.layout.place import Place
 from polysem.report.captions import caption_html
 from polysem.report.chapters import Run, read_chapters
+from polysem.report.features import read_features
 from polysem.report.gallery import all_shown, read_gallery
 from polysem.report.ledger import read_claims
 from polysem.report.pages import TableFile, write_pages
 from polysem.report.provenance import read_makings
 from polysem.report.receipts import read_receipt_file
-from polysem.report.search_index import labels_of, read_features, search_index
+from polysem.report.search_index import search_index
 from polysem.report.site import Site
 
 
@@ -26,7 +28,6 @@ def write_report(
     results: Path,
     metrics: Path,
     claims: Path,
-    labels: Path,
     provenance: Path,
     receipts: list[Path],
     introduction: Path,
@@ -37,6 +38,7 @@ def write_report(
     sheets: list[Place],
     tables: list[str],
     site_tables: list[str],
+    annotations: dict[str, Annotations],
 ) -> None:
     """Write a static site that opens from disk: `index.html` and `pages/` with all else, figures included.
 
@@ -46,7 +48,6 @@ def write_report(
         metrics: JSON, `{model: {site: {dictionary: {metric: value}}}}` and, for a model's own numbers,
             `{model: {"model": {metric: value}}}`.
         claims: JSON, the list of published numbers with their verdicts.
-        labels: Folder of `{model}/{site}/{dictionary}.csv`.
         provenance: JSON, the jobs behind the figures, as `collect_provenance` writes them.
         receipts: JSON files of stores and models.
         introduction: reStructuredText that describes the whole.
@@ -58,13 +59,15 @@ def write_report(
         sheets: The dictionaries that have feature sheets.
         tables: Names of the tables that every dictionary has.
         site_tables: Names of those tables of its site that its page leads to, too.
+        annotations: What people said of features, by `model/site/dictionary`, of those dictionaries that have any.
 
     Raises InputError, before anything is written, for anything that is missing or cannot be read.
     """
     pictures = read_gallery(replace(place, root=str(results)) for place in places)
     origins = [replace(place, root=str(results)) for place in places if place.dictionary]
     written = {place.path: Path(replace(place, root=str(results)).sheets.receipt) for place in sheets}
-    features = {origin: read_features(written.get(origin.path), labels, origin) for origin in origins}
+    said = {origin: annotations.get(origin.path, NOBODY).about(Path(origin.tables_receipt)) for origin in origins}
+    features = {origin: read_features(written.get(origin.path), said[origin]) for origin in origins}
     study = Run(
         origins=origins,
         pictures=pictures,
@@ -72,7 +75,9 @@ def write_report(
         claims=read_claims(claims),
         params=params,
         sheets={origin: sum(bool(feature.page) for feature in found) for origin, found in features.items()},
-        labels={origin: sum(map(len, labels_of(labels, origin).values())) for origin in origins},
+        labels={origin: sum(len(own.labels) for own in said[origin].values()) for origin in origins},
+        annotated={origin: [one for one in found if one.said.is_there] for origin, found in features.items()},
+        others={origin: sum(len(own.others) for own in said[origin].values()) for origin in origins},
     )
     chapters = read_chapters(study)
     found = {origin: _tables(origin, tables, site_tables, output) for origin in origins}

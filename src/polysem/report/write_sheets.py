@@ -1,20 +1,20 @@
 """S0.F4: the step that writes the feature sheets of one dictionary."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
-import xarray as xr
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from polysem.io.columns import Columns, read_columns, table_file
 from polysem.io.errors import InputError
-from polysem.io.folders import from_tables, written_folder
-from polysem.io.tables import read_arrays, read_table
-from polysem.layout.feature_labels import Label, read_labels
+from polysem.io.folders import from_tables, receipt_of, written_folder
+from polysem.layout.annotations import Annotations, FeatureAnnotations
 from polysem.layout.place import Place
 from polysem.models.tokenizer import load_tokenizer
 from polysem.models.vocabulary import Vocabulary
@@ -24,12 +24,14 @@ from polysem.report.contexts import ImageContexts, TextContexts
 from polysem.report.numbers import in_words
 from polysem.report.sheet_choice import (
     Group,
+    annotated,
     feature_groups,
     most_polysemantic,
     neuron_groups,
     neurons_with_sheets,
     shown_in_figures,
 )
+from polysem.report.sheet_clusters import Relations
 from polysem.report.sheet_content import Contexts, Neighbour, Sheet, SheetContents
 from polysem.report.sheet_tables import read_rows
 from polysem.report.visible import visible
@@ -37,6 +39,8 @@ from polysem.report.visible import visible
 TEMPLATES = Path(__file__).parent
 FILES = ("sheet.css", "sheet.js")
 SHEET = "sheet.html.j2"
+IN_REPORT = "../../../../index.html"
+"""The page that a sheet's title leads to, in the report."""
 POINTING = 5
 """Features per SAE that a neuron's sheet names."""
 
@@ -48,13 +52,13 @@ class Pointing(NamedTuple):
     address: str
     total: int
     features: list[Neighbour]
-    pages: set[int]
+    pages: Container[int]
 
 
 def write_sheets(
     place: Place,
     tables: Path,
-    labels: Path,
+    annotations: Annotations,
     output: Path,
     params: SheetChoice,
     saes: list[str],
@@ -67,7 +71,7 @@ def write_sheets(
     Args:
         place: The dictionary.
         tables: Folder with the dictionary's tables.
-        labels: Labels of its features, if there are any.
+        annotations: What people said of its features.
         output: Folder to write, whole or not at all. Its receipt, which comes to lie beside it, says of every sheet
             what a search has to know.
         params: Which features get a sheet, and what is rare.
@@ -78,17 +82,19 @@ def write_sheets(
         relations: Table of the clusters of all dictionaries of the model, with those that are most like each, and with
             the importance of tokens.
 
-    Raises InputError for unreadable tables or labels, and for listed features that there are not.
+    Raises InputError for unreadable tables, and for notes and listed features that there are not.
     """
-    frequency, alignment = read_table(tables / "frequency.nc"), read_table(tables / "alignment.nc")
-    features = frequency.sizes["feature"]
-    named = read_labels(labels, features)
+    frequency, alignment = read_columns(tables / "frequency.nc"), read_columns(tables / "alignment.nc")
+    features = len(frequency["frequency"])
+    said = annotations.about(receipt_of(tables), features)
     is_neuron = place.dictionary == NEURONS
-    target = alignment.attrs.get("target")
+    target = alignment.attributes.get("target")
     others = decoding_here(tables, saes) if is_neuron else {}
     groups = neuron_groups(params, features, others) if is_neuron else feature_groups(params, frequency, alignment)
-    shown = read_arrays(tables / "clusters.nc", lambda name: name == "shown_feature").get("shown_feature", ())
-    groups += shown_in_figures(params, [int(feature) for feature in shown])
+    with table_file(tables / "clusters.nc") as clusters:
+        shown = clusters.read("shown_feature").tolist() if "shown_feature" in clusters.dimensions else []
+    groups += shown_in_figures(params, shown)
+    groups += annotated(params, [feature for feature, own in said.items() if own.is_there])
     chosen = sorted({feature for group in groups for feature in group.features})
     contexts = contexts_of(tokenizer, images)
     pages = set(chosen)
@@ -105,7 +111,7 @@ def write_sheets(
         contexts,
         params,
         is_neuron,
-        relations=None if relations is None else read_table(relations),
+        relations=None if relations is None else Relations(read_columns(relations), place),
         address=address,
     )
     environment = sheet_environment()
@@ -118,12 +124,11 @@ def write_sheets(
             shutil.copyfile(TEMPLATES / name, folder / name)
         for row, feature in enumerate(chosen):
             sheet = contents.of(row)
-            own = named.get(feature, [])
+            own = said.get(feature, FeatureAnnotations())
             text = page.render(
                 **shared,
                 sheet=sheet,
-                labels=own,
-                label_file=labels.as_posix(),
+                said=own,
                 groups=reasons[feature],
                 pages=pages,
                 neuron_pages=neuron_pages,
@@ -134,15 +139,20 @@ def write_sheets(
             _write(folder / f"{feature}.html", text)
             lines[feature] = _line(sheet, own)
         index = environment.get_template("sheets_index.html.j2")
-        _write(folder / "index.html", index.render(**shared, groups=groups, lines=lines, count=len(chosen)))
+        text = index.render(**shared, groups=groups, lines=lines, count=len(chosen), others=others_in(said))
+        _write(folder / "index.html", text)
         receipt |= _receipt(place.path, features, groups, lines) | {"made_from": from_tables(tables)}
 
 
-def decoding_here(tables: Path, saes: Sequence[str]) -> dict[str, xr.Dataset]:
+def decoding_here(tables: Path, saes: Sequence[str]) -> dict[str, Columns]:
     """The table `alignment` of those SAEs beside a dictionary whose decoder rows are over the neurons of this site: a
     transcoder's are over those of another one."""
-    found = {name: read_table(tables.parent / name / "alignment.nc") for name in saes}
-    return {name: table for name, table in found.items() if "target" not in table.attrs}
+    return of_this_site({name: read_columns(tables.parent / name / "alignment.nc") for name in saes})
+
+
+def of_this_site(alignments: Mapping[str, Columns]) -> dict[str, Columns]:
+    """Those of some tables `alignment` that are over the neurons of their own site."""
+    return {name: table for name, table in alignments.items() if "target" not in table.attributes}
 
 
 def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
@@ -150,12 +160,18 @@ def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
     is_neuron = place.dictionary == NEURONS
     return {
         **place.values(),
-        "address": quote(place.path),
+        "label_file": place.labels,
+        "home": IN_REPORT,
+        "report_page": f"../../../../pages/models/{quote(place.path)}.html",
+        "sheets_index": "index.html",
         "is_neuron": is_neuron,
         "word": "neuron" if is_neuron else "feature",
         "words": "neurons" if is_neuron else "features",
         "images": isinstance(contexts, ImageContexts),
         "unit": contexts.unit,
+        "page_ending": ".html",
+        "list_ending": "/index.html",
+        "copied": None,
     }
 
 
@@ -168,6 +184,7 @@ def contexts_of(tokenizer: Path | None, images: Path | None) -> Contexts:
     raise InputError("give --tokenizer for a language model, or --images for a classifier")
 
 
+@cache
 def sheet_environment() -> Environment:
     """The templates of sheets; text in them is escaped."""
     environment = Environment(
@@ -190,23 +207,28 @@ def _reasons(groups: list[Group]) -> dict[int, list[Group]]:
     return reasons
 
 
-def pointing(neuron: int, saes: dict[str, xr.Dataset], choice: SheetChoice) -> Iterator[Pointing]:
+def pointing(neuron: int, saes: Mapping[str, Columns], choice: SheetChoice) -> Iterator[Pointing]:
     """Of every SAE with features whose strongest neuron this is: the most aligned of them."""
     for name, alignment in saes.items():
-        members = np.flatnonzero(alignment["strongest_neuron"].to_numpy() == neuron)
-        power = alignment["power_top1"].to_numpy()
+        members = np.flatnonzero(alignment["strongest_neuron"] == neuron)
+        power = alignment["power_top1"]
         ordered = members[np.argsort(-power[members], kind="stable")].tolist()
-        leads = neuron == most_polysemantic(alignment["features_strongest"].to_numpy())
+        leads = neuron == most_polysemantic(alignment["features_strongest"])
         pages = set(ordered if choice.all else ordered[: choice.polysemantic] if leads else [])
         if ordered:
             named = [Neighbour(feature, (f"{100 * power[feature]:.3g} %",)) for feature in ordered[:POINTING]]
             yield Pointing(name, quote(name), len(ordered), named, pages)
 
 
-def _line(sheet: Sheet, labels: list[Label]) -> dict[str, Any]:
+def others_in(said: Mapping[int, FeatureAnnotations]) -> int:
+    """How many notes are about another training."""
+    return sum(len(own.others) for own in said.values())
+
+
+def _line(sheet: Sheet, said: FeatureAnnotations) -> dict[str, Any]:
     """A sheet's line in the index, and in the receipt."""
     return {
-        "labels": labels,
+        "said": said,
         "subjects": sheet.examples.subjects,
         "largest": in_words(sheet.largest),
         "power": sheet.power,
@@ -226,7 +248,6 @@ def _receipt(dictionary: str, features: int, groups: list[Group], lines: dict[in
                 "id": f"{dictionary}/{feature}",
                 "feature": feature,
                 "page": f"{feature}.html",
-                "labels": [vars(label) for label in line["labels"]],
                 "tokens": line["subjects"].strings,
                 "frequency": line["share"],
                 "flag": line["flag"],

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polysem.io.errors import InputError
-from polysem.layout.feature_labels import Label, read_labels
+from polysem.layout.annotations import FeatureAnnotations, labels_in
+from polysem.layout.feature_labels import Label
 from polysem.layout.place import Place
 from polysem.params.base import NEURONS
 from polysem.study import tables
 from polysem.study.coding import Coder
 from polysem.study.feature import Feature
 from polysem.study.figures import Drawing, draw
+from polysem.study.indexed import Indexed
 from polysem.study.made_from import CONFIG, MadeFrom, require
 from polysem.study.names import UnknownNameError, as_number
 from polysem.study.results import NotAtHandError
@@ -53,6 +55,7 @@ class Dictionary(Coder):
         """Where its files lie."""
         self._results, self._recorded = site.results, site.recorded
         self._made_from = MadeFrom(self._results, self._recorded, self.place)
+        self._indexed = Indexed(self._results, self.place)
 
     @property
     def is_neurons(self) -> bool:
@@ -118,9 +121,17 @@ class Dictionary(Coder):
         return tables.open_table(self._results, self.place, name, self.tables)
 
     @cached_property
+    def annotations(self) -> dict[int, FeatureAnnotations]:
+        """What people said of features, by number: `labels`, `notes` about these weights, and those of `others`, which
+        are about the feature of that number of another training. Raises InputError for files that cannot be read."""
+        found = self._results.annotations(self.place)
+        return found.about(self._results.bring(self.place.tables_receipt)) if found.notes else found.about(Path())
+
+    @property
     def labels(self) -> dict[int, list[Label]]:
-        """What people call features, by number, from `labels/{model}/{site}/{dictionary}.csv`."""
-        return read_labels(self._results.labels(self.place))
+        """What people call features, by number: labels of their notes, and of `labels/{model}/{site}/{dictionary}.csv`.
+        Labels that were given to another training are not among them."""
+        return {number: said.labels for number, said in self.annotations.items() if said.labels}
 
     def feature(self, number: int) -> Feature:
         """One feature, by its number from 0, an integer of Python or NumPy. Raises UnknownNameError for one that there
@@ -168,8 +179,7 @@ class Dictionary(Coder):
         if not self.is_neurons:
             self._results.bring(self.place.of(NEURONS).tables)
         training = self._results.bring(self.place.sae.file(HISTORY)) if self._has_history else None
-        labels = self._results.labels(self.place)
-        sources = dictionary_sources(folder, self.place.names, training, labels)
+        sources = dictionary_sources(folder, self.place.names, training, labels_in(self.annotations))
         return draw(self.place, name, "of_dictionary", sources, self._recorded.analysis(**analysis), list(analysis))
 
     def sheet(self, number: int) -> str:
@@ -180,23 +190,33 @@ class Dictionary(Coder):
         written = self._results.has(receipt) and self._results.has(page)
         if written and not self._made_from.by_tables(receipt, "sheets"):
             return self._results.bring(page).read_text(encoding="utf-8")
+        return self.new_sheet(number)
+
+    def new_sheet(self, number: int, home: str = "") -> str:
+        """The sheet of a feature as an HTML page that is made now, with what people said of it by now. It links to no
+        other page but `home`, if that is given, an address. Raises InputError as `sheet` does."""
+        number = self.feature(number).number
         from polysem.report.sheet_page import sheet_page
 
         model, is_text = self.site.model, self.site.model.is_language_model
         saes = [name for name in self.site if name != NEURONS and "alignment" in self.site[name].tables]
-        for name in saes if self.is_neurons else []:
-            self._results.bring(self.place.of(name).table("alignment"))
+        shown = [self, *(self.site[name] for name in (saes if self.is_neurons else []))]
+        indexes = {each.name: index for each in shown if (index := each._indexed.now) is not None}
+        for each in shown:
+            if each.name not in indexes:
+                self._results.bring(each.place.table("alignment"))
         try:
             return sheet_page(
                 self.place,
                 self._results.bring(self.place.tables),
                 number,
-                self.labels.get(number, []),
-                self.place.labels,
+                self.annotations.get(number, FeatureAnnotations()),
                 self._recorded.sheet_choice(*self.place.names),
                 saes,
                 tokenizer=self._results.bring(model.place.tokenizer) if is_text else None,
                 images=None if is_text else self._results.bring(model.place.tokens("eval").store),
+                home=home,
+                indexes=indexes,
             )
         except KeyError as error:
             raise InputError(
@@ -241,7 +261,7 @@ class Dictionary(Coder):
             "features": _said(lambda: f"{self.features:,}"),
             "tables": _said(lambda: ", ".join(self.tables)),
             "figures": _said(lambda: ", ".join(name for name, reason in self.figures.items() if not reason)),
-            "labelled features": len(self.labels),
+            "labelled features": _said(lambda: str(len(self.labels))),
         }
         if wrong := self.not_of_one_run:
             facts["not of one run"] = wrong

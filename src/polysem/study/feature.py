@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from polysem.io.errors import InputError
+from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.feature_labels import Label
+from polysem.layout.notes import Note
 from polysem.layout.place import Place
 from polysem.study.names import Named
 from polysem.study.showing import framed
@@ -109,13 +111,34 @@ class Feature:
 
     @property
     def labels(self) -> list[Label]:
-        """What people call it, from `labels/{model}/{site}/{dictionary}.csv`: `text`, `author` and `note` of each."""
-        return self.dictionary.labels.get(self.number, [])
+        """What people call it, from notes and from `labels/{model}/{site}/{dictionary}.csv`: `text`, `author` and
+        `note` of each."""
+        return self._said.labels
 
     @property
     def label(self) -> str:
         """The texts of all its labels in one; empty if it has none."""
-        return "; ".join(label.text for label in self.labels)
+        return self._said.label
+
+    @property
+    def notes(self) -> list[Note]:
+        """What people wrote about it, from the files in `labels/{model}/{site}/{dictionary}/`, a note for each author:
+        `author`, `star`, `label`, `note`, and `comments`, each with `date` and `text`."""
+        return self._said.notes
+
+    @property
+    def notes_on_other_trainings(self) -> list[Note]:
+        """Notes about the feature of this number of other `weights`: they say nothing of this one."""
+        return self._said.others
+
+    @property
+    def starred(self) -> bool:
+        """Whether anybody gave it a star."""
+        return bool(self._said.starred_by)
+
+    @property
+    def _said(self) -> FeatureAnnotations:
+        return self.dictionary.annotations.get(self.number, FeatureAnnotations())
 
     @property
     def examples(self) -> list[Example]:

@@ -90,7 +90,7 @@ class MadeFrom:
         revision are those of one run, and come as they are asked for."""
         if not self._results.can_mix:
             return ""
-        dates = tuple(_date(file) for file in files)
+        dates = tuple(date_of(file) for file in files)
         known = self._known.get(key)
         if known is None or known[0] != dates:
             known = self._known[key] = (dates, find())
@@ -103,7 +103,8 @@ def require(sentence: str) -> None:
         raise InputError(sentence)
 
 
-def _date(file: str) -> tuple[int, int] | None:
+def date_of(file: str) -> tuple[int, int] | None:
+    """Date and size of a file; None if it is not there."""
     try:
         status = Path(file).stat()
     except OSError:

@@ -8,6 +8,7 @@ from typing import Any
 
 from polysem.io.errors import InputError
 from polysem.io.revisions import Cached, Revision
+from polysem.layout.annotations import Annotations, read_annotations
 from polysem.layout.place import RESULTS, Place
 
 METRICS = "metrics.json"
@@ -47,8 +48,8 @@ class Results(ABC):
         NotAtHandError, with the remedy, if that cannot be known here."""
 
     @abstractmethod
-    def labels(self, place: Place) -> Path:
-        """The labels of a dictionary; the file need not exist."""
+    def annotations(self, place: Place) -> Annotations:
+        """What people said of the features of a dictionary. InputError for files that cannot be read."""
 
     @abstractmethod
     def text(self, name: str) -> str | None:
@@ -96,9 +97,9 @@ class FolderResults(Results):
         found = sorted(file.name for file in Path(folder).iterdir())
         return [name for name in found if not name.startswith(".") and not name.endswith(".partial")]
 
-    def labels(self, place: Place) -> Path:
-        """See `Results.labels`; they lie beside the results folder, in the repository."""
-        return Path(self.root).parent / place.labels
+    def annotations(self, place: Place) -> Annotations:
+        """See `Results.annotations`; the files lie beside the results folder, in the repository."""
+        return read_annotations(place, Path(self.root).parent)
 
     def text(self, name: str) -> str | None:
         """See `Results.text`."""
@@ -158,14 +159,15 @@ class RevisionResults(Results):
         files = [file.removeprefix(start) for file in cached.files if file.startswith(start)]
         return sorted({name for file in files if not (name := file.partition("/")[0]).startswith(".")})
 
-    def labels(self, place: Place) -> Path:
-        """See `Results.labels`; as git has them at the revision."""
-        path = self._folder / place.labels
-        text = self._revision.text(place.labels)
-        if text is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="")
-        return path
+    def annotations(self, place: Place) -> Annotations:
+        """See `Results.annotations`; as git has the files at the revision."""
+        for name in [place.labels, *self._revision.names(place.notes)]:
+            text = self._revision.text(name)
+            if text is not None:
+                path = self._folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8", newline="")
+        return read_annotations(place, self._folder)
 
     def text(self, name: str) -> str | None:
         """See `Results.text`."""

@@ -1,8 +1,10 @@
 """A study: the results of one run, and how they are opened."""
 
 import warnings
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from polysem.io.errors import InputError
@@ -11,12 +13,16 @@ from polysem.layout.place import PLOTS, RESULTS
 from polysem.study.made_from import require
 from polysem.study.model import Model
 from polysem.study.names import Named, as_path
+from polysem.study.notes import notes_table
 from polysem.study.recorded import Recorded
 from polysem.study.results import CLAIMS, METRICS, FolderResults, Results, RevisionResults
+from polysem.study.search import SearchResults, asked, labelled
 from polysem.study.showing import table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from polysem.study.engine import Engine
 
 COLUMNS = ["model", "site", "dictionary", "metric", "value"]
 OF_MODEL = "model"
@@ -43,6 +49,8 @@ class Study(Named[Model]):
         super().__init__()
         self.results: Results = results
         self.recorded: Recorded = Recorded.of(results)
+        self._engines: dict[str, Engine] = {}
+        self._searching = Lock()
 
     @property
     def name(self) -> str:
@@ -95,6 +103,76 @@ class Study(Named[Model]):
 
         self._warn("claims")
         return pd.DataFrame(self.results.json(CLAIMS))
+
+    @property
+    def notes(self) -> "pd.DataFrame":
+        """What people wrote about features, a note per row: columns `model`, `site`, `dictionary`, `feature`, `author`,
+        `star` (bool), `label`, `note`, `comments` (a list of (date, text)), `weights`, and `current`, a nullable
+        boolean: whether it is about the weights that are there, and not about another training; NA where no run says
+        which there are. Labels of CSV files are not among them.
+        """
+        return notes_table(self)
+
+    @property
+    def starred(self) -> "pd.DataFrame":
+        """The rows of `notes` with a star, of the features that are there."""
+        found = self.notes
+        return found[found.star & found.current.fillna(False)].reset_index(drop=True)
+
+    def search(
+        self,
+        text: str,
+        top: int = 25,
+        scale: str = "raw",
+        model: str | None = None,
+        sites: str | Sequence[str] | None = None,
+        dictionaries: str | Sequence[str] | None = None,
+        kind: str = "all",
+        tokens: int | Sequence[int] | None = None,
+        density: float = 0.01,
+        bos: bool = False,
+    ) -> SearchResults:
+        """The features and neurons that are strongest on a text, of all dictionaries of a model, exactly.
+
+        Args:
+            text: What the model reads, up to 800 characters; its BOS token is put in front, as it was in the corpus.
+            top: How many, at most; up to 1000.
+            scale: What they are ranked by: the activation (`raw`), its `share` of the feature's largest on the eval
+                tokens, its `quantile` among the feature's active eval tokens, or its `surprise`, −log₂ P(f ≥ a) in
+                bits. Dictionaries without a table of quantiles are ranked by `raw` alone; `notes` say so.
+            model: Name of a language model; the first one of the study without it.
+            sites: Names of sites; all without any.
+            dictionaries: Names of dictionaries; all without any.
+            kind: `features` of SAEs and transcoders, `neurons`, or `all`.
+            tokens: Positions of the tokens that count, from 0, the BOS token where there is one; all without any.
+            density: What is active on a larger share of the eval tokens is left out; 1 leaves out nothing, without
+                which few neurons are found.
+            bos: Whether BOS and masked tokens count, too; they do if `tokens` names them.
+
+        The model and its dictionaries are loaded at the first search and kept. Raises InputError for a text that is
+        empty or too long, and for a value that is not allowed; UnknownNameError, with the nearest, for a wrong name.
+
+        >>> import polysem
+        >>> found = polysem.open("results").search("The red ball", top=3, density=1)
+        >>> [result.dictionary for result in found.results]
+        ['topk-x4', 'topk-x4', 'topk-x4']
+        """
+        query = asked(text, top, scale, sites, dictionaries, kind, tokens, density, bos)
+        with self._searching:
+            (found,) = self._engine(model).search([query])
+        if isinstance(found, InputError):
+            raise found
+        return labelled(self, found)
+
+    def _engine(self, model: str | None) -> "Engine":
+        from polysem.study.engine import Engine
+
+        name = next((name for name, one in self.items() if one.is_language_model), None) if model is None else model
+        if name is None:
+            raise InputError(f"{self._where} has no model that reads text; a search asks one")
+        if name not in self._engines:
+            self._engines[name] = Engine(self[name])
+        return self._engines[name]
 
     def plot(self, model: str, site: str, dictionary: str, name: str) -> "pd.DataFrame":
         """A small table for `dvc plots`, `frequency_histogram` or `rank_frequency`. Raises InputError if there is

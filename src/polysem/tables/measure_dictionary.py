@@ -7,8 +7,11 @@ that need activations share one pass over them.
 from pathlib import Path
 
 from polysem.io.folders import renewed_folder
+from polysem.io.stores import read_receipt
 from polysem.io.tables import write_table
 from polysem.layout.place import RESULTS, Place
+from polysem.models.record import WEIGHTS
+from polysem.params.base import NEURONS
 from polysem.tables.contract import in_order
 from polysem.tables.inputs import Job
 from polysem.tables.made_of import Stated, digest_of, made_of, measured, prepare
@@ -57,5 +60,9 @@ def measure_dictionary(
 
 
 def _of_weights(place: Place, job: Job) -> dict[str, str]:
-    """Digests of the files of an SAE by name; none of the neurons."""
+    """Digests of the files of an SAE by name; of neurons that of the model's weights, as the receipt of their
+    activations tells it: by them people's notes are known to be about these features."""
+    if place.dictionary == NEURONS:
+        weights = read_receipt(Path(place.activations("eval").store))["params"].get("weights")
+        return {WEIGHTS: weights} if weights else {}
     return {Path(file).name: digest_of(file, job) for file in SOURCES["weights"].files(place)}

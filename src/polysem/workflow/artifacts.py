@@ -1,8 +1,8 @@
 """What a study makes, file by file; where each lies says `polysem.layout.place`."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
+from polysem.layout.annotations import is_annotated
 from polysem.layout.place import PLOTS, RECEIPT, RESULTS, SPLITS, Folder, Place, Stored, corpus, known, known_table
 from polysem.layout.studied import dictionaries, sites
 from polysem.params.base import NEURONS, ModelSection
@@ -71,15 +71,13 @@ def made_for(place: Place) -> list[str]:
 
 def with_sheets(study: Study, site: Place) -> list[Place]:
     """The dictionaries of a site whose features have sheets: the neurons, the first SAE of each recipe, and those with
-    labels or listed features; all of them where `sheets:` asks for it."""
+    labels, notes or listed features; all of them where `sheets:` asks for it."""
     there = [site.of(name) for name in study.dictionaries_of(site.model, site.site)]
     if study.sheets.all or study.sheets.saes == "all":
         return there
     firsts = {NEURONS, *firsts_of_recipes(study, site.model, site.site)}
     return [
-        each
-        for each in there
-        if each.dictionary in firsts or each.path in study.sheets.listed or Path(each.labels).is_file()
+        each for each in there if each.dictionary in firsts or each.path in study.sheets.listed or is_annotated(each)
     ]
 
 
@@ -91,6 +89,11 @@ def sheet_places(study: Study) -> list[Place]:
 def sheets(study: Study) -> list[Folder]:
     """All folders of feature sheets."""
     return [dictionary.sheets for dictionary in sheet_places(study)]
+
+
+def indexes(study: Study) -> list[Folder]:
+    """The index of the features of each model."""
+    return [Place(model).index for model in study.models]
 
 
 def tables(study: Study) -> list[str]:
@@ -167,7 +170,7 @@ def recorded(study: Study) -> list[str]:
     files += [path for one in dictionaries(study) for path in (one.tables, one.tables_receipt)]
     files += [table + RECEIPT for table in _tables_of_places(study)]
     stored = [file for store in stores(study) for file in store.files]
-    folders = [path for folder in figures(study) + sheets(study) for path in folder.files]
+    folders = [path for folder in figures(study) + sheets(study) + indexes(study) for path in folder.files]
     return list(dict.fromkeys([*files, *stored, *tables(study), *folders, PROVENANCE, REPORT_INDEX, REPORT_PAGES]))
 
 
@@ -187,4 +190,4 @@ def ends(study: Study) -> list[str]:
     The first plot stands for all, which one job makes: Snakemake holds every file that is asked for against every input
     and output of its job, and a study has as many plots as dictionaries.
     """
-    return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0]]
+    return [REPORT_INDEX, METRICS, CLAIMS, plots(study)[0], *(index.receipt for index in indexes(study))]

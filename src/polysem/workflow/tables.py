@@ -8,6 +8,7 @@ from polysem.io.errors import InputError, named
 from polysem.layout.place import Place
 from polysem.params import comparisons
 from polysem.params.base import NEURONS
+from polysem.params.series import series
 from polysem.params.study import Study
 from polysem.tables.contract import ROOMS, TABLE, Contract, in_order
 from polysem.tables.sources import SOURCES, VALUES, scoped
@@ -232,13 +233,15 @@ _VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
     "sizes": lambda study, place: comparisons.sizes(study, place.model, place.site),
     "recipes": _recipes,
     "families": lambda study, place: study.families(study.dictionaries_of(place.model, place.site)),
+    "series": lambda study, place: series(study, place.model),
 }
 
 
 def told(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What people are told of a spec: of tables the params that they read, without digests of code."""
+    """What people are told of a spec: of tables the params that they read, without digests of code; not the labels that
+    people gave, which stand beside what they are about."""
     if "tables" in spec and "kind" in spec:
         return {name: said["params"] for name, said in spec["tables"].items() if said["params"]}
     if "stated" in spec:
         return {**spec["stated"]["params"], **spec["stated"]["values"]}
-    return dict(spec)
+    return {name: value for name, value in spec.items() if name != "annotations"}

@@ -42,6 +42,8 @@ class Entry:
     sheets: bool = False
     labels: bool = False
     toys: bool = False
+    tool: str = ""
+    """The command that opens what people do themselves, on the results of any run."""
 
     @property
     def document(self) -> str:

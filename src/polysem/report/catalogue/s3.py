@@ -146,7 +146,7 @@ ENTRIES = (
         published="Any neuron of the model with its clusters, the importance of each token, and similar features of "
         "other neurons by nearest neighbours of cluster centres.",
         shown="A section Clusters on the sheet of every feature: measures, contexts or images of the first clusters, "
-        "importance of tokens, similar clusters.",
+        "importance of tokens, similar clusters. `polysem explore` has a page for any neuron and feature.",
         absent="No sheets were chosen; sheets in params.yaml says which features get one.",
         tables=("clusters",),
         sheets=True,

@@ -3,6 +3,7 @@
 from polysem.report.catalogue.entry import Entry
 
 NO_TEXT = "It needs a language model: classifiers read no texts."
+EXPLORE = "polysem explore"
 
 ENTRIES = (
     Entry(
@@ -62,12 +63,41 @@ ENTRIES = (
         absent="It needs a language model whose vocabulary has the words of a probe.",
         tables=("concept_probes",),
     ),
+    Entry(
+        id="S4.U1",
+        title="Search by text",
+        published="The top 25 directions or neurons for a text, sorted by all of its tokens or by a chosen one, of all "
+        "layers or of one.",
+        shown="The same for every dictionary of the run, on four scales, by one or several tokens, with filters by "
+        "site, dictionary and density; each with its label, its top example and the text shaded.",
+        absent=NO_TEXT,
+        tool=EXPLORE,
+    ),
+    Entry(
+        id="S4.U2",
+        title="Test a text on one feature",
+        published="A text is typed, or copied from an example and a word of it changed, and shows the activations of "
+        "one direction: does the feature of red know crimson?",
+        shown="A box on the page of every feature that shades the text while it is typed, several texts side by side.",
+        absent=NO_TEXT,
+        tool=EXPLORE,
+    ),
+    Entry(
+        id="S4.U3",
+        title="Browse, star, comment, add one's own dictionary",
+        published="Directions are starred and commented for others to see; who has directions of their own sends them.",
+        shown="Lists of all features; stars, labels and comments as files of the project, in git; `--add` shows "
+        "anyone's SAE at once.",
+        absent=NO_TEXT,
+        tool=EXPLORE,
+    ),
+    Entry(
+        id="S4.R1",
+        title="Many people at once",
+        published="Simultaneous searches hung the server: the tokenizer is not safe in threads.",
+        shown="One process owns model, tokenizer and dictionaries, behind a queue; docs/performance.md has what 200 "
+        "clients at once saw.",
+        absent=NO_TEXT,
+        tool=EXPLORE,
+    ),
 )
-
-LATER = (
-    ("S4.U1", "Search by text"),
-    ("S4.U2", "Test a text on one feature"),
-    ("S4.U3", "Browse, star, comment, add one's own dictionary"),
-    ("S4.R1", "Many people at once"),
-)
-"""Lines of the document that are not part of the report yet."""

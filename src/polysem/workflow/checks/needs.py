@@ -37,8 +37,8 @@ REFERENCE_TOKENS = 200_000
 ABLATIONS, SPLICES = 3, 2
 """Forward passes of a site's fidelity table: clean and two ablations; of each dictionary, with all features and without
 the ultra-low ones."""
-EXAMPLE_BYTES = 16_000
-"""Of the tables of one feature, most of them contexts, uncompressed."""
+ROW_BYTES = 33_000
+"""Of one feature, in the tables and again in the index, most of them contexts, uncompressed."""
 START, DRAWING = 4.0, 15.0
 """Seconds in which a job starts, most of them imports; in which the figures of a dictionary are drawn."""
 
@@ -217,7 +217,7 @@ def _tables(study: Study) -> Iterator[Job]:
         flops = SURVEY * product * _rows(study, model, "eval") + product * features
         flops += CLUSTERINGS * 2.0 * study.analysis.strong_examples**2 * neurons * features
         memory = 2.0 * FLOAT * product
-        disk = float(EXAMPLE_BYTES * features)
+        disk = float(ROW_BYTES * features)
         yield Job("tables", label, outputs, 0.0, disk, (flops, flops), START, memory)
 
 
@@ -293,7 +293,7 @@ def _flops_to(name: str, model: ModelSection, site: str, study: Study) -> float:
 
 
 def _no_shape(name: str) -> str:
-    return f"models.{name}: the widths of the model; set shape, or local_copy to a folder with its config.json"
+    return f"models.{name}: the widths of the model; set shape, or local_copy to its files"
 
 
 def _no_features(dictionary: str) -> str:

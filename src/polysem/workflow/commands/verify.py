@@ -7,9 +7,9 @@ from pathlib import Path
 
 from polysem.io.content import file_digest, folder_digest
 from polysem.io.errors import InputError
-from polysem.io.folders import damage, read_folder_receipt
+from polysem.io.folders import damage, files_of, read_folder_receipt
 from polysem.io.stores import hash_store, read_receipt, receipt_path
-from polysem.layout.place import ANY_DICTIONARY, ANY_MODEL, ANY_SITE, RESULTS
+from polysem.layout.place import ANY_DICTIONARY, ANY_MODEL, ANY_SITE, RECEIPT, RESULTS
 from polysem.models.record import read_record
 from polysem.params.study import load_study
 from polysem.workflow import artifacts
@@ -67,8 +67,8 @@ def check_all(wanted: list[str], seals: dict[str, Output]) -> Iterator[tuple[str
         yield record.parent.as_posix(), model_problem(record.parent)
     for receipt in Path(RESULTS, "tables").rglob("*.json"):
         yield receipt.as_posix(), tables_problem(receipt)
-    for receipt in Path().glob(ANY_DICTIONARY.figures.receipt):
-        yield receipt.as_posix(), figures_problem(receipt.with_suffix(""))
+    for receipt in (*Path().glob(ANY_DICTIONARY.figures.receipt), *Path().glob(ANY_MODEL.index.receipt)):
+        yield receipt.as_posix(), artifacts_problem(receipt)
 
 
 def sealed_outputs() -> tuple[dict[str, Output], dict[str, str]]:
@@ -129,11 +129,12 @@ def tables_problem(receipt: Path) -> str:
         return f"its receipt cannot be used: {error}"
 
 
-def figures_problem(folder: Path) -> str:
-    """What is wrong with a folder of figures, or ''."""
+def artifacts_problem(receipt: Path) -> str:
+    """What is wrong with a folder of figures, or with an index, by its receipt, or ''."""
+    folder = receipt.with_name(receipt.name.removesuffix(RECEIPT))
     try:
         said = read_folder_receipt(folder)["artifacts"].values()
-        return damage(folder, {each["file"]: each["sha256"] for each in said if "file" in each})
+        return damage(folder, {file: digest for each in said for file, digest in files_of(each).items()})
     except UNUSABLE as error:
         return f"its receipt cannot be used: {error}"
 

@@ -40,6 +40,7 @@ STEPS = {
             "collect_metrics",
             "collect_plots",
         ),
+        "index": ("index_features",),
         "toys": ("recover_features",),
         "figures": ("draw_figures", "draw_site_figures", "draw_model_figures", "draw_toy_figures"),
         "report": ("check_claims", "write_sheets", "write_report"),

@@ -1,0 +1,51 @@
+// Stars, labels and comments: written to the project's files by the server, then shown as these now say.
+import { show } from "./parts.js";
+
+const content = document.getElementById("content");
+
+function begin() {
+  const form = document.getElementById("write");
+  if (form) form.hidden = false;
+}
+
+async function write(form, change) {
+  const wrong = document.getElementById("unsaved");
+  wrong.hidden = true;
+  const answer = await fetch("/api/notes", {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/json",
+      "X-Polysem-Token": document.querySelector("meta[name=polysem-token]").content,
+    },
+    body: JSON.stringify({ place: form.dataset.place, feature: Number(form.dataset.feature), ...change }),
+  }).catch(() => null);
+  if (!answer?.ok) {
+    const said = await answer?.json().catch(() => null);
+    wrong.textContent = said?.error ?? "The explorer does not answer. Is its command still running? Nothing was saved.";
+    wrong.hidden = false;
+    return;
+  }
+  const isOpen = form.querySelector("details").open;
+  if (await show(document.getElementById("notes"), location.pathname)) {
+    begin();
+    document.querySelector("#write details").open = isOpen;
+    document.getElementById("said").textContent = "Saved.";
+  }
+}
+
+if (content) {
+  content.addEventListener("click", (event) => {
+    const form = event.target.closest("#write");
+    const button = event.target.closest("button");
+    if (!form || !button) return;
+    if (button.id === "star") write(form, { star: button.ariaPressed !== "true" });
+    const names = button.dataset.write?.split(" ") ?? [];
+    if (names.length) write(form, Object.fromEntries(names.map((name) => [name, form.elements[name].value])));
+  });
+  content.addEventListener("submit", (event) => {
+    if (event.target.id !== "write") return;
+    event.preventDefault();
+    event.target.querySelector("[data-write=label\\ note]").click();
+  });
+  begin();
+}

@@ -1,0 +1,76 @@
+"""Tokens, labels, comments, names and texts are data: whatever they hold, nothing of it runs."""
+
+import json
+
+import pytest
+
+from .conftest import SAE, expect, open_by
+
+SCRIPT = '</script></textarea></title>"\'><script>window.ran = 1</script><img src=x onerror="window.ran = 1">'
+OVERRIDE = "abc\u202edef"
+WRONG = """() => [
+  ...(window.ran ? ["something ran"] : []),
+  ...[...document.scripts].filter((each) => !each.src.startsWith(location.origin + "/static/")),
+  ...[...document.images].filter((each) => each.getAttribute("src") === "x"),
+  ...[...document.querySelectorAll("*")].filter((each) => each.getAttributeNames().some((one) => one.startsWith("on"))),
+].map(String)"""
+
+
+def nothing_ran(page) -> bool:
+    return not page.evaluate(WRONG)
+
+
+@pytest.fixture(scope="module")
+def hostile(finished, tmp_path_factory):
+    """A study whose most frequent token is a script, with notes by somebody who means no good."""
+    repository = finished.copy(tmp_path_factory.mktemp("hostile") / "repository")
+    path = repository / "results/models/stories-1l/tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    vocabulary, hostile = tokenizer["model"]["vocab"], SCRIPT.replace(" ", "Ġ")
+    token = vocabulary.pop(".")
+    vocabulary[hostile] = token
+    path.write_text(json.dumps(tokenizer))
+    for text in ({"star": True}, {"label": SCRIPT}, {"comment": f"{SCRIPT} {OVERRIDE}"}):
+        ((key, value),) = text.items()
+        said = [f"--{key}"] if value is True else [f"--{key}", value]
+        repository.polysem("notes", "add", SAE[1:], "7", "--author", SCRIPT, *said)
+    return repository
+
+
+@pytest.fixture(scope="module")
+def address(hostile):
+    with open_by(hostile, "Ada") as found:
+        yield found
+
+
+def test_hostile_tokens_and_notes_run_nothing(page, address):
+    for place in (f"{SAE}/7", SAE, "/notes", f"/?text={'the girl'}&density=1", f"{SAE}/7?text=a"):
+        page.goto(f"{address}{place}")
+        assert nothing_ran(page)
+    page.goto(f"{address}{SAE}/7")
+    expect(page.locator(".labels .label")).to_contain_text("<script>window.ran = 1</script>")
+    assert "\u202e" not in page.content() and "RLO" in page.locator(".comments").inner_text()
+    page.goto(f"{address}{SAE}?sort=frequency")
+    assert "window.ran" in page.locator("tbody").inner_text()
+
+
+def test_a_hostile_text_runs_nothing_wherever_it_is_shown(page, address):
+    page.goto(address)
+    page.get_by_label("A text").fill(SCRIPT)
+    page.get_by_label("A text").press("Enter")
+    expect(page.locator("[data-say]")).to_be_visible()
+    assert nothing_ran(page)
+    page.reload()
+    assert nothing_ran(page)
+    expect(page.get_by_label("A text")).to_have_value(SCRIPT)
+    page.goto(f"{address}{SAE}/7")
+    page.get_by_label("Text 1").fill(SCRIPT)
+    expect(page.locator(".strongest, .tries .error")).to_be_visible()
+    assert nothing_ran(page)
+    page.reload()
+    assert nothing_ran(page)
+
+
+def test_an_address_that_names_what_is_not_there_runs_nothing(page, address):
+    answer = page.request.get(f"{address}/%3Cscript%3Ewindow.ran=1%3C%2Fscript%3E/x/y")
+    assert answer.status == 404 and "<script>window" not in answer.text() and "&lt;script&gt;" in answer.text()

@@ -1,0 +1,89 @@
+"""Notes in a finished study: what a star, a comment and a label run, and what stands there afterwards."""
+
+import os
+import re
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+SITE = "blocks.0.mlp.hook_post"
+SAE = f"stories-1l/{SITE}/topk-x4"
+SHEETS = f"results/report/sheets/{SAE}"
+
+
+def test_a_star_and_a_comment_write_sheets_of_their_dictionary_and_the_report_and_a_label_its_figures_too(repository):
+    sheets = {f"write_sheets/{SAE}", "write_report"}
+    for options in (["--star"], ["--comment", "look at <b>this</b>"]):
+        repository.polysem("notes", "add", SAE, "3", "--author", "Ada", *options)
+        assert repository.plan().pending == sheets
+    repository.polysem("notes", "add", SAE, "3", "--author", "Ada", "--label", "dogs")
+    with_figures = sheets | {f"draw_figures/{SAE}", "collect_provenance"}
+    assert repository.plan().pending == with_figures
+    repository.polysem("notes", "add", SAE, "3", "--author", "Ada", "--label", "")
+    repository.polysem("notes", "add", f"stories-1l/{SITE}/neurons", "3", "--author", "Ada", "--star")
+    assert repository.plan().pending == sheets | {f"write_sheets/stories-1l/{SITE}/neurons"}
+
+
+def test_a_starred_feature_gets_a_sheet_and_loses_its_mark_with_another_training(repository):
+    feature = next(number for number in range(256) if not (repository / f"{SHEETS}/{number}.html").exists())
+    figures = sorted((repository / f"results/figures/{SAE}").glob("*.svg"))
+    for figure in figures:
+        os.utime(figure, (1_600_000_000, 1_600_000_000))
+    repository.polysem("notes", "add", SAE, str(feature), "--author", "Ada", "--star", "--comment", "see <b>this</b>")
+    with repository.executed() as ran:
+        repository.snakemake()
+    assert ran == {f"write_sheets/{SAE}", "write_report"}
+    page = repository / f"{SHEETS}/{feature}.html"
+    assert "★" in page.read_text() and "see &lt;b&gt;this&lt;/b&gt;" in page.read_text()
+    index = (repository / "results/report/pages/static/search-index.js").read_text()
+    assert f'"★ topk-x4 / {feature}"' in index and "see \\u003cb>this" in index
+    assert f">{feature}</a>" in (repository / f"results/report/pages/models/{SAE}.html").read_text()
+
+    repository.polysem("notes", "add", SAE, str(feature), "--author", "Ada", "--label", "dogs")
+    repository.snakemake()
+    drawn = {figure.stem for figure in figures if figure.stat().st_mtime != 1_600_000_000}
+    assert 0 < len(drawn) < len(figures)
+    assert all("labels" in read for read in reads_of(repository, drawn).values())
+
+    repository.edit("params.yaml", "k: 8", "k: 6")
+    repository.snakemake()
+    assert "another training" in (repository / f"{SHEETS}/index.html").read_text()
+    assert not page.exists() or "Of another training: 1 note" in page.read_text()
+    index = (repository / "results/report/pages/static/search-index.js").read_text()
+    assert "★" not in index and '"dogs"' not in index
+    listed = repository.polysem("notes")
+    assert re.search(rf"{feature}\n +of another training \([0-9a-f]{{8}}\): ★ dogs Ada\n", listed)
+
+
+def reads_of(repository, names):
+    import ast
+
+    found = {}
+    for name in names:
+        source = (repository / f"src/polysem/figures/of_dictionary/{name}.py").read_text()
+        (reads,) = [
+            ast.literal_eval(node.value)
+            for node in ast.parse(source).body
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "READS"
+        ]
+        found[name] = reads
+    return found
+
+
+def test_a_broken_note_stops_the_run_before_it_starts(repository):
+    repository.polysem("notes", "add", SAE, "3", "--author", "Ada", "--star")
+    (file,) = (repository / f"labels/{SAE}").glob("*.json")
+    text = file.read_text()
+    file.write_text(text.replace("true", '"yes"'))
+    assert re.search(rf"error: labels/{SAE}/{file.name}, star: found 'yes'", repository.snakemake("-n", fails=True))
+    file.write_text(text)
+    (file.parent / "3.txt").write_text("a thought")
+    (repository / f"labels/stories-1l/{SITE}/topk-x5").mkdir()
+    said = repository.snakemake("-n")
+    assert f"note: labels/{SAE}/3.txt is no note, as notes end in .json, so nobody reads it" in said
+    assert f"note: labels/stories-1l/{SITE}/topk-x5 is of no dictionary of the params file" in said
+    file.write_text(text.replace('"feature": 3', '"feature": 256'))
+    assert "has to be called 256-ada-" in repository.snakemake("-n", fails=True)
+    file.rename(file.with_name(file.name.replace("3-ada", "256-ada", 1)))
+    assert "Ada says something of feature 256; the dictionary has 0 … 255" in repository.snakemake("-n", fails=True)
