@@ -22,6 +22,9 @@ MODEL, SITE, SAE = "toy", "blocks.0.mlp.hook_post", "l1-x8_l1=3e-4_seed=0"
 NEURONS, TOKENS = 12, 10_000
 BEFORE, AFTER, TOP, DRAWN = 20, 10, 12, 10
 WORDS = "once upon a time there was a little girl called Lily who had a red ball and a dog "
+DIFFERENT = [0, 3, 7]
+"""Which of the top examples are shown as different."""
+SHOWN = ("activation", "sequence", "position", "token", "window_activation")
 CLUSTERED = 5
 """Examples in the clusters of a feature."""
 DISTANCES = ("mean_distance", "max_distance", "intra_cluster_distance", "inter_cluster_distance")
@@ -190,7 +193,8 @@ class SheetCase:
     def write_tables(self, dictionary: str = SAE) -> Path:
         """The folder of the dictionary's tables; the neurons' sheets read a table of the SAE, too."""
         folder = self.folder / "tables" / MODEL / SITE
-        for name, table in (self.tables if dictionary == SAE else self.neurons).items():
+        tables = self.tables if dictionary == SAE else self.neurons
+        for name, table in ({"diverse_examples": diverse(tables["examples"])} | tables).items():
             write_table(folder / dictionary / f"{name}.nc", table)
         if dictionary != SAE:
             write_table(folder / SAE / "alignment.nc", self.tables["alignment"])
@@ -216,6 +220,26 @@ class SheetCase:
             relations=relations,
         )
         return output
+
+
+def diverse(examples: xr.Dataset) -> xr.Dataset:
+    """The top examples at the places `DIFFERENT`, as if they stood for others."""
+    features, count = examples.sizes["feature"], len(DIFFERENT)
+    known = examples["sequence"].values[:, DIFFERENT] >= 0
+    each = ("feature", "example")
+    shown = {name: (examples[name].dims, examples[name].values[:, DIFFERENT]) for name in SHOWN}
+    counts = {"distinct_tokens": 3, "distinct_contexts": 11, "different_examples": 2}
+    is_text = examples.sizes["offset"] > 1
+    return dataset(
+        features,
+        {"top_examples": TOP, "repeat_context": 5, "different_distance": 0.3},
+        offset=("offset", examples["offset"].values),
+        **shown,
+        repeats=(each, np.where(known & is_text, np.array([4, 0, 0])[:count], 0)),
+        similar=(each, np.where(known, np.array([2, 0, 7])[:count], 0)),
+        candidates=("feature", np.full(features, 90)),
+        **{name: ("feature", np.full(features, of)) for name, of in counts.items() if is_text or "different" in name},
+    )
 
 
 def frequency(largest: np.ndarray, active: np.ndarray) -> xr.Dataset:
@@ -269,7 +293,7 @@ class Page(HTMLParser):
         super().__init__()
         self.source = path.read_text(encoding="utf-8")
         self.elements, self.text, self.tables, self.contexts = [], "", {}, []
-        self._open, self._heading, self._in = [], "", None
+        self._open, self._heading, self._is_context = [], "", False
         self.feed(self.source)
         assert not self._open, f"not closed: {self._open}"
 
@@ -283,11 +307,13 @@ class Page(HTMLParser):
             self.tables.setdefault(self._heading, []).append([])
         if tag in ("td", "th"):
             self.tables[self._heading][-1].append("")
-        if tag == "summary":
+        self._is_context = (tag == "summary" and "dir" in dict(attributes)) or (self._is_context and tag != "summary")
+        if tag == "summary" and self._is_context:
             self.contexts.append("")
 
     def handle_endtag(self, tag):
         assert self._open.pop() == tag
+        self._is_context = self._is_context and tag != "summary"
 
     def handle_data(self, data):
         self.text += data
@@ -295,7 +321,7 @@ class Page(HTMLParser):
             self._heading += data
         if "td" in self._open or "th" in self._open:
             self.tables[self._heading][-1][-1] += data
-        if "summary" in self._open:
+        if self._is_context:
             self.contexts[-1] += data
 
     def all(self, tag):

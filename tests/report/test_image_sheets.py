@@ -12,7 +12,7 @@ from polysem.layout.annotations import NOBODY
 from polysem.layout.place import Place
 from polysem.report.write_sheets import write_sheets
 
-from .sheet_case import BEFORE, CLUSTERED, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, dataset, receipt
+from .sheet_case import BEFORE, CLUSTERED, DIFFERENT, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, dataset, receipt
 
 HEIGHT, WIDTH, IMAGES = 3, 5, 130
 
@@ -66,8 +66,9 @@ def test_every_example_is_its_own_image_pixel_by_pixel(case):
     folder = written(case, listed={f"{MODEL}/{SITE}/{SAE}": [3]})
     images = Page(folder / "3.html").all("img")
     clustered = [60 + example for example in range(CLUSTERED)]
-    assert len(images) == TOP + DRAWN + CLUSTERED
-    numbers = [*case.tables["examples"]["sequence"].values[3], *clustered]
+    assert len(images) == len(DIFFERENT) + TOP + DRAWN + CLUSTERED
+    numbers = case.tables["examples"]["sequence"].values[3]
+    numbers = [*numbers[DIFFERENT], *numbers, *clustered]
     for number, image in zip(sorted(numbers, key=str), sorted(images, key=lambda image: image["alt"]), strict=True):
         assert image["alt"] == f"image {number} of class {number % 10}"
         assert (int(image["width"]), int(image["height"])) == (WIDTH, HEIGHT)
@@ -82,7 +83,8 @@ def test_classes_stand_in_place_of_tokens(case):
     page = Page(folder / "3.html")
     assert [row[0] for row in page.tables["Boosted"]] == ["class", *(f"class {number}" for number in range(10))]
     assert "900 of 10,000 images" in page.text and "token" not in page.text
-    assert "image 100, class 0" in page.text and not page.contexts
+    assert "image 100, class 0; stands for 2 similar" in page.text
+    assert "Different ones among its 12 strongest: 2 neuron embeddings." in page.text and not page.contexts
     (sheet,) = receipt(folder)["sheets"]
     assert sheet["tokens"] == ["class 0", "class 1", "class 2", "class 3", "class 4"]
     assert len(Page(folder / "index.html").all("img")) == 5

@@ -17,7 +17,7 @@ from polysem.layout.notes import write_note
 from polysem.layout.place import Place
 from polysem.report.write_sheets import write_sheets
 
-from .sheet_case import CLUSTERED, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, receipt
+from .sheet_case import CLUSTERED, DIFFERENT, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase, diverse, receipt
 
 LISTED = {f"{MODEL}/{SITE}/{SAE}": [3]}
 NOW, BEFORE = "1" * 64, "2" * 64
@@ -50,7 +50,7 @@ def test_the_sheet_has_what_document_s0_shows_of_a_feature(case):
     shares = 100 * weights[strongest] ** 2 / (weights**2).sum()
     assert [number(row[2]) for row in aligned] == pytest.approx(shares, rel=5e-3)
 
-    assert len(page.contexts) == TOP + DRAWN + CLUSTERED
+    assert len(page.contexts) == len(DIFFERENT) + TOP + DRAWN + CLUSTERED
     text = case.tokenizer.decode([token for token in examples["token"].values[3, 0] if token >= 0])
     assert page.contexts[0] == text
     marks = page.source.split("</mark>")
@@ -86,6 +86,36 @@ def test_a_token_without_a_measured_activation_is_set_apart(case):
     case.show(3, "a", "b", "c", key=1)
     case.tables["examples"]["window_activation"][3, 0, 19] = np.nan
     assert '<span class="unmeasured">a</span>' in Page(case.write(listed=LISTED) / "3.html").source
+
+
+def test_examples_that_differ_come_first_and_say_for_how_many_they_stand(case):
+    page = Page(case.write(listed=LISTED) / "3.html")
+    section = page.source.split('<section id="examples">')[1].split("</section>")[0]
+    different, rest = section.split('<details class="all">')
+    shown = [case.tables["examples"]["token"].values[3, place] for place in DIFFERENT]
+    texts = [case.tokenizer.decode([token for token in tokens if token >= 0]) for tokens in shown]
+    assert page.contexts[: len(DIFFERENT)] == texts
+    stands = [place.split("</li>")[0] for place in different.split("<li>")[1:]]
+    assert ['class="more">+6<' in item for item in stands] == [True, False, False]
+    assert "stands for 4 the same in the same context and 2 similar" in stands[0]
+    assert "stands for" not in stands[1]
+    assert 'class="more">+7<' in stands[2] and "stands for 7 similar" in stands[2]
+    assert (
+        "Of its 90 strongest tokens those whose neuron embeddings lie more than a cosine distance of 0.3 apart; +n: "
+        "for how many others one stands. Different ones among its 12 strongest: 3 tokens, 11 contexts with the 5 "
+        "tokens before, 2 neuron embeddings."
+    ) in page.text
+    assert rest.count("<li>") == TOP and "more" not in rest.split("</summary>", 1)[1]
+
+
+def test_neurons_without_embeddings_show_what_is_no_repeat(case):
+    without = diverse(case.tables["examples"]).drop_vars(["different_examples"])
+    without["similar"][:] = 0
+    case.tables["diverse_examples"] = without
+    page = Page(case.write(listed=LISTED) / "3.html")
+    assert "Of its 90 strongest tokens those that are no repeats of each other; +n: for how many" in page.text
+    assert "3 tokens, 11 contexts with the 5 tokens before." in page.text
+    assert "stands for 4 the same in the same context<" in page.source
 
 
 def test_drawn_examples_stand_in_their_quantile_intervals(case):

@@ -159,6 +159,7 @@ def older(results):
     ("table", "without", "use"),
     [
         ("examples", "quantile", lambda sae: sae.feature(7).examples),
+        ("diverse_examples", "similar", lambda sae: sae.feature(7).diverse_examples),
         ("tags", "best_feature", lambda sae: sae.feature(7).tags),
         ("alignment", "power_next9", lambda sae: sae.draw("decoder_power")),
         ("frequency", "standard_deviation", lambda sae: sae.feature(7).sheet()),

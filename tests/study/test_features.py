@@ -40,10 +40,29 @@ def test_examples_are_text_of_the_corpus_with_the_activations_of_the_sae(active,
     assert samples and all(0 <= example.quantile <= 1 for example in samples)
 
 
+def test_diverse_examples_lie_apart_and_stand_for_others(active, site):
+    found, table = active.diverse_examples, active.tables["diverse_examples"]
+    assert 1 < len(found) <= 20 and all(example.kind == "diverse" for example in found)
+    assert [one.activation for one in found] == sorted((one.activation for one in found), reverse=True)
+    assert sum(1 + one.repeats + one.similar for one in found) <= int(table["candidates"])
+    strongest = next(example for example in active.examples if example.kind == "top")
+    assert (found[0].sequence, found[0].position) == (strongest.sequence, strongest.position)
+    assert found[0].tokens == strongest.tokens
+    activations = site.activations("eval")
+    places = list(zip(activations["sequence"].values.tolist(), activations["position"].values.tolist(), strict=True))
+    x = activations.to_numpy()[[places.index((one.sequence, one.position)) for one in found]]
+    sae = active.dictionary.sae
+    embedding = (x - sae.b_dec.numpy()) * sae.W_enc[:, active.number].numpy()
+    embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
+    distances = 1 - embedding @ embedding.T
+    assert distances[np.triu_indices(len(found), 1)].min() > 0.3 - 1e-3
+
+
 def test_a_feature_that_is_never_active_has_no_examples(site):
     counts = site["topk-x4"].table("frequency")["active_tokens"].to_numpy()
     silent = int(np.flatnonzero(counts == 0)[0])
     assert site["topk-x4"].feature(silent).examples == []
+    assert site["topk-x4"].feature(silent).diverse_examples == []
 
 
 def test_examples_of_images_name_the_image(study):

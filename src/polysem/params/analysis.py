@@ -29,6 +29,14 @@ class Analysis(Section):
     """Seed of random baselines."""
     top_examples: Annotated[int, Field(ge=1, le=1000)] = 20
     """Most active examples that are kept of each feature (S0.F4)."""
+    further_examples: Annotated[int, Field(ge=0, le=1000)] = 80
+    """Most active examples behind the top ones, among which repeats are counted and different ones are looked for
+    (S4.X3)."""
+    repeat_context: Annotated[int, Field(ge=0, le=1000)] = 5
+    """Tokens in front of an example that its repeats share with it, beside the token itself (S4.X3)."""
+    different_distance: Annotated[float, Field(ge=0, le=2)] = 0.3
+    """Cosine distance of neuron embeddings above which two examples differ; the others are counted as similar
+    (S4.X3)."""
     sampled_examples: Annotated[int, Field(ge=0, le=1000)] = 20
     """Examples drawn at random from all tokens on which a feature is active, to see more than its extremes."""
     context_before: Annotated[int, Field(ge=0, le=1000)] = 20

@@ -36,6 +36,8 @@ class Example(NamedTuple):
     place: str
     text: str
     """What the model can be given again; '' for an image."""
+    more: str = ""
+    """`+n` of one that stands for n others."""
 
 
 class Subjects(NamedTuple):

@@ -9,13 +9,12 @@ from markupsafe import Markup
 
 from polysem.params.sheets import SheetChoice
 from polysem.report.activation_histogram import histogram
-from polysem.report.contexts import Example, ImageContexts, Subjects, TextContexts
+from polysem.report.contexts import ImageContexts, TextContexts
 from polysem.report.numbers import in_words
 from polysem.report.sheet_clusters import Address, Clusters, Relations, SheetClusters
+from polysem.report.sheet_examples import Examples, SheetExamples
 from polysem.report.sheet_tables import SheetTables
 
-INTERVALS = 5
-"""Quantile intervals into which the drawn examples are sorted."""
 PATH_WORDS = {"processing": "processing of the model's weights: ", "final_norm": ""}
 """Attributes of the table `logits` that say how its weights were come by."""
 
@@ -36,13 +35,6 @@ class Neighbour(NamedTuple):
     values: tuple[str, ...]
 
 
-class Interval(NamedTuple):
-    """Examples whose activation lies in a range of quantiles of the feature's active tokens."""
-
-    title: str
-    examples: list[Example]
-
-
 @dataclass(frozen=True)
 class Sheet:
     """One page; numbers are in words, texts are safe HTML."""
@@ -60,10 +52,8 @@ class Sheet:
     neurons: list[Neighbour]
     features: list[Neighbour]
     nearest: list[Neighbour]
-    top: list[Example]
+    examples: Examples
     clusters: Clusters
-    intervals: list[Interval]
-    subjects: Subjects
     frequency: float
     largest: float
 
@@ -86,10 +76,10 @@ class SheetContents:
         self._is_neuron = is_neuron
         self._contexts = contexts
         self._choice = choice
-        self._frequency, self._alignment, self._examples = tables.frequency, tables.alignment, tables.examples
+        self._examples = SheetExamples(tables.examples, tables.diverse_examples, contexts)
+        self._frequency, self._alignment = tables.frequency, tables.alignment
         self._associations, self._geometry = tables.associations, tables.geometry
         self._logits, self._tags = tables.logits, tables.tags
-        self._key = int(np.flatnonzero(self._examples["offset"] == 0)[0])
         self._tokens = int(tables.frequency.attributes["tokens"])
         self._tag_names = [str(name) for name in tables.tags["tag"]] if "tag" in tables.tags else []
         self._path = _path(tables.logits.attributes)
@@ -98,7 +88,6 @@ class SheetContents:
     def of(self, row: int) -> Sheet:
         """The sheet of the feature in this row."""
         frequency = self._frequency
-        examples = self._all_examples(row)
         return Sheet(
             feature=self._features[row],
             flag=self._flag(float(frequency["frequency"][row]), int(frequency["active_tokens"][row])),
@@ -115,10 +104,8 @@ class SheetContents:
             neurons=self._neighbours(row, "correlated_neuron", "neuron_correlation"),
             features=self._neighbours(row, "correlated_feature", "feature_correlation"),
             nearest=self._neighbours(row, "nearest_feature", "nearest_cosine"),
+            examples=self._examples.of(row, float(frequency["max_activation"][row])),
             clusters=self._clusters.of(row, self._features[row], float(frequency["max_activation"][row])),
-            top=[example for kind, _, example in examples if kind == "top"],
-            intervals=_by_interval([(quantile, example) for kind, quantile, example in examples if kind == "sample"]),
-            subjects=self._subjects(row),
             frequency=float(frequency["frequency"][row]),
             largest=float(frequency["max_activation"][row]),
         )
@@ -180,47 +167,6 @@ class SheetContents:
             )
             if number >= 0
         ]
-
-    def _all_examples(self, row: int) -> list[tuple[str, float, Example]]:
-        table = self._examples
-        offsets = table["offset"]
-        maximum = float(self._frequency["max_activation"][row])
-        made: list[tuple[str, float, Example]] = []
-        for slot, kind in enumerate(table["kind"].tolist()):
-            sequence = int(table["sequence"][row, slot])
-            if sequence < 0:
-                continue
-            tokens, quantile = table["token"][row, slot], float(table["quantile"][row, slot])
-            html = self._contexts.example(tokens, table["window_activation"][row, slot], offsets, maximum, sequence)
-            token = int(tokens[self._key])
-            place = self._contexts.place(sequence, int(table["position"][row, slot]))
-            example = Example(
-                html,
-                self._contexts.name(token) if token >= 0 else None,
-                _number(table["activation"][row, slot]),
-                place
-                if np.isnan(quantile)
-                else f"{place}, above {_share(quantile)} of the active {self._contexts.unit}",
-                self._contexts.plain(tokens),
-            )
-            made.append((str(kind), quantile, example))
-        return made
-
-    def _subjects(self, row: int) -> Subjects:
-        table = self._examples
-        is_top = (table["kind"].astype(str) == "top") & (table["sequence"][row] >= 0)
-        return self._contexts.subjects(table["token"][row, is_top, self._key], table["sequence"][row, is_top])
-
-
-def _by_interval(examples: list[tuple[float, Example]]) -> list[Interval]:
-    """Examples in quantile intervals of equal width, the highest first."""
-    intervals: list[Interval] = []
-    for place in reversed(range(INTERVALS)):
-        members = [example for quantile, example in examples if min(int(quantile * INTERVALS), INTERVALS - 1) == place]
-        if members:
-            title = f"{100 * place // INTERVALS}–{100 * (place + 1) // INTERVALS} %"
-            intervals.append(Interval(title, members))
-    return intervals
 
 
 def _path(attributes: Mapping[str, Any]) -> str:

@@ -6,7 +6,17 @@ from pathlib import Path
 from polysem.index.feature_index import FeatureIndex
 from polysem.io.columns import Columns, read_columns
 
-NAMES = ("frequency", "alignment", "examples", "associations", "geometry", "logits", "tags", "clusters")
+NAMES = (
+    "frequency",
+    "alignment",
+    "examples",
+    "diverse_examples",
+    "associations",
+    "geometry",
+    "logits",
+    "tags",
+    "clusters",
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +28,7 @@ class SheetTables:
     frequency: Columns
     alignment: Columns
     examples: Columns
+    diverse_examples: Columns
     associations: Columns
     geometry: Columns
     logits: Columns

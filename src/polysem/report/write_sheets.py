@@ -229,7 +229,7 @@ def _line(sheet: Sheet, said: FeatureAnnotations) -> dict[str, Any]:
     """A sheet's line in the index, and in the receipt."""
     return {
         "said": said,
-        "subjects": sheet.subjects,
+        "subjects": sheet.examples.subjects,
         "largest": in_words(sheet.largest),
         "power": sheet.power,
         "frequency": f"{sheet.frequency:.3g}",

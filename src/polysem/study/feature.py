@@ -1,7 +1,7 @@
 """One feature of a dictionary: where it is active, what people call it, and its sheet."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from polysem.io.errors import InputError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from polysem.study.dictionary import Dictionary
 
+OF_EXAMPLE = ("activation", "sequence", "position", "token", "window_activation", "offset")
+"""Variables of a table of examples."""
 OF_TAG = ("base_rate", "precision", "recall", "f1", "auroc", "specificity", "sensitivity")
 """Variables of the table `tags` about the best feature of each tag."""
 OF_FEATURE = ("main_tag", "main_tag_f1", "main_tag_base_rate", "monosemanticity", "monosemanticity_above_base")
@@ -40,13 +42,18 @@ class Example:
     activation: float
     """Activation there."""
     kind: str
-    """`top`, one of the largest activations, or `sample`, drawn at random from all active tokens."""
+    """`top`, one of the largest activations, `sample`, drawn at random from all active tokens, or `diverse`, one that
+    differs from the others."""
     quantile: float
     """Of a sample, the share of the active tokens on which the activation is lower; NaN of a top one."""
     sequence: int
     """Sequence, or image, of the eval split."""
     position: int
     """Position in it."""
+    repeats: int = 0
+    """Of a diverse one, how many other strong examples have the same token in the same context."""
+    similar: int = 0
+    """Of a diverse one, how many others it stands for beside these."""
 
     def __str__(self) -> str:
         """The text, with the token that the example is about in double brackets."""
@@ -139,28 +146,43 @@ class Feature:
 
         Empty for a feature that is active nowhere. Raises InputError if the table `examples` is of an older version.
         """
-        row = self._row("examples", "kind", "activation", "sequence", "position", "quantile", "token", "offset")
-        name, kinds, offsets = self.dictionary.site.model.token_text, row["kind"], row["offset"]
-        windows = self._row("examples", "window_activation")["window_activation"]
-        found = []
-        for slot in range(len(kinds)):
-            sequence = int(row["sequence"][slot])
-            if sequence < 0:
-                continue
-            inside = row["token"][slot] >= 0
-            found.append(
-                Example(
-                    tokens=[name(token) for token in row["token"][slot][inside].tolist()],
-                    activations=windows[slot][inside],
-                    key=int((offsets[inside] < 0).sum()),
-                    activation=float(row["activation"][slot]),
-                    kind=str(kinds[slot]),
-                    quantile=float(row["quantile"][slot]),
-                    sequence=sequence,
-                    position=int(row["position"][slot]),
+        row = self._row("examples", *OF_EXAMPLE, "kind", "quantile")
+        return [
+            replace(example, kind=str(row["kind"][slot]), quantile=float(row["quantile"][slot]))
+            for slot, example in self._examples(row)
+        ]
+
+    @property
+    def diverse_examples(self) -> list[Example]:
+        """Strong examples that differ, the largest activation first, each with the number of others that it stands for.
+
+        Empty for a feature that is active nowhere. Raises InputError if there is no table `diverse_examples`.
+        """
+        row = self._row("diverse_examples", *OF_EXAMPLE, "repeats", "similar")
+        return [
+            replace(example, repeats=int(row["repeats"][slot]), similar=int(row["similar"][slot]))
+            for slot, example in self._examples(row)
+        ]
+
+    def _examples(self, row: "dict[str, NDArray[Any]]") -> "Iterator[tuple[int, Example]]":
+        """The examples of a row of a table of them, with their places in it."""
+        name, offsets = self.dictionary.site.model.token_text, row["offset"]
+        for slot, sequence in enumerate(row["sequence"].tolist()):
+            if sequence >= 0:
+                inside = row["token"][slot] >= 0
+                yield (
+                    slot,
+                    Example(
+                        tokens=[name(token) for token in row["token"][slot][inside].tolist()],
+                        activations=row["window_activation"][slot][inside],
+                        key=int((offsets[inside] < 0).sum()),
+                        activation=float(row["activation"][slot]),
+                        kind="diverse",
+                        quantile=float("nan"),
+                        sequence=sequence,
+                        position=int(row["position"][slot]),
+                    ),
                 )
-            )
-        return found
 
     @property
     def tags(self) -> "pd.DataFrame":

@@ -50,7 +50,7 @@ ENTRIES = (
         "count repeats and to keep examples that differ in meaning.",
         shown="How many of the 20 top examples of each feature are distinct; sheets show the diverse ones, with the "
         "number of repeats of each.",
-        absent="It needs a language model whose features are active.",
+        absent="It needs features that are active on as many tokens as top examples are kept.",
         tables=("diverse_examples",),
     ),
     Entry(

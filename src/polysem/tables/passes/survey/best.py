@@ -33,7 +33,7 @@ class Best:
         if not count:
             return
         better = np.flatnonzero(key < self.key[:, -1][feature])
-        touched, group = np.unique(feature[better], return_inverse=True)
+        touched, group = numbered(feature[better], len(self.key))
         keys = np.concatenate([self.key[touched].ravel(), key[better]])
         groups = np.concatenate([np.repeat(np.arange(len(touched)), count), group])
         order = torch.argsort(torch.from_numpy((groups << 32) + keys), stable=True).numpy()
@@ -44,3 +44,10 @@ class Best:
         values = np.concatenate([self.value[touched].ravel(), value[better]])
         for table, new in ((self.key, keys), (self.token, tokens), (self.value, values)):
             table[touched] = new[kept].reshape(-1, count)
+
+
+def numbered(feature: NDArray[np.int64], features: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The features that occur, ascending, and of each entry the number of its feature among them."""
+    occurs = np.zeros(features, bool)
+    occurs[feature] = True
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[feature]
