@@ -13,7 +13,7 @@ import pytest
 FIGURES = Path(__file__).parents[2] / "src/polysem/figures"
 MODULES = [
     file.relative_to(FIGURES).as_posix()
-    for room in ("of_dictionary", "of_site", "of_toy", "parts")
+    for room in ("of_dictionary", "of_site", "of_model", "of_toy", "parts")
     for file in sorted((FIGURES / room).glob("*.py"))
 ]
 FUNCTIONS = {

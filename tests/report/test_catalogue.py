@@ -17,6 +17,7 @@ OWED = [
     *(f"S2.F{number}" for number in range(1, 15)),
     *(f"S2.{name}" for name in ("T1", "M1", "M2", "M3", "M4", "X1", "X2", "X3")),
     *(f"S3.{name}" for name in ("F1", "F2", "F3", "F4", "F5", "T1", "T2", "T3", "M1", "M2", "M3", "M4", "U1", "X1")),
+    *(f"S4.{name}" for name in ("T1", "F1", "X1", "X2", "X3", "X4")),
 ]
 SITE = "blocks.0.mlp.hook_post"
 SAE, NEURONS = Place("toy", SITE, "l1"), Place("toy", SITE, "neurons")

@@ -3,7 +3,7 @@
 
 import shlex
 
-from polysem.layout.place import DICTIONARY, SITE, Place
+from polysem.layout.place import DICTIONARY, MODEL, SITE, Place
 from polysem.workflow import figures
 
 try:
@@ -13,6 +13,7 @@ except InputError as error:
 
 FIGURES = figures.figures_of(figures.OF_DICTIONARY)
 SITE_FIGURES = figures.figures_of(figures.OF_SITE)
+MODEL_FIGURES = figures.figures_of(figures.OF_MODEL)
 TOY_FIGURES = figures.figures_of(figures.OF_TOY)
 
 
@@ -120,3 +121,35 @@ rule draw_site_figures:
     shell:
         "python -m polysem step draw_site_figures --tables {params.tables} --output {output.folder} "
         "--config {params.spec} --code {params.code} --log {log} > {log} 2>&1"
+
+
+rule draw_model_figures:
+    """S4: all sites of one model together."""
+    input:
+        [MODEL.table(table) for table in figures.tables_of(MODEL_FIGURES)],
+    output:
+        folder=update(
+            report(
+                directory(MODEL.figures.path),
+                patterns=["{figure}.svg"],
+                caption=captions(MODEL_FIGURES, figures.PLACE_OF_MODEL),
+                category="{model}",
+                subcategory="all sites",
+                labels={"dictionary": ALL_DICTIONARIES, "figure": "{figure}"},
+            )
+        ),
+        receipt=update(MODEL.figures.receipt),
+    log:
+        "logs/draw_model_figures/{model}.log",
+    benchmark:
+        "logs/draw_model_figures/{model}.tsv"
+    params:
+        code=code_digest("polysem.figures.draw_model_figures", *(one.module for one in MODEL_FIGURES)),
+        spec=spec(
+            figures=figure_codes("polysem.figures.draw_model_figures", MODEL_FIGURES),
+            params=analysis(*figures.params_of(MODEL_FIGURES)),
+        ),
+        tables=MODEL.tables,
+    shell:
+        "python -m polysem step draw_model_figures --tables {params.tables} --output {output.folder} "
+        "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"

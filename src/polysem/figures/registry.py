@@ -1,4 +1,4 @@
-"""Figures by name: modules of `of_dictionary`, `of_site` and `of_toy`."""
+"""Figures by name: modules of `of_dictionary`, `of_site`, `of_model` and `of_toy`."""
 
 import difflib
 import importlib
@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from matplotlib.figure import Figure
 
-from polysem.figures import of_dictionary, of_site, of_toy
+from polysem.figures import of_dictionary, of_model, of_site, of_toy
 from polysem.io.errors import InputError
 from polysem.params.addons import modules_of
 
@@ -51,6 +51,6 @@ def find_figure(name: str) -> FigureModule:
 def figure_modules() -> dict[str, str]:
     """The modules of all figures, by the name of the figure, in the order of the alphabet."""
     found: dict[str, str] = {}
-    for folder in (of_dictionary, of_site, of_toy):
+    for folder in (of_dictionary, of_site, of_model, of_toy):
         found |= modules_of(folder.__name__)
     return dict(sorted(found.items()))

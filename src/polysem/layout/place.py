@@ -180,8 +180,8 @@ class Place:
 
     @property
     def figures(self) -> Folder:
-        """The figures of the dictionary; of a site, those in which its dictionaries stand together."""
-        return Folder(f"{all_figures(self.root)}/{self.model}/{self._site()}/{self.dictionary or TOGETHER}")
+        """The figures of the dictionary; of a site or a model, those in which its dictionaries stand together."""
+        return Folder("/".join((all_figures(self.root), *self.names, *([] if self.dictionary else [TOGETHER]))))
 
     def figure(self, name: str) -> str:
         """One of these figures."""

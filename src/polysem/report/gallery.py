@@ -1,4 +1,4 @@
-"""The figures of a run, and those that a dictionary or a site cannot have, with the reason."""
+"""The figures of a run, and those that a dictionary, a site or a model cannot have, with the reason."""
 
 import re
 import shlex
@@ -29,7 +29,7 @@ def folder_of(place: Place) -> str:
 
 @dataclass(frozen=True)
 class Shown:
-    """One figure of one dictionary or site: drawn (`source` and `size`), or not applicable (`reason`)."""
+    """One figure of one dictionary, site or model: drawn (`source` and `size`), or not applicable (`reason`)."""
 
     name: str
     origin: Place
@@ -59,13 +59,14 @@ class Picture:
         return [one for one in self.shown.values() if not one.reason]
 
     @property
-    def of_sites(self) -> bool:
-        """Whether it shows all dictionaries of a site."""
-        return any(not origin.dictionary for origin in self.shown)
+    def of(self) -> str:
+        """What it is of, "dictionary", or "site" or "model" if it shows all dictionaries of one."""
+        origin = next(iter(self.shown))
+        return "dictionary" if origin.dictionary else "site" if origin.site else "model"
 
 
 def read_gallery(places: Iterable[Place]) -> dict[str, Picture]:
-    """All figures of dictionaries and sites by name, in the order of the catalogue.
+    """All figures of dictionaries, sites and models by name, in the order of the catalogue.
 
     Raises InputError for a receipt or figure that is missing, broken, or not the one that its receipt names.
     """

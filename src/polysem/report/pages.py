@@ -42,14 +42,7 @@ def write_pages(
     for chapter in chapters:
         _write_document(site, run, chapter, common)
     for model, sites in models.items():
-        site.write_page(
-            f"pages/models/{model}/index.html",
-            "model.html.j2",
-            model=model,
-            sites=sites,
-            losses=model_grid({model: run.metrics.get(model, {})}),
-            params=_as_text(run.params.get("models", {}).get(model, {})),
-        )
+        _write_model(site, run, next(iter(sites.values()))[0].at(""), sites, makings, common)
         for name, origins in sites.items():
             _write_comparison(site, run, model, name, origins, makings, common)
     for origin in run.origins:
@@ -85,6 +78,29 @@ def _write_document(site: Site, run: Run, chapter: Chapter, common: dict[str, An
         page_of=lambda origin: address(page, page_path(origin)),
         figures_json=figures_json(run.origins, pictures),
         later=[line for line in LATER if line[0].split(".")[0] == chapter.document],
+    )
+
+
+def _write_model(
+    site: Site,
+    run: Run,
+    place: Place,
+    sites: dict[str, list[Place]],
+    makings: dict[str, list[Making]],
+    common: dict[str, Any],
+) -> None:
+    model = place.model
+    site.write_page(
+        page_path(place),
+        "model.html.j2",
+        **common,
+        model=model,
+        together=place,
+        sites=sites,
+        losses=model_grid({model: run.metrics.get(model, {})}),
+        params=_as_text(run.params.get("models", {}).get(model, {})),
+        pictures=[picture for picture in run.pictures.values() if place in picture.shown],
+        steps=makings.get(place.path, []),
     )
 
 
@@ -132,14 +148,14 @@ def _write_dictionary(site: Site, run: Run, origin: Place, tables: list[TableFil
 
 
 def page_path(origin: Place) -> str:
-    """The page of a dictionary, or of a site."""
-    name = origin.dictionary or INDEX
-    return f"pages/models/{origin.model}/{origin.site}/{name}.html"
+    """The page of a dictionary, of a site or of a model."""
+    names = origin.names if origin.dictionary else (*origin.names, INDEX)
+    return f"pages/models/{'/'.join(names)}.html"
 
 
 def figures_json(origins: list[Place], pictures: dict[str, Picture]) -> str:
     """What the chooser of a page knows of every figure: its size where it is drawn, the number of the reason where it
-    is not; by dictionary, or by site for figures that show all of a site."""
+    is not; by dictionary, or by site or model for figures that show all of one."""
     reasons: dict[str, int] = {}
     figures: dict[str, Any] = {}
     for name, picture in pictures.items():
@@ -147,7 +163,7 @@ def figures_json(origins: list[Place], pictures: dict[str, Picture]) -> str:
             folder_of(origin): reasons.setdefault(shown.reason, len(reasons)) if shown.reason else list(shown.size)
             for origin, shown in picture.shown.items()
         }
-        figures[name] = {"together": picture.of_sites, "at": at}
+        figures[name] = {"of": picture.of, "at": at}
     first = next((origin for origin in origins if origin.dictionary != NEURONS), origins[0] if origins else None)
     return script_json({"first": first.path if first else "", "reasons": list(reasons), "figures": figures})
 

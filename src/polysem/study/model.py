@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from polysem.io.errors import InputError
 from polysem.layout.place import Place
 from polysem.study import tables
+from polysem.study.dictionary import drawn
+from polysem.study.figures import Drawing, draw
 from polysem.study.names import Named, UnknownNameError, as_number
 from polysem.study.recorded import Recorded
 from polysem.study.results import Results
@@ -19,6 +21,7 @@ from polysem.study.stores import as_split, opened
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from polysem.models.subject import Batch, Subject
@@ -203,6 +206,22 @@ class Model(Named[Site]):
     def table(self, name: str) -> "xr.Dataset":
         """A table about the model, lazily. Raises UnknownNameError, with the nearest name."""
         return tables.open_table(self.results, self.place, name, self.tables)
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """Figures of all its sites together: '' for those that the run drew, for others why they do not apply."""
+        return tables.drawn_figures(self.results, self.place)
+
+    def drawn(self, name: str) -> Drawing:
+        """A figure of all its sites as the run drew it, an SVG."""
+        return drawn(self.results, self.place, name)
+
+    def draw(self, name: str, **analysis: Any) -> "Figure":
+        """A figure of all its sites as a Matplotlib figure; see `Dictionary.draw`."""
+        from polysem.figures.draw_model_figures import model_sources
+
+        sources = model_sources(self.results.bring(self.place.tables))
+        return draw(self.place, name, "of_model", sources, self.recorded.analysis(**analysis), list(analysis))
 
     def __repr__(self) -> str:
         return f"<polysem.Model {self.name}: {', '.join(self)}>"

@@ -33,7 +33,7 @@ def files_of_tables(results: Results, place: Place) -> list[str]:
 
 
 def drawn_figures(results: Results, place: Place) -> dict[str, str]:
-    """Figures of a dictionary or a site by name: '' for one that was drawn, else why it does not apply."""
+    """Figures of a dictionary, a site or a model by name: '' for one that was drawn, else why it does not apply."""
     if not results.has(place.figures.receipt):
         return {}
     receipt = _receipt(results, place.figures.receipt)

@@ -39,9 +39,9 @@ def sae_files(sae: Place, names: Iterable[str] = SAE_FILES) -> list[str]:
 
 
 def figure_places(study: Study) -> list[Place]:
-    """Whose figures are drawn: all sites, in which their dictionaries stand together, sets of known features, then all
-    dictionaries."""
-    return [*sites(study), *map(known, drawn_toys(study)), *dictionaries(study)]
+    """Whose figures are drawn: all models and sites, in which their dictionaries stand together, sets of known
+    features, then all dictionaries."""
+    return [*map(Place, study.models), *sites(study), *map(known, drawn_toys(study)), *dictionaries(study)]
 
 
 def drawn_toys(study: Study) -> dict[str, list[str]]:
@@ -60,7 +60,9 @@ def figures(study: Study) -> list[Folder]:
 
 def made_for(place: Place) -> list[str]:
     """What the jobs make that run for a dictionary alone, or for a site alone, and those that extract its
-    activations."""
+    activations; of a model, what those make that run for it as a whole."""
+    if not place.site:
+        return [place.table(name) for name in modules_of(ROOMS["model"])]
     if not place.dictionary:
         return [place.table(name) for name in modules_of(ROOMS["site"])]
     activations = [place.activations(split).receipt for split in SPLITS]

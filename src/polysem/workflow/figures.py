@@ -13,6 +13,7 @@ from polysem.workflow.declarations import constants, modules_of, require_functio
 
 OF_DICTIONARY = "polysem.figures.of_dictionary"
 OF_SITE = "polysem.figures.of_site"
+OF_MODEL = "polysem.figures.of_model"
 OF_TOY = "polysem.figures.of_toy"
 DECLARED = {"READS": tuple, "PARAMS": tuple, "CATALOGUE": str, "TITLE": str, "CAPTION": str}
 """What every module declares, as literals."""
@@ -30,6 +31,7 @@ PLACE = (
     "{% else %}all dictionaries{% endif %}."
 )
 """Whose figure it is, in words of Snakemake's report."""
+PLACE_OF_MODEL = "Model ``{{ snakemake.wildcards.model }}``, all sites."
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Figure:
     name: str
     module: str
     reads: tuple[str, ...]
-    """Tables of the dictionary or of all dictionaries of the site, `neurons/…`, `site/…`, and what is in `OTHER`."""
+    """Tables of the dictionary, of all dictionaries of the site or of the model, `neurons/…`, `site/…`, and what is in
+    `OTHER`."""
     params: tuple[str, ...]
     """Keys of `analysis:`."""
     catalogue: str
@@ -60,8 +63,8 @@ def figures_of(package: str) -> tuple[Figure, ...]:
 
 
 def all_figures() -> tuple[Figure, ...]:
-    """Those of dictionaries, of sites and of sets of known features. InputError where two have one name."""
-    figures = (*figures_of(OF_DICTIONARY), *figures_of(OF_SITE), *figures_of(OF_TOY))
+    """Those of dictionaries, sites, models and sets of known features. InputError where two have one name."""
+    figures = tuple(one for folder in (OF_DICTIONARY, OF_SITE, OF_MODEL, OF_TOY) for one in figures_of(folder))
     names = [one.name for one in figures]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         places = " and in ".join(one.module for one in figures if one.name == twice[0])
@@ -100,6 +103,8 @@ def readable(package: str) -> list[str]:
     of_dictionary = [*modules_of(ROOMS["dictionary"])]
     if package == OF_TOY:
         return [KNOWN]
+    if package == OF_MODEL:
+        return [*modules_of(ROOMS["model"])]
     if package == OF_SITE:
         return [*of_dictionary, *(f"{SITE}{table}" for table in modules_of(ROOMS["site"])), "recipes"]
     return [*of_dictionary, *(f"{NEURONS}/{table}" for table in of_dictionary), "training", "labels"]

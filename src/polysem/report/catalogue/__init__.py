@@ -2,7 +2,7 @@
 
 import re
 
-from polysem.report.catalogue import s0, s1, s2, s2_training, s3
+from polysem.report.catalogue import s0, s1, s2, s2_training, s3, s4
 from polysem.report.catalogue.entry import Entry, Setting
 
 __all__ = ["DOCUMENTS", "ENTRIES", "LATER", "Entry", "Setting", "ids_in", "natural"]
@@ -12,10 +12,11 @@ DOCUMENTS = {
     "S1": "Reading club on Towards Monosemanticity",
     "S2": "SAE replication on gelu-1l",
     "S3": "Tackling polysemanticity with neuron embeddings",
+    "S4": "Exploring the directions of GPT-2 small",
 }
 """Documents that the report answers, with their titles."""
 
-LATER = s1.LATER
+LATER = (*s1.LATER, *s4.LATER)
 
 
 def natural(catalogue: str) -> tuple[tuple[int, str], ...]:
@@ -31,7 +32,8 @@ def ids_in(text: str) -> list[str]:
 ENTRIES = {
     entry.id: entry
     for entry in sorted(
-        (*s0.ENTRIES, *s1.ENTRIES, *s2.ENTRIES, *s2_training.ENTRIES, *s3.ENTRIES), key=lambda one: natural(one.id)
+        (*s0.ENTRIES, *s1.ENTRIES, *s2.ENTRIES, *s2_training.ENTRIES, *s3.ENTRIES, *s4.ENTRIES),
+        key=lambda one: natural(one.id),
     )
 }
 """By id, in the order of the documents: figures, methods, tables, extensions."""

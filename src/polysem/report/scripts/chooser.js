@@ -26,10 +26,18 @@ function address(parts) {
   return root + parts.map((part) => part.split("/").map(encodeURIComponent).join("/")).join("/");
 }
 
+// The model, the site or the dictionary of a chosen dictionary: of whichever a figure is.
+function whose(figure, chosen) {
+  const [model, site] = chosen.split("/");
+  return { model, site: `${model}/${site}`, dictionary: chosen }[figure.of];
+}
+
 function card(name, title, chosen) {
   const figure = data.figures[name];
-  const place = figure.together ? `${chosen.slice(0, chosen.lastIndexOf("/"))}/together` : chosen;
-  const words = figure.together ? place.replace(/\/together$/, ", all dictionaries") : place;
+  const together = figure.of !== "dictionary";
+  const origin = whose(figure, chosen);
+  const place = together ? `${origin}/together` : origin;
+  const words = together ? `${origin}, all dictionaries` : origin;
   const found = figure.at[place];
   if (!Array.isArray(found)) {
     const absent = document.createElement("p");
@@ -52,7 +60,7 @@ function card(name, title, chosen) {
   link.append(image);
   const caption = document.createElement("figcaption");
   const page = document.createElement("a");
-  page.href = figure.together ? address(["pages", "models", place.replace(/together$/, "index.html")]) : address(["pages", "models", `${place}.html`]);
+  page.href = address(["pages", "models", together ? `${origin}/index.html` : `${origin}.html`]);
   page.textContent = words;
   caption.append(page);
   frame.append(link, caption);
@@ -64,9 +72,8 @@ function show() {
   for (const slot of document.querySelectorAll(".figures[data-figure]")) {
     const { figure, title } = slot.dataset;
     const cards = [card(figure, title, first)];
-    const together = data.figures[figure].together;
-    const sameSite = second.slice(0, second.lastIndexOf("/")) === first.slice(0, first.lastIndexOf("/"));
-    if (second && second !== first && !(together && sameSite)) cards.push(card(figure, title, second));
+    const [one, other] = [first, second].map((chosen) => whose(data.figures[figure], chosen));
+    if (second && one !== other) cards.push(card(figure, title, second));
     slot.replaceChildren(...cards);
     slot.classList.toggle("single", cards.length === 1);
   }

@@ -13,6 +13,7 @@ GROUPS = (
     "polysem.exporters",
     "polysem.figures.of_dictionary",
     "polysem.figures.of_site",
+    "polysem.figures.of_model",
     "polysem.figures.of_toy",
     "polysem.params.models",
     "polysem.saes.activation_functions",

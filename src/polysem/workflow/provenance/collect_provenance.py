@@ -18,14 +18,14 @@ ALIKE = 3
 
 
 def collect_provenance(output: Path, places: list[Place]) -> None:
-    """Write the jobs behind the figures of dictionaries and sites, as their records tell.
+    """Write the jobs behind the figures of dictionaries, sites and models, as their records tell.
 
     The file holds `jobs`, by what all outputs of one have in common: `rule`, `module`, `code` (digest), `inputs`,
     `params`, `target` (an output, which Snakemake makes again when asked to), `keeps` (whether the job keeps what its
     receipt, the target, shows to be right) and `command` (digest of the shell
     command, by which the guard of freshness tells that a job ran in another way since); and `behind`: for each place,
-    `model/site/dictionary` or `model/site`, the jobs that ran for it alone and those that extracted its activations,
-    the last one first.
+    `model/site/dictionary`, `model/site` or `model`, the jobs that ran for it alone and those that extracted its
+    activations, the last one first.
 
     Raises InputError for figures of which there is no record.
     """

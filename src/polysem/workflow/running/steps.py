@@ -41,7 +41,7 @@ STEPS = {
             "collect_plots",
         ),
         "toys": ("recover_features",),
-        "figures": ("draw_figures", "draw_site_figures", "draw_toy_figures"),
+        "figures": ("draw_figures", "draw_site_figures", "draw_model_figures", "draw_toy_figures"),
         "report": ("check_claims", "write_sheets", "write_report"),
         "workflow.provenance": ("collect_provenance",),
     }.items()
