@@ -3,6 +3,7 @@
 The same objects give Snakemake its patterns: `Place("{model}", "{site}", "{dictionary}").table("alignment")`.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -109,6 +110,12 @@ class Place:
     def path(self) -> str:
         """The names as one text, `stories-2l/blocks.0.mlp.hook_post/neurons`."""
         return "/".join(self.names)
+
+    @property
+    def layer(self) -> int | None:
+        """Number of the layer that the site is in; None for one outside of the layers."""
+        found = re.match(r"(?:blocks|layers)\.(\d+)\.", self._site())
+        return int(found[1]) if found else None
 
     @property
     def weights(self) -> Folder:
