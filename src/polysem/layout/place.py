@@ -112,10 +112,12 @@ class Place:
         return "/".join(self.names)
 
     @property
-    def layer(self) -> int | None:
-        """Number of the layer that the site is in; None for one outside of the layers."""
+    def layer(self) -> int:
+        """Number of the layer that the site is in. ValueError for a site that names none."""
         found = re.match(r"(?:blocks|layers)\.(\d+)\.", self._site())
-        return int(found[1]) if found else None
+        if found is None:
+            raise ValueError(f"{self.site!r} names no layer, as blocks.0.mlp.hook_post and layers.0.hook_post do")
+        return int(found[1])
 
     @property
     def weights(self) -> Folder:

@@ -181,7 +181,9 @@ def frame(
         text_artist.set_in_layout(False)
 
     write(EDGE, f"{catalogue}  {title}", size=11.5, weight="bold")
-    origin = " / ".join(str(table.attrs[key]) for key in ("model", "site", "dictionary"))
+    origin = " / ".join(str(table.attrs[key]) for key in ("model", "site", "dictionary") if key in table.attrs)
+    if "site" not in table.attrs:
+        origin += " / all sites"
     if target := table.attrs.get("target"):
         origin += f" → {target}"
     write(EDGE + 0.23, origin, size=min(9.0, 9.0 * 92 / len(origin)), color=FAINT)

@@ -38,7 +38,7 @@ PARAMS = ("baseline_seed", "comparison_tokens", "twin_correlation")
 VARIABLES = {
     "place_site": ("place", "1", "site of the dictionary"),
     "place_dictionary": ("place", "1", "dictionary"),
-    "place_layer": ("place", "1", "its layer, −1: none"),
+    "place_layer": ("place", "1", "its layer"),
     "place_features": ("place", "feature", "features"),
     "place_compared": ("place", "feature", "features active often enough to correlate"),
     "place_with_twin": ("place", "feature", "features that have a twin"),
@@ -50,13 +50,13 @@ VARIABLES = {
     "pairs": ("span kind", "1", "pairs of twins"),
     "pairs_shuffled": ("span kind", "1", "pairs of twins when the one has its tokens shuffled"),
     "families": ("span kind size", "1", "families"),
-    "families_shuffled": ("span kind size", "1", "families when the one of two has its tokens shuffled"),
+    "families_shuffled": ("span kind size", "1", "families when the one has its tokens shuffled"),
     "pairs_reaching": ("span level", "1", "pairs that correlate at least so well"),
     "pairs_reaching_shuffled": ("span level", "1", "pairs that do when the one has its tokens shuffled"),
     "twin_place": ("twin", "1", "number of the dictionary"),
     "twin_feature": ("twin", "feature", "feature of the dictionary"),
     "twin_family": ("twin", "1", "number of its family, −1: none"),
-    "twin_token": ("twin", "1", "most common of its ten strongest tokens"),
+    "twin_token": ("twin", "1", "most common of its * strongest tokens"),
     "twin_token_share": ("twin", "1", "share of these that it is"),
     "pair_first": ("pair", "1", "number of the one twin"),
     "pair_second": ("pair", "1", "number of the other twin"),
@@ -119,11 +119,11 @@ def _places(side: SideBySide, kin: Kin) -> Variables:
         "compared": (side.compared, "features active often enough to correlate"),
         "with_twin": (np.bincount(side.place_of(kin.features), minlength=len(places)), "features that have a twin"),
     }
-    layers = np.array([-1 if place.layer is None else place.layer for place in places], np.int32)
+    layers = np.array([place.layer for place in places], np.int32)
     return {
         "place_site": variable("place", np.array(texts["site"], object), "site of the dictionary", "1"),
         "place_dictionary": variable("place", np.array(texts["dictionary"], object), "dictionary", "1"),
-        "place_layer": variable("place", layers, "its layer, −1: none", "1"),
+        "place_layer": variable("place", layers, "its layer", "1"),
         **{f"place_{name}": variable("place", *said, "feature") for name, said in counts.items()},
     }
 

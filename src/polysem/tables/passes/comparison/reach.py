@@ -24,8 +24,8 @@ class Reach:
     def __init__(self, places: Sequence[Place]) -> None:
         """`places` are those of the dictionaries, by number."""
         sites = [place.site for place in places]
-        layers = [place.site if place.layer is None else str(place.layer) for place in places]
-        self._levels = [np.arange(len(places)), *(np.array([of.index(one) for one in of]) for of in (sites, layers))]
+        site = [sites.index(name) for name in sites]
+        self._levels = np.array([range(len(places)), site, [place.layer for place in places]])
         self._neurons = np.array([place.dictionary == NEURONS for place in places])
 
     def sorted(
