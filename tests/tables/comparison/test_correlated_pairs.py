@@ -8,7 +8,7 @@ from scipy import sparse
 
 from polysem.tables.passes.comparison import correlated_pairs as module
 from polysem.tables.passes.comparison.codes import Codes
-from polysem.tables.passes.comparison.correlated_pairs import correlated_pairs
+from polysem.tables.passes.comparison.correlated_pairs import PairSearch
 
 TOKENS, FEATURES = 700, 60
 
@@ -49,7 +49,7 @@ def test_pairs_are_those_of_numpy_one_by_one(share, tile, dense_work, monkeypatc
     for seed, least, shuffled in [(0, 0.3, False), (1, 0.6, False), (2, 0.9, False), (3, 0.97, False), (4, 0.1, True)]:
         f = activations(seed, share)
         order = np.random.default_rng(seed).permutation(TOKENS) if shuffled else np.arange(TOKENS)
-        found = correlated_pairs(Codes(sparse.csc_array(f, dtype=np.float64)), least, order if shuffled else None)
+        found = PairSearch(Codes(sparse.csc_array(f, dtype=np.float64)), least).pairs(order if shuffled else None)
         wanted = slow(f, least, order)
         pairs = list(zip(found.first.tolist(), found.second.tolist(), strict=True))
         assert pairs == sorted(wanted)
@@ -63,7 +63,7 @@ def test_the_result_is_the_same_to_the_bit_whichever_product_found_it(monkeypatc
     both = []
     for work in (0, 1e12):
         monkeypatch.setattr(module, "DENSE_WORK", work)
-        both.append(correlated_pairs(codes, 0.5))
+        both.append(PairSearch(codes, 0.5).pairs())
     assert both[0].correlation.tobytes() == both[1].correlation.tobytes() and len(both[0]) > 10
 
 
@@ -76,7 +76,7 @@ def test_a_sparse_product_does_not_look_at_the_small_activations(monkeypatch):
     codes = Codes(sparse.csc_array(f))
     tile = module._tile(codes, np.array([0, 1]), 0, 0.9)
     assert np.diff(tile.largest.indptr).tolist()[0] <= 20
-    assert len(correlated_pairs(codes, 0.9)) == 1
+    assert len(PairSearch(codes, 0.9).pairs()) == 1
 
 
 def test_a_correlation_worked_by_hand():
@@ -85,10 +85,10 @@ def test_a_correlation_worked_by_hand():
     f = np.zeros((40, 3))
     f[:10, 0] = f[1:11, 1] = 1
     f[:10, 2] = 2
-    found = correlated_pairs(Codes(sparse.csc_array(f)), 0.86)
+    found = PairSearch(Codes(sparse.csc_array(f)), 0.86).pairs()
     assert [*zip(found.first.tolist(), found.second.tolist(), strict=True)] == [(0, 1), (0, 2), (1, 2)]
     assert found.correlation == pytest.approx([13 / 15, 1, 13 / 15])
-    assert len(correlated_pairs(Codes(sparse.csc_array(f)), 0.87)) == 1
+    assert len(PairSearch(Codes(sparse.csc_array(f)), 0.87).pairs()) == 1
 
 
 def test_features_on_too_few_tokens_for_a_twin_are_told_by_hand():
@@ -105,8 +105,8 @@ def test_features_on_too_few_tokens_for_a_twin_are_told_by_hand():
 @pytest.mark.parametrize("least", [0, -0.5, 1.1])
 def test_a_limit_that_is_none_is_refused(least):
     with pytest.raises(ValueError, match=f"at least {least}"):
-        correlated_pairs(Codes(sparse.csc_array(np.ones((4, 1)))), least)
+        PairSearch(Codes(sparse.csc_array(np.ones((4, 1)))), least).pairs()
 
 
 def test_where_nothing_is_active_there_are_no_pairs():
-    assert len(correlated_pairs(Codes(sparse.csc_array(np.zeros((30, 3)))), 0.5)) == 0
+    assert len(PairSearch(Codes(sparse.csc_array(np.zeros((30, 3)))), 0.5).pairs()) == 0

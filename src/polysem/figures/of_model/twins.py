@@ -70,7 +70,8 @@ def draw(twins: xr.Dataset, analysis: Analysis) -> Figure:
 
 def _draw_families(axes: Axes, twins: xr.Dataset) -> None:
     """A bar for each size of each span, with its number; what is found in shuffled tokens upon it."""
-    names, most = [], 1
+    names: list[str] = []
+    most = 1
     for span in _spans(twins):
         for number, size in enumerate(SIZES):
             count, shuffled = (

@@ -20,7 +20,7 @@ from polysem.tables.parts.labels import labelled, scalar, variable
 from polysem.tables.parts.words import words
 from polysem.tables.passes.comparison.codes import FEWEST
 from polysem.tables.passes.comparison.coherence import coherence
-from polysem.tables.passes.comparison.correlated_pairs import Pairs, correlated_pairs
+from polysem.tables.passes.comparison.correlated_pairs import Pairs, PairSearch
 from polysem.tables.passes.comparison.kin import Kin, cosines, shared_contexts
 from polysem.tables.passes.comparison.reach import KINDS, MOST, SPANS, Reach
 from polysem.tables.passes.comparison.side_by_side import SideBySide, side_by_side
@@ -89,8 +89,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
     params = inputs.params
     side = side_by_side(inputs.each("relatives"), params.comparison_tokens)
     lowest = min(LOWEST, params.twin_correlation)
-    found = correlated_pairs(side.codes, lowest)
-    chance = correlated_pairs(side.codes, lowest, side.order_within_positions(params.baseline_seed))
+    search = PairSearch(side.codes, lowest)
+    found, chance = search.pairs(), search.pairs(side.order_within_positions(params.baseline_seed))
     reach = Reach([its.place for its in side.each])
     kin, kin_by_chance = (Kin.of(pairs.reaching(params.twin_correlation)) for pairs in (found, chance))
     variables = (

@@ -21,7 +21,11 @@ REST = 0.6
 ENTRIES = 1 << 22
 """Active entries of the pairs that are computed again together."""
 
+COUNTS = 100
+"""Numbers of largest activations, at most, for which it is computed what is left without them."""
+
 Order = Int[NDArray, " token"]
+Candidates = tuple[Int[NDArray, " pair"], Int[NDArray, " pair"]]
 
 
 @dataclass(frozen=True)
@@ -41,28 +45,53 @@ class Pairs:
         return Pairs(self.first[kept], self.second[kept], self.correlation[kept])
 
 
-def correlated_pairs(codes: Codes, least: float, order: Order | None = None) -> Pairs:
-    """All pairs of comparable features whose activations correlate at least so well (Pearson, over the tokens).
+class PairSearch:
+    """The search for pairs of comparable features whose activations correlate well (Pearson, over the tokens).
 
-    With `order` one feature of each pair, that which is active on fewer tokens, has its tokens in that order: what
-    correlates then does so by chance. Features are held against others in tiles, by sparse products in float32, or by
-    dense ones where many are active. What may come near to `least` is computed again in float64, so that the result
-    does not depend on which product found it. Raises ValueError unless 0 < `least` ≤ 1.
-
-    Features that are active on too few tokens are not held against y: the best that activations on k tokens can do is
-    to equal the k largest values of y, but for scale and offset. Then the squared correlation is the share of y's
-    variation that is not among its other values, 1 − SS(others) / SS(y), with sums of squares around the mean of each.
+    Features are held against others in tiles, by sparse products in float32, or by dense ones where many are active.
+    What may come near to the limit is computed again in float64, so that the result does not depend on which product
+    found it. Features that are active on too few tokens are not held against y: the best that activations on k tokens
+    can do is to equal the k largest values of y, but for scale and offset. Then the squared correlation is the share of
+    y's variation that is not among its other values, 1 − SS(others) / SS(y), with sums of squares around the mean of
+    each.
     """
-    if not 0 < least <= 1:
-        raise ValueError(f"pairs are asked for that correlate at least {least}; that has to be above 0, and 1 at most")
-    known = np.flatnonzero(codes.comparable)
-    known = known[np.argsort(-codes.active[known], kind="stable")]
-    candidates = [np.zeros((2, 0), np.int64), *_candidates(codes, known, least, order)]
-    ours, theirs = known[np.concatenate(candidates, axis=1)]
-    correlation = _in_float64(codes, ours, theirs, order)
-    first, second = np.minimum(ours, theirs), np.maximum(ours, theirs)
-    by_number = np.lexsort((second, first))
-    return Pairs(first[by_number], second[by_number], correlation[by_number]).reaching(least)
+
+    def __init__(self, codes: Codes, least: float) -> None:
+        """`least` is the limit. ValueError unless it is above 0, and 1 at most."""
+        if not 0 < least <= 1:
+            raise ValueError(
+                f"pairs are asked for that correlate at least {least}; it has to be above 0, and 1 at most"
+            )
+        known = np.flatnonzero(codes.comparable)
+        self._codes, self._least = codes, least
+        self._known = known[np.argsort(-codes.active[known], kind="stable")]
+        self._tiles = [_tile(codes, self._known, start, least) for start in range(0, len(known), TILE)]
+
+    def pairs(self, order: Order | None = None) -> Pairs:
+        """All pairs that correlate at least so well. With `order` one feature of each pair, that which is active on
+        fewer tokens, has its tokens in that order: what correlates then does so by chance."""
+        candidates = [np.zeros((2, 0), np.int64), *self._candidates(order)]
+        ours, theirs = self._known[np.concatenate(candidates, axis=1)]
+        correlation = _in_float64(self._codes, ours, theirs, order)
+        first, second = np.minimum(ours, theirs), np.maximum(ours, theirs)
+        by_number = np.lexsort((second, first))
+        return Pairs(first[by_number], second[by_number], correlation[by_number]).reaching(self._least)
+
+    def _candidates(self, order: Order | None) -> Iterator[Int[NDArray, "2 pair"]]:
+        """Places among the known features, most active first, of pairs that may correlate so well, the lower above."""
+        shuffled = self._tiles if order is None else [tile.reordered(order) for tile in self._tiles]
+        for number, tile in enumerate(self._tiles):
+            dense = None
+            for other in shuffled[number:]:
+                if other.active < tile.fewest:
+                    break
+                if tile.products(other) * DENSE_WORK < float(self._codes.tokens) * TILE**2:
+                    row, column = tile.sparse_candidates(other, self._least)
+                else:
+                    dense = tile.by_token.T.toarray() if dense is None else dense
+                    row, column = tile.dense_candidates(dense, other, self._least)
+                pairs = np.stack([row + np.int64(tile.start), column + np.int64(other.start)])
+                yield pairs[:, pairs[0] < pairs[1]]
 
 
 @dataclass(frozen=True)
@@ -80,44 +109,32 @@ class _Tile:
     largest: sparse.csr_array
     """By feature, the largest of the activations alone."""
 
-    @property
-    def per_token(self) -> Float[NDArray, " token"]:
-        """Number of features that are active on each token."""
-        return np.diff(self.by_token.indptr).astype(np.float64)
+    def reordered(self, order: Order) -> "_Tile":
+        """With its tokens in this order; to be the other tile alone."""
+        return replace(self, by_token=self.by_token[order])
 
+    def products(self, other: "_Tile") -> float:
+        """Multiplications that a sparse product takes."""
+        tokens = self.by_token.shape[0]
+        return float(np.bincount(self.largest.indices, minlength=tokens) @ np.diff(other.by_token.indptr).astype(float))
 
-def _candidates(
-    codes: Codes, known: Int[NDArray, " feature"], least: float, order: Order | None
-) -> Iterator[Int[NDArray, "2 pair"]]:
-    """Places among the features `known`, most active first, of pairs that may correlate so well, the lower above.
+    def sparse_candidates(self, other: "_Tile", least: float) -> Candidates:
+        """By the largest activations alone. The rest of a feature, y, adds ⟨u, y⟩ to its correlation with another, u,
+        of mean 0 and norm 1: no more than the norm of y without its mean, `REST` of `least` at most."""
+        limit = (1 - REST) * least - ROUNDING
+        found = self.largest @ other.by_token
+        near = np.flatnonzero(found.data >= limit)
+        row, column = np.searchsorted(found.indptr, near, side="right") - 1, found.indices[near]
+        offset = np.asarray(self.largest.sum(axis=1)) / np.sqrt(self.by_token.shape[0])
+        kept = found.data[near] - offset[row] * other.mean[column] >= limit
+        return row[kept], column[kept]
 
-    Sparse products take the largest activations of the one feature alone. The rest of them, y, adds ⟨u, y⟩ at most to
-    the correlation with any other, u, of mean 0 and norm 1, which is no more than the norm of y without its mean:
-    `REST` of `least`.
-    """
-    ours = [_tile(codes, known, start, least) for start in range(0, len(known), TILE)]
-    theirs = ours if order is None else [replace(tile, by_token=tile.by_token[order]) for tile in ours]
-    for number, tile in enumerate(ours):
-        largest_per_token = np.bincount(tile.largest.indices, minlength=codes.tokens).astype(np.float64)
-        offset = np.asarray(tile.largest.sum(axis=1)) / np.sqrt(codes.tokens)
-        dense = None
-        for other in theirs[number:]:
-            if other.active < tile.fewest:
-                break
-            if float(largest_per_token @ other.per_token) * DENSE_WORK < float(codes.tokens) * TILE**2:
-                limit = (1 - REST) * least - ROUNDING
-                found = tile.largest @ other.by_token
-                near = np.flatnonzero(found.data >= limit)
-                row, column = np.searchsorted(found.indptr, near, side="right") - 1, found.indices[near]
-                kept = found.data[near] - offset[row] * other.mean[column] >= limit
-            else:
-                limit = least - ROUNDING
-                dense = tile.by_token.T.toarray() if dense is None else dense
-                whole = dense @ other.by_token.toarray()
-                row, column = np.nonzero(whole >= limit)
-                kept = whole[row, column] - tile.mean[row] * other.mean[column] >= limit
-            pairs = np.stack([row[kept] + np.int64(tile.start), column[kept] + np.int64(other.start)])
-            yield pairs[:, pairs[0] < pairs[1]]
+    def dense_candidates(self, dense: Float[NDArray, "feature token"], other: "_Tile", least: float) -> Candidates:
+        """By all activations; `dense` are those of this tile."""
+        whole = dense @ other.by_token.toarray()
+        row, column = np.nonzero(whole >= least - ROUNDING)
+        kept = whole[row, column] - self.mean[row] * other.mean[column] >= least - ROUNDING
+        return row[kept], column[kept]
 
 
 def _tile(codes: Codes, known: Int[NDArray, " feature"], start: int, least: float) -> _Tile:
@@ -125,14 +142,13 @@ def _tile(codes: Codes, known: Int[NDArray, " feature"], start: int, least: floa
     matrix, active = codes.matrix[:, some], codes.active[some]
     scale = np.repeat(1 / (np.sqrt(codes.tokens) * codes.deviation[some]), active)
     scaled = sparse.csc_array(((matrix.data * scale).astype(np.float32), matrix.indices, matrix.indptr), matrix.shape)
-    value = np.zeros((len(some), active.max()), np.float64)
+    value = np.zeros((len(some), active.max()), np.float32)
     value[np.arange(active.max()) < active[:, None]] = scaled.data
     value[:, ::-1].sort(axis=1)
-    apart, rest = _left_over(value, codes.tokens)
-    fewest = np.maximum(1, (apart <= 1 - least**2 + ROUNDING).argmax(axis=1))
-    kept = np.maximum(1, (rest <= (REST * least) ** 2).argmax(axis=1))
-    smallest = np.take_along_axis(value, kept[:, None] - 1, axis=1)[:, 0]
-    large = scaled.data >= np.repeat(smallest, active).astype(np.float32)
+    without, apart, rest = _left_over(value, codes.tokens)
+    fewest = without[np.maximum(0, (apart <= 1 - least**2 + ROUNDING).argmax(axis=1) - 1)] + 1
+    kept = np.maximum(1, without[(rest <= (REST * least) ** 2).argmax(axis=1)])
+    large = scaled.data >= np.repeat(value[np.arange(len(some)), kept - 1], active)
     ends = np.concatenate([[0], np.cumsum(large)])[scaled.indptr]
     largest = sparse.csr_array((scaled.data[large], scaled.indices[large], ends), (len(some), codes.tokens))
     mean = codes.mean[some] / codes.deviation[some]
@@ -141,15 +157,21 @@ def _tile(codes: Codes, known: Int[NDArray, " feature"], start: int, least: floa
 
 def _left_over(
     value: Float[NDArray, "feature rank"], tokens: int
-) -> tuple[Float[NDArray, "feature count"], Float[NDArray, "feature count"]]:
-    """What is left of activations, largest first, without so many of the largest, as sums of squares around means:
-    of the other tokens among themselves, and of all tokens with 0 in place of the largest."""
+) -> tuple[Int[NDArray, " some"], Float[NDArray, "feature some"], Float[NDArray, "feature some"]]:
+    """What is left of activations, largest first, without some of the largest, as sums of squares around means: of the
+    other tokens among themselves, and of all tokens with 0 in place of the largest.
+
+    For no more than `COUNTS` numbers of the largest, which come first; the last is all of them.
+    """
+    width = value.shape[1]
+    without = np.unique(np.geomspace(1, width + 1, COUNTS).round().astype(np.int64)) - 1
     sums, squares = (
-        np.concatenate([whole := part.sum(axis=1, keepdims=True), whole - np.cumsum(part, axis=1)], axis=1)
-        for part in (value, value**2)
+        np.cumsum(np.add.reduceat(part, without[:-1], axis=1, dtype=np.float64)[:, ::-1], axis=1)[:, ::-1]
+        for part in (value, np.square(value))
     )
-    others = np.maximum(tokens - np.arange(value.shape[1] + 1), 1)
-    return squares - sums**2 / others, squares - sums**2 / tokens
+    sums, squares = (np.concatenate([part, np.zeros((len(value), 1))], axis=1) for part in (sums, squares))
+    others = np.maximum(tokens - without, 1)
+    return without, squares - sums**2 / others, squares - sums**2 / tokens
 
 
 def _in_float64(
