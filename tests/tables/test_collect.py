@@ -155,6 +155,14 @@ def test_l0_has_an_interval_where_that_is_of_the_same_tokens(tables, tmp_path, t
     assert [found.get("L0_low"), found.get("L0_high")] == interval
 
 
+def test_numbers_of_all_tables_of_a_model_are_metrics_of_it(tables, tmp_path):
+    write_table(tables / "m/twins.nc", scalars(twin_pairs=7, twin_share=0.25))
+    output = tmp_path / "metrics.json"
+    collect_metrics(tables, [KEY], ["m"], output, Analysis(), TABLES, of_models=("model", "twins"))
+    found = json.loads(output.read_text())["m"]["model"]
+    assert found == {"accuracy": 0.5, "cross_entropy": 2.0, "twin_pairs": 7, "twin_share": 0.25}
+
+
 def test_a_law_has_its_numbers_and_an_undecided_one_has_none():
     """A head of 300 ranks that fall exponentially, a tail of 200 equal ones."""
     active = np.r_[np.exp(-np.arange(300) / 60) * 40_000, np.full(200, 100)].astype(int)

@@ -136,6 +136,7 @@ rule collect_metrics:
             dictionaries=["/".join(key) for key in study.dictionaries()],
             models=list(study.models),
             names=artifacts.FEATURE_TABLES,
+            of_models=[*contracts("model")],
             toys=["/".join(key) for key in study.known()],
             comparisons=["/".join(key) for key in study.sites()],
             matched=list(study.models),

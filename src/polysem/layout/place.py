@@ -3,6 +3,7 @@
 The same objects give Snakemake its patterns: `Place("{model}", "{site}", "{dictionary}").table("alignment")`.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -109,6 +110,14 @@ class Place:
     def path(self) -> str:
         """The names as one text, `stories-2l/blocks.0.mlp.hook_post/neurons`."""
         return "/".join(self.names)
+
+    @property
+    def layer(self) -> int:
+        """Number of the layer that the site is in. ValueError for a site that names none."""
+        found = re.match(r"(?:blocks|layers)\.(\d+)\.", self._site())
+        if found is None:
+            raise ValueError(f"{self.site!r} names no layer, as blocks.0.mlp.hook_post and layers.0.hook_post do")
+        return int(found[1])
 
     @property
     def weights(self) -> Folder:

@@ -50,6 +50,9 @@ class Analysis(Section):
     """Eval tokens, evenly spread, over which features of two dictionaries are correlated (S0.X1, S1.F7)."""
     split_cosine: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Cosine of decoder rows from which on a feature of a larger dictionary descends from one of a smaller (S1.F8)."""
+    twin_correlation: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Correlation of the activations of two features, or neurons, from which on they are twins (S4.X1), over
+    `comparison_tokens`."""
     strong_share: Annotated[float, Field(ge=0, le=1)] = 0.75
     """Share of a feature's largest activation from which on a token is a strong example of it (S3.M2); 0: all on which
     it is active."""

@@ -48,13 +48,15 @@ def collect_metrics(
     comparisons: tuple[str, ...] = (),
     matched: tuple[str, ...] = (),
     probed: tuple[str, ...] = (),
+    of_models: tuple[str, ...] = ("model",),
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
 
     Of a model with several sites whose neurons have clusters, medians over all of these stand at {"all sites":
     {"neurons": …}}.
-    The metrics of a dictionary are all variables without dimensions of its tables, which `names` lists, those of its
-    site's table `fidelity.nc`, and some numbers that depend on thresholds.
+    The metrics of a model are all variables without dimensions of its tables, which `of_models` lists. Those of a
+    dictionary are all of its tables, which `names` lists, those of its site's table `fidelity.nc`, and some numbers
+    that depend on thresholds.
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
     whose numbers stand at {toy: {"known": {sae: {metric: value}}}}; `comparisons` are "model/site", whose table
     `comparison.nc` holds each SAE against others, and `embedding_loss.nc` those with the neuron-embedding loss against
@@ -62,7 +64,8 @@ def collect_metrics(
     `probed` are models, whose table `concept_probes.nc` has words and their replacements.
     """
     metrics: dict[str, dict[str, Any]] = {
-        model: {"model": read_scalars(tables / model / "model.nc")} for model in models
+        model: {"model": together({name: read_scalars(tables / model / f"{name}.nc") for name in of_models})}
+        for model in models
     }
     spliced: dict[str, dict[str, Metrics]] = {}
     for key in dictionaries:

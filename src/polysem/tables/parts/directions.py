@@ -70,6 +70,16 @@ class Directions:
         """Whether the activations of the site are a vector of the residual stream, or added to it as they are."""
         return f"{site}/residual" in self._tensors
 
+    def written(self, site: str, rows: Float[Tensor, "row neuron"]) -> Float[Tensor, "row d_model"] | None:
+        """What some directions at a site write into the residual stream, by which those of several layers are held
+        against each other; None where there is no such stream, or no weights that lead to it."""
+        if UNEMBEDDING not in self._tensors:
+            return None
+        if self.writes_to_residual(site):
+            return rows
+        output = self.output_weights(site)
+        return None if output is None else through(rows, [output])
+
     def logit_path(self, site: str) -> list[Tensor] | None:
         """The matrices whose product, from the left, leads from the site to the logits; None without a direct path."""
         unembedding, output = self._tensors.get(UNEMBEDDING), self.output_weights(site)

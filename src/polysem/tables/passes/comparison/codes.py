@@ -70,7 +70,10 @@ class Codes:
 
     def shuffled(self, seed: int) -> "Codes":
         """The same with its tokens in another order, which takes away all that it shares with another dictionary."""
-        order = np.random.default_rng(seed).permutation(self.tokens)
+        return self.reordered(np.random.default_rng(seed).permutation(self.tokens))
+
+    def reordered(self, order: Int[NDArray, " token"]) -> "Codes":
+        """The same with its tokens in this order."""
         return Codes(sparse.csc_array(self.matrix.tocsr()[order]))
 
 
