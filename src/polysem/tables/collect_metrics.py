@@ -89,8 +89,8 @@ def collect_metrics(
             known = {"the dictionary": metrics[model][site][dictionary], "embedding_loss": found}
             metrics[model][site][dictionary] = together(known)
     of_places = {"match_layers": (match_metrics, matched), "concept_probes": (probe_metrics, probed)}
-    for table, (numbers, of_models) in of_places.items():
-        for model in of_models:
+    for table, (numbers, whose) in of_places.items():
+        for model in whose:
             for (site, dictionary), found in numbers(read_table(tables / model / f"{table}.nc")).items():
                 known = {"the dictionary": metrics[model][site][dictionary], table: found}
                 metrics[model][site][dictionary] = together(known)

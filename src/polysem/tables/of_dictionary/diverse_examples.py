@@ -123,8 +123,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
     """The table."""
     chosen, rows, tokens = inputs.params, activation_rows(inputs), TokenStore(inputs.path("tokens"))
     token, activation = gathered(inputs, Candidates).found()
-    places = tuple(place.reshape(token.shape) for place in places_of(rows, token.ravel()))
-    context = contexts(*places, tokens, chosen.repeat_context) if tokens.is_text else None
+    sequences, positions = (place.reshape(token.shape) for place in places_of(rows, token.ravel()))
+    context = contexts(sequences, positions, tokens, chosen.repeat_context) if tokens.is_text else None
     into = _entering(inputs)
     found = diversified(
         token,
@@ -139,7 +139,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
         taken = np.take_along_axis(values, np.maximum(found.place, 0), axis=1)
         return np.where(found.place >= 0, taken, np.asarray(missing, values.dtype))
 
-    sequence, position = (of_kept(place, -1) for place in places)
+    sequence, position = of_kept(sequences, -1), of_kept(positions, -1)
     around = activations_around(of_kept(token, -1), window, surveyed(inputs).again, rows)
     each, all_three = ("feature", "example"), ("feature", "example", "offset")
     values = {
@@ -157,7 +157,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
         variables[name].encoding = dict(COMPRESSED)
     counts = {"candidates": (token >= 0).sum(axis=1)}
     if context is not None:
-        ids = tokens_around(*places, Window(0, 0), tokens)[:, :, 0]
+        ids = tokens_around(sequences, positions, Window(0, 0), tokens)[:, :, 0]
         top = slice(chosen.top_examples)
         numbers = np.unique(context, return_inverse=True)[1].reshape(context.shape)
         counts |= {

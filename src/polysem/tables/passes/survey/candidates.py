@@ -86,7 +86,7 @@ class Candidates:
             token = np.concatenate([token, self._of_tokens.token], axis=1)
             value = np.concatenate([value, self._of_tokens.value], axis=1)
         by_token = np.argsort(token, axis=1, kind="stable")
-        token, value = (np.take_along_axis(of, by_token, axis=1) for of in (token, value))
+        token, value = np.take_along_axis(token, by_token, axis=1), np.take_along_axis(value, by_token, axis=1)
         again = np.zeros(token.shape, bool)
         again[:, 1:] = token[:, 1:] == token[:, :-1]
         gone = again | (token < 0)
