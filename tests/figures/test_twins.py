@@ -46,6 +46,11 @@ def table() -> xr.Dataset:
             "family_correlation": ("family", [0.91, 0.92, 0.97, 0.9]),
             "family_cosine": ("family", [0.5, np.nan, 0.25, 0.1]),
             "family_contexts": ("family", [0.4, 0.3, 0.2, 0.1]),
+            "family_span": ("family", [0, 1, 1, 1]),
+            "median_contexts": ("span", [0.5, 0.25, np.nan, np.nan]),
+            "median_cosine": ("span", [0.875, 0.125, np.nan, np.nan]),
+            "median_cosine_exchanged": ("span", [0.25, 0.0, np.nan, np.nan]),
+            "pairs": (("span", "kind"), [[4, 0, 0], [10, 10, 0], [0, 0, 0], [0, 0, 0]]),
             "twin_pairs": 24,
             "twin_pairs_shuffled": 1,
             "without_family": 1,
@@ -82,9 +87,9 @@ def test_lines_are_the_pairs_that_reach_each_correlation(table):
 def test_the_closest_families_of_each_size_are_listed_with_their_members(table):
     said = words(drawn(table))
     listed = [text for text in said if text[:3] in ("0.9", "0.8") and len(text) == 5]
-    assert listed == ["0.970", "0.910", "0.920", "0.900"]
+    assert listed == ["0.910", "0.970", "0.920", "0.900"]  # of one dictionary; of one site, by size
     assert {"1,000", "1,003"} <= set(said) and "1,004" not in said
-    assert "and 1 more" in said
+    assert "and 2 more" in said and "7" not in said  # of the six
     assert "␣red  70%" in said and "\\u202e  50%" in said and "$x^2$  50%" in said
     assert "–" in said  # a cosine that is not known
 
@@ -94,9 +99,11 @@ def test_notes_say_what_is_counted_and_left_out(table):
     assert "Pairs of twins: 24 of 240, and 1 when shuffled." in note
     assert "2 (6.7 %) of 30 features and neurons" in note
     assert "twins of each other: 1 feature." in note
+    assert "residual stream: one dictionary 0.88, one site 0.12; with their partners exchanged 0.25, 0.00." in note
+    assert "have in common: one dictionary 0.50, one site 0.25." in note
     assert "No cosines" not in note
     said = drawn(table.assign_attrs(cosine_not_applicable="a classifier has none"))
-    assert "No cosines: a classifier has none." in words(said)[-1]
+    assert "No cosines: a classifier has none." in " ".join(words(said))
 
 
 def test_a_model_of_which_nothing_can_be_compared_has_no_figure(table):

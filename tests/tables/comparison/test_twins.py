@@ -173,6 +173,10 @@ M, N = (SECOND, "neurons", 9), (SECOND, "sae", 0)
 K, L = (SECOND, "neurons", 2), (OUT, "neurons", 7)
 PLANTED = [[D, E, F], [A, B, C], [G, H], [K, L], [M, N]]
 """By the first member."""
+SPANS_OF = {
+    **{(E, F): 0, (A, B): 1, (D, E): 1, (D, F): 1, (M, N): 1, (K, L): 2},
+    **{(A, C): 3, (B, C): 3, (G, H): 3},
+}
 
 
 def test_twins_and_triplets_that_were_planted_are_found_and_nothing_else(table):
@@ -289,6 +293,17 @@ def test_shared_contexts_are_those_of_the_tables_of_examples(table):
     top = [set(np.argsort(-sites[site][:, neuron], kind="stable")[:6]) for site, _, neuron in (K, L)]
     assert 0 < len(top[0] & top[1]) < 6 and found[K, L] == len(top[0] & top[1]) / 6
     assert table["family_contexts"].values[3] == found[K, L]
+
+
+def test_medians_of_pairs_are_those_of_each_span(table):
+    span = [SPANS_OF[pair] for pair in pairs_of(table)]
+    for name, values in (("contexts", "shared_contexts"), ("cosine", "cosine")):
+        each = [table[values].values[[one == number for one in span]] for number in range(4)]
+        wanted = [np.median(of) if len(of) else np.nan for of in each]
+        np.testing.assert_allclose(table[f"median_{name}"].values, wanted)
+    exchanged = table["median_cosine_exchanged"].values
+    assert exchanged[[0, 2]] == pytest.approx(table["median_cosine"].values[[0, 2]])  # one pair each: with itself
+    assert exchanged[1] < 0.9 < table["median_cosine"].values[1]
 
 
 def test_a_twin_is_called_by_the_most_common_of_its_strongest_tokens(table):

@@ -7,6 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter, SymmetricalLogLocator
 
 from polysem.figures.parts import theme
@@ -23,16 +24,16 @@ Features and neurons that are active on the same tokens, among the neurons and t
 sites. Left: families of two, three, and more members, in which the activations of every two correlate at least
 ``analysis.twin_correlation``, by what all their members have in common; blue the same when one feature of each pair has
 its tokens shuffled among those of the same position. Right: how many pairs correlate at least so well, and so
-shuffled. Below: the closest families of each size, the correlation of the two members that are least alike, the cosine
+shuffled. Below: the closest families of each kind, the correlation of the two members that are least alike, the cosine
 of what two members write into the residual stream (mean), the share of top contexts that two members have in common
 (mean), and the most common of each member's ten strongest tokens. Source: document S4, "Finding directions that are
 similar to neurons (and to each other)".
 """
 SIZES = ("2", "3", "4+")
 LINES = ("-", "--", "-.", ":")
-LISTED = (4, 3, 2)
-"""Families of two, three, and more members that are listed."""
-MEMBERS = 5
+LISTED = (2, 1, 1)
+"""Families of two, three, and more members that are listed for each span."""
+MEMBERS = 4
 """Members of a family that are listed."""
 LONGEST = 25
 """Characters of a name."""
@@ -63,7 +64,15 @@ def draw(twins: xr.Dataset, analysis: Analysis) -> Figure:
         title=TITLE,
         catalogue=CATALOGUE,
         notes=[*_notes(twins)],
-        legend=[theme.swatch("real", "as they are"), theme.swatch("random", "tokens of the one shuffled")],
+        legend=[
+            theme.swatch("real", "as they are"),
+            theme.swatch("random", "tokens of the one shuffled"),
+            *(
+                Line2D([], [], linestyle=style, color=theme.INK, linewidth=1.2, label=span)
+                for style, span in zip(LINES, _spans(twins), strict=False)
+            ),
+        ],
+        columns=3,
     )
     return figure
 
@@ -100,13 +109,11 @@ def _draw_pairs(axes: Axes, twins: xr.Dataset, limit: float) -> None:
         for name, colour in (("pairs_reaching_shuffled", "random"), ("pairs_reaching", "real")):
             count = twins[name].sel(span=span).to_numpy()
             axes.plot(level, count, style, color=theme.COLOURS[colour], linewidth=1.4, clip_on=False)
-        axes.plot([], [], style, color=theme.INK, linewidth=1.2, label=span)
     axes.axvline(limit, color=theme.FAINT, linewidth=0.8)
     axes.set(xlim=(level[0], 1), xlabel="correlation of activations", ylabel="pairs that reach it")
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(0)
     _label_counts(axes.yaxis)
-    axes.legend(loc="upper right", fontsize=7.5)
 
 
 def _spans(twins: xr.Dataset) -> list[str]:
@@ -124,19 +131,25 @@ def _label_counts(axis: Axis) -> None:
 
 
 def _rows(twins: xr.Dataset) -> Iterator[tuple[str, ...]]:
-    """Lines of the list: the closest families of each size, a line for each member."""
-    size, closeness = (twins[f"family_{name}"].to_numpy() for name in ("size", "correlation"))
+    """Lines of the list: for each span the closest families of each size, a line for each member."""
+    size, closest, spans = (twins[f"family_{name}"].to_numpy() for name in ("size", "correlation", "span"))
     family = twins["twin_family"].to_numpy()
-    for number, count in enumerate(LISTED):
-        of_size = np.flatnonzero((size == number + 2) | ((size > number + 2) & (number == len(LISTED) - 1)))
-        for one in of_size[np.argsort(-closeness[of_size], kind="stable")][:count]:
-            members = np.flatnonzero(family == one)
+    for span in _spans(twins):
+        listed = []
+        for number, count in enumerate(LISTED):
+            here = twins["span"].to_numpy()[spans] == span
+            found = np.flatnonzero(here & (size.clip(max=len(LISTED) + 1) == number + 2))
+            listed += found[np.argsort(-closest[found], kind="stable")][:count].tolist()
+        if listed:
+            yield (span,)
+        for one in listed:
             values = (float(twins[f"family_{name}"][one]) for name in ("correlation", "cosine", "contexts"))
             said = [f"{value:.3f}" if np.isfinite(value) else "–" for value in values]
+            members = np.flatnonzero(family == one)
             for place, twin in enumerate(members[:MEMBERS]):
                 yield (*(said if not place else ("", "", "")), *_member(twins, int(twin)))
             if len(members) > MEMBERS:
-                yield ("", "", "", f"and {len(members) - MEMBERS} more", "", "", "")
+                yield ("", "", "", f"and {len(members) - MEMBERS} more")
 
 
 def _member(twins: xr.Dataset, twin: int) -> tuple[str, ...]:
@@ -151,8 +164,8 @@ def _write(axes: Axes, rows: list[tuple[str, ...]]) -> None:
     axes.axis("off")
     axes.set(xlim=(0, 1), ylim=(len(rows) + 0.5, -0.5))
     for number, row in enumerate([HEAD, *rows]):
-        for place, text in zip(COLUMNS, row, strict=True):
-            colour = theme.FAINT if not number else theme.INK
+        for place, text in zip(COLUMNS, row, strict=False):
+            colour = theme.FAINT if row is HEAD or len(row) == 1 else theme.INK
             axes.text(place, number, text, size=7, va="center", color=colour, parse_math=False)
         if number and row[0]:
             axes.axhline(number - 0.5, color="#E6E6E6", linewidth=0.6)
@@ -169,6 +182,16 @@ def _notes(twins: xr.Dataset) -> Iterator[str]:
         f"{theme.counted(features - compared, features)} of {features:,} features and neurons, active on fewer than "
         f"{twins.attrs['fewest_tokens']} of these tokens."
     )
+    spans = [(span, twins.sel(span=span)) for span in _spans(twins) if int(twins["pairs"].sel(span=span).sum())]
+    if said := [f"{span} {float(of['median_cosine']):.2f}" for span, of in spans if np.isfinite(of["median_cosine"])]:
+        others = [f"{float(of['median_cosine_exchanged']):.2f}" for _, of in spans]
+        yield (
+            f"Median cosine of what two twins write into the residual stream: {', '.join(said)}; with their partners "
+            f"exchanged {', '.join(others)}."
+        )
+    if spans:
+        said = [f"{span} {float(of['median_contexts']):.2f}" for span, of in spans]
+        yield f"Median share of top contexts that two twins have in common: {', '.join(said)}."
     if alone := int(twins["without_family"]):
         yield f"In no family, as not all their twins are twins of each other: {theme.several(alone, 'feature')}."
     if "cosine_not_applicable" in twins.attrs:

@@ -15,6 +15,7 @@ import xarray as xr
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from polysem.numerics.exchange import exchanged
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.labels import labelled, scalar, variable
 from polysem.tables.parts.words import words
@@ -22,6 +23,7 @@ from polysem.tables.passes.comparison.codes import FEWEST
 from polysem.tables.passes.comparison.coherence import coherence
 from polysem.tables.passes.comparison.correlated_pairs import Pairs, PairSearch
 from polysem.tables.passes.comparison.kin import Kin, cosines, shared_contexts
+from polysem.tables.passes.comparison.pair_table import median
 from polysem.tables.passes.comparison.reach import KINDS, MOST, SPANS, Reach
 from polysem.tables.passes.comparison.side_by_side import SideBySide, side_by_side
 
@@ -53,6 +55,9 @@ VARIABLES = {
     "families_shuffled": ("span kind size", "1", "families when the one has its tokens shuffled"),
     "pairs_reaching": ("span level", "1", "pairs that correlate at least so well"),
     "pairs_reaching_shuffled": ("span level", "1", "pairs that do when the one has its tokens shuffled"),
+    "median_contexts": ("span", "1", "median share of top contexts that two twins have in common"),
+    "median_cosine": ("span", "1", "median cosine of what two twins write into the residual stream"),
+    "median_cosine_exchanged": ("span", "1", "the same with their partners exchanged at random"),
     "twin_place": ("twin", "1", "number of the dictionary"),
     "twin_feature": ("twin", "feature", "feature of the dictionary"),
     "twin_family": ("twin", "1", "number of its family, −1: none"),
@@ -98,7 +103,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
         | _counts(side, reach, kin, kin_by_chance)
         | _levels(side, reach, found, chance, lowest)
         | _twins(side, kin, words(inputs.path_if_any("tokenizer")))
-        | _pairs(side, kin)
+        | _pairs(side, reach, kin, params.baseline_seed)
     )
     variables |= _families(side, reach, kin, variables)
     attributes: dict[str, float | str] = {
@@ -195,21 +200,29 @@ def _twins(side: SideBySide, kin: Kin, text: Callable[[int], str]) -> Variables:
     }
 
 
-def _pairs(side: SideBySide, kin: Kin) -> Variables:
+def _pairs(side: SideBySide, reach: Reach, kin: Kin, seed: int) -> Variables:
+    span, _ = reach.sorted(_places_of_pairs(side, kin).ravel(), np.full(len(kin.first), 2))
+    rows, contexts = side.written(kin.features), side.top_contexts(kin.features)
+    shared, cosine = shared_contexts(contexts, kin.first, kin.second), cosines(rows, kin.first, kin.second)
     columns = {
         "pair_first": (kin.first.astype(np.int32), "number of the one twin"),
         "pair_second": (kin.second.astype(np.int32), "number of the other twin"),
         "correlation": (kin.correlation, "correlation of their activations"),
-        "shared_contexts": (
-            shared_contexts(side.top_contexts(kin.features), kin.first, kin.second),
-            "share of their top contexts that both have",
-        ),
-        "cosine": (
-            cosines(side.written(kin.features), kin.first, kin.second),
-            "cosine of what they write into the residual stream",
+        "shared_contexts": (shared, "share of their top contexts that both have"),
+        "cosine": (cosine, "cosine of what they write into the residual stream"),
+    }
+    medians = {
+        "contexts": (shared, "median share of top contexts that two twins have in common"),
+        "cosine": (cosine, "median cosine of what two twins write into the residual stream"),
+        "cosine_exchanged": (
+            cosines(rows, kin.first, kin.second[exchanged(span, seed)]),
+            "the same with their partners exchanged at random",
         ),
     }
-    return {name: variable("pair", *said, "1") for name, said in columns.items()}
+    return {name: variable("pair", *said, "1") for name, said in columns.items()} | {
+        f"median_{name}": variable("span", [median(values[span == one]) for one in range(len(SPANS))], text, "1")
+        for name, (values, text) in medians.items()
+    }
 
 
 def _families(side: SideBySide, reach: Reach, kin: Kin, pairs: Variables) -> Variables:

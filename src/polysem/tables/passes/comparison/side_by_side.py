@@ -13,6 +13,7 @@ from polysem.activations.paired import require_same_tokens
 from polysem.activations.rows import ActivationRows
 from polysem.io.stores import open_store, read_array
 from polysem.io.tables import read_arrays
+from polysem.numerics.exchange import exchanged
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.directions import weights_around
@@ -51,10 +52,7 @@ class SideBySide:
     def order_within_positions(self, seed: int) -> Int[NDArray, " token"]:
         """Tokens in an order in which those of one position have changed places: what a feature knows of the position
         stays, and all else that it shares with another goes."""
-        drawn = np.random.default_rng(seed).random(len(self.position))
-        order = np.empty(len(self.position), np.int64)
-        order[np.argsort(self.position, kind="stable")] = np.lexsort((drawn, self.position))
-        return order
+        return exchanged(self.position, seed)
 
     def top_contexts(self, features: Features) -> Int[NDArray, "feature top"]:
         """Where features, in ascending order, are most active among all eval tokens: a number for each sequence and
