@@ -1,6 +1,7 @@
 """S4.X1: features and neurons that are nearly the same, within and across layers and dictionaries."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -30,7 +31,7 @@ of what two members write into the residual stream (mean), the share of top cont
 similar to neurons (and to each other)".
 """
 SIZES = ("2", "3", "4+")
-LINES = ("-", "--", "-.", ":")
+LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
 LISTED = (2, 1, 1)
 """Families of two, three, and more members that are listed for each span."""
 MEMBERS = 4
