@@ -6,7 +6,7 @@ import pytest
 from polysem.io.tables import write_table
 from polysem.tables.parts.labels import labelled, variable
 
-from .sheet_case import BEFORE, CLUSTERED, DISTANCES, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase
+from .sheet_case import BEFORE, CLUSTERED, DIFFERENT, DISTANCES, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase
 
 LISTED = {f"{MODEL}/{SITE}/{SAE}": [3]}
 
@@ -56,7 +56,7 @@ def test_the_measures_of_the_table_stand_beside_those_of_random_tokens(case):
 def test_each_cluster_shows_its_examples_the_central_one_first(case):
     folder = case.write(listed=LISTED)
     page = Page(folder / "3.html")
-    assert len(page.contexts) == TOP + DRAWN + CLUSTERED
+    assert len(page.contexts) == len(DIFFERENT) + TOP + DRAWN + CLUSTERED
     parts = section(folder, 3).split("<h3")[1:]
     assert [part.split(">")[1].split("<")[0] for part in parts] == ["Cluster 1: 3 examples", "Cluster 2: 2 examples"]
     tokens = case.tables["clusters"]["cluster_token"].values[3, 1, 0]
