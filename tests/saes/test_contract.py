@@ -138,7 +138,8 @@ def test_the_cases_of_an_architecture_have_every_value_of_every_choice(architect
 
 @pytest.mark.parametrize(("architecture", "case"), CASES, ids=str)
 def test_without_a_fast_path_a_training_goes_the_same_way(architecture, case, store, monkeypatch):
-    """Rounding moves single weights by the size of a step, so their losses are compared."""
+    """Rounding moves single weights by the size of a step, so their losses are compared; under a root, whose slope has
+    no bound, what it moves grows from step to step, and with the processor."""
     path = store(sparse_sums(1000, random_directions(24, 16), 3))
     recipe = recipe_class(architecture)(
         architecture=architecture, expansion=2, tokens=4096, batch_size=128, learning_rate=5e-3, **case
@@ -149,9 +150,9 @@ def test_without_a_fast_path_a_training_goes_the_same_way(architecture, case, st
         if slow:
             monkeypatch.setattr(trainer._architecture, "fast", None)
         losses.append([trainer.advance()[0] for _ in range(trainer.steps)])
-    for fast, slow in zip(*losses, strict=True):
+    for step, (fast, slow) in enumerate(zip(*losses, strict=True)):
         assert fast.keys() == slow.keys()
-        assert fast["loss"] == pytest.approx(slow["loss"], rel=0.01)
+        assert fast["loss"] == pytest.approx(slow["loss"], rel=0.005 if 2 * step < len(losses[0]) else 0.03)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
