@@ -150,9 +150,9 @@ def test_without_a_fast_path_a_training_goes_the_same_way(architecture, case, st
         if slow:
             monkeypatch.setattr(trainer._architecture, "fast", None)
         losses.append([trainer.advance()[0] for _ in range(trainer.steps)])
-    for step, (fast, slow) in enumerate(zip(*losses, strict=True)):
+    for number, (fast, slow) in enumerate(zip(*losses, strict=True)):
         assert fast.keys() == slow.keys()
-        assert fast["loss"] == pytest.approx(slow["loss"], rel=0.005 if 2 * step < len(losses[0]) else 0.03)
+        assert fast["loss"] == pytest.approx(slow["loss"], rel=0.005 if 2 * number < len(losses[0]) else 0.03)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
