@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import pytest
-from browsing import FLAGS, PATIENCE, chromium, explored
+from browsing import FLAGS, chromium, explored
 from finished_run import finished, shared
 from repository import Repository, environment
 
