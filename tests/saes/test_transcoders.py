@@ -193,8 +193,10 @@ def test_the_finished_transcoder_predicts_what_the_training_predicted(kind, keys
     if recipe.skip:
         assert weights["W_skip"].any()
         predicted = predicted + z @ weights["W_skip"].T
-    ours = finished.reconstruct(x, finished.encode(x))
-    torch.testing.assert_close(ours * transcoding.target_scale, predicted, rtol=1e-4, atol=1e-3)
+    ours = finished.reconstruct(x, finished.encode(x)) * transcoding.target_scale
+    told_apart = ((pre - threshold).abs() > 1e-5).all(dim=1)  # a threshold that was calibrated is one of the entries
+    assert told_apart.float().mean() > 0.99
+    torch.testing.assert_close(ours[told_apart], predicted[told_apart], rtol=1e-4, atol=1e-3)
     norms = finished.decoder().norm(dim=1)
     if recipe.decoder_norm in ("free", "unit"):
         torch.testing.assert_close(norms, torch.ones_like(norms))
