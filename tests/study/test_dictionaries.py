@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -150,6 +151,7 @@ def older(results):
         write_table(path, read_table(path).drop_vars(without))
         for page in (results / f"report/sheets/stories-1l/{SITE}/topk-x4").glob("*.html"):
             page.unlink()
+        shutil.rmtree(results / "index")  # older versions made none
         return polysem.open(results)["stories-1l"][SITE]["topk-x4"]
 
     return change

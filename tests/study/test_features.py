@@ -51,7 +51,7 @@ def test_diverse_examples_lie_apart_and_stand_for_others(active, site):
     activations = site.activations("eval")
     places = list(zip(activations["sequence"].values.tolist(), activations["position"].values.tolist(), strict=True))
     x = activations.to_numpy()[[places.index((one.sequence, one.position)) for one in found]]
-    sae = active.dictionary.sae
+    sae = active.dictionary.weights
     embedding = (x - sae.b_dec.numpy()) * sae.W_enc[:, active.number].numpy()
     embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
     distances = 1 - embedding @ embedding.T

@@ -133,7 +133,7 @@ class SearchResults:
     >>> import polysem
     >>> found = polysem.open("results").search("Once upon a time", density=1)
     >>> found.tokens[0], len(found)
-    ('<|endoftext|>', 25)
+    ('<|bos|>', 25)
     >>> list(found.frame().columns[:4])
     ['model', 'site', 'dictionary', 'feature']
     """
