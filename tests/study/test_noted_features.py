@@ -27,7 +27,7 @@ def noted(results):
 
     def write(feature: int, author: str = "Ada", place: Place = SAE, other: bool = False, **said):
         weights = weights_of(results / place.tables_receipt.removeprefix("results/"))
-        return write_note(place, feature, author, "2" * 64 if other else weights, root=results.parent, **said)
+        return write_note(place, feature, author, "f" * 64 if other else weights, root=results.parent, **said)
 
     return write
 
@@ -98,7 +98,7 @@ def test_the_list_is_printed_and_filtered_and_obeys_no_text(results, noted, caps
     everything = said()
     assert everything.startswith(f"{SAE.path}\n      9  ★ Ada  dogs\n         Ada, ") and "\x1b" not in everything
     assert "\\x1b[31m" in everything and "\\u202e" in everything
-    assert "     14\n         of another training (22222222): ★ birds Ada\n" in everything
+    assert "     14\n         of another training (ffffffff): ★ birds Ada\n" in everything
     assert everything.endswith("\n3 features\n") and "a label alone" not in everything
     assert said("--author", "Björn").endswith("     12  ★ Björn  Cats\n1 feature\n")
     assert said("--label", "CAT").endswith("     12  ★ Björn  Cats\n1 feature\n")
@@ -131,7 +131,7 @@ def test_an_exported_list_opens_from_disk_and_holds_nothing_but_text(results, no
                 assert (path.parent / unquote(link.partition("#")[0])).resolve().is_relative_to(folder.resolve())
                 assert (path.parent / unquote(link.partition("#")[0])).is_file(), (path, link)
     sheet = Page(folder / f"sheets/{SAE.path}/9.html")
-    assert sheet.text.count("<script>alert(1)</script>") == 7 and "{{ 7 * 7 }}" in sheet.text
+    assert sheet.text.count("<script>alert(1)</script>") == 9 and "{{ 7 * 7 }}" in sheet.text
     index = Page(folder / "index.html")
     assert index.text.count("<script>alert(1)</script>") >= 5 and "of another training" in index.text
     assert "Notes: 4 features" in index.text
@@ -146,8 +146,8 @@ def test_an_export_overwrites_nothing_and_leaves_nothing_behind(results, noted, 
     assert "is there already; remove it or name another folder" in capsys.readouterr().err
     assert main(["notes", "--results", str(results), "export", str(tmp_path / "new"), "--author", "Zoe"]) == 1
     assert "nobody starred or commented such a feature" in capsys.readouterr().err
-    logits = results / f"tables/{SAE.path}/logits.nc"
-    logits.write_bytes(b"no table")
+    shutil.rmtree(results / "index")
+    (results / f"tables/{SAE.path}/logits.nc").write_bytes(b"no table")
     assert main(["notes", "--results", str(results), "export", str(tmp_path / "new")]) == 1
     assert "logits.nc" in capsys.readouterr().err
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("new")]

@@ -56,7 +56,7 @@ def sheet_page(
             groups=[],
             pages=set(),
             neuron_pages=set(),
-            pointing=list(pointing(feature, others, params)),
+            pointing=[sae._replace(address="", pages=set()) for sae in pointing(feature, others, params)],
             before=None,
             after=None,
         )
