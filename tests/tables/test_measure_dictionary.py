@@ -192,7 +192,7 @@ def test_a_table_that_is_made_alone_has_the_bytes_that_it_has_among_all_others(s
     ("key", "value", "again"),
     [
         ("head_ranks", 20, {"rank_frequency"}),
-        ("top_examples", 3, {"examples"}),
+        ("top_examples", 3, {"diverse_examples", "examples"}),
         ("ultra_low_frequency", 0.3, {"geometry", "ultra_low"}),
         ("rare_frequency", 0.3, set()),
         ("comparison_tokens", 1024, set()),
