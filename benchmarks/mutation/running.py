@@ -28,6 +28,18 @@ Task = tuple[object, Callable[[Path], object], float]
 """A name, what to do in a copy of the tree, and the seconds that it may take."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task."""
+
+    name: object
+    found: object
+    """What it gave; None if it was stopped or died."""
+    stopped: bool
+    """Whether its time was up."""
+    seconds_of_cpu: float
+
+
 def copied(root: Path, to: Path) -> Path:
     """A copy of what git knows of the working tree and what is new in it, with the compiled modules."""
     listed = subprocess.run(
@@ -50,8 +62,8 @@ class Workers:
     imported: Sequence[str] = HEAVY
     """Modules that are imported before the first fork."""
 
-    def results(self, tasks: Iterable[Task]) -> Iterator[tuple[object, object]]:
-        """Do tasks; names and what came of them, None where the time was up or the process ended."""
+    def results(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Do tasks, in their order; what came of each when it ends."""
         for module in self.imported:
             importlib.import_module(module)
         waiting, running, free = iter(tasks), {}, list(self.trees)
@@ -63,15 +75,17 @@ class Workers:
                 return
             time.sleep(0.02)
             for child, (name, tree, end) in list(running.items()):
-                ended = os.waitpid(child, os.WNOHANG)[0]
-                if not ended and time.monotonic() > end:
+                ended, _, used = os.wait4(child, os.WNOHANG)
+                stopped = not ended and time.monotonic() > end
+                if stopped:
                     os.killpg(child, signal.SIGKILL)
-                    ended = os.waitpid(child, 0)[0]
+                    ended, _, used = os.wait4(child, 0)
                 if ended:
                     del running[child]
                     free.append(tree)
-                    found = tree / "found.json"
-                    yield name, json.loads(found.read_text()) if found.exists() else None
+                    written = tree / "found.json"
+                    found = json.loads(written.read_text()) if written.exists() else None
+                    yield Outcome(name, found, stopped, used.ru_utime + used.ru_stime)
 
 
 def _start(work: Callable[[Path], object], tree: Path) -> int:
@@ -154,7 +168,7 @@ def seen(tree: Path, file: str, text: str, tests: list[str]) -> str:
     try:
         _replace(path, text)
         for some in (tests[:FIRST], tests[FIRST:]):  # most edits are seen before many files of tests are imported
-            if some and _pytest(tree, some, "-x", "--timeout=120", plugin=plugin) != pytest.ExitCode.OK:
+            if some and _pytest(tree, some, "-x", plugin=plugin) != pytest.ExitCode.OK:
                 return next(iter(plugin.failed), "while the tests were imported")
     finally:
         _replace(path, before)
