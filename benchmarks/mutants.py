@@ -29,9 +29,9 @@ TESTS = ["tests/tables", "tests/saes", "tests/numerics"]
 CACHE = ROOT / ".cache/mutants"
 SAID = "{state}: {file}:{line} ({by})\n  - {before}\n  + {after}"
 SECONDS, SECONDS_OF_OTHERS = 30.0, 5.0
-"""Longest time of the tests that run an edit's line, and of others of the same files, if nothing fails."""
-MEASURING = 3600.0
-"""Seconds after which a file of tests is given up that does not end while it is measured."""
+"""Of CPU, that the tests that run an edit's line may take, and others of the same files, if nothing fails."""
+MEASURING = 1200
+"""Seconds of CPU after which a file of tests is given up that does not end while it is measured."""
 SMOKE = ("src/polysem/saes/penalties.py", "tests/saes/test_penalties.py")
 SHARP = ("EPSILON = 1e-9", "EPSILON = 1e-08", "test_a_billionth_is_added_under_the_root_and_under_the_fraction")
 """An edit of the smoke and the one test that sees it."""
@@ -65,7 +65,8 @@ class Reach:
                     self._lines.setdefault(file, {}).setdefault(int(line), set()).update(names)
 
     def tests(self, root: Path, edit: Edit) -> tuple[list[str], float]:
-        """Tests that may see an edit, in the order in which they are to run, and the seconds that they take without it.
+        """Tests that may see an edit, in the order in which they are to run, and what they take without it in
+        seconds of CPU.
 
         First those that run the lines of the statement; one outside of functions runs once, at import, so for it all
         that run the file. Then the others of the same files of tests, which may have what the first of them computed.
@@ -116,7 +117,7 @@ def judged(edits: Iterable[Edit], reach: Reach, workers: running.Workers) -> Ite
                 done.append(said | {"state": "survived", "by": "no test runs this line"})
             else:
                 work = partial(running.seen, file=edit.file, text=edit.text, tests=tests)
-                yield said, work, 60 + 6 * seconds
+                yield said, work, round(60 + 6 * seconds)
 
     done: list[dict] = []
     for one in workers.results(tasks()):
