@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -24,11 +25,13 @@ from mutation.edits import Edit, equivalent, replaced, sample, statement
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ["src/polysem/tables", "src/polysem/saes", "src/polysem/numerics"]
-TESTS = ["tests/tables", "tests/saes"]
+TESTS = ["tests/tables", "tests/saes", "tests/numerics"]
 CACHE = ROOT / ".cache/mutants"
 SAID = "{state}: {file}:{line} ({by})\n  - {before}\n  + {after}"
 SECONDS, SECONDS_OF_OTHERS = 30.0, 5.0
-"""Longest time of the tests that run an edit's line, and of others of the same files, if nothing fails."""
+"""Of CPU, that the tests that run an edit's line may take, and others of the same files, if nothing fails."""
+MEASURING = 1200
+"""Seconds of CPU after which a file of tests is given up that does not end while it is measured."""
 SMOKE = ("src/polysem/saes/penalties.py", "tests/saes/test_penalties.py")
 SHARP = ("EPSILON = 1e-9", "EPSILON = 1e-08", "test_a_billionth_is_added_under_the_root_and_under_the_fraction")
 """An edit of the smoke and the one test that sees it."""
@@ -44,15 +47,16 @@ class Reach:
         shared = _digest(sorted([*(root / "src/polysem").rglob("*.py"), *(root / "tests").rglob("conftest.py")]))
         places = {file: CACHE / f"{shared}-{_digest([root / file])}.json" for file in test_files}
         tasks = [
-            (file, partial(running.measured, test_file=file, folders=FOLDERS), 1200.0)
+            (file, partial(running.measured, test_file=file, folders=FOLDERS), MEASURING)
             for file, place in places.items()
             if not place.exists()
         ]
-        for file, found in workers.results(tasks):
-            print(f"measured {file}" if found else f"{file} did not end", file=sys.stderr, flush=True)
-            if found:
-                places[file].parent.mkdir(parents=True, exist_ok=True)
-                places[file].write_text(json.dumps(found))
+        for one in workers.results(tasks):
+            said = "measured" if one.found else "stopped" if one.stopped else "died:"
+            print(f"{said} {one.name}, {one.seconds_of_cpu:.0f} s of CPU", file=sys.stderr, flush=True)
+            if one.found:
+                places[one.name].parent.mkdir(parents=True, exist_ok=True)
+                places[one.name].write_text(json.dumps(one.found))
         for place in filter(Path.exists, places.values()):
             found = json.loads(place.read_text())
             self._seconds |= {test: seconds for test, seconds in found["seconds"].items() if _function(test) != blind}
@@ -61,7 +65,8 @@ class Reach:
                     self._lines.setdefault(file, {}).setdefault(int(line), set()).update(names)
 
     def tests(self, root: Path, edit: Edit) -> tuple[list[str], float]:
-        """Tests that may see an edit, in the order in which they are to run, and the seconds that they take without it.
+        """Tests that may see an edit, in the order in which they are to run, and what they take without it in
+        seconds of CPU.
 
         First those that run the lines of the statement; one outside of functions runs once, at import, so for it all
         that run the file. Then the others of the same files of tests, which may have what the first of them computed.
@@ -112,12 +117,13 @@ def judged(edits: Iterable[Edit], reach: Reach, workers: running.Workers) -> Ite
                 done.append(said | {"state": "survived", "by": "no test runs this line"})
             else:
                 work = partial(running.seen, file=edit.file, text=edit.text, tests=tests)
-                yield said, work, 60 + 6 * seconds
+                yield said, work, round(60 + 6 * seconds)
 
     done: list[dict] = []
-    for said, failed in workers.results(tasks()):
-        state = "timeout" if failed is None else "seen" if failed else "survived"
-        yield said | {"state": state, "by": failed or ""}
+    for one in workers.results(tasks()):
+        state = "timeout" if one.stopped else "survived" if one.found == "" else "seen"
+        by = one.found or ("the process of the tests died" if state == "seen" else f"{one.seconds_of_cpu:.0f} s of CPU")
+        yield one.name | {"state": state, "by": by, "seconds_of_cpu": round(one.seconds_of_cpu, 2)}
     yield from done
 
 
@@ -171,7 +177,11 @@ def main() -> int:
     }
     real = len(results) - counts["equivalent"]
     share = counts["survived"] / max(1, real)
-    print(f"seed {options.seed}: {real} edits, {counts}, {share:.1%} not seen, {time.perf_counter() - begun:.0f} s")
+    used = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(
+        f"seed {options.seed}: {real} edits, {counts}, {share:.1%} not seen, "
+        f"{time.perf_counter() - begun:.0f} s, {used:.0f} s of CPU"
+    )
     return 1 if share > options.at_most else 0
 
 

@@ -8,6 +8,7 @@ that tests start, too.
 import importlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -24,8 +25,22 @@ LIGHT = ("numpy", "torch", "xarray", "zarr", "hypothesis")
 HEAVY = (*LIGHT, "h5netcdf", "scipy.stats", "sklearn", "transformer_lens")
 FIRST = 10
 """Tests that run before the rest of an edit's tests."""
-Task = tuple[object, Callable[[Path], object], float]
-"""A name, what to do in a copy of the tree, and the seconds that it may take."""
+Task = tuple[object, Callable[[Path], object], int]
+"""A name, what to do in a copy of the tree, and the seconds of CPU that it may take."""
+WAITING = 15
+"""A task is stopped, too, after so many times as many seconds on the clock: it waits for something."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task."""
+
+    name: object
+    found: object
+    """What it gave; None if it was stopped or died."""
+    stopped: bool
+    """Whether its time was up."""
+    seconds_of_cpu: float
 
 
 def copied(root: Path, to: Path) -> Path:
@@ -50,36 +65,40 @@ class Workers:
     imported: Sequence[str] = HEAVY
     """Modules that are imported before the first fork."""
 
-    def results(self, tasks: Iterable[Task]) -> Iterator[tuple[object, object]]:
-        """Do tasks; names and what came of them, None where the time was up or the process ended."""
+    def results(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Do tasks, in their order; what came of each when it ends."""
         for module in self.imported:
             importlib.import_module(module)
         waiting, running, free = iter(tasks), {}, list(self.trees)
         while True:
             while free and (task := next(waiting, None)) is not None:
                 tree = free.pop()
-                running[_start(task[1], tree)] = task[0], tree, time.monotonic() + task[2]
+                running[_start(task[1], tree, task[2])] = task[0], tree, time.monotonic() + WAITING * task[2]
             if not running:
                 return
             time.sleep(0.02)
             for child, (name, tree, end) in list(running.items()):
-                ended = os.waitpid(child, os.WNOHANG)[0]
-                if not ended and time.monotonic() > end:
+                ended, status, used = os.wait4(child, os.WNOHANG)
+                waited = not ended and time.monotonic() > end
+                if waited:
                     os.killpg(child, signal.SIGKILL)
-                    ended = os.waitpid(child, 0)[0]
+                    ended, status, used = os.wait4(child, 0)
                 if ended:
+                    stopped = waited or os.waitstatus_to_exitcode(status) == -signal.SIGXCPU
                     del running[child]
                     free.append(tree)
-                    found = tree / "found.json"
-                    yield name, json.loads(found.read_text()) if found.exists() else None
+                    written = tree / "found.json"
+                    found = json.loads(written.read_text()) if written.exists() else None
+                    yield Outcome(name, found, stopped, used.ru_utime + used.ru_stime)
 
 
-def _start(work: Callable[[Path], object], tree: Path) -> int:
+def _start(work: Callable[[Path], object], tree: Path, seconds: int) -> int:
     (tree / "found.json").unlink(missing_ok=True)
     child = os.fork()
     if child:
         return child
     os.setsid()
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))  # SIGXCPU first, and not SIGKILL
     status = 1
     try:
         with (tree / "log.txt").open("w") as log:
@@ -103,33 +122,37 @@ def _pytest(tree: Path, tests: Iterable[str], *options: str, plugin: object) -> 
 
 
 class _Seen:
-    """Which tests passed in how many seconds, and the first that did not."""
+    """Which tests did not pass."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
         self.failed: dict[str, None] = {}
 
     def pytest_runtest_logreport(self, report):
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
         if report.failed:
             self.failed[report.nodeid] = None
 
 
 class _Traced(_Seen):
-    """Tells the lines of one test from those of the next."""
+    """Tells the lines of one test from those of the next, and the seconds of CPU that each takes: those on the clock
+    say more of a busy machine than of a test."""
 
     def __init__(self, traced: coverage.Coverage) -> None:
         super().__init__()
         self._traced = traced
+        self.seconds: dict[str, float] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
         self._traced.switch_context(item.nodeid)
-        return (yield)
+        before = sum(os.times()[:4])
+        result = yield
+        self.seconds[item.nodeid] = sum(os.times()[:4]) - before
+        return result
 
 
 def measured(tree: Path, test_file: str, folders: list[str]) -> dict:
-    """Seconds of each test of a file that passes, and which tests run which lines of the folders: by file and line."""
+    """Seconds of CPU of each test of a file that passes, and which tests run which lines of the folders: by file and
+    line."""
     traced = coverage.Coverage(data_file=None, config_file=False, source=[str(tree / folder) for folder in folders])
     plugin = _Traced(traced)
     traced.start()
@@ -154,7 +177,7 @@ def seen(tree: Path, file: str, text: str, tests: list[str]) -> str:
     try:
         _replace(path, text)
         for some in (tests[:FIRST], tests[FIRST:]):  # most edits are seen before many files of tests are imported
-            if some and _pytest(tree, some, "-x", "--timeout=120", plugin=plugin) != pytest.ExitCode.OK:
+            if some and _pytest(tree, some, "-x", plugin=plugin) != pytest.ExitCode.OK:
                 return next(iter(plugin.failed), "while the tests were imported")
     finally:
         _replace(path, before)
