@@ -69,7 +69,7 @@ def digest(module: str) -> str:
 
 
 def test_the_groups_are_the_packages_whose_modules_are_found_by_name():
-    figures_of = [figures.OF_DICTIONARY, figures.OF_SITE, figures.OF_TOY]
+    figures_of = [figures.OF_DICTIONARY, figures.OF_MODEL, figures.OF_SITE, figures.OF_TOY]
     others = ["polysem.saes.activation_functions", *export.ROOMS]
     packages = {*ROOMS.values(), *figures_of, *(kinds.package for kinds in KINDS.values()), *others}
     assert set(additions.GROUPS) == packages
