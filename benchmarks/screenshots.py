@@ -30,7 +30,7 @@ def feature(page: Page) -> None:
     page.locator(".results h2 a").first.click()
     page.wait_for_url("**/*?text=*")
     page.get_by_role("button", name="Another text beside it").click()
-    page.get_by_label("Text 2").fill(TEXT.replace("happy", "sad"))
+    page.get_by_role("textbox", name="Text 2").fill(TEXT.replace("happy", "sad"))
     page.locator(".strongest").nth(1).wait_for()
 
 

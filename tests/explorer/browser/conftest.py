@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 import pytest
-from browsing import FLAGS, PATIENCE, chromium, explored
+from browsing import FLAGS, chromium, explored
 from finished_run import finished, shared
 from repository import Repository, environment
 
@@ -16,7 +16,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 SAE = "/stories-1l/blocks.0.mlp.hook_post/topk-x4"
 """The page of a dictionary."""
 expect = playwright.expect
-expect.set_options(timeout=1000 * PATIENCE)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +56,7 @@ def open_page(browser) -> "Iterator[Callable[..., playwright.Page]]":
     def open_one(**settings) -> "playwright.Page":
         context = browser.new_context(**settings)
         contexts.append(context)
-        context.set_default_timeout(1000 * PATIENCE)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"{page.url}: {error}"))
         page.on("dialog", lambda dialog: wrong.append(f"{page.url}: {dialog.message}"))

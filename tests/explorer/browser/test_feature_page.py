@@ -29,7 +29,7 @@ def test_an_example_is_copied_and_a_changed_word_is_shaded_at_once(active):
     example = active.locator(".contexts li").first
     text = example.locator("summary").inner_text()
     example.get_by_role("link", name="copy").click()
-    box = active.get_by_label("Text 1")
+    box = active.get_by_role("textbox", name="Text 1")
     expect(box).to_be_focused()
     shown = active.locator(".tries li").first
     expect(shown.locator(".strongest")).to_contain_text("of its largest activation")
@@ -41,20 +41,20 @@ def test_an_example_is_copied_and_a_changed_word_is_shaded_at_once(active):
     expect(shown.locator(".strongest")).to_contain_text(f"{before:.4g}"[:4])
     assert shown.locator("mark").count() == 1
     active.reload()
-    expect(active.get_by_label("Text 1")).to_have_value(copied)
+    expect(active.get_by_role("textbox", name="Text 1")).to_have_value(copied)
     assert activation(active.locator(".tries li").first) == before
 
 
 def test_texts_stand_side_by_side_and_go_again(active):
-    active.get_by_label("Text 1").fill("He was sad.")
+    active.get_by_role("textbox", name="Text 1").fill("He was sad.")
     active.get_by_role("button", name="Another text beside it").click()
-    active.get_by_label("Text 2").fill("She was glad.")
+    active.get_by_role("textbox", name="Text 2").fill("She was glad.")
     expect(active.locator(".tries .strongest, .tries .error")).to_have_count(2)
     one, other = (active.locator(".tries li").nth(place).bounding_box() for place in (0, 1))
     assert one["y"] == other["y"] and one["x"] < other["x"]
     assert active.url.endswith("?text=He+was+sad.&text=She+was+glad.")
     active.get_by_role("button", name="Remove text 1").click()
-    expect(active.get_by_label("Text 1")).to_have_value("She was glad.")
+    expect(active.get_by_role("textbox", name="Text 1")).to_have_value("She was glad.")
     assert active.url.endswith("?text=She+was+glad.")
 
 
@@ -68,7 +68,7 @@ def test_of_answers_that_overtake_each_other_the_last_text_is_shown(active):
             route.continue_()
 
     active.route("**/tried?*", answer)
-    box = active.get_by_label("Text 1")
+    box = active.get_by_role("textbox", name="Text 1")
     box.fill("first")
     active.wait_for_timeout(200)
     box.fill("second")

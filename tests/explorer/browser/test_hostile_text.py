@@ -1,8 +1,14 @@
 """Tokens, labels, comments, names and texts are data: whatever they hold, nothing of it runs."""
 
 import json
+from pathlib import Path
 
 import pytest
+
+import polysem
+from polysem.io.content import file_digest
+from polysem.layout.annotations import weights_of
+from polysem.layout.notes import write_note
 
 from .conftest import SAE, expect, open_by
 
@@ -22,19 +28,30 @@ def nothing_ran(page) -> bool:
 
 @pytest.fixture(scope="module")
 def hostile(finished, tmp_path_factory):
-    """A study whose most frequent token is a script, with notes by somebody who means no good."""
+    """A study one of whose most frequent tokens is a script, with notes by somebody who means no good."""
     repository = finished.copy(tmp_path_factory.mktemp("hostile") / "repository")
-    path = repository / "results/models/stories-1l/tokenizer.json"
-    tokenizer = json.loads(path.read_text())
-    vocabulary, hostile = tokenizer["model"]["vocab"], SCRIPT.replace(" ", "Ġ")
-    token = vocabulary.pop(".")
-    vocabulary[hostile] = token
-    path.write_text(json.dumps(tokenizer))
-    for text in ({"star": True}, {"label": SCRIPT}, {"comment": f"{SCRIPT} {OVERRIDE}"}):
-        ((key, value),) = text.items()
-        said = [f"--{key}"] if value is True else [f"--{key}", value]
-        repository.polysem("notes", "add", SAE[1:], "7", "--author", SCRIPT, *said)
+    dictionary = polysem.open(repository / "results")["stories-1l"]["blocks.0.mlp.hook_post"]["topk-x4"]
+    rename_a_token(repository / "results/models/stories-1l", dictionary.table("examples")["token"].to_numpy())
+    weights = weights_of(Path(dictionary.place.tables_receipt))
+    said = {"star": True, "label": SCRIPT, "note": SCRIPT, "comment": f"{SCRIPT} {OVERRIDE}"}
+    write_note(dictionary.place, 7, SCRIPT, weights, **said, root=repository.folder)
     return repository
+
+
+def rename_a_token(model, shown):
+    """Make the token that examples show most often, of those that no other is merged from, a script."""
+    path, record = model / "tokenizer.json", model / "model.json"
+    tokenizer = json.loads(path.read_text())
+    vocabulary, merges = tokenizer["model"]["vocab"], tokenizer["model"]["merges"]
+    parts = {part for pair in merges for part in pair}
+    last = {"".join(pair): pair for pair in merges if "".join(pair) not in parts}
+    name = max(last, key=lambda each: int((shown == vocabulary[each]).sum()))
+    merges.remove(last[name])
+    vocabulary[SCRIPT.replace(" ", "Ġ")] = vocabulary.pop(name)
+    path.write_text(json.dumps(tokenizer))
+    said = json.loads(record.read_text())
+    said["files"]["tokenizer.json"] = file_digest(path)
+    record.write_text(json.dumps(said))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +81,7 @@ def test_a_hostile_text_runs_nothing_wherever_it_is_shown(page, address):
     assert nothing_ran(page)
     expect(page.get_by_label("A text")).to_have_value(SCRIPT)
     page.goto(f"{address}{SAE}/7")
-    page.get_by_label("Text 1").fill(SCRIPT)
+    page.get_by_role("textbox", name="Text 1").fill(SCRIPT)
     expect(page.locator(".strongest, .tries .error")).to_be_visible()
     assert nothing_ran(page)
     page.reload()
