@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from polysem.saes.entries import SparseEntries
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.survey.blocks import Block
 from polysem.tables.passes.survey.tags import TagCounts
+from polysem.training.determinism import require_deterministic_kernels
 from polysem.workflow import home_cache
 
 settings.register_profile("any machine", deadline=None)  # a busy one takes longer than a test usually does
@@ -23,9 +24,21 @@ settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tests run where the home folder cannot be written, too, and with one thread of torch, as steps do."""
+    """Tests run where the home folder cannot be written, too, and with one thread of torch and one workspace of cuBLAS,
+    as steps do."""
     torch.set_num_threads(1)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     home_cache.provide(Path(tempfile.gettempdir()) / f"polysem-tests-{os.getuid()}")
+
+
+@pytest.fixture
+def gpu() -> Iterator[str]:
+    """The device of a GPU, with kernels that do not vary, as steps ask for; the test is skipped where none is there."""
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU is there")
+    require_deterministic_kernels()
+    yield "cuda"
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture

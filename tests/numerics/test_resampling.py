@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from polysem.numerics import resampling
-from polysem.numerics.resampling import interval_of_sums, interval_of_values
+from polysem.numerics.resampling import interval_of_sums, interval_of_values, intervals_of_means
 
 
 def ratio(sums):
@@ -45,6 +45,20 @@ def test_the_interval_of_sums_is_that_of_a_thousand_resamples_one_by_one(monkeyp
         slow.append((times * part).sum() / (times * whole).sum())
     expected = tuple(np.quantile(slow, [0.025, 0.975]))
     assert interval_of_sums({"part": part, "whole": whole}, ratio, 7) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("together", [1 << 22, 100])
+def test_the_intervals_of_several_means_are_those_of_each_on_the_same_resamples(monkeypatch, together):
+    monkeypatch.setattr(resampling, "TOGETHER", together)
+    values = np.random.default_rng(3).integers(0, 25, (2, 3, 40))
+    low, high = intervals_of_means(values, 5)
+    assert low.shape == high.shape == (2, 3)
+    for place in np.ndindex(2, 3):
+        of = {"value": values[place], "one": np.ones(40)}
+        expected = interval_of_sums(of, lambda sums: sums["value"] / sums["one"], 5)
+        assert (low[place], high[place]) == pytest.approx(expected, rel=1e-12)
+    assert (intervals_of_means(values, 6)[0] != low).any()
+    assert all(np.isnan(ends).all() and ends.shape == (2, 3) for ends in intervals_of_means(values[..., :1]))
 
 
 def test_two_units_can_be_resampled():

@@ -42,6 +42,11 @@ NUMBERS = {
     "ultra_low_cosine_median": 0.893,
     "ultra_low_cosine_median_random": 0.031,
     "seed_found_again_share": 0.35,
+    "top_matches": 12.34,
+    "top_matches_low": 11.9,
+    "top_matches_high": 12.8,
+    "top_matches_stem": 13.0,
+    **{f"top_of_all_layers_{scale}": 25.0 for scale in ("raw", "share", "quantile", "surprise")},
 }
 
 
@@ -140,6 +145,7 @@ def test_numbers_intervals_seeds_and_the_machine_of_a_run_come_onto_the_page(rem
         "35 ± 0", "99, 99",
     ]  # fmt: skip
     assert rows(page, "m, 0", "l1-x8_seed=0", "0.893 / 0.031")[0][2:5] == ["6", "50.0", "1.5"]
+    assert rows(page, "m, 0", "l1-x8_seed=0", "12.3 [11.9, 12.8]")[0][3:] == ["13.0", "25.0 / 25.0 / 25.0 / 25.0"]
     assert rows(page, "toy", "topk-known", "0.91")
     assert rows(page, "m", "1.124 [1.100, 1.150]")
 

@@ -301,6 +301,25 @@ def test_a_figure_of_a_site_is_shown_with_its_dictionaries_or_not_drawn_for_a_re
     assert f"Not drawn for toy/{SITE}, all dictionaries: {NO_CLUSTER}" in study.page("pages/S2.html").words()
 
 
+def test_a_figure_of_a_model_is_shown_with_its_sites_and_in_its_chapter(study):
+    page = "pages/models/toy/index.html"
+    assert not study.write().page(page).all("img")
+    study.folders.append("toy/together")
+    study.add_figure("toy/together", "match_layers")
+    study.add_figure("toy/together", "scales_by_layer", reason=NO_CLUSTER)
+    written = study.write()
+    assert [unquote(image["src"]) for image in written.page(page).all("img")] == [
+        "../../figures/toy/together/match_layers.svg"
+    ]
+    assert f"Not applicable: {NO_CLUSTER}" in written.page(page).words()
+    chapter = written.page("pages/S4.html")
+    assert unquote(chapter.all("img")[0]["src"]) == "figures/toy/together/match_layers.svg"
+    assert "models/toy/index.html" in [link.get("href") for link in chapter.all("a")]
+    known = figures_of(chapter)["figures"]
+    assert known["match_layers"]["of"] == "model"
+    assert list(known["match_layers"]["at"]) == ["toy/together"]
+
+
 def test_many_reasons_are_folded_away_and_few_are_not(study):
     for number in range(4):
         key = f"toy/{SITE}/sae-{number}"

@@ -31,6 +31,7 @@ FORMS = {
         for product in PRODUCTS.values()
     },
 }
+ON_GPU = {"dense": {"DENSE_ABOVE_ON_GPU": -1.0}, "sparse": {"DENSE_ABOVE_ON_GPU": 1.1}}
 NORMS = ("unit", "project_only", "free", "unpenalised")
 CONSTRAINED = {"encoder_l1": 0.1, "encoder_l2": 0.1, "clip_norm": 0.5, "dead_features": "auxk", "auxk": 2}
 FORBIDDEN = F.normalize(torch.arange(32.0, dtype=torch.float64), dim=0)
@@ -50,13 +51,13 @@ def constrained(recipe, found, x, weights, forbidden):
     """What a step follows: gradients behind penalties of the encoder, the dead features and the constraints."""
     constraints = Constraints(recipe, forbidden)
     if recipe.dead_features == "auxk":
-        found.terms["auxiliary"] = auxiliary_gradients(found, x, weights, DEAD, recipe.auxk, 0.25)
+        found.terms["auxiliary"] = auxiliary_gradients(found, x, weights, DEAD.to(x.device), recipe.auxk, 0.25)
     found.terms["encoder"] = constraints.add_encoder_penalty(weights, found.by_weight)
     constraints.before_step(weights, found.by_weight)
     return found
 
 
-def ways(recipe, other, forms, monkeypatch):
+def ways(recipe, other, forms, monkeypatch, device="cpu"):
     """A constrained step by autograd in float64, and by the fast path in float32 in each form of the search."""
     x, target = BATCH
     x = 3 * x * (activation_scale(3 * x) if recipe.normalize_activations else 1.0)
@@ -65,17 +66,17 @@ def ways(recipe, other, forms, monkeypatch):
     architecture, forbidden = Architecture(recipe), FORBIDDEN if recipe.encoder_l1 else None
     architecture.loss.begin(weights, 0.5)
 
-    def made(path, kind):
-        seen = {name: tensor.to(kind) for name, tensor in weights.items()}
-        batch = x.to(kind)
-        found = path(architecture.loss, batch, target.to(kind), Constraints(recipe, None).seen(seen))
-        return constrained(recipe, found, batch, seen, None if forbidden is None else forbidden.to(kind))
+    def made(path, *kind):
+        seen = {name: tensor.to(*kind) for name, tensor in weights.items()}
+        batch = x.to(*kind)
+        found = path(architecture.loss, batch, target.to(*kind), Constraints(recipe, None).seen(seen))
+        return constrained(recipe, found, batch, seen, None if forbidden is None else forbidden.to(*kind))
 
     fast = []
     for form in forms:
         for name, value in form.items():
             monkeypatch.setattr(search_module, name, value)
-        fast.append(made(architecture.fast, torch.float32))
+        fast.append(made(architecture.fast, device, torch.float32))
     return made(autograd.gradients, torch.float64), fast
 
 
@@ -103,14 +104,24 @@ def test_the_form_for_a_gpu_has_gradients_within_the_precision_of_bfloat16(archi
     monkeypatch.setattr(
         gradients_module, "active_entries", lambda *batch: search_module.masked_matrix(*batch, torch.bfloat16)
     )
+    require_rounded_gradients(architecture, case, monkeypatch, "cpu", {})
+
+
+@pytest.mark.parametrize("form", ON_GPU)
+@pytest.mark.parametrize(("architecture", "case"), CASES, ids=str)
+def test_gradients_on_a_gpu_are_within_the_precision_of_bfloat16(architecture, case, form, monkeypatch, gpu):
+    require_rounded_gradients(architecture, case, monkeypatch, gpu, ON_GPU[form])
+
+
+def require_rounded_gradients(architecture, case, monkeypatch, device, form):
     recipe = recipe_class(architecture)(architecture=architecture, **(case | {"clip_norm": None}))
     if Architecture(recipe).fast is None:
         pytest.skip("autograd alone trains it")
-    slow, (fast,) = ways(recipe, False, [{}], monkeypatch)
+    slow, (fast,) = ways(recipe, False, [form], monkeypatch, device)
     assert fast.by_weight.keys() == slow.by_weight.keys()
     for name, wanted in slow.by_weight.items():
         assert fast.by_weight[name].dtype == torch.float32
-        error = (fast.by_weight[name] - wanted).norm() / wanted.norm()
+        error = (fast.by_weight[name].cpu() - wanted).norm() / wanted.norm()
         assert error < 0.15, f"{name}: {error}"
 
 

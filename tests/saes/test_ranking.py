@@ -106,13 +106,6 @@ def test_an_unknown_scale_and_distributions_that_do_not_fit_are_refused():
         Distributions(np.ones(1), np.ones(1), np.ones((1, 3)), 10)
     with pytest.raises(ValueError, match="frequencies of 2"):
         Distributions(np.ones(1), np.ones(2), np.ones((1, len(QUANTILES))), 10)
-    with pytest.raises(ValueError, match=r"over \[10, 20\] tokens"):
-        Distributions.joined([known, distributions([1.0], tokens=20)])
-
-
-def test_features_of_joined_dictionaries_are_numbered_on():
-    one, two = distributions([1.0], [2.0], tokens=10), distributions([4.0], tokens=10)
-    assert on_scale([2.0], "share", 2, Distributions.joined([one, two])) == [0.5]
 
 
 def test_the_strongest_features_of_a_text_worked_by_hand():

@@ -86,3 +86,11 @@ def test_masks_hold_the_active_entries(rule):
     assert rule.mask(pre).int().tolist() == active[type(rule)]
     assert LargestOfBatch(1).mask(pre).int().tolist() == [[1, 0, 1, 0], [1, 0, 0, 0], [0] * 4]
     assert LargestOfBatch(4).mask(pre).sum() == 5
+
+
+def test_a_mask_holds_the_largest_of_many_features():
+    """Among 640 features the ten largest groups of sixteen are looked at alone."""
+    pre = torch.randn(7, 640, generator=torch.Generator().manual_seed(0))
+    for k in (1, 10, 20, 21):
+        least = pre.sort(1, descending=True).values[:, k - 1 : k]
+        assert torch.equal(Largest(k).mask(pre), (pre >= least) & (pre > 0))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from directions import random_directions, sparse_sums
+from recipes import ARCHITECTURES, recipe_of
 from safetensors.torch import load_file, save_file
 
 from polysem.io.errors import InputError
@@ -106,6 +107,23 @@ def test_an_interrupted_training_ends_with_the_bytes_of_an_undisturbed_one(store
     assert "resumed at step 800" in done.stderr
     assert folder_bytes(killed / "sae") == folder_bytes(undisturbed / "sae")
     assert not list(killed.glob(".cache/checkpoints/*"))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_training_on_a_gpu_repeats_its_bytes_and_goes_the_way_of_one_on_a_cpu(
+    architecture, store, tmp_path, monkeypatch, gpu
+):
+    monkeypatch.chdir(tmp_path)
+    path = store(sparse_sums(2000, random_directions(48, 32), 4))
+    params = recipe_of(
+        architecture, tokens=40_000, dead_features="auxk", auxk=4, embedding_loss=0.1, embedding_loss_from=20
+    ).model_dump(exclude_unset=True)
+    for name, device in (("first", gpu), ("again", gpu), ("on a CPU", "cpu")):
+        train_sae(stored(path), tmp_path / name, architecture, params, "code", device=device)
+    assert folder_bytes(tmp_path / "first") == folder_bytes(tmp_path / "again")
+    found, wanted = (read_table(tmp_path / name / "training.nc") for name in ("first", "on a CPU"))
+    for name, apart in {"explained_variance": 0.03, "L0": 0.2}.items():
+        assert float(found[name][-20:].mean()) == pytest.approx(float(wanted[name][-20:].mean()), abs=apart)
 
 
 def test_a_store_smaller_than_a_batch_is_refused(store, tmp_path):

@@ -13,6 +13,7 @@ from polysem.numerics.cluster_measures import MEASURES
 from polysem.params.analysis import Analysis
 from polysem.report.claims import read_ledger
 from polysem.saes.dictionary import Neurons
+from polysem.saes.ranking import SCALES
 from polysem.tables.collect_metrics import (
     PAIRS,
     alignment_metrics,
@@ -23,13 +24,25 @@ from polysem.tables.collect_metrics import (
 from polysem.tables.of_dictionary.geometry import geometry
 from polysem.tables.of_dictionary.rank_frequency import rank_frequency
 from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.of_model.match_layers import VARIABLES
 from polysem.tables.of_site.fidelity import ablations, dictionary_fidelity
 from polysem.tables.parts.dead import dead_features
 from polysem.tables.parts.directions import Directions
+from polysem.tables.passes.matches.alike import MATCHES
+from polysem.tables.passes.matches.metrics import match_metrics
 from polysem.tables.passes.survey.co_firing import co_firing
 
 ROOT = Path(__file__).parents[2]
 SITE = "blocks.0.mlp.hook_post"
+
+
+def matched_by_nothing() -> xr.Dataset:
+    """The means of a table `match_layers` of one dictionary, over documents and one's own texts."""
+    words = {"scale": list(SCALES), "match": list(MATCHES), "origin": ["eval", "own"]}
+    means = [name for name in VARIABLES if name.startswith(("mean_matches", "mean_of_all_layers"))]
+    of = {name: VARIABLES[name][0].split() for name in means}
+    counts = {name: (over, np.zeros([len(words.get(one, "1")) for one in over])) for name, over in of.items()}
+    return xr.Dataset(counts | {"site": ("place", [SITE]), "dictionary": ("place", ["neurons"])}, words)
 
 
 def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store, activation_store):
@@ -54,6 +67,7 @@ def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store
     made |= {f"{relation}_{name}" for relation in ("seed", "recipe", "model") for name in PAIRS}
     medians = {f"median_{name}": np.zeros(2) for name in MEASURES} | {"median_size": np.array(5.0)}
     made |= set(cluster_metrics(medians | {"embedding": np.array(["neuron", "input"])}))
+    made |= set(match_metrics(matched_by_nothing())[SITE, "neurons"])
     claims = read_ledger(ROOT / "workflow/claims.yaml").claims
     named = {claim.where.metric: claim.id for claim in claims if claim.where}
     assert {metric: claim for metric, claim in named.items() if metric not in made} == {}

@@ -43,6 +43,8 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
         "draw_site_figures/stories-1l/*",
         "measure_cluster_relations/stories-1l",
         "index_features/stories-1l",
+        "measure_match_layers/stories-1l",
+        "draw_model_figures/stories-1l",
         "write_sheets/stories-1l/*",
         *COLLECTING,
     )

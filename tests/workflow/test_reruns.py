@@ -10,13 +10,16 @@ TOLD = ["collect_provenance", "write_report"]
 """What follows from any figure."""
 CHECKED = ["collect_metrics", "check_claims", *TOLD]
 COLLECTING = [*CHECKED, "collect_plots"]
-OF_PLACES = [f"measure_{table}/*" for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations")]
+OF_PLACES = [
+    f"measure_{table}/*" for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations", "match_layers")
+]
 """Jobs of tables in which all dictionaries of a site or of a model stand together."""
 TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
     *OF_PLACES,
     "draw_site_figures/*",
     "index_features/*",
+    "draw_model_figures/*",
     "write_sheets/*",
 ]
 """The sheets of other dictionaries of the model name similar clusters of this one."""
@@ -146,7 +149,8 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
             [
                 "extract_activations/stories-1l/*/eval",
                 *(f"{rule}/stories-1l/*" for rule in ("measure_*", "draw_*", "write_sheets")),
-                "measure_cluster_relations/stories-1l",
+                *(f"{rule}/stories-1l" for rule in ("measure_cluster_relations", "measure_match_layers")),
+                "draw_model_figures/stories-1l",
                 "index_features/stories-1l",
                 *COLLECTING,
             ],

@@ -22,9 +22,14 @@ TOGETHER = [
     "index_features/digits",
 ]
 """What takes all dictionaries of the site, or of the model, together."""
-RELATED = ["measure_cluster_relations/digits", f"write_sheets/{SITE}/*"]
-"""What knows the clusters of the first SAE of every recipe."""
-OF_PLACES = ("comparison", "fidelity", "embedding_loss", "cluster_relations")
+RELATED = [
+    "measure_cluster_relations/digits",
+    "measure_match_layers/digits",
+    "draw_model_figures/digits",
+    f"write_sheets/{SITE}/*",
+]
+"""What reads the tables of the first SAE of every recipe."""
+OF_PLACES = ("comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers")
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:
     architecture: topk

@@ -58,6 +58,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/embedding_loss.nc",
         "/fidelity.nc",
         "/cluster_relations.nc",
+        "/match_layers.nc",
     )
     assert all(path.startswith(shared) or any(part in path for part in mine) for path in others)
     for site in ("stories-1l/blocks.0.mlp.hook_post", "digits/layers.0.hook_post"):

@@ -170,7 +170,7 @@ rule import_model:
     params:
         code=lambda wildcards: code_digest("polysem.models.import_model", study.models[wildcards.model].reader),
         spec=lambda wildcards: spec(
-            source=study.models[wildcards.model].source, params=study.models[wildcards.model].origin()
+            source=study.models[wildcards.model].form, params=study.models[wildcards.model].origin()
         ),
         content=lambda wildcards: outside_content(study.models[wildcards.model]),
         folder=MODEL.weights.path,

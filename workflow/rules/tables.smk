@@ -138,6 +138,7 @@ rule collect_metrics:
             names=artifacts.FEATURE_TABLES,
             toys=["/".join(key) for key in study.known()],
             comparisons=["/".join(key) for key in study.sites()],
+            matched=list(study.models),
             params=analysis(*THRESHOLDS),
         ),
     shell:

@@ -31,4 +31,5 @@ def create_app(explorer: Explorer) -> Starlette:
         lifespan=life,
     )
     app.state.explorer = explorer
+    app.state.shown = pages.Current(explorer)
     return app

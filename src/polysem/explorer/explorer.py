@@ -1,60 +1,71 @@
 """What the server shows: an opened study, the process that runs its models, and who is at the keyboard."""
 
+import json
 import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from polysem.explorer.inference.client import Inference
+from polysem.explorer.labels import Labels, state_of
 from polysem.io.errors import InputError
 from polysem.params.base import NEURONS
 from polysem.params.explain import nearest
 from polysem.study.names import UnknownNameError
+from polysem.study.results import PARAMS
 from polysem.study.study import Study
 
 LOOKED_AGAIN = 1.0
 """Seconds after which the files of the results are looked at again."""
 
 
-class Stamp:
-    """What the answers to questions depend on beside the questions: dates and sizes of the small files that stand for
-    models, SAEs and tables."""
+class Current:
+    """The study as its files are now: a run may make others while the server answers.
+
+    What says so are dates and sizes of the small files that stand for models, SAEs and tables, looked at once a second.
+    """
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._looked = 0.0
-        self._found: tuple[tuple[int, int], ...] = ()
+        self._looked, self._stamp = time.monotonic(), self._stamped()
 
-    def __call__(self) -> object:
-        """It differs from the one before where the results were made anew; it is a second old at most."""
+    @property
+    def study(self) -> Study:
+        """The study, opened anew where its files changed."""
+        self.stamp()
+        return self._study
+
+    def stamp(self) -> object:
+        """It differs from the one before where the files changed."""
         if (now := time.monotonic()) - self._looked > LOOKED_AGAIN:
-            self._looked, self._found = now, tuple(map(_state, self._files()))
-        return self._found
+            self._looked = now
+            if self._stamp != (found := self._stamped()):
+                self._study = Study(self._study.results)
+                self._stamp = found
+        return self._stamp
 
-    def _files(self) -> Iterator[Path]:
+    def _stamped(self) -> tuple[tuple[int, int], ...]:
+        return tuple(state_of(Path(file)) for file in self._files())
+
+    def _files(self) -> Iterator[str]:
+        yield f"{self._study.results.root}/{PARAMS}"
         for model in self._study.values():
-            yield Path(model.place.record)
+            yield model.place.record
             for site in model.values():
                 for dictionary in site.values():
-                    yield Path(dictionary.place.tables_receipt)
+                    yield dictionary.place.tables_receipt
                     if dictionary.name != NEURONS:
-                        yield Path(dictionary.place.sae.file("cfg.json"))
-
-
-def _state(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-        return found.st_mtime_ns, found.st_size
-    except OSError:
-        return 0, 0
+                        yield dictionary.place.sae.file("cfg.json")
 
 
 @dataclass(frozen=True)
 class Explorer:
     """Everything that routes need; handlers get it as `request.app.state.explorer`."""
 
-    study: Study
+    current: Current
     """The results, opened; reading names, tables and labels needs no torch."""
     inference: Inference
     """The process that owns models and dictionaries, behind `await explorer.inference.search(…)`."""
@@ -66,6 +77,11 @@ class Explorer:
     """Whether others than this machine can reach it."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     """What a page sends with every write, in the header `X-Polysem-Token`; it is another one at every start."""
+
+    @property
+    def study(self) -> Study:
+        """The study as it is now; another object where a run made other results."""
+        return self.current.study
 
     def require_model(self, name: str) -> None:
         """UnknownNameError for a model that there is not, InputError for one that reads no text."""
@@ -82,6 +98,12 @@ class Explorer:
         if rest not in there:
             raise UnknownNameError(f"{model} has no {rest!r}{nearest(rest, there)}; there are: {', '.join(there)}")
 
-    async def labelled(self, answer: bytes) -> bytes:
+    def labelled(self, answer: bytes) -> dict[str, Any]:
         """The answer to a search with what people call the features that it found."""
-        return answer
+        found: dict[str, Any] = json.loads(answer)
+        self._labels.put_into(self.study, found)
+        return found
+
+    @cached_property
+    def _labels(self) -> Labels:
+        return Labels()

@@ -22,6 +22,7 @@ MASK = re.compile(r"(^|\.)(attn|attention|self_attention|self_attn)\.(bias|maske
 """How causal masks are called that earlier versions of transformers stored among the weights."""
 ROTARY = re.compile(r"(^|\.)rotary(_pos)?(_emb)?\.(\w*inv_freq|cos_cached|sin_cached)$")
 """How frequencies of rotary embeddings, and their cosines and sines, are called that were stored among the weights."""
+DESCRIBED = "its config.json"
 SHOWN = 3
 
 
@@ -64,10 +65,14 @@ def causal_class(config: "PretrainedConfig", written: Mapping[str, Any], path: P
 
 
 def fill(
-    model_class: type["PreTrainedModel"], config: "PretrainedConfig", shapes: Mapping[str, tuple[int, ...]], where: str
+    model_class: type["PreTrainedModel"],
+    config: "PretrainedConfig",
+    shapes: Mapping[str, tuple[int, ...]],
+    where: str,
+    described: str = DESCRIBED,
 ) -> Filling:
     """Fill a model with tensors of these names and shapes; InputError, with the names, if weights stay empty, tensors
-    are left over, or shapes differ."""
+    are left over, or shapes differ. `described` is what an error calls the config."""
     import torch
 
     quiet()
@@ -80,13 +85,13 @@ def fill(
     except Exception as error:  # configs that strangers wrote can raise anything
         said = " ".join(str(error).split())[:300]
         raise InputError(
-            f"{where}: no {model_class.__name__} can be made of its config.json and weights "
+            f"{where}: no {model_class.__name__} can be made of {described} and weights "
             f"({type(error).__name__}: {said})"
         ) from None
     own = set(model.state_dict())
     masks = sorted(name for name in found["unexpected_keys"] if is_mask(name, shapes[name]))
     buffers = computed_buffers(model, found["unexpected_keys"])
-    check_filling(found, where, [*masks, *buffers])
+    check_filling(found, where, [*masks, *buffers], described)
     ignored = sorted({*_left_aside(model, shapes, own), *buffers})
     tied = {name: source for name, source in sorted(model.all_tied_weights_keys.items()) if name not in shapes}
     return Filling(model, ignored, masks, tied)
@@ -101,19 +106,21 @@ def blank_model(config: "PretrainedConfig", written: Mapping[str, Any], path: Pa
         return causal_class(config, written, path)(config)
 
 
-def check_filling(found: Mapping[str, Iterable[Any]], where: str, aside: Iterable[str] = ()) -> None:
+def check_filling(
+    found: Mapping[str, Iterable[Any]], where: str, aside: Iterable[str] = (), described: str = DESCRIBED
+) -> None:
     """InputError if what transformers says of a loaded model has missing, left over or mismatched names, other than
     those that may be left aside."""
     missing, unexpected = sorted(found["missing_keys"]), sorted(set(found["unexpected_keys"]) - set(aside))
     if missing or unexpected:
         raise InputError(
-            f"{where}: its weights are not those of its config.json: {_named('missing', missing)}"
+            f"{where}: its weights are not those of {described}: {_named('missing', missing)}"
             f"{' and ' if missing and unexpected else ''}{_named('left over', unexpected)}{_advice(unexpected)}"
         )
     if mismatched := sorted(found["mismatched_keys"]):
         name, stored, wanted = mismatched[0]
         raise InputError(
-            f"{where}: {name} has shape {list(stored)}, but its config.json makes a model in which it has "
+            f"{where}: {name} has shape {list(stored)}, but {described} makes a model in which it has "
             f"{list(wanted)}; {len(mismatched)} weights have another shape"
         )
     if found["error_msgs"]:

@@ -9,6 +9,7 @@ from polysem.io.errors import InputError
 from polysem.io.files import expanded, matching_files
 from polysem.io.network import network_errors
 from polysem.params.base import Section
+from polysem.params.models.imported import is_gguf
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 """How weights are called that can run code when they are unpickled without care."""
@@ -41,17 +42,24 @@ class Snapshot:
     folder: Path
     commit: str | None
     """The commit that the revision stood for; None for a local copy, whose digests say what it is."""
+    only: str | None = None
+    """The one file of the folder that is the repository: a GGUF file."""
 
     def names(self) -> list[str]:
         """All files, relative to the folder."""
+        if self.only is not None:
+            return [self.only]
         return sorted(file.relative_to(self.folder).as_posix() for file in matching_files(str(self.folder)))
 
     def file(self, name: str) -> Path:
         """A file of the repository; InputError if it is missing, or a link to a file elsewhere.
 
-        The hub's cache keeps the files of all commits in `blobs`, beside `snapshots`, and links to them from there.
+        The hub's cache keeps the files of all commits in `blobs`, beside `snapshots`, and links to them from there. A
+        file that the params name by itself may be a link to anywhere.
         """
         path, folder = self.folder / name, self.folder.resolve()
+        if name == self.only:
+            return path
         allowed = [folder]
         if folder.parent.name == "snapshots":
             allowed.append(folder.parent.parent / "blobs")
@@ -70,10 +78,14 @@ def snapshot(source: Repository, patterns: Patterns) -> Snapshot:
     local copy all files are there anyway.
     """
     if source.local_copy is not None:
-        folder = expanded(source.local_copy)
-        if not folder.is_dir():
+        path = expanded(source.local_copy)
+        if is_gguf(source.local_copy):
+            if not path.is_file():
+                raise InputError(f"local_copy {source.local_copy!r} of {source.repository} is no file")
+            return Snapshot(path.parent, None, path.name)
+        if not path.is_dir():
             raise InputError(f"local_copy {source.local_copy!r} of {source.repository} is no folder")
-        return Snapshot(folder, None)
+        return Snapshot(path, None)
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 

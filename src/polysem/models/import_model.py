@@ -8,7 +8,9 @@ from polysem.io.atomic import write_json
 from polysem.models.record_model import ORIGIN
 
 
-def import_model(folder: Path, source: Literal["transformers", "transformer_lens"], params: dict[str, Any]) -> None:
+def import_model(
+    folder: Path, source: Literal["transformers", "transformer_lens", "gguf"], params: dict[str, Any]
+) -> None:
     """Write config, weights (safetensors), tokenizer and `origin.json`; the source's module does the work.
 
     Raises InputError if there is no way to the files or they are not of the source's form.

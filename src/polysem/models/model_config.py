@@ -35,13 +35,18 @@ def read_sizes(path: Path) -> dict[str, Any]:
     Keys that are missing are for the model's class to miss.
     """
     config = read_config(path)
+    check_sizes(config, path)
+    return config
+
+
+def check_sizes(config: dict[str, Any], path: Path) -> None:
+    """InputError, with the key, for a config with sizes that cannot be; `path` is the file that it is of."""
     for keys, limit in LIMITS:
         for key in keys:
             values = config.get(key)
             for value in values if isinstance(values, list) else [values]:
                 if value is not None and whole_number(value, key, path) > limit:
                     raise InputError(f"{path}: {key} is {value:,}; models have at most {limit:,}")
-    return config
 
 
 def read_model_config(path: Path) -> "tuple[PretrainedConfig, dict[str, Any]]":
@@ -62,7 +67,7 @@ def read_model_config(path: Path) -> "tuple[PretrainedConfig, dict[str, Any]]":
             )
     _check_number_format(path, config)
     _check_attention(path, config)
-    return _as_transformers_reads_it(path, config), config
+    return as_transformers_reads_it(path, config), config
 
 
 def _check_number_format(path: Path, config: dict[str, Any]) -> None:
@@ -78,7 +83,9 @@ def _check_attention(path: Path, config: dict[str, Any]) -> None:
             raise InputError(f"{path}: {key} is {config[key]!r}; known are {', '.join(ATTENTION)}")
 
 
-def _as_transformers_reads_it(path: Path, config: dict[str, Any]) -> "PretrainedConfig":
+def as_transformers_reads_it(path: Path, config: dict[str, Any]) -> "PretrainedConfig":
+    """The config of its model's class; InputError, with the file that it is of, for a kind of model, an activation
+    function or values that the library does not know."""
     import transformers
     from transformers.activations import ACT2FN
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING

@@ -46,6 +46,10 @@ def find_weights(source: Snapshot, where: str) -> StoredWeights:
         if whole in names:
             path = source.file(whole)
             return StoredWeights([_opened(path, safe=safe)], path if safe else None)
+    if found := next((name for name in names if name.endswith(".gguf")), None):
+        raise InputError(
+            f"{where} holds no weights but {found}; to read a GGUF file, set local_copy to the file itself"
+        )
     other = ", ".join(name for name in names if name.endswith(PICKLED))
     raise InputError(
         f"{where} holds no weights{f' but {other}' if other else ''}; {SAFE_WEIGHTS[0]} or {PICKLED_WEIGHTS[0]} is "

@@ -25,6 +25,11 @@ def tokenizer_file(source: Snapshot, tokenizer: str | None, where: str) -> Path:
     return tokenizer_file(other, None, tokenizer)
 
 
+def is_local(tokenizer: str | None) -> bool:
+    """Whether a tokenizer is here: the repository's own, or a file that is named."""
+    return tokenizer is None or local_tokenizer(tokenizer) is not None
+
+
 def local_tokenizer(named: str) -> Path | None:
     """The file that a `tokenizer` key names; None if it can only be a hub id.
 

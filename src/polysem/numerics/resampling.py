@@ -1,6 +1,6 @@
 """How sure a number is: bootstrap intervals over whatever was drawn, sequences, features or tags, and Student's t."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,12 +41,9 @@ def interval_of_sums(
     units = len(next(iter(sums.values())))
     if units < 2:
         return np.nan, np.nan
-    generator = np.random.default_rng(seed)
     columns = np.stack([np.asarray(values, np.float64) for values in sums.values()], axis=1)
-    step = max(1, TOGETHER // units)
     found: list[Numbers] = []
-    for start in range(0, RESAMPLES, step):
-        drawn = generator.multinomial(units, np.full(units, 1 / units), min(step, RESAMPLES - start))
+    for drawn in _drawn(units, seed):
         totals = drawn @ columns
         with np.errstate(invalid="ignore", divide="ignore"):
             found.append(np.asarray(statistic(dict(zip(sums, totals.T, strict=True))), np.float64))
@@ -69,6 +66,26 @@ def interval_of_values(
         for start in range(0, RESAMPLES, step)
     ]
     return _ends(np.concatenate(found))
+
+
+def intervals_of_means(values: NDArray[Any], seed: int = 0) -> tuple[Numbers, Numbers]:
+    """Ends of the 95 % intervals of means over the last axis, all of the same resamples: two arrays without that axis.
+    NaN with fewer than two values; all values must be finite."""
+    units = values.shape[-1]
+    if units < 2:
+        return np.full(values.shape[:-1], np.nan), np.full(values.shape[:-1], np.nan)
+    columns = np.asarray(values, np.float64).reshape(-1, units).T
+    means = np.concatenate([drawn @ columns / units for drawn in _drawn(units, seed)])
+    low, high = np.quantile(means, [LOW, HIGH], axis=0).reshape(2, *values.shape[:-1])
+    return low, high
+
+
+def _drawn(units: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """How often each unit is drawn in each resample, [resample, unit], some resamples after the other."""
+    generator = np.random.default_rng(seed)
+    step = max(1, TOGETHER // units)
+    for start in range(0, RESAMPLES, step):
+        yield generator.multinomial(units, np.full(units, 1 / units), min(step, RESAMPLES - start))
 
 
 def _ends(found: Numbers) -> tuple[float, float]:

@@ -1,12 +1,13 @@
 """`analysis:` — thresholds of the tables and figures."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from polysem.params.base import Section, Seed, Tokens
 
 Frequency = Annotated[float, Field(gt=0, lt=1)]
+OwnText = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
 
 
 class Analysis(Section):
@@ -47,6 +48,15 @@ class Analysis(Section):
     """Strong examples of a feature that are clustered, the first ones met (S3.M2)."""
     cluster_cut: Annotated[float, Field(gt=0, le=2)] = 0.5
     """Cosine distance of neuron embeddings above which clusters of examples are not merged (S3.M2)."""
+    match_documents: Literal["eval", "train"] = "eval"
+    """Documents whose tokens are held against the top-activating tokens of their strongest features (S4.T1). The tops
+    are of eval tokens: of an eval document, those in the document itself are left aside."""
+    match_texts: Annotated[int, Field(ge=200, le=100_000)] = 200
+    """Texts that are taken from them: the beginnings of sequences, evenly spread; all where there are fewer."""
+    match_tokens: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """Tokens of each text, the first ones, at most those of the context; BOS and masked ones do not count."""
+    match_own_texts: Annotated[list[OwnText], Field(max_length=1000)] = []
+    """Texts of one's own beside them, which are counted apart."""
 
 
 class GivenAnalysis(Analysis):

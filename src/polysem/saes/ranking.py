@@ -5,7 +5,6 @@ other scales hold an activation against what is usual for its feature: they read
 tokens. Pure NumPy, without torch.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,19 +40,6 @@ class Distributions:
                 f"maxima of {len(self.maximum)} features, frequencies of {len(self.frequency)} and knots of the shape "
                 f"{self.knots.shape} were given; each feature has one of both and {len(QUANTILES)} knots"
             )
-
-    @classmethod
-    def joined(cls, parts: Sequence["Distributions"]) -> "Distributions":
-        """Those of several dictionaries on the same tokens, whose features are numbered on.
-
-        ValueError for different numbers of tokens.
-        """
-        if len(tokens := {part.tokens for part in parts}) != 1:
-            raise ValueError(f"distributions over {sorted(tokens)} tokens cannot be joined; all must be of the same")
-        maximum, frequency, knots = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("maximum", "frequency", "knots")
-        )
-        return cls(maximum, frequency, knots, *tokens)
 
 
 def scaled(

@@ -3,7 +3,8 @@
 The search needs the dense product x W_encᵀ, block by block. Where few features are active it takes the product that is
 fastest on this machine (`polysem.saes.products`): entries that come within its margin of being active are scored again
 by inner products in float32, which decide, so the result has the same bytes whichever product was taken
-(`docs/performance.md` has the measurements). Where many are active, the whole batch is kept as a matrix.
+(`docs/performance.md` has the measurements). Where many are active, the whole batch is kept as a matrix. A GPU makes
+all pre-activations by a product in bfloat16 that is added up in float32, and nothing is scored again.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from polysem.saes.entries import DenseEntries, Entries, SparseEntries
+from polysem.saes.entries import DenseEntries, Entries, SparseEntries, product
 from polysem.saes.products import FLOAT32, Product, fastest
 
 BLOCK = 1 << 22
@@ -23,6 +25,8 @@ ROWS_PER_BLOCK = 256
 """Tokens of a block that is not scored again."""
 DENSE_ABOVE = 0.14
 """Share of active entries above which matrices are faster than lists, measured on a CPU."""
+DENSE_ABOVE_ON_GPU = 0.01
+"""The same on a GPU, an H200, where a list saves passes over matrices and costs sorting."""
 SCORED_AGAIN_BELOW = 0.05
 """Share of active entries below which it pays to search with the fastest product and to score again: above it, scoring
 takes a third of the time of the float32 product or more."""
@@ -76,10 +80,10 @@ def active_entries(
     rule: Rule,
 ) -> Entries:
     """The active entries of x W_encᵀ + bias with their pre-activations as values."""
-    if x.is_cuda:
-        return masked_matrix(x, W_enc, bias, rule, torch.bfloat16)
     above = _above_floor(x, W_enc, bias, rule)
     share = rule.share(above)
+    if x.is_cuda:
+        return _entries_on_gpu(x, W_enc, bias, rule, share)
     if share > DENSE_ABOVE:
         return masked_matrix(x, W_enc, bias, rule, torch.float32)
     return _listed(x, W_enc, bias, rule.guessed(above), share)
@@ -123,8 +127,28 @@ def _listed(x: Tensor, W_enc: Tensor, bias: Tensor, guessed: Rule, share: float)
 
 def masked_matrix(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule, precision: torch.dtype) -> DenseEntries:
     """The active entries as a matrix; products in `precision`, which is bfloat16 on a GPU."""
-    pre = (x.to(precision) @ W_enc.to(precision).T).float().add_(bias)
+    pre = _rounded(x, W_enc, bias) if precision == torch.bfloat16 else (x @ W_enc.T).add_(bias)
     return DenseEntries(rule.mask(pre), pre, precision)
+
+
+def _rounded(x: Tensor, W_enc: Tensor, bias: Tensor) -> Float[Tensor, "token feature"]:
+    """x W_encᵀ + bias of numbers in bfloat16. To add the bias afterwards would take half as long as the product: two
+    more neurons that are always 1 bring its leading and its remaining digits along; six of 0 keep the rows aligned."""
+    leading = bias.bfloat16()
+    digits = torch.stack([leading, (bias - leading).bfloat16()], dim=1)
+    ones = torch.ones(len(x), 2, dtype=torch.bfloat16, device=x.device)
+    left, right = (
+        torch.cat([most.bfloat16(), F.pad(more, (0, 6))], dim=1) for most, more in ((x, ones), (W_enc, digits))
+    )
+    return product(left, right.T, torch.bfloat16, bias.dtype)
+
+
+def _entries_on_gpu(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule, share: float) -> Entries:
+    if share > DENSE_ABOVE_ON_GPU:
+        return masked_matrix(x, W_enc, bias, rule, torch.bfloat16)
+    pre = _rounded(x, W_enc, bias)
+    row, feature = torch.nonzero(rule.mask(pre), as_tuple=True)
+    return SparseEntries(row, feature, pre[row, feature], (len(x), len(W_enc)))
 
 
 def _scored_once(x: Tensor, W_enc: Tensor, bias: Tensor, rule: Rule) -> tuple[SparseEntries, Tensor]:
@@ -267,8 +291,22 @@ class Largest:
 
     def mask(self, pre: Float[Tensor, "token feature"]) -> Bool[Tensor, "token feature"]:
         """The k largest of each row where they are above 0."""
-        kept = pre.topk(min(self.k, pre.shape[1]), dim=1, sorted=False).indices
+        kept = _places_of_largest(pre, min(self.k, pre.shape[1]))
         return torch.zeros_like(pre, dtype=torch.bool).scatter_(1, kept, True) & (pre > 0)
+
+
+def _places_of_largest(pre: Float[Tensor, "token feature"], k: int) -> Int[Tensor, "token k"]:
+    """The features of the k largest entries of each row. They lie in the k groups with the largest maxima, so that of
+    many features only these are sorted."""
+    rows, features = pre.shape
+    groups = features // GROUP
+    if groups < 2 * k or features % GROUP:
+        return pre.topk(k, dim=1, sorted=False).indices
+    grouped = pre.view(rows, GROUP, groups)
+    chosen = grouped.amax(1).topk(k, dim=1, sorted=False).indices
+    candidates = grouped.gather(2, chosen[:, None].expand(rows, GROUP, k)).flatten(1)
+    place = candidates.topk(k, dim=1, sorted=False).indices
+    return place.div(k, rounding_mode="floor") * groups + chosen.gather(1, place % k)
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ class Trainer:
         """
         weights, factor = {name: tensor.cpu() for name, tensor in self.weights.items()}, 1 / self.scale
         sample, _ = self._rows(self._source.sample(SAMPLE, self._recipe.seed))
-        function, norm = self._architecture.function(weights, sample), self._folded_norms().cpu()
+        function, norm = self._architecture.function(weights, sample.cpu()), self._folded_norms().cpu()
         if function.elementwise:
             function = function.scaled(norm)
         if self._transcoding is not None:

@@ -95,7 +95,7 @@ class Engine:
         for feature in features:
             if not 0 <= feature < heard.features:
                 raise UnknownNameError(f"{site}/{dictionary} has no feature {feature}; it has 0 … {heard.features - 1}")
-        tokens = [self._tokens(text) for text in texts]
+        tokens = [self._tokens.within_context(text) for text in texts]
         read = self.batches.read([ids for ids, _ in tokens], [site])
         found = []
         for (ids, counted), values in zip(tokens, read, strict=True):
@@ -113,7 +113,7 @@ class Engine:
             return error
 
     def _asked(self, query: Query) -> Asked:
-        ids, counted = self._tokens(query.text)
+        ids, counted = self._tokens.within_context(query.text)
         if query.tokens is not None:
             if beyond := [place for place in query.tokens if not 0 <= place < len(ids)]:
                 raise InputError(f"the text has no token {beyond[0]}; its tokens are 0 … {len(ids) - 1}")

@@ -18,6 +18,7 @@ from polysem.tables.of_site import embedding_loss
 from polysem.tables.parts.frequency_classes import firings, is_ultra_low
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
 from polysem.tables.passes.comparison.metrics import site_metrics
+from polysem.tables.passes.matches.metrics import match_metrics
 
 DIGITS = 6
 """Significant digits of a number: more would be noise that makes git diffs of `metrics.json` longer, fewer would hide
@@ -44,6 +45,7 @@ def collect_metrics(
     names: list[str],
     toys: tuple[str, ...] = (),
     comparisons: tuple[str, ...] = (),
+    matched: tuple[str, ...] = (),
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
 
@@ -54,7 +56,7 @@ def collect_metrics(
     `dictionaries` are "model/site/dictionary" as their tables' folders below `tables` are called; `toys` are "toy/sae",
     whose numbers stand at {toy: {"known": {sae: {metric: value}}}}; `comparisons` are "model/site", whose table
     `comparison.nc` holds each SAE against others, and `embedding_loss.nc` those with the neuron-embedding loss against
-    those without.
+    those without; `matched` are models, whose table `match_layers.nc` says what the strongest features of texts are.
     """
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": read_scalars(tables / model / "model.nc")} for model in models
@@ -79,6 +81,10 @@ def collect_metrics(
                 metrics[model][site][dictionary] = together(known)
         for dictionary, found in embedding_loss.metrics(read_table(tables / key / "embedding_loss.nc")).items():
             known = {"the dictionary": metrics[model][site][dictionary], "embedding_loss": found}
+            metrics[model][site][dictionary] = together(known)
+    for model in matched:
+        for (site, dictionary), found in match_metrics(read_table(tables / model / "match_layers.nc")).items():
+            known = {"the dictionary": metrics[model][site][dictionary], "match_layers": found}
             metrics[model][site][dictionary] = together(known)
     for key in toys:
         toy, sae = key.split("/")

@@ -14,6 +14,8 @@ OF_DICTIONARY = ("weights", "history")
 """Sources that only a dictionary has."""
 OF_SITE = (*OF_DICTIONARY, "store", "training store")
 """Those that a model itself does not have."""
+VALUES_OF_MODEL = ("sites", "series")
+"""Words of the params file that are of all sites of a model; the others are of one."""
 SCOPES_OF = {"dictionary": (), "site": tuple(SCOPES), "model": ("relatives",)}
 """The scopes that the tables of each room can name."""
 SITES = ("targets",)
@@ -39,7 +41,7 @@ def _plain(room: str) -> list[str]:
     if room == "dictionary":
         return [*SOURCES, *PASSES]
     lacks = OF_DICTIONARY if room == "site" else OF_SITE
-    return [*(source for source in SOURCES if source not in lacks), *(VALUES if room == "site" else ["sites"])]
+    return [*(source for source in SOURCES if source not in lacks), *(VALUES if room == "site" else VALUES_OF_MODEL)]
 
 
 def _of_scope(scope: str) -> list[str]:

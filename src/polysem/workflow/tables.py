@@ -8,6 +8,7 @@ from polysem.io.errors import InputError, named
 from polysem.layout.place import Place
 from polysem.params import comparisons
 from polysem.params.base import NEURONS
+from polysem.params.series import series
 from polysem.params.study import Study
 from polysem.tables.contract import ROOMS, TABLE, Contract, in_order
 from polysem.tables.sources import SOURCES, VALUES, scoped
@@ -232,6 +233,7 @@ _VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
     "sizes": lambda study, place: comparisons.sizes(study, place.model, place.site),
     "recipes": _recipes,
     "families": lambda study, place: study.families(study.dictionaries_of(place.model, place.site)),
+    "series": lambda study, place: series(study, place.model),
 }
 
 

@@ -44,8 +44,7 @@ def test_shares_are_counted_without_rounding():
 
 @pytest.mark.parametrize("held", [1 << 22, 200, 1])
 def test_activations_are_those_of_all_sorted_whatever_is_held_at_once(text, dictionary, held, monkeypatch):
-    for name in ("LEAST", "MOST"):
-        monkeypatch.setattr(module, name, held)
+    monkeypatch.setattr(module, "HELD", held)
     monkeypatch.setattr(blocks_module, "block_rows", lambda *shape: 70)
     surveyed = survey(text.rows, dictionary, text.tokens, CHOICE)
     found = order_statistics(surveyed.frequency["active_tokens"].values, surveyed.again, PER_MILLE)

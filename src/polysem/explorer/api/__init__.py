@@ -6,13 +6,16 @@ An answer to a bad question is `{"error": sentence}` with the status of HTTP tha
 from starlette.routing import BaseRoute, Route
 
 from polysem.explorer.api.errors import as_json, no_route
+from polysem.explorer.api.features import feature, note
 from polysem.explorer.api.questions import activations, health, search
 from polysem.explorer.api.schema import schema
 from polysem.explorer.explorer import Explorer
 
 ADDRESSES = {
     "/api/search": ("GET", search),
+    "/api/feature/{model}/{site}/{dictionary}/{feature}": ("GET", feature),
     "/api/activations": ("POST", activations),
+    "/api/notes": ("POST", note),
     "/api/health": ("GET", health),
     "/api/schema": ("GET", schema),
 }

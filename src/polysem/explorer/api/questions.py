@@ -22,7 +22,7 @@ async def search(request: Request) -> Response:
     explorer: Explorer = request.app.state.explorer
     job = checked(SearchJob, parameters(request, SearchJob), "search")
     explorer.require_model(job.model)
-    return Response(await explorer.labelled(await explorer.inference.search(job)), media_type=JSON)
+    return JSONResponse(explorer.labelled(await explorer.inference.search(job)))
 
 
 async def activations(request: Request) -> Response:

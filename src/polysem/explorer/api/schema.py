@@ -8,10 +8,14 @@ from pydantic import ConfigDict, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from polysem.explorer.api.features import NoteChange
 from polysem.explorer.api.questions import JSON, is_list, parameters
 from polysem.explorer.inference.jobs import ActivationsJob, Job, SearchJob
+from polysem.explorer.security import TOKEN_HEADER
+from polysem.layout.notes import Note
 from polysem.study.search import SearchResults, TextActivations
 
+IN_PATH = {"model": "string", "site": "string", "dictionary": "string", "feature": "integer"}
 COMPONENTS = "#/components/schemas/{model}"
 ERRORS = {
     400: "What was asked cannot be.",
@@ -48,6 +52,70 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Named:
+    """A label."""
+
+    text: str
+    """What a feature is called."""
+    author: str
+    """By whom."""
+    note: str
+    """More about it."""
+
+
+@dataclass(frozen=True)
+class Commented:
+    """A comment."""
+
+    author: str
+    """By whom."""
+    date: str
+    """On which day."""
+    text: str
+    """What was said."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """A variable of a table, of one feature."""
+
+    dimensions: list[str]
+    """Names of its dimensions; along `feature` there is one value. docs/tables.md says what variables mean."""
+    values: Any
+    """Nested lists, null for numbers that are none; a single value where there are no dimensions."""
+
+
+@dataclass(frozen=True)
+class FeatureAnswer:
+    """A feature: what was measured of it, and what people say."""
+
+    model: str
+    """Name of the model."""
+    site: str
+    """Hook name of the site."""
+    dictionary: str
+    """Name of the dictionary."""
+    feature: int
+    """Its number."""
+    labels: list[Named]
+    """What it is called."""
+    starred_by: list[str]
+    """Who starred it."""
+    comments: list[Commented]
+    """The oldest first."""
+    tables: dict[str, dict[str, Values]]
+    """By table and variable."""
+
+
+@dataclass(frozen=True)
+class NoteAnswer:
+    """What the author of the explorer says of a feature now."""
+
+    note: Note | None
+    """As its file has it; null where nothing is said any more, and there is no file."""
+
+
+@dataclass(frozen=True)
 class Refusal:
     """Why there is no answer."""
 
@@ -70,11 +138,27 @@ def described() -> dict[str, Any]:
         "/api/activations": {
             "post": _asked("Activations of some features of a dictionary on some texts.", Activations, components)
         },
+        "/api/feature/{model}/{site}/{dictionary}/{feature}": {
+            "get": _asked("What was measured of a feature, and what people say of it.", FeatureAnswer, components)
+        },
+        "/api/notes": {
+            "post": _asked(
+                "Change what the author says of a feature: what is null stays. It needs the headers Origin, "
+                f"Sec-Fetch-Site: same-origin and {TOKEN_HEADER}.",
+                NoteAnswer,
+                components,
+            )
+        },
         "/api/health": {"get": _asked("Whether the server answers; it does at once.", Health, components)},
     }
     paths["/api/search"]["get"]["parameters"] = _parameters(SearchJob)
-    body = {"schema": _component(ActivationsJob, components)}
-    paths["/api/activations"]["post"]["requestBody"] = {"required": True, "content": {JSON: body}}
+    (feature,) = (path for path in paths if "{" in path)
+    paths[feature]["get"]["parameters"] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": kind}} for name, kind in IN_PATH.items()
+    ]
+    for path, job in (("/api/activations", ActivationsJob), ("/api/notes", NoteChange)):
+        body = {"schema": _component(job, components)}
+        paths[path]["post"]["requestBody"] = {"required": True, "content": {JSON: body}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "polysem explore", "version": "1"},
@@ -97,7 +181,7 @@ def _parameters(job: type[Job]) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in found.get("required", ()),
-            "description": schema.pop("description", ""),
+            "description": " ".join(schema.pop("description", "").split()),
             "schema": _without_null(schema) if is_list(job.model_fields[name]) else schema,
         }
         for name, schema in found["properties"].items()
@@ -117,5 +201,7 @@ def _component(described: type, components: dict[str, Any]) -> dict[str, str]:
     return {"$ref": COMPONENTS.format(model=described.__name__)}
 
 
-for _one in (Activations, Health, Refusal, SearchResults, TextActivations):
+for _one in (
+    Activations, Commented, FeatureAnswer, Health, Named, NoteAnswer, Refusal, SearchResults, TextActivations, Values,
+):  # fmt: skip
     _one.__pydantic_config__ = ConfigDict(use_attribute_docstrings=True)  # type: ignore[union-attr]

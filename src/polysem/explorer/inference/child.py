@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -85,9 +86,10 @@ class Child:
             raise ChildEndedError(f"the process {self.pid} has ended") from None
 
     def kill(self) -> None:
-        """End it at once; `answer` says so to whoever waits."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        """End it at once; `answer` says so to whoever waits. `Process.kill` would take the exit status from asyncio."""
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """End it and wait until it is gone."""

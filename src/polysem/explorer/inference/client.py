@@ -18,7 +18,7 @@ from polysem.study.names import UnknownNameError
 
 LONGEST_QUEUE = 1000
 """Questions that may wait."""
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 """How long a question waits for its answer."""
 STUCK_SECONDS = 120.0
 """How long the process may take for a batch before it counts as dead."""
@@ -26,8 +26,8 @@ BATCH = 16
 """Searches that are made together."""
 AHEAD = 2
 """Batches that are sent before the first of them is answered: the process need not wait for the next one."""
-LIVES = 3
-"""How often the process may die of a question, the last times of it alone, before that counts as broken."""
+LIVES = 4
+"""How often the process may die of a question, all but the first time of it alone, before that counts as broken."""
 LONGEST_PAUSE = 30.0
 """Seconds before a process that cannot begin is begun again."""
 KEPT_BYTES = 16 * 2**20
@@ -293,20 +293,21 @@ class Inference:
             waiting.answer.set_result(content)
 
     def _back(self, count: bool) -> None:
-        """Put what was sent back to the front of the queue, but for what the process keeps dying of, and what nobody
-        waits for any more. Where deaths `count`, it died of one of the first batch, as that was worked on."""
+        """Put what was sent back into the queue, but for what the process keeps dying of, and what nobody waits for any
+        more. Where deaths `count`, it died of one of the first batch, as that was worked on; these go to the end, so
+        that if it is killed again and again, others are next."""
         batches, self._batches = self._batches, []
         for batch in reversed(batches):
+            died = count and batch is batches[0]
             for number, waiting in reversed(batch.items()):
-                if count and batch is batches[0]:
-                    waiting.deaths += 1
+                waiting.deaths += died
                 if waiting.deaths >= LIVES:
                     self._fail([waiting], lambda: BrokenError("the inference process dies of this question"))
                 elif not waiting.askers:
                     self._fail([waiting], lambda: BusyError("nobody waits"))
                 else:
                     self._queue[number] = waiting
-                    self._queue.move_to_end(number, last=False)
+                    self._queue.move_to_end(number, last=died)
 
     def _fail(self, several: Iterable[Waiting], error: Callable[[], Exception]) -> None:
         for waiting in several:

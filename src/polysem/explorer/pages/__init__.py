@@ -3,7 +3,7 @@ same pages, so all text is escaped here, in one place."""
 
 from starlette.routing import BaseRoute, Route
 
-from polysem.explorer.explorer import Explorer, Stamp
+from polysem.explorer.explorer import Explorer
 from polysem.explorer.pages.browse import browse_page, dictionary_page
 from polysem.explorer.pages.feature import feature_page, tried_text
 from polysem.explorer.pages.noted import notes_page
@@ -11,7 +11,6 @@ from polysem.explorer.pages.rendering import answered
 from polysem.explorer.pages.search import lucky, search_page
 from polysem.explorer.pages.shown import Shown
 from polysem.explorer.pages.static import static_file
-from polysem.study.study import Study
 
 PAGES = {
     "/": search_page,
@@ -38,11 +37,10 @@ class Current:
 
     def __init__(self, explorer: Explorer) -> None:
         self._explorer = explorer
-        self._stamp = Stamp(explorer.study)
-        self._stamped, self._shown = self._stamp(), Shown(explorer.study)
+        self._shown = Shown(explorer.study)
 
     def __call__(self) -> Shown:
         """What there is now."""
-        if self._stamped != (stamp := self._stamp()):
-            self._stamped, self._shown = stamp, Shown(Study(self._explorer.study.results))
+        if self._shown.study is not (study := self._explorer.study):
+            self._shown = Shown(study)
         return self._shown

@@ -162,7 +162,8 @@ def frame(
 ) -> None:
     """Set title, legend and notes in bands above and below the axes, where they can cover nothing.
 
-    The second title line says model / site / dictionary, from the table's attributes, and what a transcoder predicts.
+    The second title line says model / site / dictionary, from the table's attributes, or that all sites of a model are
+    shown, and what a transcoder predicts.
     Each note is a sentence about what is counted, clipped or left out.
     """
     height = figure.get_figheight()
@@ -181,7 +182,9 @@ def frame(
         text_artist.set_in_layout(False)
 
     write(EDGE, f"{catalogue}  {title}", size=11.5, weight="bold")
-    origin = " / ".join(str(table.attrs[key]) for key in ("model", "site", "dictionary"))
+    origin = " / ".join(str(table.attrs[key]) for key in ("model", "site", "dictionary") if key in table.attrs)
+    if "site" not in table.attrs:
+        origin += " / all sites"
     if target := table.attrs.get("target"):
         origin += f" → {target}"
     write(EDGE + 0.23, origin, size=min(9.0, 9.0 * 92 / len(origin)), color=FAINT)

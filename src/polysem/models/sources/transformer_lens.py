@@ -26,7 +26,7 @@ from polysem.models.native import save_native
 from polysem.models.older_config import native_config
 from polysem.models.record import CONFIG, TOKENIZER
 from polysem.models.tokenizer import check_vocabulary, load_tokenizer
-from polysem.models.tokenizer_file import tokenizer_file
+from polysem.models.tokenizer_file import is_local, tokenizer_file
 from polysem.models.trial import try_out
 
 BUFFERS = (".mask", ".IGNORE")
@@ -54,9 +54,9 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
     """
     keys = Repository.model_validate(params)
     source = snapshot(keys, [CONFIG, "*final.pth", TOKENIZER])
-    checked = check_weights(source, keys.where)
-    tokenizer = tokenizer_file(source, tokenizer_name(keys, source, checked), keys.where)
-    check_tokenizer(tokenizer, checked)
+    checked = check_weights(keys, source)
+    tokenizer = tokenizer_file(source, _tokenizer_name(keys, source, checked), keys.where)
+    check_vocabulary(load_tokenizer(tokenizer), checked.config["d_vocab"], tokenizer)
     try_out(checked.bridge, keys.where)
     save_native(checked.bridge, checked.config, folder)
     with written(folder / TOKENIZER) as partial:
@@ -64,9 +64,9 @@ def fetch(params: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {"commit": source.commit, "ignored_tensors": checked.ignored, "tied_tensors": {}}
 
 
-def check_weights(source: Snapshot, where: str) -> Checked:
+def check_weights(keys: Repository, source: Snapshot) -> Checked:
     """The model of a repository; InputError if its files do not fit each other."""
-    names = source.names()
+    names, where = source.names(), keys.where
     weights = [name for name in names if name.endswith("final.pth")]
     if CONFIG not in names or len(weights) != 1:
         raise InputError(f"{where} must hold {CONFIG} and one *final.pth; found {', '.join(names[:8]) or 'nothing'}")
@@ -86,14 +86,17 @@ def check_weights(source: Snapshot, where: str) -> Checked:
     return Checked(original, config, bridge.eval(), sorted(name for name in state if name.endswith(BUFFERS)))
 
 
-def tokenizer_name(keys: Repository, source: Snapshot, checked: Checked) -> str | None:
+def check_tokenizer(keys: Repository, source: Snapshot, checked: Checked) -> None:
+    """InputError if a tokenizer that is here has a token that the model does not know."""
+    name = _tokenizer_name(keys, source, checked)
+    if is_local(name):
+        path = tokenizer_file(source, name, keys.where)
+        check_vocabulary(load_tokenizer(path), checked.config["d_vocab"], path)
+
+
+def _tokenizer_name(keys: Repository, source: Snapshot, checked: Checked) -> str | None:
     """The tokenizer that is named, here or in the config, a local file or a hub id; None for the repository's own."""
     return keys.tokenizer or (None if TOKENIZER in source.names() else checked.original.get("tokenizer_name"))
-
-
-def check_tokenizer(tokenizer: Path, checked: Checked) -> None:
-    """InputError if the tokenizer has a token that the model does not know."""
-    check_vocabulary(load_tokenizer(tokenizer), checked.config["d_vocab"], tokenizer)
 
 
 def _check_sizes(config: Mapping[str, Any], state: Mapping[str, Tensor], where: str) -> None:

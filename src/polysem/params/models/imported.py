@@ -10,6 +10,13 @@ from polysem.params.models.language import LanguageModel, check_layers
 from polysem.params.models.shape import Shape
 from polysem.params.needs import ModelNeeds
 
+GGUF = ".gguf"
+
+
+def is_gguf(local_copy: str | None) -> bool:
+    """Whether a local copy is one file, as llama.cpp reads them, and no folder."""
+    return local_copy is not None and local_copy.lower().endswith(GGUF)
+
 
 class ImportedModel(LanguageModel):
     """A repository of the Hugging Face hub, or a local copy of one."""
@@ -19,7 +26,8 @@ class ImportedModel(LanguageModel):
     revision: Text = "main"
     """Commit, tag or branch; a commit makes the run reproducible."""
     local_copy: FilePath | None = None
-    """A local folder of the repository's files (config.json, weights, tokenizer.json) to read in place of the hub."""
+    """A local folder of the repository's files (config.json, weights, tokenizer.json) to read in place of the hub, or,
+    with `source: transformers`, a local `.gguf` file."""
     tokenizer: FilePath | None = None
     """Hub id or local `tokenizer.json`, where the repository has none."""
     shape: Shape | None = None
@@ -44,9 +52,14 @@ class ImportedModel(LanguageModel):
         return [*super().files(), "origin.json"]
 
     @property
+    def form(self) -> str:
+        """The form of its files: that of its source, but for a GGUF file."""
+        return "gguf" if is_gguf(self.local_copy) else self.source
+
+    @property
     def reader(self) -> str:
-        """The module that reads the files of its source."""
-        return f"polysem.models.sources.{self.source}"
+        """The module that reads files of this form."""
+        return f"polysem.models.sources.{self.form}"
 
     def origin(self) -> dict[str, Any]:
         """The keys that say where the model comes from."""

@@ -32,6 +32,14 @@ def known_hook(site: str) -> str:
     return site
 
 
+def layer_and_hook(site: str) -> tuple[int, str]:
+    """`blocks.3.mlp.hook_post` is the hook `mlp.hook_post` of layer 3. ValueError for what is no site of a block."""
+    match = SITE.fullmatch(site)
+    if match is None:
+        raise ValueError(f"{site!r} is no site of a block; one is called blocks.0.mlp.hook_post")
+    return int(match[1]), match[2]
+
+
 Site = Annotated[str, AfterValidator(known_hook)]
 
 

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from polysem.params.models.imported import ImportedModel
+from pydantic import model_validator
+
+from polysem.params.models.imported import ImportedModel, is_gguf
 
 
 class TransformerLensModel(ImportedModel):
@@ -10,3 +12,10 @@ class TransformerLensModel(ImportedModel):
     *final.pth), or a local copy of one."""
 
     source: Literal["transformer_lens"]
+
+    @model_validator(mode="after")
+    def local_copy_is_a_folder(self) -> "TransformerLensModel":
+        """Its repositories are folders."""
+        if is_gguf(self.local_copy):
+            raise ValueError(f"local_copy {self.local_copy!r} is a GGUF file, which `source: transformers` reads")
+        return self

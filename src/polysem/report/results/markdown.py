@@ -101,6 +101,7 @@ def section(record: dict[str, Any]) -> str:
         ("The ultra-low cluster", table(saes, ULTRA_LOW)),
         ("Laws of frequency, and features that read another site", table(saes, OTHERS)),
         ("Neuron embeddings", table([*found, *(e for e in every if e["site"] == ALL_SITES)], EMBEDDINGS)),
+        ("Matches among the 25 strongest features of a text, intervals over texts", table(found, MATCHES)),
         ("Images", table([entry for entry in found if "dead_share" in entry["numbers"]], IMAGES)),
         ("Known features", list(_toys(toys))),
     ):
@@ -162,6 +163,12 @@ EMBEDDINGS = [
     Column("ρ power (shuffles)", partial(_correlation, "power_top1")),
     together("AMI with tags, what enters / neuron embedding",
         ("clusters_median_adjusted_mutual_information_input", "clusters_median_adjusted_mutual_information"), ".2f"),
+]  # fmt: skip
+MATCHES = [
+    of("exact", "top_matches", ".1f"),
+    of("by stem", "top_matches_stem", ".1f"),
+    together("of the 25 over all layers: raw / share / quantile / surprise",
+        [f"top_of_all_layers_{scale}" for scale in ("raw", "share", "quantile", "surprise")], ".1f"),
 ]  # fmt: skip
 IMAGES = [
     of("dead on the training images, %", "dead_share", ".1f", 100),

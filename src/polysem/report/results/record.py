@@ -26,7 +26,7 @@ BEGINNINGS = (
     "agreement_", "clusters_", "clustered_", "co_firing_largest", "cross_entropy", "dead_", "dense_share",
     "explained_variance", "head_", "loss_recovered", "median_monosemanticity", "monosemantic", "most_polysemantic",
     "never_active", "one_sparse", "other_site_", "own_site_", "recipe_", "seed_", "tag_", "tags", "tail_",
-    "ten_sparse", "ultra_low", "training_images",
+    "ten_sparse", "top_", "ultra_low", "training_images",
 )  # fmt: skip
 """Metrics that tables of the page may show begin so, or are in `OWN`."""
 

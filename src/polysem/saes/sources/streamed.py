@@ -25,7 +25,7 @@ from polysem.models.subject import Subject
 from polysem.params.recipes.base import Recipe
 
 MODEL_TOKENS = 4096
-"""Tokens per forward pass of the model."""
+"""Tokens per forward pass of the model; the same on all devices, as the order of the rows goes with it."""
 
 
 class Stream:

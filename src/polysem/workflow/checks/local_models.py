@@ -11,7 +11,6 @@ from pathlib import Path
 from polysem.io.errors import named
 from polysem.models.hub import Repository, snapshot
 from polysem.models.processing import native_obstacles, obstacles, refuse
-from polysem.models.tokenizer_file import local_tokenizer, tokenizer_file
 from polysem.params.models.imported import ImportedModel
 from polysem.params.models.transformer_lens import TransformerLensModel
 from polysem.workflow.checks import checked
@@ -19,19 +18,17 @@ from polysem.workflow.checks import checked
 
 def check_local_model(where: str, model: ImportedModel, files: Iterable[Path]) -> None:
     """InputError if a local copy, whose files are given, cannot be imported or processed as the entry says."""
-    stamp = checked.stamp(model, files, f"polysem.models.sources.{model.source}", __name__)
+    stamp = checked.stamp(model, files, model.reader, __name__)
     checked.once(stamp, lambda: _look_over(where, model))
 
 
 def _look_over(where: str, model: ImportedModel) -> None:
     keys = Repository.model_validate(model.origin())
     source = snapshot(keys, [])
-    module = import_module(f"polysem.models.sources.{model.source}")
+    module = import_module(model.reader)
     with named(f"{where}.local_copy"):
-        sound = module.check_weights(source, keys.where)
+        sound = module.check_weights(keys, source)
     with named(f"{where}.{'tokenizer' if keys.tokenizer else 'local_copy'}"):
-        name = module.tokenizer_name(keys, source, sound)
-        if name is None or local_tokenizer(name):
-            module.check_tokenizer(tokenizer_file(source, name, keys.where), sound)
+        module.check_tokenizer(keys, source, sound)
     native = isinstance(model, TransformerLensModel)
     refuse(model.processing, native_obstacles(sound.config) if native else obstacles(sound.filling.model), where)

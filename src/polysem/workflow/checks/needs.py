@@ -293,7 +293,7 @@ def _flops_to(name: str, model: ModelSection, site: str, study: Study) -> float:
 
 
 def _no_shape(name: str) -> str:
-    return f"models.{name}: the widths of the model; set shape, or local_copy to a folder with its config.json"
+    return f"models.{name}: the widths of the model; set shape, or local_copy to its files"
 
 
 def _no_features(dictionary: str) -> str:

@@ -18,13 +18,14 @@ from polysem.models.tokenizer_file import local_tokenizer
 from polysem.params.addons import modules_of
 from polysem.params.base import CorpusSection, Entry, ModelSection, possible_hub_id
 from polysem.params.models.classifier import ClassifierModel
-from polysem.params.models.imported import ImportedModel
+from polysem.params.models.imported import ImportedModel, is_gguf
 from polysem.params.models.language import block_sites, check_sites
 from polysem.params.models.trained import TrainedModel
 from polysem.params.recipes.pretrained import FORMATS, PretrainedSae
 from polysem.params.study import Study
 from polysem.workflow import artifacts
 from polysem.workflow.checks import checked
+from polysem.workflow.checks.local_configs import described, local_config
 from polysem.workflow.checks.local_models import check_local_model
 from polysem.workflow.checks.needs import store_bytes
 from polysem.workflow.checks.shapes import config_shape, known_outline, width
@@ -180,9 +181,9 @@ def _check_model(where: str, model: ModelSection) -> None:
                 with named(where):
                     local_tokenizer(model.tokenizer)
             if model.local_copy is not None:
-                folder = _local_folder(where, model.local_copy)
+                _check_place(where, model.local_copy)
                 check_local_model(where, model, outside_files(model))
-                _check_config(where, folder, model)
+                _check_config(where, model.local_copy, model)
             _check_outline(where, model)
         case _:
             return
@@ -218,16 +219,16 @@ def _check_classifier(where: str, model: ClassifierModel, corpus: CorpusSection)
         )
 
 
-def _local_folder(where: str, path: str) -> Path:
-    folder = expanded(path)
-    if not folder.is_dir():
-        raise InputError(f"{where}.local_copy: {path!r} is no folder; paths start at the folder of the Snakefile")
-    return folder
+def _check_place(where: str, path: str) -> None:
+    place, kind = expanded(path), "file" if is_gguf(path) else "folder"
+    if not (place.is_file() if is_gguf(path) else place.is_dir()):
+        more = "; a model in one file is a .gguf file" if place.is_file() else ""
+        raise InputError(f"{where}.local_copy: {path!r} is no {kind}{more}; paths start at the folder of the Snakefile")
 
 
-def _check_config(where: str, folder: Path, model: ImportedModel) -> None:
+def _check_config(where: str, copy: str, model: ImportedModel) -> None:
     """Sites beyond the last layer are refused, with those that there are, and a shape that is not the config's."""
-    found = config_shape(folder / "config.json")
+    found = config_shape(local_config(copy))
     if found is None:
         return
     with named(f"{where}.sites", ValueError):
@@ -235,7 +236,7 @@ def _check_config(where: str, folder: Path, model: ImportedModel) -> None:
     for key in ("layers", "d_model", "d_mlp", "vocabulary"):
         if model.shape is not None and getattr(model.shape, key) != getattr(found, key):
             raise InputError(
-                f"{where}.shape.{key} is {getattr(model.shape, key)}, but {folder / 'config.json'} says "
+                f"{where}.shape.{key} is {getattr(model.shape, key)}, but {described(copy)} says "
                 f"{getattr(found, key)}; mend it or remove shape"
             )
 

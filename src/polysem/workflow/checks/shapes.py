@@ -10,7 +10,6 @@ from typing import Any
 from polysem.io.caches import FOLDER, read_cache, write_cache
 from polysem.io.config_files import read_config
 from polysem.io.errors import InputError
-from polysem.io.files import expanded
 from polysem.layout.place import Place
 from polysem.models.model_config import LAYERS, NEURONS, RESIDUAL, VOCABULARY, read_sizes
 from polysem.params.base import ModelSection
@@ -20,6 +19,7 @@ from polysem.params.models.language import BLOCK_HOOKS, SITE, block_sites
 from polysem.params.models.shape import Shape
 from polysem.params.models.trained import TrainedModel
 from polysem.params.models.transformers import TransformersModel
+from polysem.workflow.checks.local_configs import local_config
 from polysem.workflow.provenance.records import read_record
 from polysem.workflow.running.code import code_digest
 
@@ -95,8 +95,8 @@ def _configs(name: str, model: ImportedModel) -> list[Path]:
     """Configs of an imported model that are there: of its local copy, and of what was imported of this repository."""
     imported = Path(Place(name).weights.file("config.json"))
     record = read_record(imported.as_posix()) if imported.is_file() else None
-    is_ours = record is not None and record.params == {"source": model.source, "params": model.origin()}
-    copy = [] if model.local_copy is None else [expanded(model.local_copy) / "config.json"]
+    is_ours = record is not None and record.params == {"source": model.form, "params": model.origin()}
+    copy = [] if model.local_copy is None else [local_config(model.local_copy)]
     return [path for path in (*copy, *([imported] if is_ours else [])) if path.is_file()]
 
 

@@ -7,7 +7,7 @@ from polysem.io.errors import InputError, named
 from polysem.io.files import expanded
 from polysem.models.record import TOKENIZER
 from polysem.models.tokenizer_file import local_tokenizer
-from polysem.params.models.imported import ImportedModel
+from polysem.params.models.imported import ImportedModel, is_gguf
 from polysem.params.models.trained import TrainedModel
 from polysem.params.study import Study
 from polysem.workflow.checks import checked
@@ -42,7 +42,7 @@ def _is_piece(token: str) -> bool:
 
 
 def _check_file(where: str, model: ImportedModel) -> None:
-    """The tokens against the `tokenizer.json` of an imported model, where that is a local file."""
+    """The tokens against the tokenizer of an imported model, where that is in a local file."""
     tokens = {"bos_token": [model.bos_token] if model.bos_token else [], "mask_tokens": model.mask_tokens}
     file = _local_file(model)
     if file is not None and any(tokens.values()):  # a large tokenizer is slow to read
@@ -50,10 +50,12 @@ def _check_file(where: str, model: ImportedModel) -> None:
 
 
 def _look_up(where: str, file: Path, by_key: Mapping[str, list[str]]) -> None:
+    from polysem.io.gguf_files import open_gguf
+    from polysem.models.gguf_tokenizer import gguf_tokenizer
     from polysem.models.tokenizer import load_tokenizer, token_id
 
     with named(where):
-        tokenizer = load_tokenizer(file)
+        tokenizer = gguf_tokenizer(open_gguf(file)) if is_gguf(file.name) else load_tokenizer(file)
     for key, tokens in by_key.items():
         for token in tokens:
             try:
@@ -65,5 +67,8 @@ def _look_up(where: str, file: Path, by_key: Mapping[str, list[str]]) -> None:
 def _local_file(model: ImportedModel) -> Path | None:
     if model.tokenizer is not None:
         return local_tokenizer(model.tokenizer)
-    own = expanded(model.local_copy) / TOKENIZER if model.local_copy is not None else None
-    return own if own is not None and own.is_file() else None
+    if model.local_copy is None:
+        return None
+    copy = expanded(model.local_copy)
+    own = copy if is_gguf(model.local_copy) else copy / TOKENIZER
+    return own if own.is_file() else None

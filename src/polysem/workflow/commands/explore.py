@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def command(options: argparse.Namespace) -> int:
     """Serve a finished study to a browser: search, feature pages, notes."""
-    from polysem.explorer.explorer import Explorer, Stamp
+    from polysem.explorer.explorer import Current, Explorer
     from polysem.explorer.inference.client import Inference
     from polysem.explorer.inference.jobs import Start
     from polysem.explorer.server import serve
@@ -54,7 +54,8 @@ def command(options: argparse.Namespace) -> int:
     start = Start(results=study.results.root, threads=len(os.sched_getaffinity(0)), added=added)
     names, is_open = names_of(options.host)
     author = options.author or getpass.getuser()
-    explorer = Explorer(study, Inference(start, Stamp(study)), author, hosts=names, is_open=is_open)
+    current = Current(study)
+    explorer = Explorer(current, Inference(start, current.stamp), author, hosts=names, is_open=is_open)
     return serve(explorer, options.host, options.port)
 
 

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from polysem.tables.passes.survey.recording import SecondLook
 
-LEAST, MOST = 1 << 22, 1 << 24
-"""Activations that are held at once: 16 and 64 MiB. What needs more takes several looks."""
-PER_FEATURE = 4096
-"""Activations of each feature that are held at once, between these bounds."""
+HELD = 1 << 24
+"""Activations that are held at once: 64 MiB. What has more takes several looks."""
 
 
 def order_statistics(
@@ -35,12 +33,11 @@ def order_statistics(
 
 def _parts(active: Int[np.ndarray, " feature"]) -> Iterator[slice]:
     """Consecutive features whose activations are held at once; one that has more stands alone."""
-    most = min(max(LEAST, PER_FEATURE * len(active)), MOST)
     ends = np.cumsum(active)
     start = 0
     while start < len(active):
         before = ends[start] - active[start]
-        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+        stop = max(start + 1, int(np.searchsorted(ends, before + HELD, side="right")))
         yield slice(start, stop)
         start = stop
 
@@ -50,7 +47,8 @@ def _by_feature(first: NDArray[np.int64], count: int, part: slice, again: Second
     activations = np.empty(count, np.float32)
     free = first.copy()
     for look in again():
-        entries = look.entries.columns(part.start, part.stop)
+        whole = part.stop - part.start == look.entries.features
+        entries = look.entries if whole else look.entries.columns(part.start, part.stop)
         order, _, start = entries.by_feature
         here = entries.firings().numpy()
         place = np.repeat(free - start.numpy(), here) + np.arange(entries.count())
