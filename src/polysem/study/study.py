@@ -154,8 +154,8 @@ class Study(Named[Model]):
 
         >>> import polysem
         >>> found = polysem.open("results").search("The red ball", top=3, density=1)
-        >>> [result.dictionary for result in found.results]
-        ['topk-x4', 'topk-x4', 'topk-x4']
+        >>> found.results[0].value >= found.results[2].value > 0
+        True
         """
         query = asked(text, top, scale, sites, dictionaries, kind, tokens, density, bos)
         with self._searching:
