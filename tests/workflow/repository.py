@@ -164,7 +164,10 @@ def job_of(rule: str, output: str) -> str:
         toy, sae = path.parts[0], path.stem
         return f"{rule}/{toy}" if rule == "draw_toy_figures" else f"{rule}/{toy}/{sae}"
     if Path(output).parts[1] == "figures":
-        return f"{rule}/{path.parent if rule == 'draw_site_figures' else str(path).removesuffix('.json')}"
+        together = rule in ("draw_site_figures", "draw_model_figures")
+        return f"{rule}/{path.parent if together else str(path).removesuffix('.json')}"
+    if Path(output).parts[1] == "index":
+        return f"{rule}/{path.parts[0].removesuffix('.json')}"
     if Path(output).parts[1:3] == ("report", "sheets"):
         return f"{rule}/{Path(*Path(output).parts[3:]).as_posix().removesuffix('.json')}"
     if rule == "measure_dictionary":
