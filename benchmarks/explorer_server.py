@@ -8,8 +8,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -65,13 +68,13 @@ class Served:
 
     def get(self, path: str, **parameters: Any) -> tuple[int, dict[str, str], bytes]:
         """One request on a connection of its own."""
-        return asyncio.run(self._once("GET", address(path, **parameters)))
+        return self._once("GET", address(path, **parameters))
 
     def post(self, path: str, body: bytes | Any, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """One request with a body, a value as JSON or bytes as they are."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {"Content-Type": "application/json"} | {key.replace("_", "-"): value for key, value in headers.items()}
-        return asyncio.run(self._once("POST", path, content, named))
+        return self._once("POST", path, content, named)
 
     def health(self) -> dict[str, Any]:
         """What `/api/health` says."""
@@ -91,12 +94,16 @@ class Served:
         pids = {"server": self.process.pid, "inference": self.ready()["process"]}
         return {name: anonymous(pid) for name, pid in pids.items()}
 
-    async def _once(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> Any:
-        client = Client(self.host, self.port)
+    def _once(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, dict[str, str], bytes]:
+        client = HTTPConnection(self.host, self.port)
         try:
-            return await client.ask(method, path, body, headers)
+            client.request(method, path, body, headers)
+            answer = client.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         finally:
-            await client.close()
+            client.close()
 
 
 class Client:

@@ -9,6 +9,7 @@ import polysem
 from polysem.index.feature_index import FeatureIndex
 from polysem.index.stored_rows import write_rows
 from polysem.io.errors import InputError
+from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.place import Place
 from polysem.params.base import NEURONS
 from polysem.report.sheet_content import SheetContents
@@ -44,7 +45,7 @@ def test_the_page_is_the_same_from_the_index(case, dictionary):
     def page(feature, **more):
         tokenizer = case.folder / "models" / MODEL / "tokenizer.json"
         place, choice = Place(MODEL, SITE, dictionary), case.choice(dictionary)
-        return sheet_page(place, tables, feature, [], "labels/x.csv", choice, saes, tokenizer, **more)
+        return sheet_page(place, tables, feature, FeatureAnnotations(), choice, saes, tokenizer, **more)
 
     pages = [page(feature) for feature in range(indexes[dictionary].features)]
     assert [page(feature, indexes=indexes) for feature in range(len(pages))] == pages

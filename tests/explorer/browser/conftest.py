@@ -37,9 +37,9 @@ def open_by(repository: Repository, author: str) -> AbstractContextManager[str]:
     return explored(repository / "results", author, environment(repository.folder))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> "Iterator[playwright.Browser]":
-    """The system's Chromium."""
+    """The system's Chromium, until this folder's tests end: while it is driven, no other test can run an event loop."""
     if (path := chromium()) is None:
         pytest.skip("there is no Chromium on this machine; apt-get install chromium")
     with playwright.sync_playwright() as driver:
