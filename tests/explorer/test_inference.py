@@ -13,6 +13,7 @@ from explorer_study import MODEL
 
 from polysem.explorer.explorer import Current
 from polysem.explorer.inference import client as module
+from polysem.explorer.inference.child import Child
 from polysem.explorer.inference.client import Answers, BrokenError, BusyError, Inference
 from polysem.explorer.inference.jobs import ActivationsJob, SearchJob, Start
 from polysem.io.errors import InputError
@@ -73,18 +74,23 @@ def test_questions_that_wait_when_it_dies_are_answered_by_the_next_process(many)
     run(many, act)
 
 
-def test_a_question_that_it_always_dies_of_is_given_up(many):
+def test_a_question_that_it_always_dies_of_is_given_up(many, monkeypatch):
+    deadly, ask = search(0).text, Child.ask
+
+    def die(child, messages):
+        dies = any(message["job"]["text"] == deadly for message in messages)
+        if dies:
+            os.kill(child.pid, signal.SIGSTOP)
+        ask(child, messages)
+        if dies:
+            os.kill(child.pid, signal.SIGKILL)
+
     async def act(inference):
-        task = asyncio.ensure_future(inference.search(search(0)))
-        while not task.done():
-            if inference.health()["inference"] == "busy":
-                signalled(inference, signal.SIGSTOP)
-                signalled(inference, signal.SIGKILL)
-            await asyncio.sleep(0.001)
         with pytest.raises(BrokenError, match="dies of this question"):
-            task.result()
+            await inference.search(search(0))
         assert json.loads(await inference.search(search(1)))["results"], "it answers others"
 
+    monkeypatch.setattr(Child, "ask", die)
     run(many, act)
 
 

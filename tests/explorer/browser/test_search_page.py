@@ -48,10 +48,10 @@ def test_what_is_active_everywhere_is_hidden_until_somebody_wants_it(page, addre
 
 
 def test_filters_leave_neurons_or_one_dictionary(found):
-    found.get_by_label("Of", exact=True).select_option("neurons")
+    found.get_by_role("combobox", name="Of", exact=True).select_option("neurons")
     expect(found.locator("[data-say]")).to_contain_text("25 neurons")
     assert all(text.startswith("neuron ") for text in found.locator(".results h2 a").all_text_contents())
-    found.get_by_label("Of", exact=True).select_option("features and neurons")
+    found.get_by_role("combobox", name="Of", exact=True).select_option("features and neurons")
     found.get_by_text("Dictionaries: all").click()
     found.get_by_label("l1-x4").check()
     expect(found.get_by_text("Dictionaries: 1")).to_be_visible()
@@ -85,11 +85,11 @@ def test_features_are_ranked_on_every_scale(found, scale):
 
 def test_the_back_button_brings_back_the_search_before(found):
     first = found.locator(".results h2 a").first.inner_text()
-    found.get_by_label("Of", exact=True).select_option("neurons")
+    found.get_by_role("combobox", name="Of", exact=True).select_option("neurons")
     expect(found.locator("[data-say]")).to_contain_text("25 neurons")
     found.go_back()
     expect(found.locator(".results h2 a").first).to_have_text(first)
-    expect(found.get_by_label("Of", exact=True)).to_have_value("all")
+    expect(found.get_by_role("combobox", name="Of", exact=True)).to_have_value("all")
 
 
 def test_another_text_forgets_the_tokens_of_the_one_before(found):
