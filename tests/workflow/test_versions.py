@@ -50,6 +50,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
     sheets = "results/report/sheets/"  # other features get a sheet
     assert all(path.startswith(sheets) for path in before.keys() ^ after.keys())
     shared = ("results/metrics", "results/claims", "results/report/")
+    shared += ("results/index/stories-1l.json", "results/index/digits.json")
     mine = (
         "/topk-x4/",
         "/topk-x4.json",
@@ -61,6 +62,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/match_layers.nc",
         "/concept_probes.nc",
         "/twins.nc",
+        "/features.sqlite",
     )
     assert all(path.startswith(shared) or any(part in path for part in mine) for path in others)
     for site in ("stories-1l/blocks.0.mlp.hook_post", "digits/layers.0.hook_post"):
