@@ -18,6 +18,7 @@ from polysem.study.study import open_study
 
 MODEL, BOS = "random", "<|bos|>"
 SITES = {"neurons": "blocks.{layer}.mlp.hook_post", "residual": "blocks.{layer}.hook_resid_post"}
+PROCESSING = {"fold_ln": False, "center_writing_weights": False}
 DRAWN = 256
 """Features whose weights are drawn at once."""
 
@@ -56,7 +57,7 @@ def study(
     }
     save_native(bridge_of(new_model(config)), config, weights)
     tokenization = {"context_length": 1024, "packing": "documents", "bos_token": BOS, "mask_tokens": [BOS]}
-    record_model(weights, "language", {**tokenization, "processing": {}}, {})
+    record_model(weights, "language", {**tokenization, "processing": PROCESSING}, {})
     sites = [SITES[kind].format(layer=layer) for layer in range(layers)]
     for site in sites:
         for dictionary in ("neurons", architecture):

@@ -1,12 +1,14 @@
 """The rooms of the package: who may import whom, and what may live there."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src/polysem"
+DESIGN = Path(__file__).parents[1] / "docs/design.md"
 ORDER = (
     "io", "numerics", "params", "layout", "corpora", "models", "activations", "training", "saes", "interventions",
     "tables", "index", "exporters", "explanations", "toys", "figures", "report", "study", "explorer", "workflow",
@@ -67,3 +69,11 @@ def test_an_import_of_a_later_room_is_found_wherever_it_stands():
 def test_a_folder_says_in_its_first_lines_what_may_live_there(folder):
     text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
     assert text and len(text.split()) >= 5, f"{folder}/__init__.py does not say it"
+
+
+def test_the_design_says_what_may_live_in_each_folder_of_the_explorer():
+    section = DESIGN.read_text(encoding="utf-8").split("## The explorer\n")[1].split("\n## ")[0]
+    told = set(re.findall(r"`((?:explorer|index)/(?:\w+/)?)`", section))
+    explorer = PACKAGE / "explorer"
+    folders = [folder for folder in (explorer, *explorer.iterdir()) if folder.is_dir() and folder.name != "__pycache__"]
+    assert told == {f"{folder.relative_to(PACKAGE).as_posix()}/" for folder in (*folders, PACKAGE / "index")}

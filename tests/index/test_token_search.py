@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from polysem.index import full_text
 from polysem.index.token_search import MOST_WORDS, Found, Row, find, tokens_of, words_of, write_token_search
 from polysem.io.errors import InputError
 
@@ -133,4 +134,14 @@ def test_a_file_that_is_missing_damaged_or_of_another_version_is_named(path):
     with closing(sqlite3.connect(path)) as base:
         base.execute("PRAGMA user_version = 7")
     with pytest.raises(InputError, match="has format 7, expected 1: another version wrote it"):
+        find(path, "red")
+
+
+def test_without_full_text_search_nothing_is_written_and_no_file_is_blamed(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(full_text, "ENGINE", "fts0")
+    with pytest.raises(InputError, match=r"SQLite of this Python .* makes no full-text index"):
+        write(tmp_path / "g.sqlite")
+    assert not list(tmp_path.glob("g.sqlite*"))
+    path.write_bytes(b"no base" * 1000)
+    with pytest.raises(InputError, match=r"SQLite of this Python .* makes no full-text index"):
         find(path, "red")

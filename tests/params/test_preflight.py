@@ -11,10 +11,12 @@ from records_case import made
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from polysem.index import full_text
 from polysem.io.content import content_digest
 from polysem.io.errors import InputError
 from polysem.params.study import Study, load_study
 from polysem.workflow.checks import preflight
+from polysem.workflow.commands import doctor
 from polysem.workflow.running.stated import OutsideFiles
 
 
@@ -55,6 +57,14 @@ def test_the_generated_corpus_and_a_good_file_pass():
     check()
     write(GOOD)
     check(FILES)
+
+
+def test_a_sqlite_without_full_text_search_is_said_before_a_run_and_by_the_doctor(monkeypatch):
+    assert doctor.check_sqlite().state == "ok"
+    monkeypatch.setattr(full_text, "ENGINE", "fts0")
+    said = refused()
+    assert "makes no full-text index (no such module: fts0); use a Python whose SQLite has FTS5" in said
+    assert doctor.check_sqlite() == doctor.Check("SQLite", "problem", said)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,21 @@
 """`Study.search` against all activations of all dictionaries, one by one."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from explorer_study import MODEL
 from explorer_study import study as random_study
 
 import polysem
-from polysem.saes.ranking import SCALES, Distributions, scaled
+from polysem.io.tables import write_table
+from polysem.saes.ranking import QUANTILES, SCALES, Distributions, scaled
 from polysem.study.engine import Engine
 from polysem.study.search import Query
+from polysem.tables.parts.labels import variable
 
 TEXT = "Once upon a time there was a red ball."
 LANGUAGE, SITE = "stories-1l", "blocks.0.mlp.hook_post"
@@ -145,6 +151,29 @@ def test_a_dictionary_without_quantiles_is_named_and_left_out(results):
         "measured it, so it can be ranked by raw alone; `snakemake --cores all` measures it again"
     ]
     assert {one.dictionary for one in found.results} == {"neurons", "topk-x4"}
+
+
+def test_a_dictionary_whose_quantiles_are_at_other_shares_is_ranked_by_raw_alone(tmp_path):
+    results = random_study(tmp_path, 1, 40, d_model=64, active=0.05)
+    place = polysem.open(results)[MODEL]["blocks.0.mlp.hook_post"]["standard"].place
+    ones = variable("feature", np.ones(40, np.float32), "a number", "1")
+    knots = variable(("feature", "quantile"), np.ones((40, len(QUANTILES)), np.float32), "activation", "activation")
+    listed = {"artifacts": {name: {"file": f"{name}.nc"} for name in ("frequency", "quantiles")}}
+    Path(place.tables_receipt).write_text(json.dumps(listed))
+    write_table(
+        Path(place.table("frequency")), xr.Dataset({"frequency": ones, "max_activation": ones}, attrs={"tokens": 500})
+    )
+
+    def found(shares, scale):
+        write_table(Path(place.table("quantiles")), xr.Dataset({"activation": knots}, {"quantile": shares}))
+        return polysem.open(results).search("red", density=1, scale=scale, kind="features").results
+
+    assert found(QUANTILES, "quantile")
+    assert found(QUANTILES / 2, "raw")
+    with pytest.raises(
+        polysem.InputError, match=r"quantiles\.nc has quantiles at other shares than this version takes"
+    ):
+        found(QUANTILES / 2, "quantile")
 
 
 def test_results_are_a_table_and_plain_values(many):

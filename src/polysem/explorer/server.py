@@ -4,12 +4,10 @@ import asyncio
 import socket
 import sys
 from contextlib import suppress
-from io import StringIO
-from typing import Any
 
 import uvicorn
-from ruamel.yaml import YAML
 
+from polysem.explorer.added import described
 from polysem.explorer.app import create_app
 from polysem.explorer.explorer import Explorer
 from polysem.io.errors import InputError
@@ -55,23 +53,6 @@ async def _serve(explorer: Explorer, listening: socket.socket) -> None:
         await uvicorn.Server(config).serve(sockets=[listening])
     finally:
         await explorer.inference.stop()
-
-
-def described(added: dict[str, Any]) -> str:
-    """An SAE that was added, and the entry of `params.yaml` by which it becomes a part of the study."""
-    entry = {
-        "source": "pretrained",
-        "format": added["format"],
-        "path": added["path"],
-        "models": [added["model"]],
-        "site": added["site"],
-    }
-    lines = [f"added {added['dictionary']}: {added['features']:,} features at {added['site']} of {added['model']}"]
-    lines += [f"note: {note}" for note in added["notes"]]
-    lines.append("it is searched and tried here; for its figures, tables and sheets write into params.yaml, and run:")
-    buffer = StringIO()
-    YAML().dump({"saes": {added["dictionary"]: entry}}, buffer)
-    return "\n".join([*lines, buffer.getvalue()])
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from polysem.index.full_text import ENGINE, require_full_text
 from polysem.index.stored_rows import AGAIN
 from polysem.index.top_tokens import by_count
 from polysem.io.errors import InputError
@@ -39,7 +40,7 @@ CREATE TABLE features (
     tokens TEXT NOT NULL,
     UNIQUE (dictionary, feature)
 );
-CREATE VIRTUAL TABLE words USING fts5(
+CREATE VIRTUAL TABLE words USING {ENGINE}(
     tokens, content = '', tokenize = "unicode61 remove_diacritics 0 categories 'L* M* N* P* S* Cf Cn Co'"
 );
 """
@@ -80,15 +81,10 @@ def write_token_search(path: Path, dictionaries: Iterable[tuple[str, str, Iterab
     counts as being more about a word the more of its top examples have it. InputError if this Python's SQLite has no
     full-text search.
     """
+    require_full_text()
     scratch = path.with_name(f"{path.name}.scratch")
     with closing(sqlite3.connect(scratch, isolation_level=None)) as base:
-        try:
-            base.executescript(SCHEMA)
-        except sqlite3.OperationalError as error:
-            raise InputError(
-                f"the SQLite of this Python ({sqlite3.sqlite_version}) makes no full-text index ({error}); use a "
-                "Python whose SQLite has FTS5, as those of python.org and of distributions have"
-            ) from error
+        base.executescript(SCHEMA)
         base.execute("BEGIN")
         for number, (site, dictionary, rows) in enumerate(dictionaries):
             base.execute("INSERT INTO dictionaries VALUES (?, ?, ?)", (number, site, dictionary))
@@ -111,7 +107,8 @@ def find(path: Path, words: str, limit: int = 25) -> list[Found]:
 
     `path` is `Place.token_search`. Features with the whole words come first; of these, those with the words in more of
     their examples. The text is what it says: no character has a meaning of its own, and large and small letters are the
-    same. InputError for more than `MOST_WORDS` words, and for a file that is missing, damaged or of another version.
+    same. InputError for more than `MOST_WORDS` words, for a file that is missing, damaged or of another version, and if
+    this Python's SQLite has no full-text search.
     """
     wanted = list(dict.fromkeys(words_in(words)))
     if len(wanted) > MOST_WORDS:
@@ -167,6 +164,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
                 raise InputError(f"{path} has format {form}, expected {FORMAT}: another version wrote it; {AGAIN}")
             yield base
     except sqlite3.Error as error:
+        require_full_text()
         raise InputError(f"{path} cannot be searched ({error}); delete it and its receipt, and {AGAIN}") from error
 
 

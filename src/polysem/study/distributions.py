@@ -1,4 +1,4 @@
-"""How the features of a dictionary are distributed over the eval tokens, as its tables tell."""
+"""What a search knows of the features of a dictionary, and why where it does not know it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from polysem.io.errors import InputError
 from polysem.saes.ranking import Distributions
 from polysem.study.tables import require_variables
 
@@ -27,11 +28,13 @@ class Distributed:
     @classmethod
     def of(cls, dictionary: "Dictionary") -> "Distributed":
         """Of a dictionary of a study, from its tables `frequency` and `quantiles`."""
+        from polysem.tables.parts.distributions import distributions_of
+
         there, place = dictionary.tables, dictionary.place
         if "frequency" not in there:
             return cls(None, None, f"{place.path} has no table of frequencies, so it can be ranked by raw alone")
         found = dictionary.table("frequency")
-        require_variables(place, "frequency", found, ("frequency", "max_activation", "tokens_of_half"))
+        require_variables(place, "frequency", found, ("frequency", "max_activation"))
         frequency = found["frequency"].to_numpy().astype(np.float32)
         if "quantiles" not in there:
             return cls(
@@ -40,10 +43,8 @@ class Distributed:
                 f"{place.path} has no table of quantiles: an older version of polysem measured it, so it can be ranked "
                 "by raw alone; `snakemake --cores all` measures it again",
             )
-        scales = Distributions(
-            found["max_activation"].to_numpy().astype(np.float32),
-            frequency,
-            dictionary.table("quantiles")["activation"].to_numpy().astype(np.float32),
-            int(found["tokens_of_half"].sum()),
-        )
+        try:
+            scales = distributions_of(found, dictionary.table("quantiles"), place.table("quantiles"))
+        except InputError as error:
+            return cls(frequency, None, str(error))
         return cls(frequency, scales, "")

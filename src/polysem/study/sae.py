@@ -36,7 +36,7 @@ class Sae(Coder):
         """What the files say of the activations and the training, as far as they do: `hook_name`, `model_name`, …"""
         self.notes: tuple[str, ...] = published.notes
         """What was converted, assumed or could not be known, as sentences."""
-        self._published, self._loaded = published, loaded
+        self.published, self._loaded = published, loaded
 
     @property
     def weights(self) -> "SAE":
@@ -46,12 +46,12 @@ class Sae(Coder):
     @property
     def neurons(self) -> int:
         """Number of neurons of the activations that it reads."""
-        return self._published.inputs
+        return self.published.inputs
 
     @property
     def features(self) -> int:
         """Number of its features."""
-        return self._published.features
+        return self.published.features
 
     @property
     def frequency(self) -> "Float[Tensor, ' feature'] | None":
@@ -62,14 +62,14 @@ class Sae(Coder):
         from polysem.saes.exported import Exported
         from polysem.saes.import_sae import metadata
 
-        told = self._published.settings
+        told = self.published.settings
         site = told.hook_name or told.module or ""
         return Exported(
             sae=self.weights,
             model_name=told.model_name or "",
             site=site,
             name=self.path.parent.name,
-            metadata=metadata(self._published, site),
+            metadata=metadata(self.published, site),
             stored_frequency=self.frequency,
         )
 

@@ -6,6 +6,8 @@ import shlex
 
 import pytest
 
+from polysem.io.tables import read_table
+
 from .conftest import SAE, expect, open_by
 
 NEURON = "/stories-1l/blocks.0.mlp.hook_post/neurons"
@@ -91,6 +93,21 @@ def test_every_neighbour_is_a_link_to_a_page(page, address):
         assert page.request.get(target).ok
         assert target.rsplit("/", 1)[1] == link.inner_text().split()[1]
     assert {link.evaluate("each => each.href").rsplit("/", 2)[1] for link in links.all()} == {"neurons", "topk-x4"}
+
+
+def test_twins_are_links_to_each_other(page, address, repository):
+    table = read_table(repository / "results/tables/stories-1l/twins.nc")
+    members = table["pair_first"][0], table["pair_second"][0]
+    addresses = [
+        f"/stories-1l/{table['place_site'].values[place]}/{table['place_dictionary'].values[place]}/{feature}"
+        for place, feature in ((int(table["twin_place"][one]), int(table["twin_feature"][one])) for one in members)
+    ]
+    for here, there in (addresses, addresses[::-1]):
+        page.goto(f"{address}{here}")
+        twins = page.locator("#twins tbody a")
+        assert there in [link.get_attribute("href") for link in twins.all()]
+    page.goto(f"{address}{SAE}/3")
+    assert page.locator("#examples").count() == 1 and page.locator("#twins").count() == 0
 
 
 def test_clusters_are_tabs_that_keys_choose(page, address):

@@ -12,7 +12,9 @@ from polysem.layout.notes import write_note
 
 from .conftest import SAE, expect, open_by
 
-SCRIPT = '</script></textarea></title>"\'><script>window.ran = 1</script><img src=x onerror="window.ran = 1">'
+TEXTS = ("</script></textarea></title><script>window.ran = 1</script>", '"\'><img src=x onerror="window.ran = 1">')
+SCRIPT = "".join(TEXTS)
+"""Longer than what the model reads at once."""
 OVERRIDE = "abc\u202edef"
 WRONG = """() => [
   ...(window.ran ? ["something ran"] : []),
@@ -71,17 +73,18 @@ def test_hostile_tokens_and_notes_run_nothing(page, address):
     assert "window.ran" in page.locator("tbody").inner_text()
 
 
-def test_a_hostile_text_runs_nothing_wherever_it_is_shown(page, address):
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_hostile_text_runs_nothing_wherever_it_is_shown(page, address, text):
     page.goto(address)
-    page.get_by_label("A text").fill(SCRIPT)
+    page.get_by_label("A text").fill(text)
     page.get_by_label("A text").press("Enter")
     expect(page.locator("[data-say]")).to_be_visible()
     assert nothing_ran(page)
     page.reload()
     assert nothing_ran(page)
-    expect(page.get_by_label("A text")).to_have_value(SCRIPT)
+    expect(page.get_by_label("A text")).to_have_value(text)
     page.goto(f"{address}{SAE}/7")
-    page.get_by_role("textbox", name="Text 1").fill(SCRIPT)
+    page.get_by_role("textbox", name="Text 1").fill(text)
     expect(page.locator(".strongest, .tries .error")).to_be_visible()
     assert nothing_ran(page)
     page.reload()

@@ -1,5 +1,7 @@
 """U1 in a browser: what somebody does on the search page, and what they see."""
 
+import re
+
 import pytest
 
 from .conftest import SAE, expect
@@ -68,7 +70,7 @@ def test_a_chosen_token_sorts_and_another_joins_it(found):
     chosen = found.locator(".tokens label").nth(2).inner_text()
     assert set(found.locator(".token-of .token").all_inner_texts()) == {chosen}
     found.locator(".tokens input").nth(4).check(force=True)
-    expect(found).to_have_url(lambda url: "tokens=2&tokens=4" in url)
+    expect(found).to_have_url(re.compile("tokens=2&tokens=4"))
     found.get_by_role("link", name="all tokens").click()
     expect(found.locator("[data-say]")).to_contain_text("on any token but BOS")
     assert found.locator(".tokens input:checked").count() == 0
@@ -77,7 +79,7 @@ def test_a_chosen_token_sorts_and_another_joins_it(found):
 @pytest.mark.parametrize("scale", ["share", "quantile", "surprise"])
 def test_features_are_ranked_on_every_scale(found, scale):
     found.get_by_label("Rank by").select_option(scale)
-    expect(found).to_have_url(lambda url: f"scale={scale}" in url)
+    expect(found).to_have_url(re.compile(f"scale={scale}"))
     expect(found.locator("#answer")).to_have_attribute("aria-busy", "false")
     shown = numbers(found)
     assert len(shown) == 25 and shown == sorted(shown, reverse=True)
@@ -94,10 +96,10 @@ def test_the_back_button_brings_back_the_search_before(found):
 
 def test_another_text_forgets_the_tokens_of_the_one_before(found):
     found.locator(".tokens input").nth(2).check(force=True)
-    expect(found).to_have_url(lambda url: "tokens=2" in url)
+    expect(found).to_have_url(re.compile("tokens=2"))
     found.get_by_label("A text").fill("He was sad.")
     found.get_by_label("A text").press("Enter")
-    expect(found).to_have_url(lambda url: "sad" in url and "tokens" not in url)
+    expect(found).to_have_url(re.compile(r"\?(?!.*tokens).*sad"))
 
 
 def test_a_first_visit_has_texts_to_begin_with(page, address):
@@ -140,12 +142,13 @@ def test_the_keyboard_alone_suffices(page, address):
     page.keyboard.type(TEXT)
     page.keyboard.press("Enter")
     expect(page.locator("[data-say]")).to_be_visible()
+    expect(page.get_by_label("A text")).to_have_value(TEXT)
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "token-2":
             break
     page.keyboard.press("Space")
-    expect(page).to_have_url(lambda url: "tokens=2" in url)
+    expect(page).to_have_url(re.compile("tokens=2"))
     expect(page.locator("#token-2")).to_be_focused()
     outline = page.locator("#token-2 + span .token").evaluate("each => getComputedStyle(each).outlineStyle")
     assert outline == "solid"

@@ -7,7 +7,15 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from polysem.explorer.explorer import Explorer
-from polysem.explorer.pages.shown import UNSAID, Shown, ShownDictionary, dictionary_address, feature_address
+from polysem.explorer.pages.shown import (
+    UNSAID,
+    Shown,
+    ShownDictionary,
+    dictionary_address,
+    feature_address,
+    word_of,
+)
+from polysem.explorer.pages.twins import MOST
 from polysem.io.columns import Columns
 from polysem.layout.annotations import FeatureAnnotations
 from polysem.layout.notes import Note
@@ -65,6 +73,8 @@ def page_values(
         "aligned_folder": feature_address(decoded_to.place.of(NEURONS), 0).removesuffix("0"),
         "target": target,
         "pointing": _pointing(shown, dictionary, feature, choice) if dictionary.is_neurons else [],
+        "twins": _linked_twins(shown, dictionary, feature),
+        "more_twins": max(0, shown.twins_of(place.model).count(place, feature) - MOST),
         "before": feature - 1 if feature else None,
         "after": feature + 1 if feature + 1 < dictionary.features else None,
         "list_address": dictionary_address(place),
@@ -81,6 +91,22 @@ def copied(example: Example) -> Markup:
 def own_note(said: FeatureAnnotations, author: str) -> Note | None:
     """What the person at the keyboard said of the feature; None if that is nothing."""
     return next((note for note in said.notes if note.author == author), None)
+
+
+def _linked_twins(shown: Shown, dictionary: ShownDictionary, feature: int) -> list[dict[str, Any]]:
+    """The twins of a feature with their addresses, and their dictionaries where these are others."""
+    place = dictionary.place
+    return [
+        {
+            "word": word_of(twin.place),
+            "feature": twin.feature,
+            "address": feature_address(twin.place, twin.feature),
+            "site": "" if twin.place.site == place.site else twin.place.site,
+            "dictionary": "" if twin.place == place else twin.place.dictionary,
+            "values": (twin.correlation, twin.shared_contexts),
+        }
+        for twin in shown.twins_of(place.model).of(place, feature)
+    ]
 
 
 def _pointing(shown: Shown, neurons: ShownDictionary, neuron: int, choice: SheetChoice) -> list[Pointing]:

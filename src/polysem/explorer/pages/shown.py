@@ -10,6 +10,8 @@ from urllib.parse import quote
 import numpy as np
 from markupsafe import Markup
 
+from polysem.explorer.pages.twins import NO_TWINS, Twins
+from polysem.explorer.pages.twins import TABLE as TWINS
 from polysem.io.columns import Columns, read_columns
 from polysem.io.errors import InputError
 from polysem.layout.annotations import FeatureAnnotations
@@ -52,6 +54,7 @@ class Shown:
         self._dictionaries: dict[str, ShownDictionary] = {}
         self._contexts: dict[str, Any] = {}
         self._clusters: dict[str, Columns] = {}
+        self._twins: dict[str, Twins] = {}
         self._lock = Lock()
 
     @cached_property
@@ -87,12 +90,22 @@ class Shown:
 
     def clusters_of(self, model: str) -> Columns:
         """The table of the model's clusters, with those that are like each; an empty one if the run made none."""
-        results, place = self.study.results, self.study[model].place
         with self._lock:
             if model not in self._clusters:
-                there = results.has(place.table(RELATIONS))
-                self._clusters[model] = read_columns(results.bring(place.table(RELATIONS))) if there else NO_CLUSTERS
+                self._clusters[model] = self._table(model, RELATIONS) or NO_CLUSTERS
             return self._clusters[model]
+
+    def twins_of(self, model: str) -> Twins:
+        """The pairs of twins of a model; none if the run looked for none."""
+        with self._lock:
+            if model not in self._twins:
+                self._twins[model] = Twins(self._table(model, TWINS) or NO_TWINS)
+            return self._twins[model]
+
+    def _table(self, model: str, name: str) -> Columns | None:
+        """A table of a model; None if there is none."""
+        results, path = self.study.results, self.study[model].place.table(name)
+        return read_columns(results.bring(path)) if results.has(path) else None
 
     def contexts(self, model: str) -> "TextContexts | ImageContexts":
         """How examples of a model are shown."""

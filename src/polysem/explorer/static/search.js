@@ -4,6 +4,9 @@ import { show } from "./parts.js";
 const content = document.getElementById("content");
 const DEFAULTS = { top: "25", scale: "raw", kind: "all", density: "0.01" };
 
+const here = () => location.pathname + location.search;
+let shown = here();
+
 function address() {
   const ask = document.getElementById("ask");
   const text = ask.elements.text.value.trim() === "" ? "" : ask.elements.text.value;
@@ -23,12 +26,17 @@ function address() {
 
 async function answer() {
   const wanted = address();
-  if (wanted !== location.pathname + location.search) history.pushState(null, "", wanted);
+  if (wanted !== here()) history.pushState(null, "", wanted);
+  shown = here();
   if (await show(document.getElementById("answer"), wanted)) tell();
 }
 
-async function follow(wanted) {
-  if (await show(content, wanted)) tell();
+// Shows what the address says. One that differs in its fragment alone, as after the link to the content, is shown already:
+// to show it again would take from the box what somebody types.
+async function follow() {
+  if (shown === here()) return;
+  shown = here();
+  if (await show(content, location.href)) tell();
 }
 
 // What a person hears who does not see the list change.
@@ -72,6 +80,6 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   history.pushState(null, "", link.href);
-  follow(link.href);
+  follow();
 });
-window.addEventListener("popstate", () => follow(location.href));
+window.addEventListener("popstate", follow);

@@ -3,24 +3,28 @@
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table
 from polysem.saes.ranking import QUANTILES, Distributions
 
 
-def read_distributions(frequency: Path, quantiles: Path) -> Distributions:
-    """The distributions that the files of the tables `frequency` and `quantiles` of a dictionary hold.
-
-    Raises InputError for a file that is no table, and for quantiles at other shares than this version takes.
+def distributions_of(frequency: xr.Dataset, quantiles: xr.Dataset, name: str | Path) -> Distributions:
+    """The distributions that the tables `frequency` and `quantiles` of a dictionary hold, of which no other variables
+    are read. InputError, in which `name` says which table it is, for quantiles at other shares than this version takes.
     """
-    counted = read_table(frequency, without=("activation_histogram",))
-    knots = read_table(quantiles)
-    if knots["quantile"].values.tolist() != QUANTILES.tolist():
-        raise InputError(f"{quantiles} has quantiles at other shares than this version takes; run again")
+    if quantiles["quantile"].values.tolist() != QUANTILES.tolist():
+        raise InputError(f"{name} has quantiles at other shares than this version takes; run again")
     return Distributions(
-        counted["max_activation"].values.astype(np.float32),
-        counted["frequency"].values.astype(np.float32),
-        knots["activation"].values,
-        int(counted.attrs["tokens"]),
+        frequency["max_activation"].values.astype(np.float32),
+        frequency["frequency"].values.astype(np.float32),
+        quantiles["activation"].values,
+        int(frequency.attrs["tokens"]),
     )
+
+
+def read_distributions(frequency: Path, quantiles: Path) -> Distributions:
+    """The same of the files of the tables. InputError for a file that is no table, too."""
+    counted = read_table(frequency, without=("activation_histogram",))
+    return distributions_of(counted, read_table(quantiles), quantiles)

@@ -1,4 +1,4 @@
-"""Checks of what params.yaml points at, before any job starts: files, folders, disk space."""
+"""Checks of what params.yaml points at, and of the machine, before any job starts: SQLite, files, folders, space."""
 
 import shutil
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from polysem.corpora.sources.files.section import FilesCorpus
 from polysem.corpora.sources.huggingface.section import HuggingFaceCorpus
 from polysem.corpora.sources.images.section import CLASSES, ImagesCorpus
+from polysem.index.full_text import require_full_text
 from polysem.io.content import known_digest
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError, named
@@ -41,6 +42,7 @@ DECODED_BYTES = 64 << 20
 
 def check(study: Study) -> None:
     """InputError for the first thing that cannot work; nothing is downloaded and nothing written."""
+    require_full_text()
     for name, corpus in study.corpora.items():
         _check_corpus(f"corpora.{name}", corpus, _is_made(name, corpus))
     for name, model in study.models.items():

@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from rich.console import Console
 from rich.table import Table
 
+from polysem.index.full_text import require_full_text
 from polysem.io.disk import in_gigabytes
 from polysem.io.errors import InputError
 from polysem.layout.place import RESULTS
@@ -51,6 +52,7 @@ def command(options: argparse.Namespace) -> int:
         check_records(options.configfile),
         check_snakemake(),
         check_pins(),
+        check_sqlite(),
         check_gpu(),
         check_space(),
         check_leftovers(),
@@ -127,6 +129,14 @@ def check_pins() -> Check:
             others.append(f"{pin.name} {found} instead of {pin.specifier}")
     shown = "; ".join(others[:5]) + (f"; {len(others) - 5} more" if len(others) > 5 else "")
     return Check("pins", "note" if others else "ok", shown or f"all {len(pins)} packages as pinned")
+
+
+def check_sqlite() -> Check:
+    """The index of features needs full-text search, which not every SQLite has."""
+    try:
+        return Check("SQLite", "ok", f"{require_full_text()}, with full-text search")
+    except InputError as error:
+        return Check("SQLite", "problem", str(error))
 
 
 def check_gpu() -> Check:
