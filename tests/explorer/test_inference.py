@@ -172,19 +172,21 @@ def test_other_results_make_old_answers_forgotten(many):
     config = Path(study[MODEL]["blocks.0.mlp.hook_post"]["standard"].place.sae.file("cfg.json"))
     stamp = Current(study).stamp
 
+    asked = SearchJob(model=MODEL, text="question", density=1, top=3, dictionaries=["standard"])
+
     async def act(inference):
-        first = await inference.search(search(0))
+        first = await inference.search(asked)
         text = config.read_text()
         try:
             await asyncio.sleep(1.1)
             config.write_text(text.replace('"standard"', '"topk", "k": 3'))
-            second = await inference.search(search(0))
+            second = await inference.search(asked)
             assert inference.health()["begins"] == 2
             assert json.loads(second)["results"] != json.loads(first)["results"]
         finally:
             config.write_text(text)
         await asyncio.sleep(1.1)
-        assert await inference.search(search(0)) == first
+        assert await inference.search(asked) == first
 
     run(many, act, stamp)
 
