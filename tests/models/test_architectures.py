@@ -189,6 +189,20 @@ def test_copies_that_share_what_lies_before_a_site_are_what_each_gives_alone(bot
                 torch.testing.assert_close(found[number::3], alone, rtol=1e-3, atol=2e-4)
 
 
+@torch.inference_mode()
+def test_distributions_at_some_positions_are_those_of_all(both, batch):
+    _, subject = both
+    site = subject.sites[0]
+    for copies in (1, 3):
+        sequences = copies * len(batch.inputs)
+        at = torch.stack([torch.arange(sequences) % 3, torch.full((sequences,), batch.inputs.shape[1] - 1)], dim=1)
+        for replacements in ({}, {site: lambda value: 0.5 * value}):
+            whole = subject.log_probabilities(batch, replacements, copies)
+            found = subject.log_probabilities(batch, replacements, copies, at)
+            wanted = whole.gather(1, at[..., None].expand(-1, -1, whole.shape[-1]))
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_what_lies_before_a_site_is_computed_once_where_masks_are_the_same_for_all_sequences(both, request):
     assert both[1]._copies_inside == (request.node.callspec.params["both"] not in COPIED_AT_THE_START)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -93,12 +93,17 @@ class ClassifierSubject(Subject):
 
     @torch.inference_mode()
     def log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: Int[Tensor, "sequence wanted"] | None = None,
     ) -> Float[Tensor, "sequence position outcome"]:
         """See `Subject.log_probabilities`; the outcomes are the classes. The layers are so small that all is computed
         for each copy."""
         images = batch.inputs.to(self.device).repeat_interleave(copies, dim=0)
-        return F.log_softmax(self._logits(images, replacements), dim=-1)[:, None]
+        found = F.log_softmax(self._logits(images, replacements), dim=-1)[:, None]
+        return found if at is None else found[torch.arange(len(found))[:, None], at]
 
     def _logits(
         self, images: Float[Tensor, "image pixel"], replacements: Mapping[str, Replacement] | None

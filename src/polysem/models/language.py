@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
@@ -93,25 +93,37 @@ class LanguageSubject(Subject):
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         """Loss and hits of the next-token prediction."""
         batch = batch.to(self.device)
-        logits = self._logits(batch, replacements or {}, 1)
+        logits = self._logits(batch, replacements or {}, 1, None)
         losses = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(batch.targets)
         correct = logits.argmax(-1) == batch.targets
         return Evaluation(losses.masked_fill(~batch.scored, 0.0), correct & batch.scored)
 
     @torch.inference_mode()
     def log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: Int[Tensor, "sequence wanted"] | None = None,
     ) -> Float[Tensor, "sequence position outcome"]:
-        """See `Subject.log_probabilities`; the outcomes are the tokens, in float32."""
-        return F.log_softmax(self._logits(batch.to(self.device), replacements or {}, copies).float(), dim=-1)
+        """See `Subject.log_probabilities`; the outcomes are the tokens, in float32. At other positions than those
+        wanted nothing is unembedded, which is most of the work of a small model."""
+        return F.log_softmax(self._logits(batch.to(self.device), replacements or {}, copies, at).float(), dim=-1)
 
     def _logits(
-        self, batch: Batch, replacements: Mapping[str, Replacement], copies: int
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement],
+        copies: int,
+        at: Int[Tensor, "sequence wanted"] | None,
     ) -> Float[Tensor, "sequence position token"]:
         sites = sorted(replacements, key=lambda site: self._place(site).branch_alone)
         edits = [edit for site in sites for edit in self._edits(site, replacements[site])]
         if copies > 1 and not sites:
-            return self._logits(batch, {}, 1).repeat_interleave(copies, dim=0)
+            whole = self._logits(batch, {}, 1, None).repeat_interleave(copies, dim=0)
+            return whole if at is None else at_positions(whole, at)
+        if at is not None:
+            edits.append(("unembed.hook_in", lambda value, hook: at_positions(value, at)))
         if copies == 1 or not (len(batch.inputs) == 1 and self._copies_inside):
             with self._hooks(edits):
                 return self.bridge(batch.inputs.repeat_interleave(copies, dim=0), return_type="logits")
@@ -251,6 +263,13 @@ class LanguageSubject(Subject):
                 for point in points:
                     point.remove_hooks("fwd")
                 self._is_hooked = False
+
+
+def at_positions(
+    values: Float[Tensor, "sequence position column"], at: Int[Tensor, "sequence wanted"]
+) -> Float[Tensor, "sequence wanted column"]:
+    """The rows of some positions of each sequence."""
+    return values[torch.arange(len(values), device=values.device)[:, None], at.to(values.device)]
 
 
 def copying(copies: int) -> Callable[[Tensor, Any], Tensor]:

@@ -85,10 +85,14 @@ class Subject(ABC):
 
     @abstractmethod
     def log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: Int[Tensor, "sequence wanted"] | None = None,
     ) -> Float[Tensor, "sequence position outcome"]:
         """Log-probability in nats of every token, or class, behind each position, with the activations of some sites
-        replaced.
+        replaced; with `at`, behind these positions of each sequence, or of each copy, and no others.
 
         With `copies`, every sequence is there as often, its copies one after the other. Replacements see them all, so
         that each may get other activations. Of a single sequence, what lies before the first block of a replaced site
