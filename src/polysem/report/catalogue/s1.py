@@ -46,12 +46,11 @@ ENTRIES = (
     Entry(
         id="S1.F4",
         title="Feature ablation",
-        published="With the Arabic feature set to 0 on a context, the log-likelihood of Arabic tokens falls; the tokens that "
-        "the feature is active on, those that it makes likelier by its logit weights and those that ablation makes "
-        "unlikelier are much the same.",
-        shown="Features and neurons set to 0 at tokens from all intervals of their activation, beside as much along random "
-        "directions of the same norm; the change of every token of some contexts; and whether logit weights say what "
-        "happens.",
+        published="With the Arabic feature set to 0 on a context, the log-likelihood of Arabic tokens falls: the "
+        "tokens that its logit weights make likelier, and that ablation makes unlikelier, are much the same.",
+        shown="Features and neurons set to 0 at tokens from all intervals of their activation, beside as much along "
+        "random directions of the same norm; the change of every token of some contexts; and whether logit weights say "
+        "what happens.",
         absent="Models of this run have no dictionaries.",
         metrics=("ablation_median_kl", "ablation_above_random_share"),
         tables=("ablation",),
