@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from polysem.interventions import effects
 from polysem.interventions.edits import Edit, replacements
 from polysem.interventions.effects import Places, Removals, by_context, by_token, read_states, state_of
 from polysem.io.stores import create_array, written_store
@@ -144,9 +145,7 @@ def test_many_removals_together_are_what_each_is_alone(subject, store, case, beh
 
 @pytest.mark.parametrize("case", [name for name in CASES if name != "first"])
 def test_tokens_out_of_their_contexts_give_what_the_whole_model_does(subject, store, case, monkeypatch):
-    monkeypatch.setitem(
-        __import__("polysem.interventions.effects", fromlist=["NUMBERS"]).NUMBERS, "cpu", 7 * VOCABULARY
-    )
+    monkeypatch.setitem(effects.NUMBERS, "cpu", 7 * VOCABULARY)
     site, make = CASES[case]
     dictionary = make()
     written = dictionary.target or site

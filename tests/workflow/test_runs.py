@@ -33,7 +33,8 @@ RELATED = [
 ]
 """What reads the tables of the first SAE of every recipe."""
 OF_PLACES = (
-    "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins", "ablation",
+    "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins",
+    "ablation",
 )  # fmt: skip
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:

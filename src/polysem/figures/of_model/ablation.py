@@ -27,14 +27,14 @@ medians over the features of a dictionary, with quartiles. Beside it the same le
 at the same tokens, and the neurons of the site. Where features matter to the model, their line lies above that of
 random directions. Source: document S1, "Feature ablations".
 """
-COLUMNS, PANEL = 3, 1.75
+COLUMNS, PANEL = 3, 1.95
 """Panels side by side, and inches of a row."""
 MOST = 12
 """Dictionaries that are drawn, the first ones."""
 LEAST = 1e-9
 """Divergences below it are drawn there: they are rounding."""
-LONGEST = 32
-"""Characters of a title."""
+LONGEST = 30
+"""Characters of a line of a title."""
 
 
 @theme.styled
@@ -53,7 +53,9 @@ def draw(ablation: xr.Dataset, analysis: Analysis) -> Figure:
         axes.axis("off")
     for axes in panels[:, 0]:
         axes.set_ylabel("KL (nats, log scale)")
-    figure.supxlabel("activation, in % of the feature's largest", size=9.5)
+    for axes in panels.flat[max(0, len(shown) - COLUMNS) : len(shown)]:
+        axes.set_xlabel("% of largest activation")
+        axes.tick_params(labelbottom=True)
     theme.frame(
         figure, ablation, title=TITLE, catalogue=CATALOGUE, legend=_legend(), columns=3, notes=_notes(ablation, places)
     )
@@ -75,9 +77,9 @@ def _panel(axes: Axes, ablation: xr.Dataset, place: int) -> None:
     axes.plot(x, features[:, 0], color=theme.COLOURS["real"], linewidth=1.4, marker="o", markersize=4, zorder=4)
     axes.set_yscale("log")
     axes.set_xticks(x, [f"{100 * part // len(x)}–{100 * (part + 1) // len(x)}" for part in x], size=7.5)
-    title = visible(f"{names[place]} at {sites[place].removeprefix('blocks.')}")
-    shown = title if len(title) <= LONGEST else f"{title[: LONGEST - 1]}…"
-    axes.set_title(shown, loc="left", size=8.5, parse_math=False)
+    lines = [visible(text) for text in (names[place], sites[place])]
+    title = "\n".join(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…" for text in lines)
+    axes.set_title(title, loc="left", size=8, parse_math=False)
 
 
 def _legend() -> Sequence[Artist]:

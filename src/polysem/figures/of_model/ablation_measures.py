@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.token_words import visible
@@ -30,13 +31,20 @@ MOST = 30
 LONGEST = 22
 """Characters of a name."""
 PANELS = {
-    "median_random_ratio": "KL over that of\nrandom directions",
-    "above_random_share": "share above 95 %\nof these",
-    "median_weight_correlation": "rank correlation with\nlogit weights",
-    "median_direct_share": "share along the\nlogit weights",
-    "median_concentration": "share on the largest\n{} tokens",
+    "median_random_ratio": "KL over that\nof random",
+    "above_random_share": "above 95 %\nof random",
+    "median_weight_correlation": "correlation\nwith weights",
+    "median_direct_share": "share along\nweights",
+    "median_concentration": "share on\nlargest {}",
     "median_consistency": "alike at\nall tokens",
 }
+LIMITS = {
+    "above_random_share": (-0.03, 1.03),
+    "median_weight_correlation": (-1.05, 1.05),
+    "median_direct_share": (-0.03, 1.03),
+    "median_consistency": (-0.03, 1.03),
+}
+"""Of what has a least and a largest value."""
 CHANCE = {"median_random_ratio": 1.0, "above_random_share": 0.05, "median_weight_correlation": 0.0}
 """What random directions would give."""
 
@@ -71,7 +79,12 @@ def draw(ablation: xr.Dataset, analysis: Analysis) -> Figure:
             axes.axvline(CHANCE[variable], color=theme.FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         if variable == "median_random_ratio":
             axes.set_xscale("log")
-            theme.plain_log_ticks(axes.xaxis)
+            ticks = [float(f"{tick:.2g}") for tick in np.geomspace(*axes.get_xlim(), 5)[1::2]]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.xaxis.set_minor_locator(NullLocator())
+        else:
+            axes.set_xlim(LIMITS.get(variable))
+            axes.xaxis.set_major_locator(MaxNLocator(2))
         axes.tick_params(axis="x", labelsize=7.5)
     panels[0].set_yticks([height for height, *_ in labels], [text for _, text, _ in labels])
     for label, (_, _, colour) in zip(panels[0].get_yticklabels(), labels, strict=True):

@@ -289,7 +289,8 @@ def table(
     made["random_kl"] = np.concatenate([found.random_kl for found in effects])
     if text is not None:
         made |= _shown(asked, contexts, text)
-    variables, coordinates = {}, {}
+    variables: dict[str, xr.Variable] = {}
+    coordinates: dict[str, xr.Variable] = {}
     for name, values in made.items():
         dimensions, unit, words_of = VARIABLES[name]
         one = variable(tuple(dimensions.split()), _compact(values), words_of, unit)

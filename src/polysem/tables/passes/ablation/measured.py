@@ -83,7 +83,7 @@ def _of_block(
     draws: int,
     generator: np.random.Generator,
 ) -> Effects:
-    known, activation, decoder = spots.known[block], activation[block], decoder[block]
+    known, activation, decoder = np.asarray(spots.known)[block], activation[block], decoder[block]
     features = len(known)
     drawn_spot = np.arange(draws) % np.maximum(known.sum(axis=1), 1)[:, None]
     own, spot = np.nonzero(known)
@@ -110,7 +110,18 @@ def _of_block(
     random_kl, paired_kl = (np.full((features, draws), np.nan) for _ in range(2))
     random_kl[of_draw, draw] = kl[len(own) :]
     paired_kl[of_draw, draw] = by_spot[0][of_draw, drawn_spot[of_draw, draw]]
-    return Effects(*by_spot, random_kl, paired_kl, *found.numbers(known.sum(axis=1), weights))
+    correlation, direct, concentration, consistency = found.numbers(known.sum(axis=1), weights)
+    return Effects(
+        by_spot[0],
+        by_spot[1],
+        by_spot[2],
+        random_kl,
+        paired_kl,
+        correlation,
+        direct,
+        concentration,
+        consistency,
+    )
 
 
 def random_directions(
@@ -154,7 +165,7 @@ class _Sums:
         correlation, direct = none, none
         if weights is not None:
             correlation = rank_correlation(self._change, -weights.to(self._change.device))
-            direct = _ratio(along, squares)
+            direct = _ratio(along, squares).clip(max=1)
         size = self._change.abs()
         top = concentrated_on(size.shape[1])
         concentration = _ratio(*(part.sum(dim=1).double().cpu().numpy() for part in (size.topk(top).values, size)))

@@ -89,7 +89,8 @@ def choose_spots(
     is_active = frequency["active_tokens"].to_numpy()[feature] > 0
     below = quantiles(np.where(is_active[:, None], edges, np.nan), frequency.isel(feature=feature))
     shares = np.diff(below, axis=1, prepend=0, append=1).clip(min=0)
-    return Spots(feature, *chosen, active=is_active, share=np.where(is_active[:, None], shares, np.nan))
+    share = np.where(is_active[:, None], shares, np.nan)
+    return Spots(feature, chosen[0], chosen[1], chosen[2], chosen[3], is_active, share)
 
 
 def interval_of(
