@@ -24,6 +24,8 @@ from polysem.workflow.checks.shapes import config_outline
 from .architectures import ARCHITECTURES, PLAIN_HEADS, VOCABULARY, Plain, plain_model, save
 
 POSITION = 6
+COPIED_AT_THE_START = ("gpt-bigcode", "bloom", "falcon-sequential", "opt", "xglm")
+"""Architectures whose masks or positions are made for each sequence."""
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 
 
@@ -168,6 +170,41 @@ def test_what_is_spliced_in_goes_through_the_plain_model_in_the_same_way(both, b
         expected = plain_losses(plain, batch, *at(plain, site, lambda value, other=other: other.view(value.shape)))
         assert (expected - clean).abs().max() > 1e-3, site
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=2e-4, msg=lambda text, site=site: f"{site}: {text}")
+
+
+@torch.inference_mode()
+def test_copies_that_share_what_lies_before_a_site_are_what_each_gives_alone(both, batch):
+    _, subject = both
+    clean = subject.log_probabilities(batch)
+    taken = -clean[:, :-1].gather(-1, batch.inputs[:, 1:, None])[..., 0].masked_fill(~batch.scored[:, :-1], 0.0)
+    torch.testing.assert_close(taken, subject.evaluate(batch).losses[:, :-1])
+    factors = torch.tensor([1.0, 0.5, -2.0])
+    assert subject.log_probabilities(batch, copies=3).equal(clean.repeat_interleave(3, 0))
+    for part in (batch, batch.part(0, 1)):
+        of_copy = factors.repeat(len(part.inputs))[:, None, None]
+        for site in subject.sites:
+            found = subject.log_probabilities(part, {site: lambda value, of_copy=of_copy: value * of_copy}, 3)
+            for number, factor in enumerate(factors):
+                alone = subject.log_probabilities(part, {site: lambda value, factor=factor: value * factor})
+                torch.testing.assert_close(found[number::3], alone, rtol=1e-3, atol=2e-4)
+
+
+@torch.inference_mode()
+def test_distributions_at_some_positions_are_those_of_all(both, batch):
+    _, subject = both
+    site = subject.sites[0]
+    for copies in (1, 3):
+        sequences = copies * len(batch.inputs)
+        at = torch.stack([torch.arange(sequences) % 3, torch.full((sequences,), batch.inputs.shape[1] - 1)], dim=1)
+        for replacements in ({}, {site: lambda value: 0.5 * value}):
+            whole = subject.log_probabilities(batch, replacements, copies)
+            found = subject.log_probabilities(batch, replacements, copies, at)
+            wanted = whole.gather(1, at[..., None].expand(-1, -1, whole.shape[-1]))
+            torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_what_lies_before_a_site_is_computed_once_where_masks_are_the_same_for_all_sequences(both, request):
+    assert both[1]._copies_inside == (request.node.callspec.params["both"] not in COPIED_AT_THE_START)
 
 
 def test_what_enters_the_neurons_times_their_input_weights_is_their_pre_activation(both, batch):

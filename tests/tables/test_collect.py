@@ -85,6 +85,24 @@ def test_shares_of_probes_are_metrics_of_their_dictionary_unless_nothing_was_mea
     assert [found[sae].get(name) for name in names] == [0.75, None]
 
 
+def test_numbers_of_ablations_are_metrics_of_their_dictionary_unless_none_was_made(tables, tmp_path):
+    site, sae = KEY.split("/")[1:]
+    names = {"site": [site, site], "dictionary": ["neurons", sae]}
+    ablated = {name: described("place", np.array(of, object)) for name, of in names.items()} | {
+        "median_kl": described(("place", "estimate"), [[0.5, 0.25, 0.75], [math.nan] * 3]),
+        "above_random_share": described(("place", "estimate"), [[0.125, 0.0, 0.25], [math.nan] * 3]),
+    }
+    estimates = {"estimate": np.array(["estimate", "low", "high"], object)}
+    write_table(tables / "m/ablation.nc", xr.Dataset(ablated, estimates))
+    shutil.copytree(tables / KEY, (tables / KEY).with_name("neurons"))
+    keys = [f"m/{site}/neurons", KEY]
+    collect_metrics(tables, keys, ["m"], tmp_path / "metrics.json", Analysis(), TABLES, ablated=("m",))
+    found = json.loads((tmp_path / "metrics.json").read_text())["m"][site]
+    names = ("ablation_median_kl", "ablation_above_random_share")
+    assert [found["neurons"].get(name) for name in names] == [0.5, 0.125]
+    assert not found[sae].keys() & {*names}
+
+
 def test_medians_over_the_neurons_of_all_sites_are_those_of_their_clustered_features(tmp_path):
     """Two sites with input weights, of three and of two neurons, and one without."""
     names = np.array(["neuron", "input", "weighted"], dtype=object)

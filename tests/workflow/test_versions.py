@@ -61,6 +61,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/cluster_relations.nc",
         "/match_layers.nc",
         "/concept_probes.nc",
+        "/ablation.nc",
         "/twins.nc",
         "/features.sqlite",
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -87,11 +87,28 @@ class ClassifierSubject(Subject):
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         """Loss and hits of the predicted class."""
         batch = batch.to(self.device)
-        logits = self.model(
-            batch.inputs, {self._index(site): replace for site, replace in (replacements or {}).items()}
-        )
+        logits = self._logits(batch.inputs, replacements)
         losses = F.cross_entropy(logits, batch.targets[:, 0], reduction="none")[:, None]
         return Evaluation(losses, logits.argmax(-1)[:, None] == batch.targets)
+
+    @torch.inference_mode()
+    def log_probabilities(
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: Int[Tensor, "sequence wanted"] | None = None,
+    ) -> Float[Tensor, "sequence position outcome"]:
+        """See `Subject.log_probabilities`; the outcomes are the classes. The layers are so small that all is computed
+        for each copy."""
+        images = batch.inputs.to(self.device).repeat_interleave(copies, dim=0)
+        found = F.log_softmax(self._logits(images, replacements), dim=-1)[:, None]
+        return found if at is None else found[torch.arange(len(found))[:, None], at]
+
+    def _logits(
+        self, images: Float[Tensor, "image pixel"], replacements: Mapping[str, Replacement] | None
+    ) -> Float[Tensor, "image class"]:
+        return self.model(images, {self._index(site): replace for site, replace in (replacements or {}).items()})
 
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
         """Weights from the layer before."""

@@ -1,14 +1,15 @@
 """Language models as subjects, through a TransformerBridge."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
@@ -92,13 +93,64 @@ class LanguageSubject(Subject):
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         """Loss and hits of the next-token prediction."""
         batch = batch.to(self.device)
-        sites = sorted(replacements or {}, key=lambda site: self._place(site).branch_alone)
-        edits = [edit for site in sites for edit in self._edits(site, (replacements or {})[site])]
-        with self._hooks(edits):
-            logits = self.bridge(batch.inputs, return_type="logits")
+        logits = self._logits(batch, replacements or {}, 1, None)
         losses = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(batch.targets)
         correct = logits.argmax(-1) == batch.targets
         return Evaluation(losses.masked_fill(~batch.scored, 0.0), correct & batch.scored)
+
+    @torch.inference_mode()
+    def log_probabilities(
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: Int[Tensor, "sequence wanted"] | None = None,
+    ) -> Float[Tensor, "sequence position outcome"]:
+        """See `Subject.log_probabilities`; the outcomes are the tokens, in float32. At other positions than those
+        wanted nothing is unembedded, which is most of the work of a small model."""
+        return F.log_softmax(self._logits(batch.to(self.device), replacements or {}, copies, at).float(), dim=-1)
+
+    def _logits(
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement],
+        copies: int,
+        at: Int[Tensor, "sequence wanted"] | None,
+    ) -> Float[Tensor, "sequence position token"]:
+        sites = sorted(replacements, key=lambda site: self._place(site).branch_alone)
+        edits = [edit for site in sites for edit in self._edits(site, replacements[site])]
+        if copies > 1 and not sites:
+            whole = self._logits(batch, {}, 1, None).repeat_interleave(copies, dim=0)
+            return whole if at is None else at_positions(whole, at)
+        if at is not None:
+            edits.append(("unembed.hook_in", lambda value, hook: at_positions(value, at)))
+        if copies == 1 or not (len(batch.inputs) == 1 and self._copies_inside):
+            with self._hooks(edits):
+                return self.bridge(batch.inputs.repeat_interleave(copies, dim=0), return_type="logits")
+        first = min(int(site.split(".")[1]) for site in sites)
+        with self._hooks([(f"blocks.{first}.hook_resid_pre", copying(copies)), *edits]):
+            return self.bridge(batch.inputs, return_type="logits")
+
+    @cached_property
+    def _copies_inside(self) -> bool:
+        """Whether one sequence may become several in the middle of the model: what many models make of their input's
+        shape, such as masks, is the same for all sequences, and what some make is not. It is tried out."""
+        ids = torch.arange(4, device=self.device)[None]
+        last = f"blocks.{max(int(site.split('.')[1]) for site in self.sites)}."
+        shapes: list[bool] = []
+        looking = [
+            (site, lambda value, hook: shapes.append(value.shape[:2] == (2, 4)))
+            for site in self.sites
+            if site.startswith(last)
+        ]
+        with self._hooks([(f"{last}hook_resid_pre", copying(2)), *looking]):
+            try:
+                found = self.bridge(ids, return_type="logits")
+            except (RuntimeError, ValueError):
+                return False
+        with self._hooks([]):
+            wanted = self.bridge(ids.repeat(2, 1), return_type="logits")
+        return all(shapes) and found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
     def _edits(self, site: str, replace: Replacement) -> list[tuple[str, Any]]:
         """Hooks, with the names of their points, that put other activations in the place of a site's.
@@ -211,6 +263,18 @@ class LanguageSubject(Subject):
                 for point in points:
                     point.remove_hooks("fwd")
                 self._is_hooked = False
+
+
+def at_positions(
+    values: Float[Tensor, "sequence position column"], at: Int[Tensor, "sequence wanted"]
+) -> Float[Tensor, "sequence wanted column"]:
+    """The rows of some positions of each sequence."""
+    return values[torch.arange(len(values), device=values.device)[:, None], at.to(values.device)]
+
+
+def copying(copies: int) -> Callable[[Tensor, Any], Tensor]:
+    """The hook that makes as many of each sequence."""
+    return lambda value, hook: value.repeat_interleave(copies, dim=0)
 
 
 @torch.inference_mode(False)

@@ -84,6 +84,22 @@ class Subject(ABC):
         """Loss and hits at every position, with the activations of some sites replaced."""
 
     @abstractmethod
+    def log_probabilities(
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: Int[Tensor, "sequence wanted"] | None = None,
+    ) -> Float[Tensor, "sequence position outcome"]:
+        """Log-probability in nats of every token, or class, behind each position, with the activations of some sites
+        replaced; with `at`, behind these positions of each sequence, or of each copy, and no others.
+
+        With `copies`, every sequence is there as often, its copies one after the other. Replacements see them all, so
+        that each may get other activations. Of a single sequence, what lies before the first block of a replaced site
+        is computed once, in models in which that can be done.
+        """
+
+    @abstractmethod
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
         """Weights into each neuron of a site (the gate's, for gated MLPs); None where the site has none."""
 

@@ -73,6 +73,13 @@ class Analysis(Section):
     """Sentences with a slot: the first word in it is replaced by the others (S4.X4). Words that the tokenizer has in
     pieces alone, and that are not among the eval tokens, are named and left out."""
 
+    intervened_features: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Features of a dictionary that are ablated (S1.F4), evenly spread along frequency; all where there are fewer."""
+    ablation_tokens: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Tokens at which each of them is set to 0, spread over five intervals of its activation (S1.F4)."""
+    ablation_directions: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Random directions of the same norm that are held against each of them, at these tokens in turn (S1.F4)."""
+
 
 class GivenAnalysis(Analysis):
     """The keys of `analysis:` that a rule passed to its step; the others cannot be read.

@@ -46,6 +46,9 @@ class Dictionary(Protocol):
     def decoder(self) -> Float[Tensor, "feature output"]:
         """Direction of each feature."""
 
+    def decoded_scale(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch 1"] | float:
+        """By how much a feature's activation times its direction is multiplied in the reconstruction of x."""
+
 
 class Neurons:
     """The identity dictionary: feature i is neuron i, and the reconstruction is exact."""
@@ -73,6 +76,10 @@ class Neurons:
     def decoder(self) -> Float[Tensor, "neuron neuron"]:
         """The identity matrix."""
         return torch.eye(self.features)
+
+    def decoded_scale(self, x: Float[Tensor, "*batch neuron"]) -> float:
+        """One."""
+        return 1.0
 
 
 def load_dictionary(path: Path, width: int, device: str = "cpu") -> Dictionary:

@@ -143,6 +143,10 @@ class SAE:
         """Direction of each feature."""
         return self.W_dec
 
+    def decoded_scale(self, x: Float[Tensor, "*batch neuron"]) -> Float[Tensor, "*batch 1"] | float:
+        """What the normalisation of x divided by."""
+        return normalized(x, self.normalization)[2]
+
 
 def normalized(
     x: Float[Tensor, "*batch neuron"], how: str

@@ -63,6 +63,10 @@ class Transcoder(SAE):
         out = self.decode(f)
         return out if self.W_skip is None else out + x @ self.W_skip.T
 
+    def decoded_scale(self, x: Float[Tensor, "*batch neuron"]) -> float:
+        """One: what it predicts is not normalised."""
+        return 1.0
+
 
 def with_target(sae: SAE, W_skip: Float[Tensor, "output neuron"] | None, target: str) -> Transcoder:
     """A transcoder of the weights that are read as those of an SAE are."""

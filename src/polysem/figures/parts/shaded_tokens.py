@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,6 +24,8 @@ DARKEST = 0.8
 """Opacity of the shade of the largest activation; ink stays legible on it."""
 TALL = 0.86
 """Height of a shade as a share of the line's."""
+THICKEST = 0.3
+"""Height of the thickest underline as a share of the line's; lines that have some need more room."""
 KEY_COLUMN = 0.56
 """Where the key token begins, as a share of the width."""
 
@@ -35,6 +37,8 @@ class Line:
     texts: Sequence[str]
     shares: NDArray[np.float64]
     key: int
+    effects: NDArray[np.float64] | None = None
+    """How each token is underlined, from −1, made as unlikely as can be, to 1; NaN for no line."""
 
 
 def line(
@@ -66,11 +70,19 @@ def write(axes: Axes, row: float, shown: Line, start: float, stop: float) -> Non
     order = _visual_order(shown.texts)
     place = order.index(shown.key)
     left = start + KEY_COLUMN * (stop - start)
-    _write_token(axes, row, left, words[shown.key], float(shown.shares[shown.key]), is_key=True)
+    effects = np.full(len(words), np.nan) if shown.effects is None else shown.effects
+    tokens = [_Token(*of) for of in zip(words, widths, shown.shares.tolist(), effects.tolist(), strict=True)]
+    _write_token(axes, row, left, tokens[shown.key], is_key=True)
     after = left + widths[shown.key]
-    _write_run(axes, row, [(words[t], widths[t], float(shown.shares[t])) for t in order[place + 1 :]], after, stop, 1)
-    before = [(words[t], widths[t], float(shown.shares[t])) for t in order[:place][::-1]]
-    _write_run(axes, row, before, left, start, -1)
+    _write_run(axes, row, [tokens[t] for t in order[place + 1 :]], after, stop, 1)
+    _write_run(axes, row, [tokens[t] for t in order[:place][::-1]], left, start, -1)
+
+
+class _Token(NamedTuple):
+    word: str
+    width: float
+    share: float
+    effect: float
 
 
 @lru_cache(maxsize=65_536)
@@ -84,22 +96,21 @@ def _font() -> FontProperties:
     return FontProperties(family=list(FAMILY), size=SIZE)
 
 
-def _write_run(
-    axes: Axes, row: float, tokens: list[tuple[str, float, float]], at: float, limit: float, direction: int
-) -> None:
+def _write_run(axes: Axes, row: float, tokens: list[_Token], at: float, limit: float, direction: int) -> None:
     """Tokens one after the other from `at` on, to the right (1) or to the left (−1), up to the limit."""
     room = width("…")
-    for number, (word, wide, share) in enumerate(tokens):
-        left_over = (limit - at) * direction - wide
+    for number, token in enumerate(tokens):
+        left_over = (limit - at) * direction - token.width
         if left_over < (room if number + 1 < len(tokens) else 0):
-            _write_token(axes, row, at if direction > 0 else at - room, "…", math.nan)
+            rest = _Token("…", room, math.nan, math.nan)
+            _write_token(axes, row, at if direction > 0 else at - room, rest)
             return
-        _write_token(axes, row, at if direction > 0 else at - wide, word, share)
-        at += direction * wide
+        _write_token(axes, row, at if direction > 0 else at - token.width, token)
+        at += direction * token.width
 
 
-def _write_token(axes: Axes, row: float, left: float, word: str, share: float, *, is_key: bool = False) -> None:
-    wide = width(word)
+def _write_token(axes: Axes, row: float, left: float, token: _Token, *, is_key: bool = False) -> None:
+    word, wide, share, effect = token
     if is_key or share > 0:
         style: Any = {"facecolor": theme.COLOURS["activation"], "alpha": DARKEST * min(1.0, share), "linewidth": 0}
         if share > 0:  # no add_patch, which looks for the limits of the axes again
@@ -108,6 +119,10 @@ def _write_token(axes: Axes, row: float, left: float, word: str, share: float, *
             axes.add_artist(
                 Rectangle((left, row - TALL / 2), wide, TALL, fill=False, edgecolor=theme.INK, linewidth=0.8, zorder=4)
             )
+    if abs(effect) > 0:
+        colour = theme.COLOURS["less_likely" if effect < 0 else "likelier"]
+        tall = THICKEST * min(1.0, abs(effect))
+        axes.add_artist(Rectangle((left, row + TALL / 2), wide, tall, facecolor=colour, linewidth=0, zorder=4))
     if word.strip():
         text = axes.text(
             left, row, word, size=SIZE, family=list(FAMILY), va="center_baseline", ha="left", parse_math=False, zorder=5

@@ -49,6 +49,8 @@ COLOURS = {
     "exponential": "#AA3377",
     "truncated_power_law": "#0072B2",
     "activation": "#E8742C",
+    "less_likely": "#332288",
+    "likelier": "#009E73",
     "neuron_embedding": "#D55E00",
     "input_embedding": "#0072B2",
 }

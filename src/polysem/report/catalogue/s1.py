@@ -44,6 +44,18 @@ ENTRIES = (
         tables=("logits",),
     ),
     Entry(
+        id="S1.F4",
+        title="Feature ablation",
+        published="With the Arabic feature set to 0 on a context, the log-likelihood of Arabic tokens falls: the "
+        "tokens that its logit weights make likelier, and that ablation makes unlikelier, are much the same.",
+        shown="Features and neurons set to 0 at tokens from all intervals of their activation, beside as much along "
+        "random directions of the same norm; the change of every token of some contexts; and whether logit weights say "
+        "what happens.",
+        absent="Models of this run have no dictionaries.",
+        metrics=("ablation_median_kl", "ablation_above_random_share"),
+        tables=("ablation",),
+    ),
+    Entry(
         id="S1.F6",
         title="A feature is not a neuron",
         published="The Arabic feature has weights on many neurons; the neuron most correlated with it responds to "
@@ -80,7 +92,6 @@ ENTRIES = (
 )
 
 LATER = (
-    ("S1.F4", "Feature ablation"),
     ("S1.F5", "Steering"),
     ("S1.F9", "Finite-state automata"),
     ("S1.F10", "Interpretability scores"),
