@@ -105,11 +105,43 @@ class LanguageSubject(Subject):
         """See `Subject.log_probabilities`; the outcomes are the tokens, in float32."""
         return F.log_softmax(self._logits(batch.to(self.device), replacements or {}, copies).float(), dim=-1)
 
+    @torch.inference_mode()
+    def next_log_probabilities(
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
+    ) -> Float[Tensor, "sequence outcome"]:
+        """See `Subject.next_log_probabilities`. The unembedding sees the last position alone in models in which that
+        can be done: it is most of a small model's work."""
+        edits = self._all_edits(replacements or {})
+        if self._ends_alone:
+            edits = [*edits, (f"blocks.{self._last}.hook_resid_post", last_position)]
+        with self._hooks(edits):
+            logits = self.bridge(batch.inputs.to(self.device), return_type="logits")
+        return F.log_softmax(logits[:, -1].float(), dim=-1)
+
+    @cached_property
+    def _last(self) -> int:
+        return max(int(site.split(".")[1]) for site in self.sites)
+
+    @cached_property
+    def _ends_alone(self) -> bool:
+        """Whether what is behind the last block takes one position as it takes several. It is tried out."""
+        ids = torch.arange(4, device=self.device)[None].repeat(2, 1)
+        ending = f"blocks.{self._last}.hook_resid_post"
+        if ending not in self.bridge.hook_dict:
+            return False
+        with self._hooks([(ending, last_position)]):
+            try:
+                found = self.bridge(ids, return_type="logits")
+            except (RuntimeError, ValueError, IndexError):
+                return False
+        with self._hooks([]):
+            wanted = self.bridge(ids, return_type="logits")[:, -1:]
+        return found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
     def _logits(
         self, batch: Batch, replacements: Mapping[str, Replacement], copies: int
     ) -> Float[Tensor, "sequence position token"]:
-        sites = sorted(replacements, key=lambda site: self._place(site).branch_alone)
-        edits = [edit for site in sites for edit in self._edits(site, replacements[site])]
+        sites, edits = list(replacements), self._all_edits(replacements)
         if copies > 1 and not sites:
             return self._logits(batch, {}, 1).repeat_interleave(copies, dim=0)
         if copies == 1 or not (len(batch.inputs) == 1 and self._copies_inside):
@@ -139,6 +171,11 @@ class LanguageSubject(Subject):
         with self._hooks([]):
             wanted = self.bridge(ids.repeat(2, 1), return_type="logits")
         return all(shapes) and found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+    def _all_edits(self, replacements: Mapping[str, Replacement]) -> list[tuple[str, Any]]:
+        """The hooks of several sites, in the order in which they are set."""
+        sites = sorted(replacements, key=lambda site: self._place(site).branch_alone)
+        return [edit for site in sites for edit in self._edits(site, replacements[site])]
 
     def _edits(self, site: str, replace: Replacement) -> list[tuple[str, Any]]:
         """Hooks, with the names of their points, that put other activations in the place of a site's.
@@ -256,6 +293,11 @@ class LanguageSubject(Subject):
 def copying(copies: int) -> Callable[[Tensor, Any], Tensor]:
     """The hook that makes as many of each sequence."""
     return lambda value, hook: value.repeat_interleave(copies, dim=0)
+
+
+def last_position(value: Tensor, hook: Any) -> Tensor:
+    """The hook that leaves nothing but the last position of each sequence."""
+    return value[:, -1:]
 
 
 @torch.inference_mode(False)

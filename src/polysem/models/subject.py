@@ -95,6 +95,12 @@ class Subject(ABC):
         is computed once, in models in which that can be done.
         """
 
+    def next_log_probabilities(
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
+    ) -> Float[Tensor, "sequence outcome"]:
+        """What `log_probabilities` gives at the last position. Replacements see all positions."""
+        return self.log_probabilities(batch, replacements)[:, -1]
+
     @abstractmethod
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
         """Weights into each neuron of a site (the gate's, for gated MLPs); None where the site has none."""
