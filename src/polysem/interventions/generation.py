@@ -67,10 +67,8 @@ def continuations(
     return written
 
 
-def noise(
-    seed: int, keys: Int[np.ndarray, " row"], step: int, vocabulary: int
-) -> Float[np.ndarray, "row token"]:
-    """Standard Gumbel noise, a function of seed, key, step and token alone: SplitMix64 begun at a hash of the others."""
+def noise(seed: int, keys: Int[np.ndarray, " row"], step: int, vocabulary: int) -> Float[np.ndarray, "row token"]:
+    """Standard Gumbel noise, a function of seed, key, step and token: SplitMix64, begun at a hash of the others."""
     start = mixed(_placed(keys) ^ mixed(_placed(np.array([seed]))))
     start = mixed(start + _placed(np.array([step])))
     bits = mixed(start[:, None] + _placed(np.arange(vocabulary)))

@@ -153,4 +153,6 @@ def _scores(
     found = output_scores(
         subject, one.site, one.dictionary, features, one.maximum[features], one.promoted[features], prompts
     )
-    return {int(feature): (float(after), float(before)) for feature, (after, before) in zip(features, found, strict=True)}
+    return {
+        int(feature): (float(after), float(before)) for feature, (after, before) in zip(features, found, strict=True)
+    }
