@@ -12,9 +12,11 @@ import torch
 import xarray as xr
 from measured import made
 
+from polysem.activations.rows import ActivationRows
 from polysem.corpora.stories.lexicon import spans_of
 from polysem.corpora.tagged import tags_column
 from polysem.interventions.generation import continuations
+from polysem.io.stores import create_array, written_store
 from polysem.io.tables import write_table
 from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
@@ -29,6 +31,7 @@ from polysem.models.vocabulary import Vocabulary
 from polysem.params.analysis import Analysis
 from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
+from polysem.saes.transcoder import with_target
 from polysem.tables.of_model import steering
 from polysem.tables.parts.recognised import carried, spelled
 from polysem.tables.parts.token_tags import TokenTags
@@ -45,9 +48,10 @@ FORCED, DEAD, OTHER, BLUE = range(4)
 
 
 def write(place: Place, name: str, variables: dict[str, xr.Variable]) -> None:
-    table = xr.Dataset(variables)
+    for one in variables.values():
+        one.attrs |= {"long_name": name, "units": "1"}
     Path(place.tables).mkdir(parents=True, exist_ok=True)
-    write_table(table, Path(place.table(name)))
+    write_table(Path(place.table(name)), xr.Dataset(variables))
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +68,15 @@ def study(tmp_path_factory) -> SimpleNamespace:
     pq.write_table(pa.table({"text": texts, "split": split, "tags": tags_column(spans)}), corpus)
     folder = Path(place.weights.path)
     folder.mkdir(parents=True)
-    train_tokenizer(corpus, Path(place.tokenizer), 300, "<|bos|>")
+    train_tokenizer(corpus, Path(place.tokenizer), 299, "<|bos|>")
     config = {
-        "d_model": WIDTH, "d_head": 8, "n_heads": 2, "n_layers": 1, "n_ctx": CONTEXT, "d_vocab": 300, "d_mlp": 32,
+        "d_model": WIDTH, "d_head": 8, "n_heads": 2, "n_layers": 1, "n_ctx": CONTEXT, "d_vocab": 299, "d_mlp": 32,
         "act_fn": "relu", "normalization_type": "LN", "seed": 0,
     }  # fmt: skip
     model = new_model(config)
-    head = torch.randn(300, WIDTH, generator=torch.Generator().manual_seed(2))
+    head = torch.randn(299, WIDTH, generator=torch.Generator().manual_seed(2))
     head = head - head.mean(1, keepdim=True)
-    model.head.weight.data = 3 * head / head.norm(dim=1, keepdim=True)
+    model.head.weight.data = 8 * head / head.norm(dim=1, keepdim=True)
     save_native(bridge_of(model), config, folder)
     record_model(folder, "language", {**SETTINGS, "processing": {}}, {})
     tokenize_corpus(
@@ -119,8 +123,6 @@ def model_row(folder: Path, token: int) -> torch.Tensor:
 
 def activations(place: Place, draw: np.random.Generator) -> None:
     """Activations of the eval tokens that count, drawn at random, with more of neuron 3 where a colour is."""
-    from polysem.io.stores import create_array, written_store
-
     store = TokenStore(Path(place.tokens("eval").store))
     sequence, position = (found.numpy() for found in torch.nonzero(store.batch(0, store.sequences).counted).T)
     tags = TokenTags(Path(place.tokens("eval").store))
@@ -131,7 +133,7 @@ def activations(place: Place, draw: np.random.Generator) -> None:
     ) as group:
         for name, values in (("activations", x), ("sequence", sequence), ("position", position)):
             dimensions = ("token", "neuron")[: values.ndim]
-            create_array(group, name, values.shape, str(values.dtype), dimensions)[:] = values
+            create_array(group, name, values.shape, str(values.dtype), dimensions, compressed=False)[:] = values
 
 
 def table_of(root: Path, relatives: list[tuple[str, str, str]], **changed) -> xr.Dataset:
@@ -223,8 +225,6 @@ def test_prompts_with_the_tag_end_in_it(study):
 
 
 def test_the_difference_of_means_is_that_of_a_loop(study):
-    from polysem.activations.rows import ActivationRows
-
     rows = ActivationRows(Path(study.place.activations("eval").store))
     tags = TokenTags(Path(study.place.tokens("eval").store))
     x = rows.slice(0, rows.length).astype(np.float64)
@@ -238,7 +238,7 @@ def test_the_difference_of_means_is_that_of_a_loop(study):
 def test_output_scores_are_those_by_hand():
     p = torch.tensor([[0.5, 0.2, 0.3], [0.1, 0.1, 0.8]])
     found = ranked_probability(p.log(), torch.tensor([[1, 2], [2, 0]]))
-    np.testing.assert_allclose(found, [0.3 * (1 - 1 / 3), 0.8])
+    np.testing.assert_allclose(found, [0.3 * (1 - 1 / 3), 0.8], rtol=1e-6)
 
 
 def test_the_feature_with_the_higher_output_score_comes_first(study):
@@ -253,7 +253,7 @@ def test_a_dictionary_that_cannot_be_edited_is_named_and_the_others_are_as_they_
         dictionary = real(path, width, device)
         if path.name != "neurons" and not left["done"]:
             left["done"] = True
-            dictionary.target = "blocks.9.hook_mlp_out"
+            return with_target(dictionary, None, "blocks.9.hook_mlp_out")
         return dictionary
 
     real, left = choice.load_dictionary, {"done": False}

@@ -1,6 +1,7 @@
 """S1.F5: what setting features does to a model's text, by dose, beside what else may lead it there."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -99,8 +100,8 @@ def _scores(axes: Axes, steering: xr.Dataset, gain: str, words: str) -> None:
     axes.set_title(said, loc="left", size=8.5)
 
 
-def _dashes(way: str) -> str:
-    return "-" if way == "unsteered" else "--"
+def _dashes(way: str) -> Any:
+    return "--" if way == "prompt" else "-"
 
 
 def _legend() -> list[Line2D]:
@@ -111,7 +112,7 @@ def _legend() -> list[Line2D]:
             color=COLOURS[way],
             marker=MARKERS[way],
             markersize=4,
-            linestyle=_dashes(way) if way in LEVELS else "-",
+            linestyle=_dashes(way),
             label=words,
         )
         for way, words in WORDS.items()

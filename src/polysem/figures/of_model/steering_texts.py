@@ -136,10 +136,10 @@ def _words(line: Line) -> Iterator[tuple[str, str, bool]]:
     marked = np.array(list(line.marks), "U1") == "1"
     starts = [0, *(np.flatnonzero(marked[1:] != marked[:-1]) + 1).tolist()]
     for start, stop in zip(starts, [*starts[1:], len(line.text)], strict=True):
-        run = line.text[start:stop]
-        words += [(word, theme.INK, bool(marked[start])) for word in re.findall(r"\s*\S+|\s+$", run)]
-    for run, is_turned in stretches([word for word, _, _ in words]):
-        yield from (words[place] for place in (reversed(run) if is_turned else run))
+        of_run = re.findall(r"\s*\S+|\s+$", line.text[start:stop])
+        words += [(word, theme.INK, bool(marked[start])) for word in of_run]
+    for places, is_turned in stretches([word for word, _, _ in words]):
+        yield from (words[place] for place in (reversed(places) if is_turned else places))
 
 
 def _put(axes: Axes, row: int, left: float, word: str, colour: str) -> None:

@@ -5,11 +5,13 @@ One table for all sites of a model, because the model is loaded once. Over `stee
 prompt with a sample. Texts stand in the table as they were written, and are scored without a judge.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Float
 from numpy.typing import NDArray
 
 from polysem.activations.rows import ActivationRows
@@ -118,6 +120,7 @@ VARIABLES = {
     "way": ("way", "1", "what leads the model"),
     "dose": ("dose", "1", "multiple of the largest activation"),
 }  # fmt: skip
+ENDS = ("", "_low", "_high")
 NOT_AS_MUCH = "the context of the model has no room for a continuation"
 
 
@@ -158,7 +161,14 @@ def measure(inputs: Inputs) -> xr.Dataset:
         for one in chosen
     ]
     run = _written(subject, plans, prompts, tokens, inputs)
-    return _table(inputs, plans, run, prompts, trusted, f1, vocabulary, tokens, left_out)
+    numbers = _numbers(plans, run, len(inputs.params.steering_doses), vocabulary, trusted)
+    return _table(inputs, plans, run, numbers, f1, vocabulary).assign_attrs(
+        written_tokens=tokens,
+        temperature=inputs.params.steering_temperature,
+        trusted_f1=TRUSTED,
+        left_out="; ".join(left_out),
+        not_scored=", ".join(tag for tag in tags.names if tag not in trusted),
+    )
 
 
 @dataclass(frozen=True)
@@ -260,103 +270,109 @@ def _written(subject: Subject, plans: Sequence[Plan], prompts: Sequence[Ids], to
     return Run([by_key.pop((-1, "unsteered", 0, number)) for number in range(len(texts))], by_key)
 
 
-def _table(
-    inputs: Inputs,
-    plans: Sequence[Plan],
-    run: Run,
-    prompts: Sequence[Ids],
-    trusted: Mapping[str, Recogniser],
-    f1: Mapping[str, float],
-    vocabulary: Vocabulary,
-    tokens: int,
-    left_out: Sequence[str],
-) -> xr.Dataset:
-    params, seed = inputs.params, inputs.params.baseline_seed
-    texts, doses = len(run.unsteered), params.steering_doses
-    shape = (len(plans), len(WAYS), len(doses), texts)
-    continuation, marks = (np.full(shape, "", object) for _ in range(2))
-    share, promoted, loss = (np.full(shape, np.nan) for _ in range(3))
+@dataclass(frozen=True)
+class Numbers:
+    """What all continuations are scored by."""
+
+    continuation: NDArray[np.object_]
+    marks: NDArray[np.object_]
+    tag_share: Float[np.ndarray, "steered way dose text"]
+    promoted_share: Float[np.ndarray, "steered way dose text"]
+    loss: Float[np.ndarray, "steered way dose text"]
+
+    def gain(self, name: str, one: int) -> Float[np.ndarray, " steered"]:
+        """A share with the feature at the dose of number `one`, less that of the model as it is."""
+        of_way = getattr(self, name)[:, :, one].mean(axis=2)
+        return np.asarray(of_way[:, WAYS.index("feature")] - of_way[:, WAYS.index("unsteered")])
+
+
+def _numbers(
+    plans: Sequence[Plan], run: Run, doses: int, vocabulary: Vocabulary, trusted: Mapping[str, Recogniser]
+) -> Numbers:
+    shape = (len(plans), len(WAYS), doses, len(run.unsteered))
+    texts = [np.full(shape, "", object) for _ in range(2)]
+    found = Numbers(*texts, *(np.full(shape, np.nan) for _ in range(3)))
     for number, way, dose, text in np.ndindex(*shape):
         written = run.of(number, WAYS[way], dose, text)
         if written is None:
             continue
         place, chosen = (number, way, dose, text), plans[number].chosen
         scored = score(written, vocabulary, trusted.get(chosen.tag))
-        continuation[place], marks[place], share[place] = scored.text, scored.marks, scored.share
-        loss[place] = written.loss
+        found.continuation[place], found.marks[place] = scored.text, scored.marks
+        found.tag_share[place], found.loss[place] = scored.share, written.loss
         if len(chosen.promoted):
-            promoted[place] = np.isin(written.ids, chosen.promoted).mean()
-    one = list(doses).index(1)
-    by_feature = {name: values.mean(axis=3) for name, values in (("t", share), ("p", promoted), ("l", loss))}
-    tag_gain, promoted_gain = (
-        by_feature[name][:, WAYS.index("feature"), one] - by_feature[name][:, WAYS.index("unsteered"), one]
-        for name in "tp"
-    )
-    sites = [plan.chosen.of.site for plan in plans]
-    names = list(dict.fromkeys(sites))
-    output = np.array([plan.chosen.score - plan.chosen.score_before for plan in plans])
-    ranks = max(len(plan.chosen.promoted) for plan in plans)
-    values = {
-        "site": _texts(sites),
-        "dictionary": _texts([plan.chosen.of.name for plan in plans]),
-        "feature": np.array([plan.chosen.feature for plan in plans]),
-        "tag": _texts([plan.chosen.tag for plan in plans]),
-        "chosen_by": _texts([plan.chosen.chosen_by for plan in plans]),
-        "maximum": np.array([plan.chosen.maximum for plan in plans]),
-        "promoted_text": _promoted_texts(plans, ranks, vocabulary),
-        "output_score": output,
-        "output_score_before": np.array([plan.chosen.score_before for plan in plans]),
+            found.promoted_share[place] = np.isin(written.ids, chosen.promoted).mean()
+    return found
+
+
+def _of_features(plans: Sequence[Plan], texts: int, vocabulary: Vocabulary) -> dict[str, Any]:
+    """What was chosen, and how it is edited."""
+    chosen = [plan.chosen for plan in plans]
+    return {
+        "site": _texts(one.of.site for one in chosen),
+        "dictionary": _texts(one.of.name for one in chosen),
+        "feature": np.array([one.feature for one in chosen]),
+        "tag": _texts(one.tag for one in chosen),
+        "chosen_by": _texts(one.chosen_by for one in chosen),
+        "maximum": np.array([one.maximum for one in chosen]),
+        "promoted_text": _promoted_texts(plans, vocabulary),
+        "output_score": np.array([one.score - one.score_before for one in chosen]),
+        "output_score_before": np.array([one.score_before for one in chosen]),
         "state": np.array([[plan.state(way) for way in WAYS] for plan in plans], object),
         "norm": np.array([[_norm(plan, way) for way in WAYS] for plan in plans]),
-        "prompt": _texts([_in_words(one.prompt, vocabulary) for one in run.unsteered]),
-        "sample": np.tile(np.arange(params.steering_samples), len(prompts)),
         "tag_prompt": _tag_prompts(plans, texts, vocabulary),
-        "continuation": continuation, "marks": marks,
-        "tag_share": share, "promoted_share": promoted, "loss": loss,
-        "tag_gain": tag_gain, "promoted_gain": promoted_gain,
+    }
+
+
+def _of_sites(sites: Sequence[str], numbers: Numbers, one: int, seed: int) -> dict[str, Any]:
+    """Means over the features of each site, with their intervals."""
+    names = list(dict.fromkeys(sites))
+    known = np.isfinite(numbers.tag_share[:, :, one]).all(axis=2)
+    values: dict[str, Any] = {
         "site_name": _texts(names),
-        "features_scored": np.array([
-            np.isfinite(by_feature["t"][[site == name for site in sites], :, one]).sum(axis=0) for name in names
-        ]),
-        "recognised_tag": _texts(f1), "recogniser_f1": np.array(list(f1.values())),
-        **at_the_maximum(by_feature["t"][:, :, one], by_feature["l"][:, :, one]),
-    }  # fmt: skip
-    for name, key, turned in (
-        ("mean_tag_share", "t", np.array),
-        ("mean_promoted_share", "p", np.array),
-        ("perplexity", "l", np.exp),
+        "features_scored": np.array([known[[site == name for site in sites]].sum(axis=0) for name in names]),
+    }
+    for name, of, turned in (
+        ("mean_tag_share", numbers.tag_share, np.array),
+        ("mean_promoted_share", numbers.promoted_share, np.array),
+        ("perplexity", numbers.loss, np.exp),
     ):
-        found = means_by_site(sites, names, by_feature[key], seed)
-        values |= {f"{name}{end}": turned(part) for end, part in zip(("", "_low", "_high"), found, strict=True)}
-    for name, gain in (("output_score_tag_gain", tag_gain), ("output_score_promoted_gain", promoted_gain)):
-        found = spearman(output, gain, seed)
-        values |= {f"{name}{end}": number for end, number in zip(("", "_low", "_high"), found, strict=True)}
-    coordinates = {"way": _texts(WAYS), "dose": np.array(doses, np.float64)}
-
-    def labelled_as(name: str, found: object) -> xr.Variable:
-        dimensions, unit, words = VARIABLES[name]
-        return variable(tuple(dimensions.split()), found, words, unit)  # type: ignore[arg-type]
-
-    return labelled(
-        {name: labelled_as(name, found) for name, found in values.items()},
-        {name: labelled_as(name, found) for name, found in coordinates.items()},
-        {
-            "written_tokens": tokens,
-            "temperature": params.steering_temperature,
-            "trusted_f1": TRUSTED,
-            "left_out": "; ".join(left_out),
-            "not_scored": ", ".join(tag for tag in inputs_tags(inputs) if tag not in trusted),
-        },
-    )
+        found = means_by_site(sites, names, of.mean(axis=3), seed)
+        values |= {f"{name}{end}": turned(part) for end, part in zip(ENDS, found, strict=True)}
+    return values
 
 
-def inputs_tags(inputs: Inputs) -> tuple[str, ...]:
-    """The tags of the eval tokens."""
-    return TokenTags(inputs.path("tokens")).names
+def _table(
+    inputs: Inputs, plans: Sequence[Plan], run: Run, numbers: Numbers, f1: Mapping[str, float], vocabulary: Vocabulary
+) -> xr.Dataset:
+    """The table, without its attributes."""
+    params, seed = inputs.params, inputs.params.baseline_seed
+    one = list(params.steering_doses).index(1)
+    values = {
+        **_of_features(plans, len(run.unsteered), vocabulary),
+        "prompt": _texts(_in_words(written.prompt, vocabulary) for written in run.unsteered),
+        "sample": np.arange(len(run.unsteered)) % params.steering_samples,
+        **vars(numbers),
+        **_of_sites([plan.chosen.of.site for plan in plans], numbers, one, seed),
+        "recognised_tag": _texts(f1),
+        "recogniser_f1": np.array(list(f1.values())),
+        **at_the_maximum(numbers.tag_share[:, :, one].mean(axis=2), numbers.loss[:, :, one].mean(axis=2)),
+    }
+    for name, share in (("tag_gain", "tag_share"), ("promoted_gain", "promoted_share")):
+        values[name] = numbers.gain(share, one)
+        correlation = spearman(values["output_score"], values[name], seed)
+        values |= {f"output_score_{name}{end}": number for end, number in zip(ENDS, correlation, strict=True)}
+    coordinates = {"way": _texts(WAYS), "dose": np.array(params.steering_doses, np.float64)}
+
+    def described(given: Mapping[str, Any]) -> dict[str, xr.Variable]:
+        declared = ((name, found, *VARIABLES[name]) for name, found in given.items())
+        return {name: variable(tuple(over.split()), found, words, unit) for name, found, over, unit, words in declared}
+
+    return labelled(described(values), described(coordinates), {})
 
 
-def _texts(values: object) -> NDArray[np.object_]:
-    return np.array(list(values), object)  # type: ignore[call-overload]
+def _texts(values: Iterable[str]) -> NDArray[np.object_]:
+    return np.array(list(values), np.object_)
 
 
 def _norm(plan: Plan, way: str) -> float:
@@ -368,8 +384,8 @@ def _in_words(prompt: Ids, vocabulary: Vocabulary) -> str:
     return spelled([token for token in prompt.tolist() if not vocabulary.is_special(token)], vocabulary)[0]
 
 
-def _promoted_texts(plans: Sequence[Plan], ranks: int, vocabulary: Vocabulary) -> NDArray[np.object_]:
-    found = np.full((len(plans), ranks), "", object)
+def _promoted_texts(plans: Sequence[Plan], vocabulary: Vocabulary) -> NDArray[np.object_]:
+    found = np.full((len(plans), max(len(plan.chosen.promoted) for plan in plans)), "", object)
     for number, plan in enumerate(plans):
         for rank, token in enumerate(plan.chosen.promoted.tolist()):
             found[number, rank] = vocabulary.text(token)
