@@ -12,7 +12,7 @@ CHECKED = ["collect_metrics", "check_claims", *TOLD]
 COLLECTING = [*CHECKED, "collect_plots"]
 OF_PLACES = [
     f"measure_{table}/*"
-    for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations", "match_layers", "twins")
+    for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations", "match_layers", "steering", "twins")
 ]
 """Jobs of tables in which all dictionaries of a site or of a model stand together."""
 TOPK = [
@@ -153,7 +153,12 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
                 *(f"{rule}/stories-1l/*" for rule in ("measure_*", "draw_*", "write_sheets")),
                 *(
                     f"{rule}/stories-1l"
-                    for rule in ("measure_cluster_relations", "measure_match_layers", "measure_twins")
+                    for rule in (
+                        "measure_cluster_relations",
+                        "measure_match_layers",
+                        "measure_steering",
+                        "measure_twins",
+                    )
                 ),
                 "draw_model_figures/stories-1l",
                 "index_features/stories-1l",
@@ -168,6 +173,11 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
             "analysis:",
             'analysis:\n  probes: ["a [ball|box]"]',
             ["measure_concept_probes/*", "draw_model_figures/*", *CHECKED],
+        ),
+        (
+            "analysis:",
+            "analysis:\n  steering_doses: [1, 3]",
+            ["measure_steering/*", "draw_model_figures/*", *CHECKED],
         ),
         ("analysis:", "sheets:\n  random: 3\n\nanalysis:", ["write_sheets/*", "write_report"]),
     ],

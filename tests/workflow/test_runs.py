@@ -27,11 +27,21 @@ RELATED = [
     "measure_match_layers/digits",
     "measure_concept_probes/digits",
     "measure_twins/digits",
+    "measure_steering/digits",
     "draw_model_figures/digits",
     f"write_sheets/{SITE}/*",
 ]
 """What reads the tables of the first SAE of every recipe."""
-OF_PLACES = ("comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins")
+OF_PLACES = (
+    "comparison",
+    "fidelity",
+    "embedding_loss",
+    "cluster_relations",
+    "match_layers",
+    "concept_probes",
+    "steering",
+    "twins",
+)
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:
     architecture: topk

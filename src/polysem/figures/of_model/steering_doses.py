@@ -49,16 +49,15 @@ def draw(steering: xr.Dataset, analysis: Analysis) -> Figure:
     for number, site in enumerate(sites):
         of = steering.isel(place=number)
         share, perplexity = panels[number]
-        share.set_title(site, loc="left", size=9.5, parse_math=False)
-        _curves(share, of, "mean_tag_share")
-        share.set(ylabel="tokens with the tag", ylim=(0, None))
-        if not int(np.isfinite(of["mean_tag_share"].to_numpy()).sum()):
+        if int(np.isfinite(of["mean_tag_share"].to_numpy()).sum()):
+            _curves(share, of, "mean_tag_share")
+            share.set(ylabel="tokens with the tag", ylim=(0, None))
+        else:
             theme.message(share, "no steered feature is about a tag\nthat is recognised")
+        share.set_title(site, loc="left", size=9.5, parse_math=False)
         _curves(perplexity, of, "perplexity")
         perplexity.set(ylabel="perplexity", yscale="log")
         theme.plain_log_ticks(perplexity.yaxis)
-        for axes in (share, perplexity):
-            axes.set_xlabel("dose (multiple of the largest activation)")
     for axes, (gain, words) in zip(panels[-1], GAINS.items(), strict=True):
         _scores(axes, steering, gain, words)
     theme.frame(figure, steering, title=TITLE, catalogue=CATALOGUE, legend=_legend(), columns=3, notes=_notes(steering))
@@ -76,7 +75,7 @@ def _curves(axes: Axes, of: xr.Dataset, name: str) -> None:
         x = doses * (1 + DODGE * (place - 1.5))
         axes.vlines(x, low, high, color=COLOURS[way], linewidth=1.1, zorder=3)
         axes.plot(x, mean, color=COLOURS[way], marker=MARKERS[way], markersize=4, linewidth=1.3, zorder=4)
-    axes.set_xscale("log")
+    axes.set(xscale="log", xlabel="dose (multiple of the largest activation)")
     axes.xaxis.set_major_locator(FixedLocator(doses.tolist()))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(doses.tolist(), [f"{dose:g}" for dose in doses])
