@@ -203,6 +203,14 @@ def test_distributions_at_some_positions_are_those_of_all(both, batch):
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_the_next_token_alone_has_the_probabilities_of_the_last_position(both, batch):
+    _, subject = both
+    for site in (None, *subject.sites):
+        replaced = {} if site is None else {site: lambda value: value * 0.5}
+        whole = subject.log_probabilities(batch, replaced)[:, -1]
+        torch.testing.assert_close(subject.next_log_probabilities(batch, replaced), whole, rtol=1e-3, atol=2e-4)
+
+
 def test_what_lies_before_a_site_is_computed_once_where_masks_are_the_same_for_all_sequences(both, request):
     assert both[1]._copies_inside == (request.node.callspec.params["both"] not in COPIED_AT_THE_START)
 

@@ -12,7 +12,16 @@ CHECKED = ["collect_metrics", "check_claims", *TOLD]
 COLLECTING = [*CHECKED, "collect_plots"]
 OF_PLACES = [
     f"measure_{table}/*"
-    for table in ("fidelity", "comparison", "embedding_loss", "cluster_relations", "match_layers", "twins", "ablation")
+    for table in (
+        "fidelity",
+        "comparison",
+        "embedding_loss",
+        "cluster_relations",
+        "match_layers",
+        "twins",
+        "ablation",
+        "steering",
+    )
 ]
 """Jobs of tables in which all dictionaries of a site or of a model stand together."""
 TOPK = [
@@ -158,6 +167,7 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
                         "measure_match_layers",
                         "measure_twins",
                         "measure_ablation",
+                        "measure_steering",
                     )
                 ),
                 "draw_model_figures/stories-1l",
@@ -173,6 +183,11 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
             "analysis:",
             'analysis:\n  probes: ["a [ball|box]"]',
             ["measure_concept_probes/*", "draw_model_figures/*", *CHECKED],
+        ),
+        (
+            "analysis:",
+            "analysis:\n  steering_doses: [1, 3]",
+            ["measure_steering/*", "draw_model_figures/*", *CHECKED],
         ),
         ("analysis:", "sheets:\n  random: 3\n\nanalysis:", ["write_sheets/*", "write_report"]),
     ],

@@ -28,13 +28,14 @@ RELATED = [
     "measure_concept_probes/digits",
     "measure_ablation/digits",
     "measure_twins/digits",
+    "measure_steering/digits",
     "draw_model_figures/digits",
     f"write_sheets/{SITE}/*",
 ]
 """What reads the tables of the first SAE of every recipe."""
 OF_PLACES = (
     "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins",
-    "ablation",
+    "ablation", "steering",
 )  # fmt: skip
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:

@@ -62,6 +62,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/match_layers.nc",
         "/concept_probes.nc",
         "/ablation.nc",
+        "/steering.nc",
         "/twins.nc",
         "/features.sqlite",
     )

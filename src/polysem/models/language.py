@@ -117,8 +117,7 @@ class LanguageSubject(Subject):
         copies: int,
         at: Int[Tensor, "sequence wanted"] | None,
     ) -> Float[Tensor, "sequence position token"]:
-        sites = sorted(replacements, key=lambda site: self._place(site).branch_alone)
-        edits = [edit for site in sites for edit in self._edits(site, replacements[site])]
+        sites, edits = list(replacements), self._all_edits(replacements)
         if copies > 1 and not sites:
             whole = self._logits(batch, {}, 1, None).repeat_interleave(copies, dim=0)
             return whole if at is None else at_positions(whole, at)
@@ -151,6 +150,11 @@ class LanguageSubject(Subject):
         with self._hooks([]):
             wanted = self.bridge(ids.repeat(2, 1), return_type="logits")
         return all(shapes) and found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+    def _all_edits(self, replacements: Mapping[str, Replacement]) -> list[tuple[str, Any]]:
+        """The hooks of several sites, in the order in which they are set."""
+        sites = sorted(replacements, key=lambda site: self._place(site).branch_alone)
+        return [edit for site in sites for edit in self._edits(site, replacements[site])]
 
     def _edits(self, site: str, replace: Replacement) -> list[tuple[str, Any]]:
         """Hooks, with the names of their points, that put other activations in the place of a site's.

@@ -99,6 +99,13 @@ class Subject(ABC):
         is computed once, in models in which that can be done.
         """
 
+    def next_log_probabilities(
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
+    ) -> Float[Tensor, "sequence outcome"]:
+        """What `log_probabilities` gives at the last position. Replacements see all positions."""
+        last = torch.full((len(batch.targets), 1), batch.targets.shape[1] - 1, device=self.device)
+        return self.log_probabilities(batch, replacements, at=last)[:, 0]
+
     @abstractmethod
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:
         """Weights into each neuron of a site (the gate's, for gated MLPs); None where the site has none."""

@@ -2,13 +2,25 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from polysem.params.base import Section, Seed, Tokens
 from polysem.params.probes import DEFAULT_PROBES, Probes
 
 Frequency = Annotated[float, Field(gt=0, lt=1)]
 OwnText = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+
+
+def check_doses(doses: list[float]) -> list[float]:
+    """The same; ValueError unless they ascend from above 0, and 1 is one of them."""
+    if not all(low < high for low, high in zip([0.0, *doses], doses, strict=False)):
+        raise ValueError(f"{doses} do not ascend from above 0; write [0.5, 1, 2, 5]")
+    if 1 not in doses:
+        raise ValueError(f"{doses} lack 1, the largest activation itself, by which models are compared; add it")
+    return doses
+
+
+Doses = Annotated[list[float], Field(max_length=20), AfterValidator(check_doses)]
 
 
 class Analysis(Section):
@@ -72,6 +84,20 @@ class Analysis(Section):
     probes: Probes = DEFAULT_PROBES
     """Sentences with a slot: the first word in it is replaced by the others (S4.X4). Words that the tokenizer has in
     pieces alone, and that are not among the eval tokens, are named and left out."""
+    steered_features: Annotated[int, Field(ge=0, le=1000)] = 6
+    """Features of each site that are steered (S1.F5): half of them the best features of tags, the others those with the
+    highest output scores; 0: none."""
+    steering_doses: Doses = [0.5, 1, 2, 5]
+    """What a feature is set to, as multiples of its largest activation on the eval tokens (S1.F5), in ascending order;
+    1, which document S1 takes, is among them."""
+    steering_prompts: Annotated[int, Field(ge=0, le=100)] = 2
+    """Beginnings of eval documents that are continued, beside a text with nothing in it but BOS (S1.F5)."""
+    steering_samples: Annotated[int, Field(ge=1, le=100)] = 2
+    """Continuations of each prompt (S1.F5)."""
+    steering_tokens: Annotated[int, Field(ge=1, le=1000)] = 24
+    """Tokens of each continuation, at most as many as the context has room for behind a prompt (S1.F5)."""
+    steering_temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """What the logits are divided by before a token is drawn (S1.F5)."""
 
     intervened_features: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Features of a dictionary that are ablated (S1.F4), evenly spread along frequency; all where there are fewer."""

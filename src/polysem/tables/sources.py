@@ -71,6 +71,7 @@ VALUES: Mapping[str, str] = MappingProxyType(
         "sizes": "SAEs of several sizes",
         "recipes": "hyper-parameters of the SAEs that are trained here",
         "families": "names of the recipes that the dictionaries of the site are of",
+        "proxies": "regular expressions that stand in for tags of the model's corpus",
         "series": "which dictionaries of the model stand for each other at its layers",
     }
 )

@@ -234,6 +234,7 @@ _VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
     "recipes": _recipes,
     "families": lambda study, place: study.families(study.dictionaries_of(place.model, place.site)),
     "series": lambda study, place: series(study, place.model),
+    "proxies": lambda study, place: dict(getattr(study.corpora[study.models[place.model].corpus], "proxies", {})),
 }
 
 

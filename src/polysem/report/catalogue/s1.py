@@ -56,6 +56,17 @@ ENTRIES = (
         tables=("ablation",),
     ),
     Entry(
+        id="S1.F5",
+        title="Steering",
+        published="With a feature set to its maximum observed value, the model writes what is of the feature's "
+        "context: the Arabic feature makes it write Arabic.",
+        shown="Texts before and after, by dose; how many of their tokens carry the feature's tag and how unlikely the "
+        "model as it is finds them, beside a random direction, the difference of means, the best neuron and a prompt; "
+        "and whether output scores tell which features steer.",
+        absent="It needs a language model with an SAE; analysis.steered_features must not be 0.",
+        tables=("steering",),
+    ),
+    Entry(
         id="S1.F6",
         title="A feature is not a neuron",
         published="The Arabic feature has weights on many neurons; the neuron most correlated with it responds to "
@@ -92,7 +103,6 @@ ENTRIES = (
 )
 
 LATER = (
-    ("S1.F5", "Steering"),
     ("S1.F9", "Finite-state automata"),
     ("S1.F10", "Interpretability scores"),
     ("S1.F11", "Case study pages"),

@@ -1,0 +1,71 @@
+"""S1.F5: which tokens carry a tag by its recogniser, and how well the recogniser agrees with the known truth."""
+
+import codecs
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy.typing import NDArray
+
+from polysem.corpora.recognisers import Recogniser
+from polysem.corpora.tagged import Span
+from polysem.models.batches import TokenStore
+from polysem.models.tokenize_corpus import tag_bits
+from polysem.models.vocabulary import Vocabulary
+from polysem.tables.parts.token_tags import TokenTags
+
+TRUSTED = 0.75
+"""F1 against the known truth from which on a recogniser is believed."""
+FEWEST = 10
+"""Eval tokens that carry a tag, below which nothing can be said of its recogniser."""
+CHECKED = 40_000
+"""Eval tokens on which recognisers are held against the truth."""
+SEQUENCES = 256
+"""Sequences that are read at once."""
+
+
+def spelled(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[str, NDArray[np.int64]]:
+    """The text of some tokens, and where each begins and ends in it [token, 2]. Special tokens are new lines; a token
+    that is a part of a character has that character."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    text, offsets = "", []
+    for number, token in enumerate(ids):
+        start = len(text)
+        piece = b"\n" if vocabulary.is_special(token) else vocabulary.piece(token)
+        text += decoder.decode(piece, final=number == len(ids) - 1)
+        offsets.append((start, max(len(text), start + bool(piece))))
+    offsets = [(min(start, len(text)), min(stop, len(text))) for start, stop in offsets]
+    return text, np.array(offsets, np.int64).reshape(-1, 2)
+
+
+def carried(text: str, offsets: Int[np.ndarray, "token 2"], spans: Sequence[Span]) -> Bool[np.ndarray, " token"]:
+    """Which tokens of a text are in one of the spans, by the rule by which tokens of a corpus get their tags."""
+    if not len(offsets):
+        return np.zeros(0, bool)
+    named = [{"start": start, "end": stop, "tag": ""} for start, stop, _ in spans]
+    return tag_bits(offsets, text, named, {"": 0})[:, 0].astype(bool)
+
+
+def agreement(
+    store: TokenStore, tags: TokenTags, vocabulary: Vocabulary, recognisers: Mapping[str, Recogniser]
+) -> dict[str, float]:
+    """F1 of each recogniser against the tags of the first eval tokens, whole sequences up to `CHECKED` of them; NaN
+    where fewer than `FEWEST` carry the tag."""
+    hits = {tag: np.zeros(3, np.int64) for tag in recognisers}
+    tokens = 0
+    for start in range(0, store.sequences, SEQUENCES):
+        for number, ids in enumerate(store.ids(start, min(start + SEQUENCES, store.sequences)), start):
+            ids = ids[ids >= 0]
+            text, offsets = spelled(ids.tolist(), vocabulary)
+            truth = tags.at(np.full(len(ids), number), np.arange(len(ids)))
+            for tag, recognise in recognisers.items():
+                found, true = carried(text, offsets, recognise(text)), truth[:, tags.names.index(tag)]
+                hits[tag] += [int((found & true).sum()), int(found.sum()), int(true.sum())]
+            tokens += len(ids)
+            if tokens >= CHECKED:
+                return {tag: _f1(*counts) for tag, counts in hits.items()}
+    return {tag: _f1(*counts) for tag, counts in hits.items()}
+
+
+def _f1(both: int, found: int, true: int) -> float:
+    return 2 * both / (found + true) if true >= FEWEST else float("nan")
