@@ -79,7 +79,8 @@ def draw(ablation: xr.Dataset, analysis: Analysis) -> Figure:
             axes.axvline(CHANCE[variable], color=theme.FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         if variable == "median_random_ratio":
             axes.set_xscale("log")
-            ticks = [float(f"{tick:.2g}") for tick in np.geomspace(*axes.get_xlim(), 5)[1::2]]
+            low, high = axes.get_xlim()
+            ticks = [float(f"{tick:.2g}") for tick in np.geomspace(low, high, 5)[1::2]]
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.xaxis.set_minor_locator(NullLocator())
         else:

@@ -83,11 +83,11 @@ def _of_block(
     draws: int,
     generator: np.random.Generator,
 ) -> Effects:
-    known, activation, decoder = np.asarray(spots.known)[block], activation[block], decoder[block]
+    known, activation, decoder = spots.sequence[block] >= 0, activation[block], decoder[block]
     features = len(known)
-    drawn_spot = np.arange(draws) % np.maximum(known.sum(axis=1), 1)[:, None]
+    drawn_spot = np.arange(draws) % known.sum(axis=1).clip(min=1)[:, None]
     own, spot = np.nonzero(known)
-    of_draw, draw = np.nonzero(np.repeat(known.any(axis=1)[:, None], draws, axis=1))
+    of_draw, draw = np.nonzero(np.repeat(known[:, :1], draws, axis=1))
     row = np.concatenate([own, features + of_draw * draws + draw])
     feature = np.concatenate([own, of_draw])
     place = np.concatenate([spot, drawn_spot[of_draw, draw]])
