@@ -14,6 +14,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from polysem.interventions.effects import Chunk, Places, Removals, States, by_context, by_token, read_states, state_of
+from polysem.io.tables import read_arrays
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.subject import Subject
@@ -128,6 +129,24 @@ VARIABLES = {
     "quartile": ("quartile", "1", "median, and lower and upper quartile"),
 }  # fmt: skip
 ONLY = {"of text": ("shown_*", "offset")}
+USED = {
+    "frequency": {
+        "active_tokens": "feature",
+        "max_activation": "feature",
+        "mean_active": "feature",
+        "activation_histogram": "feature bin",
+    },
+    "examples": {
+        "activation": "feature example",
+        "sequence": "feature example",
+        "position": "feature example",
+        "token": "feature example offset",
+        "window_activation": "feature example offset",
+        "offset": "offset",
+    },
+    "tags": {"tag": "tag", "best_feature": "tag", "f1": "tag", "f1_always_active": "tag", "found": "tag"},
+}
+"""Variables of the tables of a dictionary, with their dimensions."""
 ABLATED, NEVER, NOWHERE = "ablated", "never active", "no context"
 
 
@@ -224,8 +243,9 @@ class Asked:
 
 def _ask(one: Inputs, inputs: Inputs, subject: Subject, store: TokenStore) -> Asked:
     dictionary = load_dictionary(one.path("weights"), subject.width(one.site), inputs.device)
-    frequency, examples, params = one.table("frequency"), one.table("examples"), inputs.params
-    shown, tags = shown_features(frequency, one.table("tags"))
+    frequency, examples, tags_table = (_columns(one, name) for name in USED)
+    params = inputs.params
+    shown, tags = shown_features(frequency, tags_table)
     feature = chosen_features(frequency, params.intervened_features, shown)
     spots = choose_spots(feature, examples, frequency, store, params.ablation_tokens, params.baseline_seed)
     return Asked(
@@ -241,6 +261,13 @@ def _ask(one: Inputs, inputs: Inputs, subject: Subject, store: TokenStore) -> As
         frequency["max_activation"].to_numpy()[shown],
         np.full(spots.sequence.shape, np.nan),
     )
+
+
+def _columns(one: Inputs, name: str) -> xr.Dataset:
+    """What is used of a table; reading all of it would take as long as all ablations."""
+    dimensions = USED[name]
+    found = read_arrays(one.table_file(name), lambda column: column in dimensions)
+    return xr.Dataset({column: (of.split(), found[column]) for column, of in dimensions.items()})
 
 
 def _read(subject: Subject, store: TokenStore, asked: list[Asked]) -> States:
