@@ -189,6 +189,24 @@ def test_copies_that_share_what_lies_before_a_site_are_what_each_gives_alone(bot
                 torch.testing.assert_close(found[number::3], alone, rtol=1e-3, atol=2e-4)
 
 
+@torch.inference_mode()
+def test_what_stands_behind_the_last_position_alone_is_what_stands_there_beside_the_others(both, batch):
+    _, subject = both
+    assert subject._cuts_at_end
+    torch.testing.assert_close(
+        subject.log_probabilities(batch, last=True), subject.log_probabilities(batch)[:, -1:], **CLOSE
+    )
+    assert subject.log_probabilities(batch, copies=2, last=True).shape[:2] == (2 * len(batch.inputs), 1)
+    for site in subject.sites[-1:]:
+        halved = {site: lambda value: value * 0.5}
+        for copies in (1, 3):
+            torch.testing.assert_close(
+                subject.log_probabilities(batch.part(0, 1), halved, copies, last=True),
+                subject.log_probabilities(batch.part(0, 1), halved, copies)[:, -1:],
+                **CLOSE,
+            )
+
+
 def test_what_lies_before_a_site_is_computed_once_where_masks_are_the_same_for_all_sequences(both, request):
     assert both[1]._copies_inside == (request.node.callspec.params["both"] not in COPIED_AT_THE_START)
 

@@ -45,6 +45,7 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
         "index_features/stories-1l",
         "measure_match_layers/stories-1l",
         "measure_concept_probes/stories-1l",
+        "measure_automata/stories-1l",
         "measure_twins/stories-1l",
         "draw_model_figures/stories-1l",
         "write_sheets/stories-1l/*",

@@ -26,12 +26,16 @@ RELATED = [
     "measure_cluster_relations/digits",
     "measure_match_layers/digits",
     "measure_concept_probes/digits",
+    "measure_automata/digits",
     "measure_twins/digits",
     "draw_model_figures/digits",
     f"write_sheets/{SITE}/*",
 ]
 """What reads the tables of the first SAE of every recipe."""
-OF_PLACES = ("comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins")
+OF_PLACES = (
+    "automata", "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes",
+    "twins",
+)  # fmt: skip
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:
     architecture: topk

@@ -60,6 +60,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/cluster_relations.nc",
         "/match_layers.nc",
         "/concept_probes.nc",
+        "/automata.nc",
         "/twins.nc",
     )
     assert all(path.startswith(shared) or any(part in path for part in mine) for path in others)

@@ -141,6 +141,7 @@ rule collect_metrics:
             comparisons=["/".join(key) for key in study.sites()],
             matched=list(study.models),
             probed=list(study.models),
+            traced=list(study.models),
             params=analysis(*THRESHOLDS),
         ),
     shell:

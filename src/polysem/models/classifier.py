@@ -93,10 +93,10 @@ class ClassifierSubject(Subject):
 
     @torch.inference_mode()
     def log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1, last: bool = False
     ) -> Float[Tensor, "sequence position outcome"]:
-        """See `Subject.log_probabilities`; the outcomes are the classes. The layers are so small that all is computed
-        for each copy."""
+        """See `Subject.log_probabilities`; the outcomes are the classes, and an image has one position. The layers are
+        so small that all is computed for each copy."""
         images = batch.inputs.to(self.device).repeat_interleave(copies, dim=0)
         return F.log_softmax(self._logits(images, replacements), dim=-1)[:, None]
 

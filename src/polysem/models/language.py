@@ -31,6 +31,12 @@ NO_NORM = "no norm between the site and the logits"
 NO_SUM = "norms stand on the residual stream, or what follows it is not known: no site has a direct path to the logits"
 
 
+Edits = Sequence[tuple[str, Any]]
+"""Hooks, each with the name of its point."""
+AT_END: Edits = (("unembed.hook_in", lambda value, hook: value[:, -1:]),)
+"""The edit that leaves the unembedding the last position alone."""
+
+
 class _LastSiteReached(Exception):  # noqa: N818 - it leaves the forward pass, it reports no error
     pass
 
@@ -100,24 +106,37 @@ class LanguageSubject(Subject):
 
     @torch.inference_mode()
     def log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1, last: bool = False
     ) -> Float[Tensor, "sequence position outcome"]:
-        """See `Subject.log_probabilities`; the outcomes are the tokens, in float32."""
-        return F.log_softmax(self._logits(batch.to(self.device), replacements or {}, copies).float(), dim=-1)
+        """See `Subject.log_probabilities`; the outcomes are the tokens, in float32. The unembedding takes most of the
+        time and memory: of the `last` position alone it is made of that one alone, where the model can do that."""
+        is_cut = last and self._cuts_at_end
+        logits = self._logits(batch.to(self.device), replacements or {}, copies, AT_END if is_cut else ())
+        return F.log_softmax((logits[:, -1:] if last else logits).float(), dim=-1)
 
     def _logits(
-        self, batch: Batch, replacements: Mapping[str, Replacement], copies: int
+        self, batch: Batch, replacements: Mapping[str, Replacement], copies: int, cut: Edits = ()
     ) -> Float[Tensor, "sequence position token"]:
         sites = sorted(replacements, key=lambda site: self._place(site).branch_alone)
-        edits = [edit for site in sites for edit in self._edits(site, replacements[site])]
+        edits = [*(edit for site in sites for edit in self._edits(site, replacements[site])), *cut]
         if copies > 1 and not sites:
-            return self._logits(batch, {}, 1).repeat_interleave(copies, dim=0)
+            return self._logits(batch, {}, 1, cut).repeat_interleave(copies, dim=0)
         if copies == 1 or not (len(batch.inputs) == 1 and self._copies_inside):
             with self._hooks(edits):
                 return self.bridge(batch.inputs.repeat_interleave(copies, dim=0), return_type="logits")
         first = min(int(site.split(".")[1]) for site in sites)
         with self._hooks([(f"blocks.{first}.hook_resid_pre", copying(copies)), *edits]):
             return self.bridge(batch.inputs, return_type="logits")
+
+    @cached_property
+    def _cuts_at_end(self) -> bool:
+        """Whether the unembedding can be made of the last position alone. It is tried out."""
+        batch = Batch(torch.arange(4, device=self.device)[None], *(torch.ones(1, 4, dtype=torch.bool),) * 3)
+        wanted = self._logits(batch, {}, 1)[:, -1:]
+        if AT_END[0][0] not in self.bridge.hook_dict:
+            return False
+        found = self._logits(batch, {}, 1, AT_END)
+        return found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
     @cached_property
     def _copies_inside(self) -> bool:
@@ -140,7 +159,7 @@ class LanguageSubject(Subject):
             wanted = self.bridge(ids.repeat(2, 1), return_type="logits")
         return all(shapes) and found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
-    def _edits(self, site: str, replace: Replacement) -> list[tuple[str, Any]]:
+    def _edits(self, site: str, replace: Replacement) -> Edits:
         """Hooks, with the names of their points, that put other activations in the place of a site's.
 
         What bridges call `hook_resid_mid` is what the MLP's norm reads: other numbers there would leave the residual
@@ -231,7 +250,7 @@ class LanguageSubject(Subject):
         return self._anatomy.places[site]
 
     @contextmanager
-    def _hooks(self, functions: Sequence[tuple[str, Any]]) -> Iterator[None]:
+    def _hooks(self, functions: Edits) -> Iterator[None]:
         """Set the hooks on the points themselves: `run_with_hooks` scans all points of the model at every call.
 
         Hooks belong to the model and not to a call: a forward pass of another thread would run those of this one, or

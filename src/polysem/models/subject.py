@@ -85,10 +85,10 @@ class Subject(ABC):
 
     @abstractmethod
     def log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1, last: bool = False
     ) -> Float[Tensor, "sequence position outcome"]:
-        """Log-probability in nats of every token, or class, behind each position, with the activations of some sites
-        replaced.
+        """Log-probability in nats of every token, or class, behind each position, or behind the `last` one alone, with
+        the activations of some sites replaced.
 
         With `copies`, every sequence is there as often, its copies one after the other. Replacements see them all, so
         that each may get other activations. Of a single sequence, what lies before the first block of a replaced site

@@ -15,6 +15,7 @@ from polysem.io.tables import read_arrays, read_scalars, read_table
 from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.params.base import NEURONS
 from polysem.tables.of_site import embedding_loss
+from polysem.tables.parts.automata_metrics import automata_metrics
 from polysem.tables.parts.frequency_classes import firings, is_ultra_low
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
 from polysem.tables.parts.probe_metrics import probe_metrics
@@ -48,6 +49,7 @@ def collect_metrics(
     comparisons: tuple[str, ...] = (),
     matched: tuple[str, ...] = (),
     probed: tuple[str, ...] = (),
+    traced: tuple[str, ...] = (),
     of_models: tuple[str, ...] = ("model",),
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
@@ -61,7 +63,8 @@ def collect_metrics(
     whose numbers stand at {toy: {"known": {sae: {metric: value}}}}; `comparisons` are "model/site", whose table
     `comparison.nc` holds each SAE against others, and `embedding_loss.nc` those with the neuron-embedding loss against
     those without; `matched` are models, whose table `match_layers.nc` says what the strongest features of texts are;
-    `probed` are models, whose table `concept_probes.nc` has words and their replacements.
+    `probed` are models, whose table `concept_probes.nc` has words and their replacements; `traced` are models, whose
+    table `automata.nc` has features that follow each other.
     """
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": together({name: read_scalars(tables / model / f"{name}.nc") for name in of_models})}
@@ -88,7 +91,11 @@ def collect_metrics(
         for dictionary, found in embedding_loss.metrics(read_table(tables / key / "embedding_loss.nc")).items():
             known = {"the dictionary": metrics[model][site][dictionary], "embedding_loss": found}
             metrics[model][site][dictionary] = together(known)
-    of_places = {"match_layers": (match_metrics, matched), "concept_probes": (probe_metrics, probed)}
+    of_places = {
+        "match_layers": (match_metrics, matched),
+        "concept_probes": (probe_metrics, probed),
+        "automata": (automata_metrics, traced),
+    }
     for table, (numbers, whose) in of_places.items():
         for model in whose:
             for (site, dictionary), found in numbers(read_table(tables / model / f"{table}.nc")).items():
