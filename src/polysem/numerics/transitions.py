@@ -18,9 +18,9 @@ FEWEST = 10
 """Coincidences below which a pair of features is no edge: a few of them come by chance."""
 LEAST_LIFT = 2.0
 """How many times as often as by chance the second feature is active behind the first, at least, along an edge."""
-SHUFFLES = 2
+SHUFFLES = 1
 """Orders of each kind that are drawn."""
-DENSE_WORK = 4
+DENSE_WORK = 30
 """A sparse product is chosen where it has so many times fewer multiplications: each takes so much longer."""
 Counts = Float[NDArray, "feature feature"]
 
@@ -94,8 +94,8 @@ def transitions(
 
     A pair of features is an edge if it coincides at least `FEWEST` times and `LEAST_LIFT` times as often as by chance,
     and is further from chance, in standard deviations, than every pair of which this is true in `SHUFFLES` shuffles of
-    all tokens; so of all pairs of features about one in `SHUFFLES` is expected to be an edge by chance. It is a move if
-    the same holds within stretches.
+    all tokens. However many pairs of features there are, no more than one in `SHUFFLES` is then expected to be an edge
+    by chance. It is a move if the same holds within stretches.
     """
     first, second = (sparse.csr_array(one, dtype=np.float32) for one in (first, second))
     pairs = first.shape[0]

@@ -34,8 +34,6 @@ COLUMNS = 5
 """Features side by side: as many as a chain has at most."""
 BOX, TALL, GAP, ROW, HEAD = 0.92, 0.34, 0.54, 0.66, 0.34
 """Inches: a feature, what lies between two of them, a line of them, and the name of a dictionary above its lines."""
-DRAWN = {"loop of one": 5, "loop of two": 2, "chain": 2}
-"""Motifs of each kind that are drawn."""
 PLURAL = {"loop of one": "loops of one", "loop of two": "loops of two", "chain": "chains"}
 MOST = 6
 """Dictionaries that are drawn, those whose edges were confirmed most often."""
@@ -57,7 +55,7 @@ def draw(automata: xr.Dataset, analysis: Analysis) -> Figure:
         raise NotApplicable(str(reason))
     every = np.unique(automata["motif_place"].to_numpy())
     if not len(every):
-        raise NotApplicable("no feature follows another beyond chance; raise eval_tokens or comparison_tokens")
+        raise NotApplicable("no feature follows another beyond chance; raise eval_tokens or automata_tokens")
     confirmed = automata["confirmed_edges"].to_numpy()[every]
     places = sorted(every[np.argsort(-confirmed, kind="stable")][:MOST].tolist())
     strips = {place: [*_lines(automata, place)] for place in places}
@@ -92,10 +90,7 @@ def _lines(table: xr.Dataset, place: int) -> Iterator[Line]:
     """The lines of a dictionary."""
     kinds = table["kind"].to_numpy().astype(str).tolist()
     here, kind = (table[f"motif_{name}"].to_numpy() for name in ("place", "kind"))
-    of = {
-        name: np.flatnonzero((here == place) & (kind == kinds.index(name))).tolist()[:most]
-        for name, most in DRAWN.items()
-    }
+    of = {name: np.flatnonzero((here == place) & (kind == number)).tolist() for number, name in enumerate(kinds)}
     if of["loop of one"]:
         yield Line(of["loop of one"], range(len(of["loop of one"])))
     if of["loop of two"]:
@@ -142,7 +137,17 @@ def _node(axes: Axes, table: xr.Dataset, node: int, left: float, middle: float) 
     tokens = [shown(str(token)) for token in table["node_token"].to_numpy()[node] if token]
     name = _fitting(f"{feature:,} {visible(tag.rpartition(':')[2])}".strip(), LARGE)
     _write(axes, left + BOX / 2, middle - 0.075, name, theme.INK, LARGE)
-    _write(axes, left + BOX / 2, middle + 0.075, _fitting("  ".join(tokens), SMALL), theme.FAINT, SMALL)
+    _tokens(axes, tokens, left + BOX / 2, middle + 0.075)
+
+
+def _tokens(axes: Axes, tokens: Sequence[str], middle: float, y: float) -> None:
+    """As many tokens side by side as fit into a box, each a text of its own: none is turned round by its neighbours."""
+    inches = [(width(token) + 5) * SMALL / 7.2 / 72 for token in tokens]
+    fitting = max(1, sum(sum(inches[: number + 1]) < BOX for number in range(len(tokens))))
+    x = middle - sum(inches[:fitting]) / 2
+    for token, wide in zip(tokens[:fitting], inches[:fitting], strict=True):
+        _write(axes, x + wide / 2, y, _fitting(token, SMALL), theme.FAINT, SMALL)
+        x += wide
 
 
 def _style(is_confirmed: bool) -> dict[str, Any]:

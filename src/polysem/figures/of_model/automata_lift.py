@@ -43,9 +43,7 @@ def draw(automata: xr.Dataset, analysis: Analysis) -> Figure:
     every = np.flatnonzero(compared).tolist()
     if not every:
         reasons = sorted({str(one) for one in automata["place_unpredicted"].to_numpy() if one})
-        raise NotApplicable(
-            "; ".join(reasons) or "no two features meet often enough by chance; raise comparison_tokens"
-        )
+        raise NotApplicable("; ".join(reasons) or "no two features meet often enough by chance; raise automata_tokens")
     places = every[:MOST]
     rows = -(-len(places) // COLUMNS)
     figure = theme.sheet(1.75 + TALL * rows)

@@ -15,6 +15,7 @@ import xarray as xr
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from polysem.io.tables import read_arrays
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import read_record
@@ -42,7 +43,7 @@ READS = (
     "relatives:table:logits",
     "relatives:table:tags",
 )
-PARAMS = ("baseline_seed", "comparison_tokens")
+PARAMS = ("automata_tokens", "baseline_seed")
 VARIABLES = {
     "kind": ("kind", "1", "kind of motif"),
     "bin_edge": ("bin_edge", "1", "edges of the bins, as powers of 2; the outermost bins hold all beyond"),
@@ -96,7 +97,7 @@ VARIABLES = {
 def measure(inputs: Inputs) -> xr.Dataset:
     """The automata of the neurons and the first SAE of each recipe, at every site.
 
-    Features follow each other on `comparison_tokens` eval tokens (`numerics.transitions`), and weights predict it: a
+    Features follow each other on `automata_tokens` eval tokens (`numerics.transitions`), and weights predict it: a
     feature raises the logits of tokens, on which others are active. The strongest motifs are tried out: behind a token,
     the model expects so much activity of the second feature, and less of it when the first is ablated there
     (`passes.automata.tried`).
@@ -126,7 +127,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
 def trace(subject: Subject, store: TokenStore, one: Inputs, bos: int | None, inputs: Inputs) -> tuple[Trace, int]:
     """The automata of one dictionary, and over how many pairs of tokens."""
     rows, dictionary, seed = activation_rows(one), dictionary_of(one), inputs.params.baseline_seed
-    wanted = inputs.params.comparison_tokens
+    wanted = inputs.params.automata_tokens
     sample = inputs.once(("sample", one.site), lambda: sampled(rows, store, wanted, bos))
     boosted = boosted_tokens(one)
     vocabulary = max(store.attributes["vocabulary"], 0 if boosted is None else int(boosted.max()) + 1)
@@ -138,8 +139,20 @@ def trace(subject: Subject, store: TokenStore, one: Inputs, bos: int | None, inp
 
 def boosted_tokens(one: Inputs) -> Int[NDArray, "feature rank"] | None:
     """The tokens whose logits each feature raises most; None where no weights lead from the site to the logits."""
-    logits = one.table("logits")
-    return None if "not_applicable" in logits.attrs else np.asarray(logits["boosted_token"].values, np.int64)
+    path = one.table_file("logits")
+    found = one.once(("boosted", path), lambda: read_arrays(path, "boosted_token".__eq__))
+    return found["boosted_token"].astype(np.int64) if found else None
+
+
+def main_tags(one: Inputs) -> dict[str, NDArray]:
+    """All tags, and the main one of each feature as its place among them."""
+    path = one.table_file("tags")
+    return one.once(("main tags", path), lambda: read_arrays(path, {"tag", "main_tag"}.__contains__))
+
+
+def unpredicted(one: Inputs) -> str:
+    """Why no weights lead from a site to the logits; '' where some do."""
+    return "" if boosted_tokens(one) is not None else str(one.table("logits").attrs["not_applicable"])
 
 
 class _Lists:
@@ -183,7 +196,7 @@ def _of_places(each: Sequence[Inputs], found: Sequence[tuple[Trace, int]]) -> di
         "bin_edge": BINS,
         "place_site": np.array([one.site for one in each], object),
         "place_dictionary": np.array([one.place.dictionary for one in each], object),
-        "place_unpredicted": np.array([one.table("logits").attrs.get("not_applicable", "") for one in each], object),
+        "place_unpredicted": np.array([unpredicted(one) for one in each], object),
         "place_pairs": np.array([pairs for _, pairs in found], np.int64),
         **{f"place_{name}": values for name, values in whole.items()},
         "place_chance_lift": scalars["chance_lift"],
@@ -244,9 +257,9 @@ def _of_nodes(lists: _Lists, traces: Sequence[Trace], each: Sequence[Inputs], te
         if raised is not None:
             first = raised[feature, :TOKENS].tolist()
             boosted[number, : len(first)] = [text(token) for token in first]
-        of = each[place].table("tags")
-        main = int(of["main_tag"].values[feature])
-        tags.append(str(of["tag"].values[main]) if main >= 0 else "")
+        of = main_tags(each[place])
+        main = int(of["main_tag"][feature])
+        tags.append(str(of["tag"][main]) if main >= 0 else "")
     return {
         "node_place": np.array([place for place, _ in lists.nodes], np.int32),
         "node_feature": np.array([feature for _, feature in lists.nodes], np.int32),

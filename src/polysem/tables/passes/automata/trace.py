@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -15,7 +15,7 @@ from polysem.tables.passes.automata.expected import TokenActivity, compared_pair
 from polysem.tables.passes.automata.sample import Sample, often_active
 from polysem.tables.passes.automata.tried import Effect
 
-LISTED = {LOOP: 6, PAIR: 3, CHAIN: 2}
+LISTED = {LOOP: 5, PAIR: 2, CHAIN: 2}
 """Motifs of each kind that are listed and tried out, the strongest ones."""
 TOKENS = 4
 """Tokens by which a feature is told apart."""
@@ -99,6 +99,7 @@ def traced(
         np.full(followed.count.shape, np.nan) if boosted is None else activity.chosen(chosen).predicted(boosted[chosen])
     )
     compared = compared_pairs(followed.expected, predicted)
+    lift = followed.count.ravel()[compared] / followed.expected.ravel()[compared]
     return Trace(
         {
             "features": activations.shape[1],
@@ -106,10 +107,10 @@ def traced(
             "edges": int(followed.edges.sum()),
             "moves": int(followed.moves.sum()),
             "chance_lift": followed.chance_lift,
-            **_lift_and_prediction(followed, predicted, compared, seed),
+            **_agreement(lift, predicted, compared, seed),
         },
         {kind: len(of) for kind, of in found.items()},
-        _histogram(predicted.ravel()[compared], followed.lift.ravel()[compared]),
+        _histogram(predicted.ravel()[compared], lift),
         motifs,
         {edge: _numbers(followed, predicted, place[edge[0]], place[edge[1]]) for edge in edges},
         try_out(activations, activity, edges),
@@ -120,12 +121,15 @@ def traced(
     )
 
 
-def _lift_and_prediction(
-    followed: Transitions, predicted: NDArray[np.floating], compared: Int[NDArray, " pair"], seed: int
+def _agreement(
+    lift: Float[NDArray, " pair"],
+    predicted: Float[NDArray, "feature other"],
+    compared: Int[NDArray, " pair"],
+    seed: int,
 ) -> dict[str, float]:
-    """How well the two agree, and how well lifts agree with the predictions of other features."""
-    lift, exchange = followed.lift.ravel()[compared], exchanged(np.zeros(len(predicted), np.int64), seed)
-    other = predicted[exchange].ravel()[compared]
+    """How well lifts agree with predictions, and with those of other features."""
+    features = len(predicted)
+    other = predicted[exchanged(np.zeros(features, np.int64), seed)[compared // features], compared % features]
     known = np.isfinite(other)
     return {
         "compared": len(compared),
