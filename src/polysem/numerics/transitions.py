@@ -18,6 +18,8 @@ FEWEST = 10
 """Coincidences below which a pair of features is no edge: a few of them come by chance."""
 LEAST_LIFT = 2.0
 """How many times as often as by chance the second feature is active behind the first, at least, along an edge."""
+LEAST_DISTANCE = 4.0
+"""Standard deviations from chance, at least: of a few pairs the furthest that chance brings may be near."""
 SHUFFLES = 1
 """Orders of each kind that are drawn."""
 DENSE_WORK = 30
@@ -93,9 +95,10 @@ def transitions(
     """What follows what, of features [pair, feature] that are active (1) or not on the first and second tokens.
 
     A pair of features is an edge if it coincides at least `FEWEST` times and `LEAST_LIFT` times as often as by chance,
-    and is further from chance, in standard deviations, than every pair of which this is true in `SHUFFLES` shuffles of
-    all tokens. However many pairs of features there are, no more than one in `SHUFFLES` is then expected to be an edge
-    by chance. It is a move if the same holds within stretches.
+    and is further from chance than every pair of which this is true in `SHUFFLES` shuffles of all tokens, and than
+    `LEAST_DISTANCE` standard deviations. However many pairs of features there are, no more than one in `SHUFFLES` is
+    then expected to be an edge by chance. An edge of two features is a move if it is as far from chance within
+    stretches, against shuffles there, and if the second is active more often behind the first than beside it.
     """
     first, second = (sparse.csr_array(one, dtype=np.float32) for one in (first, second))
     pairs = first.shape[0]
@@ -105,7 +108,7 @@ def transitions(
     chance_lift = np.nan
     found = {}
     for chance in (every, within):
-        limit = 0.0
+        limit = LEAST_DISTANCE
         for order in chance.orders(draw):
             shuffled = product(first, second[order])
             frequent = shuffled >= FEWEST
