@@ -209,6 +209,7 @@ def test_the_next_token_alone_has_the_probabilities_of_the_last_position(both, b
         replaced = {} if site is None else {site: lambda value: value * 0.5}
         whole = subject.log_probabilities(batch, replaced)[:, -1]
         torch.testing.assert_close(subject.next_log_probabilities(batch, replaced), whole, rtol=1e-3, atol=2e-4)
+    assert subject.next_log_probabilities(batch, copies=2).shape[0] == 2 * len(batch.inputs)
 
 
 def test_what_lies_before_a_site_is_computed_once_where_masks_are_the_same_for_all_sequences(both, request):

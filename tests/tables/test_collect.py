@@ -103,6 +103,28 @@ def test_numbers_of_ablations_are_metrics_of_their_dictionary_unless_none_was_ma
     assert not found[sae].keys() & {*names}
 
 
+def test_automata_are_metrics_of_their_dictionary(tables, tmp_path):
+    site, sae = KEY.split("/")[1:]
+    numbers = np.array([[4, 2, 1]])
+    traced = {
+        "kind": described("kind", np.array(["loop of one", "loop of two", "chain"], object)),
+        "place_site": described("place", np.array([site], object)),
+        "place_dictionary": described("place", np.array([sae], object)),
+        **{name: described(("place", "kind"), numbers - less) for less, name in enumerate(("found", "tried"))},
+        "confirmed": described(("place", "kind"), numbers // 2),
+        "tried_edges": described("place", [8]),
+        "confirmed_edges": described("place", [6]),
+        "lift_prediction_correlation": described("place", [0.5]),
+        "lift_prediction_correlation_exchanged": described("place", [math.nan]),
+    }
+    write_table(tables / "m/automata.nc", xr.Dataset(traced))
+    collect_metrics(tables, [KEY], ["m"], tmp_path / "metrics.json", Analysis(), TABLES, traced=("m",))
+    found = json.loads((tmp_path / "metrics.json").read_text())["m"][site][sae]
+    names = ("self_loops", "tried_two_loops", "confirmed_self_loops", "confirmed_two_loops", "confirmed_edge_share")
+    assert [found[name] for name in names] == [4, 1, 2, 1, 0.75]
+    assert found["lift_prediction_correlation"] == 0.5 and "lift_prediction_correlation_exchanged" not in found
+
+
 def test_medians_over_the_neurons_of_all_sites_are_those_of_their_clustered_features(tmp_path):
     """Two sites with input weights, of three and of two neurons, and one without."""
     names = np.array(["neuron", "input", "weighted"], dtype=object)

@@ -28,6 +28,7 @@ TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
     *OF_PLACES,
     "measure_concept_probes/*",
+    "measure_automata/*",
     "draw_site_figures/*",
     "index_features/*",
     "draw_model_figures/*",

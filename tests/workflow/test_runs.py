@@ -27,6 +27,7 @@ RELATED = [
     "measure_match_layers/digits",
     "measure_concept_probes/digits",
     "measure_ablation/digits",
+    "measure_automata/digits",
     "measure_twins/digits",
     "measure_steering/digits",
     "draw_model_figures/digits",
@@ -35,7 +36,7 @@ RELATED = [
 """What reads the tables of the first SAE of every recipe."""
 OF_PLACES = (
     "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins",
-    "ablation", "steering",
+    "ablation", "automata", "steering",
 )  # fmt: skip
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:

@@ -63,6 +63,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/concept_probes.nc",
         "/ablation.nc",
         "/steering.nc",
+        "/automata.nc",
         "/twins.nc",
         "/features.sqlite",
     )

@@ -142,6 +142,7 @@ rule collect_metrics:
             matched=list(study.models),
             probed=list(study.models),
             ablated=list(study.models),
+            traced=list(study.models),
             params=analysis(*THRESHOLDS),
         ),
     shell:

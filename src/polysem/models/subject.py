@@ -100,11 +100,11 @@ class Subject(ABC):
         """
 
     def next_log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
+        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1
     ) -> Float[Tensor, "sequence outcome"]:
         """What `log_probabilities` gives at the last position. Replacements see all positions."""
-        last = torch.full((len(batch.targets), 1), batch.targets.shape[1] - 1, device=self.device)
-        return self.log_probabilities(batch, replacements, at=last)[:, 0]
+        last = torch.full((copies * len(batch.targets), 1), batch.targets.shape[1] - 1, device=self.device)
+        return self.log_probabilities(batch, replacements, copies, last)[:, 0]
 
     @abstractmethod
     def input_weights(self, site: str) -> Float[Tensor, "neuron input"] | None:

@@ -60,6 +60,9 @@ class Analysis(Section):
     store."""
     comparison_tokens: Tokens = 32_768
     """Eval tokens, evenly spread, over which features of two dictionaries are correlated (S0.X1, S1.F7)."""
+    automata_tokens: Tokens = 16_384
+    """Eval tokens, of whole sequences, evenly spread, on which it is counted which features follow each other
+    (S1.F9)."""
     split_cosine: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Cosine of decoder rows from which on a feature of a larger dictionary descends from one of a smaller (S1.F8)."""
     twin_correlation: Annotated[float, Field(gt=0, le=1)] = 0.9

@@ -16,6 +16,7 @@ from polysem.params.analysis import Analysis, GivenAnalysis
 from polysem.params.base import NEURONS
 from polysem.tables.of_site import embedding_loss
 from polysem.tables.parts.ablation_metrics import ablation_metrics
+from polysem.tables.parts.automata_metrics import automata_metrics
 from polysem.tables.parts.frequency_classes import firings, is_ultra_low
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
 from polysem.tables.parts.probe_metrics import probe_metrics
@@ -50,6 +51,7 @@ def collect_metrics(
     matched: tuple[str, ...] = (),
     probed: tuple[str, ...] = (),
     ablated: tuple[str, ...] = (),
+    traced: tuple[str, ...] = (),
     of_models: tuple[str, ...] = ("model",),
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
@@ -64,7 +66,8 @@ def collect_metrics(
     `comparison.nc` holds each SAE against others, and `embedding_loss.nc` those with the neuron-embedding loss against
     those without; `matched` are models, whose table `match_layers.nc` says what the strongest features of texts are;
     `probed` are models, whose table `concept_probes.nc` has words and their replacements; `ablated` are models, whose
-    table `ablation.nc` says what it does to set features to 0.
+    table `ablation.nc` says what it does to set features to 0; `traced` are models, whose table `automata.nc` has
+    features that follow each other.
     """
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": together({name: read_scalars(tables / model / f"{name}.nc") for name in of_models})}
@@ -95,6 +98,7 @@ def collect_metrics(
         "match_layers": (match_metrics, matched),
         "concept_probes": (probe_metrics, probed),
         "ablation": (ablation_metrics, ablated),
+        "automata": (automata_metrics, traced),
     }
     for table, (numbers, whose) in of_places.items():
         for model in whose:

@@ -92,6 +92,25 @@ ENTRIES = (
         absent="It needs one recipe with several values of `expansion`.",
     ),
     Entry(
+        id="S1.F9",
+        title="Finite-state automata",
+        published="A feature makes tokens more likely that activate another feature on the next step, and so on: a "
+        "feature that excites itself is the simplest example, two take turns in ALL_CAPS names.",
+        shown="Features that follow each other more often than in shuffled tokens, in loops of one and of two and "
+        "in chains, beside what their logit weights predict; the strongest are confirmed by ablation, or not, "
+        "against random directions of the same length.",
+        absent="It needs tokens: an image has no next one.",
+        metrics=(
+            "self_loops",
+            "confirmed_self_loops",
+            "two_loops",
+            "confirmed_two_loops",
+            "lift_prediction_correlation",
+            "lift_prediction_correlation_exchanged",
+        ),
+        tables=("automata",),
+    ),
+    Entry(
         id="S1.X1",
         title="Toy models with known features",
         published="Where the features that data are made of are known, it can be asked whether the SAE finds them.",
@@ -103,7 +122,6 @@ ENTRIES = (
 )
 
 LATER = (
-    ("S1.F9", "Finite-state automata"),
     ("S1.F10", "Interpretability scores"),
     ("S1.F11", "Case study pages"),
 )
