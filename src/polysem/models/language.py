@@ -109,34 +109,31 @@ class LanguageSubject(Subject):
     def next_log_probabilities(
         self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
     ) -> Float[Tensor, "sequence outcome"]:
-        """See `Subject.next_log_probabilities`. The unembedding sees the last position alone in models in which that
-        can be done: it is most of a small model's work."""
-        edits = self._all_edits(replacements or {})
-        if self._ends_alone:
-            edits = [*edits, (f"blocks.{self._last}.hook_resid_post", last_position)]
-        with self._hooks(edits):
+        """See `Subject.next_log_probabilities`. What is behind the attention of the last block sees the last position
+        alone in models in which that can be done: it is most of a small model's work."""
+        with self._hooks([*self._all_edits(replacements or {}), *self._last_alone]):
             logits = self.bridge(batch.inputs.to(self.device), return_type="logits")
         return F.log_softmax(logits[:, -1].float(), dim=-1)
 
     @cached_property
-    def _last(self) -> int:
-        return max(int(site.split(".")[1]) for site in self.sites)
-
-    @cached_property
-    def _ends_alone(self) -> bool:
-        """Whether what is behind the last block takes one position as it takes several. It is tried out."""
+    def _last_alone(self) -> list[tuple[str, Any]]:
+        """The hooks that leave the last position alone to the last block's MLP, and to what is behind the block; as
+        many of them as leave the predictions there as they are. It is tried out."""
+        last = max(int(site.split(".")[1]) for site in self.sites)
         ids = torch.arange(4, device=self.device)[None].repeat(2, 1)
-        ending = f"blocks.{self._last}.hook_resid_post"
-        if ending not in self.bridge.hook_dict:
-            return False
-        with self._hooks([(ending, last_position)]):
-            try:
-                found = self.bridge(ids, return_type="logits")
-            except (RuntimeError, ValueError, IndexError):
-                return False
         with self._hooks([]):
-            wanted = self.bridge(ids, return_type="logits")[:, -1:]
-        return found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4)
+            wanted = self.bridge(ids, return_type="logits")[:, -1]
+        ending = [(f"blocks.{last}.hook_resid_post", last_position)]
+        for hooks in ([(f"blocks.{last}.mlp.hook_in", last_position), *ending], ending):
+            if all(name in self.bridge.hook_dict for name, _ in hooks):
+                with self._hooks(hooks):
+                    try:
+                        found = self.bridge(ids, return_type="logits")[:, -1]
+                    except (RuntimeError, ValueError, IndexError):
+                        continue
+                if found.shape == wanted.shape and torch.allclose(found, wanted, rtol=1e-4, atol=1e-4):
+                    return hooks
+        return []
 
     def _logits(
         self, batch: Batch, replacements: Mapping[str, Replacement], copies: int

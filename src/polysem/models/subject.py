@@ -98,7 +98,8 @@ class Subject(ABC):
     def next_log_probabilities(
         self, batch: Batch, replacements: Mapping[str, Replacement] | None = None
     ) -> Float[Tensor, "sequence outcome"]:
-        """What `log_probabilities` gives at the last position. Replacements see all positions."""
+        """What `log_probabilities` gives at the last position. What replacements give at the others counts where later
+        positions read it, and behind that they may see the last position alone."""
         return self.log_probabilities(batch, replacements)[:, -1]
 
     @abstractmethod
