@@ -170,7 +170,7 @@ def test_without_temperature_the_likeliest_token_is_taken(subject):
 
 
 def test_the_last_position_alone_is_that_of_all(subject, steered):
-    assert subject._ends_alone
+    assert len(subject._last_alone) == 2
     batch = token_batch(PROMPTS, np.ones(PROMPTS.shape, bool))
     edit = Edit(torch.arange(6)[:, None], "set", torch.full((6, 1), 2.0))
     for site in (SITE, "blocks.1.hook_resid_mid", "blocks.1.hook_resid_post"):

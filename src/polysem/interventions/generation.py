@@ -107,21 +107,22 @@ class Running:
         self._f: Float[Tensor, "sequence position edited"] | None = None
 
     def replacements(self) -> dict[str, Replacement]:
-        """What `Subject.next_log_probabilities` takes, at every step the same."""
+        """What `Subject.next_log_probabilities` takes, at every step the same. A transcoder may be read at all
+        positions and written at the last one alone."""
         if self._dictionary.target is None:
             return {self._site: lambda x: self._write(self._read(x))}
         return {self._site: self._read, self._dictionary.target: self._write}
 
     def _read(self, x: Float[Tensor, "sequence position neuron"]) -> Float[Tensor, "sequence position neuron"]:
-        """The same, when the features have been encoded at positions that are new."""
-        known = 0 if self._f is None else self._f.shape[1]
+        """The same, when features are encoded at positions that are new, or at the last one if it is alone."""
+        known = 0 if self._f is None or x.shape[1] == 1 else self._f.shape[1]
         new = active(self._dictionary, self._edit, x[:, known:])
-        self._f = new if self._f is None else torch.cat([self._f, new], dim=1)
+        self._f = torch.cat([self._f, new], dim=1) if self._f is not None and known else new
         return x
 
     def _write(self, y: Float[Tensor, "sequence position output"]) -> Float[Tensor, "sequence position output"]:
         assert self._f is not None
-        return added(self._dictionary, self._edit, y, self._f)
+        return added(self._dictionary, self._edit, y, self._f[:, -y.shape[1] :])
 
 
 def _continued(
