@@ -34,11 +34,16 @@ class Counting(Subject):
         return {"s": torch.nn.functional.one_hot(batch.inputs, 5).float()}
 
     def log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: torch.Tensor | None = None,
     ) -> torch.Tensor:
         x = self.activations(batch, ["s"])["s"]
         x = replacements["s"](x) if replacements else x
-        return (40 * x.roll(1, -1)).log_softmax(-1)
+        found = (40 * x.roll(1, -1)).log_softmax(-1)
+        return found if at is None else found.gather(1, at[..., None].expand(-1, -1, found.shape[-1]))
 
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         raise NotImplementedError
@@ -169,8 +174,7 @@ def test_without_temperature_the_likeliest_token_is_taken(subject):
     assert continuations(subject, PROMPTS[[0]], KEYS[[0]], 5, 5, temperature=0).tolist() == [text[3:]]
 
 
-def test_the_last_position_alone_is_that_of_all(subject, steered):
-    assert len(subject._last_alone) == 2
+def test_the_last_position_alone_is_that_of_all(subject):
     batch = token_batch(PROMPTS, np.ones(PROMPTS.shape, bool))
     edit = Edit(torch.arange(6)[:, None], "set", torch.full((6, 1), 2.0))
     for site in (SITE, "blocks.1.hook_resid_mid", "blocks.1.hook_resid_post"):

@@ -38,11 +38,17 @@ class Running(Subject):
         raise NotImplementedError
 
     def log_probabilities(
-        self, batch: Batch, replacements: Mapping[str, Replacement] | None = None, copies: int = 1, last: bool = False
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: torch.Tensor | None = None,
     ) -> torch.Tensor:
         x = self.activations(batch, [SITE])[SITE].repeat_interleave(copies, 0)
         logits = (replacements or {SITE: lambda x: x})[SITE](x) @ self.head
-        return (logits[:, -1:] if last else logits).log_softmax(-1)
+        return (logits if at is None else logits.gather(1, at[..., None].expand(-1, -1, logits.shape[-1]))).log_softmax(
+            -1
+        )
 
     def input_weights(self, site: str) -> None:
         return None
