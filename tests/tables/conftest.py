@@ -38,13 +38,25 @@ class TokenPerceptron(Subject):
         return {SITE: self.embedding[batch.inputs].relu()}
 
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
-        x = self.activations(batch, [SITE])[SITE]
-        if replacements:
-            x = replacements[SITE](x)
-        logits = x @ self.unembedding
+        logits = self._logits(batch, replacements)
         losses = cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").view_as(batch.targets)
         correct = logits.argmax(-1) == batch.targets
         return Evaluation(losses.masked_fill(~batch.scored, 0.0), correct & batch.scored)
+
+    def log_probabilities(
+        self,
+        batch: Batch,
+        replacements: Mapping[str, Replacement] | None = None,
+        copies: int = 1,
+        at: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        replace = (replacements or {}).get(SITE, lambda x: x)
+        found = self._logits(batch, {SITE: lambda x: replace(x.repeat_interleave(copies, 0))}).log_softmax(-1)
+        return found if at is None else found.gather(1, at[..., None].expand(-1, -1, found.shape[-1]))
+
+    def _logits(self, batch: Batch, replacements: Mapping[str, Replacement] | None) -> torch.Tensor:
+        x = self.activations(batch, [SITE])[SITE]
+        return (replacements[SITE](x) if replacements else x) @ self.unembedding
 
     def input_weights(self, site: str) -> None:
         return None

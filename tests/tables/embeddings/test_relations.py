@@ -120,6 +120,9 @@ class Sums(Subject):
     def evaluate(self, batch, replacements=None):
         raise NotImplementedError
 
+    def log_probabilities(self, batch, replacements=None, copies=1, at=None):
+        raise NotImplementedError
+
     input_weights = output_weights = logit_directions = width
 
 

@@ -132,11 +132,11 @@ def _write(axes: Axes, row: int, line: Line, room: float) -> None:
 
 def _words(line: Line) -> Iterator[tuple[str, str, bool]]:
     """Words with their colours and whether they are marked, from left to right."""
-    words = [(word, theme.FAINT, False) for word in re.findall(r"\s*\S+|\s+$", line.prompt)]
+    words = [(word, theme.FAINT, False) for word in re.findall(r"\s+|\S+", line.prompt)]
     marked = np.array(list(line.marks), "U1") == "1"
     starts = [0, *(np.flatnonzero(marked[1:] != marked[:-1]) + 1).tolist()]
     for start, stop in zip(starts, [*starts[1:], len(line.text)], strict=True):
-        of_run = re.findall(r"\s*\S+|\s+$", line.text[start:stop])
+        of_run = re.findall(r"\s+|\S+", line.text[start:stop])
         words += [(word, theme.INK, bool(marked[start])) for word in of_run]
     for places, is_turned in stretches([word for word, _, _ in words]):
         yield from (words[place] for place in (reversed(places) if is_turned else places))

@@ -1,13 +1,14 @@
 """S1.F5: which features of a site are steered."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import xarray as xr
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from polysem.io.tables import read_arrays
 from polysem.models.subject import Subject
 from polysem.params.base import NEURONS
 from polysem.saes.dictionary import Dictionary, load_dictionary
@@ -18,6 +19,8 @@ from polysem.tables.passes.steering.prompts import Ids
 SCORED = 64
 """Features of a dictionary whose output scores are looked at, beside the best ones of tags: evenly spread over all that
 are ever active."""
+TAGS = ("tag", "best_feature", "f1_choosing", "main_tag")
+"""What is read of the table of tags."""
 BY_TAG, BY_SCORE = "best feature of a tag", "output score"
 
 
@@ -32,22 +35,23 @@ class Candidates:
     """Largest activation on the eval tokens, [feature]."""
     promoted: Int[np.ndarray, "feature rank"] | None
     """Tokens that the logit weights raise most; None where there is no direct path to the logits."""
-    tags: xr.Dataset | None
-    """The table `tags`; None without known tags."""
+    tags: Mapping[str, NDArray[Any]]
+    """`TAGS` of the table `tags`; nothing without known tags."""
 
     def best_of(self, tag: str) -> tuple[int, float]:
         """The best feature of a tag and its F1 on half A; −1 where none is ever active on it."""
-        if self.tags is None or tag not in self.tags["tag"].values:
+        known = self.tags["tag"].tolist() if self.tags else []
+        if tag not in known:
             return -1, np.nan
-        of = self.tags.sel(tag=tag)
-        feature = int(of["best_feature"])
+        number = known.index(tag)
+        feature = int(self.tags["best_feature"][number])
         is_there = feature >= 0 and self.maximum[feature] > 0
-        return (feature, float(of["f1_choosing"])) if is_there else (-1, np.nan)
+        return (feature, float(self.tags["f1_choosing"][number])) if is_there else (-1, np.nan)
 
     def main_tag(self, feature: int) -> str:
         """The tag that the feature is about, '' for none."""
-        number = -1 if self.tags is None else int(self.tags["main_tag"].values[feature])
-        return str(self.tags["tag"].values[number]) if self.tags is not None and number >= 0 else ""
+        number = int(self.tags["main_tag"][feature]) if self.tags else -1
+        return str(self.tags["tag"][number]) if number >= 0 else ""
 
 
 @dataclass(frozen=True)
@@ -83,14 +87,17 @@ def candidates(inputs: Inputs, subject: Subject) -> Candidates:
     """A dictionary with its tables. InputError where the model has not the site at which it is to be edited."""
     dictionary = load_dictionary(inputs.path("weights"), subject.width(inputs.site), inputs.device)
     subject.width(dictionary.target or inputs.site)
-    logits, tags = inputs.table("logits"), inputs.table("tags")
+    frequency, logits, tags = (
+        read_arrays(inputs.table_file(table), names.__contains__)
+        for table, names in (("frequency", ("max_activation",)), ("logits", ("boosted_token",)), ("tags", TAGS))
+    )
     return Candidates(
         inputs.site,
         inputs.place.dictionary,
         dictionary,
-        inputs.table("frequency")["max_activation"].values.astype(np.float64),
-        logits["boosted_token"].values.astype(np.int64) if "boosted_token" in logits else None,
-        tags if "best_feature" in tags and tags.sizes["tag"] else None,
+        frequency["max_activation"].astype(np.float64),
+        logits["boosted_token"].astype(np.int64) if "boosted_token" in logits else None,
+        tags if "best_feature" in tags and len(tags["tag"]) else {},
     )
 
 
