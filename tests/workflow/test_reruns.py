@@ -20,6 +20,7 @@ OF_PLACES = [
         "match_layers",
         "twins",
         "ablation",
+        "automata",
         "steering",
     )
 ]
@@ -28,7 +29,6 @@ TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
     *OF_PLACES,
     "measure_concept_probes/*",
-    "measure_automata/*",
     "draw_site_figures/*",
     "index_features/*",
     "draw_model_figures/*",
@@ -117,7 +117,7 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("workflow/artifacts", TOLD),
         ("report/visible", ["write_sheets/*", "write_report"]),
         ("index/top_tokens", ["index_features/*", "write_sheets/*", "write_report"]),
-        ("corpora/stories/cast", ["*stories*", *COLLECTING]),
+        ("corpora/stories/cast", ["*stories*", "measure_steering/*", "draw_model_figures/*", *COLLECTING]),
     ],
 )
 def test_a_real_edit_of_an_imported_module_reruns_exactly_its_dependants(repository, module, patterns):
@@ -168,6 +168,7 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
                         "measure_match_layers",
                         "measure_twins",
                         "measure_ablation",
+                        "measure_automata",
                         "measure_steering",
                     )
                 ),
