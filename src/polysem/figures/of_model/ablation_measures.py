@@ -84,7 +84,7 @@ def draw(ablation: xr.Dataset, analysis: Analysis) -> Figure:
             axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.xaxis.set_minor_locator(NullLocator())
         else:
-            axes.set_xlim(LIMITS.get(variable))
+            axes.set_xlim(LIMITS.get(variable, (0, None)))
             axes.xaxis.set_major_locator(MaxNLocator(2))
         axes.tick_params(axis="x", labelsize=7.5)
     panels[0].set_yticks([height for height, *_ in labels], [text for _, text, _ in labels])

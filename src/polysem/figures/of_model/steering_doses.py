@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.steered_ways import COLOURS, LEVELS, MARKERS, WORDS
@@ -94,6 +94,7 @@ def _scores(axes: Axes, steering: xr.Dataset, gain: str, words: str) -> None:
     axes.axhline(0, color=theme.FAINT, linewidth=0.7, zorder=1)
     axes.axvline(0, color=theme.FAINT, linewidth=0.7, zorder=1)
     axes.set(xlabel="output score", ylabel=f"gain in {words}")
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     rho, low, high = (float(steering[f"output_score_{gain}{end}"]) for end in ("", "_low", "_high"))
     said = f"Spearman {rho:.2f} ({low:.2f} to {high:.2f})" if np.isfinite(rho) else "too few features for a correlation"
     axes.set_title(said, loc="left", size=8.5)
