@@ -263,7 +263,7 @@ def test_names_with_dollar_signs_are_no_formulas(analysis, tmp_path):
 
 @pytest.mark.parametrize("name", ["frequency_histogramm", "theme", "../theme", "draw_figures", ""])
 def test_what_is_no_figure_is_refused_with_the_nearest_name(name):
-    with pytest.raises(InputError, match=r"did you mean '\w+'\? Figures are: absorption_and_hedging, ") as refusal:
+    with pytest.raises(InputError, match=r"did you mean '\w+'\? Figures are: ablation, ") as refusal:
         find_figure(name)
     if name == "frequency_histogramm":
         assert "'frequency_histogram'?" in str(refusal.value)
