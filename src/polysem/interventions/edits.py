@@ -88,9 +88,15 @@ def added(
 ) -> Float[Tensor, "sequence position output"]:
     """Activations of the site, or of a transcoder's target, with the change of the features in them."""
     change = edit.change(f)
-    directions = dictionary.decoder()[edit.features] if edit.directions is None else edit.directions
-    moved = torch.bmm(change, directions.to(change)) * dictionary.decoded_scale(x)
+    moved = torch.bmm(change, directions(dictionary, edit).to(change)) * dictionary.decoded_scale(x)
     return torch.where((change != 0).any(-1, keepdim=True), (x.float() + moved).to(x.dtype), x)
+
+
+def directions(dictionary: Dictionary, edit: Edit) -> Float[Tensor, "sequence edited output"]:
+    """What is added for each unit of activation."""
+    if edit.directions is not None:
+        return edit.directions
+    return dictionary.decoder().to(edit.features.device)[edit.features]
 
 
 def _require_shapes(dictionary: Dictionary, edit: Edit) -> None:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polysem.interventions.edits import Edit, active, added
+from polysem.interventions.edits import Edit, active, added, directions
 from polysem.models.subject import Replacement, Subject
 from polysem.models.text import token_batch
 from polysem.numerics.hashing import GOLDEN, mixed
@@ -56,8 +56,7 @@ def continuations(
     and a temperature below 0.
     """
     _require(prompts, keys, steered, temperature)
-    vocabulary = _vocabulary(subject, prompts)
-    together = max(1, min(ROWS, ENTRIES // vocabulary))
+    together = max(1, min(ROWS, ENTRIES // vocabulary_size(subject, prompts)))
     written = np.empty((len(prompts), tokens), np.int64)
     for start in range(0, len(prompts), together):
         chunk = np.arange(start, min(start + together, len(prompts)))
@@ -67,11 +66,11 @@ def continuations(
     return written
 
 
-def noise(seed: int, keys: Int[np.ndarray, " row"], step: int, vocabulary: int) -> Float[np.ndarray, "row token"]:
+def noise(seed: int, keys: Int[np.ndarray, " row"], step: int, tokens: int) -> Float[np.ndarray, "row token"]:
     """Standard Gumbel noise, a function of seed, key, step and token: SplitMix64, begun at a hash of the others."""
     start = mixed(_placed(keys) ^ mixed(_placed(np.array([seed]))))
     start = mixed(start + _placed(np.array([step])))
-    bits = mixed(start[:, None] + _placed(np.arange(vocabulary)))
+    bits = mixed(start[:, None] + _placed(np.arange(tokens)))
     uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return (-np.log(-np.log(uniform))).astype(np.float32)
 
@@ -102,27 +101,26 @@ class Running:
     """An edit through the steps of a continuation: activations of features at positions that were read are kept."""
 
     def __init__(self, site: str, dictionary: Dictionary, edit: Edit) -> None:
-        directions = dictionary.decoder()[edit.features] if edit.directions is None else edit.directions
-        self._site, self._dictionary, self._edit = site, dictionary, replace(edit, directions=directions)
+        self._site, self._dictionary = site, dictionary
+        self._edit = replace(edit, directions=directions(dictionary, edit))
         self._f: Float[Tensor, "sequence position edited"] | None = None
 
     def replacements(self) -> dict[str, Replacement]:
-        """What `Subject.next_log_probabilities` takes, at every step the same. A transcoder may be read at all
-        positions and written at the last one alone."""
+        """What `Subject.next_log_probabilities` takes, at every step the same."""
         if self._dictionary.target is None:
             return {self._site: lambda x: self._write(self._read(x))}
         return {self._site: self._read, self._dictionary.target: self._write}
 
     def _read(self, x: Float[Tensor, "sequence position neuron"]) -> Float[Tensor, "sequence position neuron"]:
-        """The same, when features are encoded at positions that are new, or at the last one if it is alone."""
-        known = 0 if self._f is None or x.shape[1] == 1 else self._f.shape[1]
-        new = active(self._dictionary, self._edit, x[:, known:])
-        self._f = torch.cat([self._f, new], dim=1) if self._f is not None and known else new
+        """The same, when features are encoded at positions that are new."""
+        known = [] if self._f is None else [self._f]
+        new = x[:, sum(part.shape[1] for part in known) :]
+        self._f = torch.cat([*known, active(self._dictionary, self._edit, new)], dim=1)
         return x
 
     def _write(self, y: Float[Tensor, "sequence position output"]) -> Float[Tensor, "sequence position output"]:
         assert self._f is not None
-        return added(self._dictionary, self._edit, y, self._f[:, -y.shape[1] :])
+        return added(self._dictionary, self._edit, y, self._f)
 
 
 def _continued(
@@ -163,7 +161,8 @@ def _within(steered: Sequence[Steered], chunk: Int[np.ndarray, " row"]) -> Itera
             yield replace(one, rows=one.rows[here] - chunk[0], edit=edit)
 
 
-def _vocabulary(subject: Subject, prompts: Int[np.ndarray, "row position"]) -> int:
+def vocabulary_size(subject: Subject, prompts: Int[np.ndarray, "row position"]) -> int:
+    """Number of tokens that the model tells apart behind prompts; 1 where there are none."""
     if not len(prompts):
         return 1
     one = token_batch(prompts[:1, :1].astype(np.int64), np.ones((1, 1), bool))

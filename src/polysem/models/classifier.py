@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
 from polysem.models.record import CONFIG, WEIGHTS, Record
-from polysem.models.subject import Batch, Evaluation, Replacement, Subject
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject, at_positions
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 
@@ -103,7 +103,7 @@ class ClassifierSubject(Subject):
         for each copy."""
         images = batch.inputs.to(self.device).repeat_interleave(copies, dim=0)
         found = F.log_softmax(self._logits(images, replacements), dim=-1)[:, None]
-        return found if at is None else found[torch.arange(len(found))[:, None], at]
+        return found if at is None else at_positions(found, at)
 
     def _logits(
         self, images: Float[Tensor, "image pixel"], replacements: Mapping[str, Replacement] | None

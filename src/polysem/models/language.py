@@ -20,7 +20,7 @@ from polysem.models.native import boot_native, is_native
 from polysem.models.probe import flat
 from polysem.models.processed import process
 from polysem.models.record import Record
-from polysem.models.subject import Batch, Evaluation, Replacement, Subject
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject, at_positions
 from polysem.params.models.language import Processing
 
 NORM = (
@@ -267,13 +267,6 @@ class LanguageSubject(Subject):
                 for point in points:
                     point.remove_hooks("fwd")
                 self._is_hooked = False
-
-
-def at_positions(
-    values: Float[Tensor, "sequence position column"], at: Int[Tensor, "sequence wanted"]
-) -> Float[Tensor, "sequence wanted column"]:
-    """The rows of some positions of each sequence."""
-    return values[torch.arange(len(values), device=values.device)[:, None], at.to(values.device)]
 
 
 def copying(copies: int) -> Callable[[Tensor, Any], Tensor]:

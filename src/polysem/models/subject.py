@@ -147,3 +147,10 @@ class Subject(ABC):
     def writes_to_residual(self, site: str) -> bool:
         """Whether the activations of a site are a vector of the residual stream, or added to it as they are."""
         return False
+
+
+def at_positions(
+    values: Float[Tensor, "sequence position column"], at: Int[Tensor, "sequence wanted"]
+) -> Float[Tensor, "sequence wanted column"]:
+    """The rows of some positions of each sequence."""
+    return values[torch.arange(len(values), device=values.device)[:, None], at.to(values.device)]

@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polysem.interventions.edits import Edit
-from polysem.interventions.generation import Running
+from polysem.interventions.edits import Edit, replacements
 from polysem.models.subject import Batch, Subject
 from polysem.models.text import token_batch
 from polysem.saes.dictionary import Dictionary
@@ -47,7 +46,7 @@ def output_scores(
                 torch.from_numpy(maxima[part, None].astype(np.float32)).to(clean.device),
             )
             batch = _batch(prompt, len(tokens))
-            steered = subject.next_log_probabilities(batch, Running(site, dictionary, edit).replacements())
+            steered = subject.next_log_probabilities(batch, replacements(site, dictionary, edit))
             for when, scores in enumerate((steered, clean.expand(len(tokens), -1))):
                 found[part, when] += ranked_probability(scores, tokens).double().cpu().numpy() / len(prompts)
     return found

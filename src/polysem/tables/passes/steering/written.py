@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 
 from polysem.corpora.recognisers import Recogniser
-from polysem.interventions.generation import ENTRIES, continuations
+from polysem.interventions.generation import ENTRIES, continuations, vocabulary_size
 from polysem.models.subject import Subject
 from polysem.models.text import token_batch
 from polysem.models.vocabulary import Vocabulary
@@ -86,8 +86,7 @@ def _losses(
     subject: Subject, prompts: Int[np.ndarray, "row position"], ids: Int[np.ndarray, "row token"]
 ) -> Float[np.ndarray, " row"]:
     whole = np.concatenate([prompts, ids], axis=1)
-    vocabulary = subject.next_log_probabilities(token_batch(whole[:1, :1], np.ones((1, 1), bool))).shape[1]
-    together = max(1, ENTRIES // (vocabulary * whole.shape[1]))
+    together = max(1, ENTRIES // (vocabulary_size(subject, prompts) * whole.shape[1]))
     found = []
     for start in range(0, len(whole), together):
         part = whole[start : start + together]
