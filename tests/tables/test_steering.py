@@ -33,7 +33,8 @@ from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
 from polysem.saes.transcoder import with_target
 from polysem.tables.of_model import steering
-from polysem.tables.parts.recognised import carried, spelled
+from polysem.tables.parts.recognised import carried
+from polysem.tables.parts.spelled import spelled
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.steering import choice
 from polysem.tables.passes.steering.numbers import spearman

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
 from polysem.models.subject import Batch
+from polysem.models.token_ids import read_ids
 
 
 class TokenStore:
@@ -44,8 +45,7 @@ class TokenStore:
 
     def ids(self, start: int, stop: int) -> NDArray[np.int32]:
         """Tokens [sequence, position] of sequences start … stop − 1, −1 behind the end of each; text alone has them."""
-        ids, length = (np.asarray(read_array(self._group, name)[start:stop]) for name in ("ids", "length"))
-        return np.where(np.arange(ids.shape[1]) < length[:, None], ids.astype(np.int32, copy=False), np.int32(-1))
+        return read_ids(self._group, start, stop)
 
     def _read(self, name: str, start: int, stop: int) -> Tensor:
         return torch.from_numpy(read_array(self._group, name)[start:stop])

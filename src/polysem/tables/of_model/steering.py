@@ -26,7 +26,8 @@ from polysem.models.vocabulary import Vocabulary
 from polysem.params.base import NEURONS
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.labels import labelled, variable
-from polysem.tables.parts.recognised import TRUSTED, agreement, spelled
+from polysem.tables.parts.recognised import TRUSTED, agreement
+from polysem.tables.parts.spelled import spelled
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.steering.choice import Candidates, Chosen, candidates, chosen_features
 from polysem.tables.passes.steering.numbers import at_the_maximum, means_by_site, spearman

@@ -1,17 +1,16 @@
 """S1.F5: which tokens carry a tag by its recogniser, and how well the recogniser agrees with the known truth."""
 
-import codecs
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int
-from numpy.typing import NDArray
 
 from polysem.corpora.recognisers import Recogniser
 from polysem.corpora.tagged import Span
 from polysem.models.batches import TokenStore
 from polysem.models.tokenize_corpus import tag_bits
 from polysem.models.vocabulary import Vocabulary
+from polysem.tables.parts.spelled import spelled
 from polysem.tables.parts.token_tags import TokenTags
 
 TRUSTED = 0.75
@@ -22,20 +21,6 @@ CHECKED = 20_000
 """Eval tokens on which recognisers are held against the truth."""
 SEQUENCES = 256
 """Sequences that are read at once."""
-
-
-def spelled(ids: Sequence[int], vocabulary: Vocabulary) -> tuple[str, NDArray[np.int64]]:
-    """The text of some tokens, and where each begins and ends in it [token, 2]. Special tokens are new lines; a token
-    that is a part of a character has that character."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    text, offsets = "", []
-    for number, token in enumerate(ids):
-        start = len(text)
-        piece = b"\n" if vocabulary.is_special(token) else vocabulary.piece(token)
-        text += decoder.decode(piece, final=number == len(ids) - 1)
-        offsets.append((start, max(len(text), start + bool(piece))))
-    offsets = [(min(start, len(text)), min(stop, len(text))) for start, stop in offsets]
-    return text, np.array(offsets, np.int64).reshape(-1, 2)
 
 
 def carried(text: str, offsets: Int[np.ndarray, "token 2"], spans: Sequence[Span]) -> Bool[np.ndarray, " token"]:

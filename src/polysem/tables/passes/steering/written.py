@@ -12,7 +12,8 @@ from polysem.interventions.generation import ENTRIES, continuations, vocabulary_
 from polysem.models.subject import Subject
 from polysem.models.text import token_batch
 from polysem.models.vocabulary import Vocabulary
-from polysem.tables.parts.recognised import carried, spelled
+from polysem.tables.parts.recognised import carried
+from polysem.tables.parts.spelled import spelled
 from polysem.tables.passes.steering.prompts import Ids
 from polysem.tables.passes.steering.ways import Pushed, steered
 
