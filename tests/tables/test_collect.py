@@ -125,6 +125,22 @@ def test_automata_are_metrics_of_their_dictionary(tables, tmp_path):
     assert found["lift_prediction_correlation"] == 0.5 and "lift_prediction_correlation_exchanged" not in found
 
 
+def test_scores_of_explanations_are_metrics_of_their_dictionary(tables, tmp_path):
+    site, sae = KEY.split("/")[1:]
+    explained = {
+        "site": described("place", np.array([site], object)),
+        "dictionary": described("place", np.array([sae], object)),
+        "mean_score": described(("place", "explainer", "score", "estimate"), [[[[0.5, 0.4, 0.6], [0.75, 0.7, 0.8]]]]),
+        "mean_intruder_share": described(("place", "estimate"), [[math.nan] * 3]),
+    }
+    names = {"explainer": ["n-gram"], "score": ["simulation", "detection"], "estimate": ["estimate", "low", "high"]}
+    coordinates = {name: np.array(of, object) for name, of in names.items()}
+    write_table(tables / "m/explanations.nc", xr.Dataset(explained, coordinates))
+    collect_metrics(tables, [KEY], ["m"], tmp_path / "metrics.json", Analysis(), TABLES, explained=("m",))
+    found = json.loads((tmp_path / "metrics.json").read_text())["m"][site][sae]
+    assert found["simulation_n_gram"] == 0.5 and found["detection_n_gram"] == 0.75 and "intruder_share" not in found
+
+
 def test_medians_over_the_neurons_of_all_sites_are_those_of_their_clustered_features(tmp_path):
     """Two sites with input weights, of three and of two neurons, and one without."""
     names = np.array(["neuron", "input", "weighted"], dtype=object)

@@ -21,6 +21,8 @@ OF_PLACES = [
         "twins",
         "ablation",
         "automata",
+        "explained_examples",
+        "explanations",
         "steering",
     )
 ]
@@ -28,6 +30,7 @@ OF_PLACES = [
 TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
     *OF_PLACES,
+    "explain_features/*",
     "measure_concept_probes/*",
     "draw_site_figures/*",
     "index_features/*",
@@ -41,6 +44,7 @@ FIDELITY = ["measure_fidelity/*", "measure_embedding_loss/*", "draw_site_figures
 SURVEYED = [
     "measure_dictionary/*",
     *OF_PLACES,
+    "explain_features/*",
     "draw_*",
     "index_features/*",
     "write_sheets/*",
@@ -51,7 +55,7 @@ TRAINER = "src/polysem/saes/trainer.py"
 
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
-    rules = ("extract_*", "train_sae", "measure_*", "draw_*", "index_features", "write_sheets")
+    rules = ("extract_*", "train_sae", "measure_*", "explain_features", "draw_*", "index_features", "write_sheets")
     return [f"{rule}/{model}*" for rule in rules] + COLLECTING
 
 
@@ -169,6 +173,9 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
                         "measure_twins",
                         "measure_ablation",
                         "measure_automata",
+                        "measure_explained_examples",
+                        "measure_explanations",
+                        "explain_features",
                         "measure_steering",
                     )
                 ),

@@ -28,6 +28,8 @@ RELATED = [
     "measure_concept_probes/digits",
     "measure_ablation/digits",
     "measure_automata/digits",
+    "measure_explained_examples/digits",
+    "measure_explanations/digits",
     "measure_twins/digits",
     "measure_steering/digits",
     "draw_model_figures/digits",
@@ -36,7 +38,7 @@ RELATED = [
 """What reads the tables of the first SAE of every recipe."""
 OF_PLACES = (
     "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins",
-    "ablation", "automata", "steering",
+    "ablation", "automata", "explained_examples", "explanations", "steering",
 )  # fmt: skip
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:

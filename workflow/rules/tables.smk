@@ -143,6 +143,7 @@ rule collect_metrics:
             probed=list(study.models),
             ablated=list(study.models),
             traced=list(study.models),
+            explained=list(study.models),
             params=analysis(*THRESHOLDS),
         ),
     shell:

@@ -197,6 +197,11 @@ class Place:
         return self.figures.file(f"{name}.svg")
 
     @property
+    def explanations(self) -> str:
+        """What explainers say of features of all dictionaries of the model."""
+        return f"{self.root}/tables/{self.model}/explanations.json"
+
+    @property
     def index(self) -> Folder:
         """The index of the features of all dictionaries of the model."""
         return Folder(f"{self.root}/index/{self.model}")

@@ -108,6 +108,15 @@ class Analysis(Section):
     """Tokens at which each of them is set to 0, spread over five intervals of its activation (S1.F4)."""
     ablation_directions: Annotated[int, Field(ge=1, le=1000)] = 20
     """Random directions of the same norm that are held against each of them, at these tokens in turn (S1.F4)."""
+    explained_features: Annotated[int, Field(ge=1, le=1_000_000)] = 40
+    """Features of a dictionary that are explained (S1.F10), evenly spread along frequency, and a few that are worth
+    showing; all where there are fewer."""
+    explanation_examples: Annotated[int, Field(ge=2, le=1000)] = 20
+    """Active examples by which a feature is explained, and others by which its explanations are scored; as many on
+    which it is not active, and half as many of the strongest and of random tokens (S1.F10)."""
+    explanation_tokens: Tokens = 16_384
+    """Eval tokens, of whole sequences, evenly spread, from which these examples are drawn: one half of the sequences is
+    shown, the other held out (S1.F10)."""
 
 
 class GivenAnalysis(Analysis):

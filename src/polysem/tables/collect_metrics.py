@@ -17,6 +17,7 @@ from polysem.params.base import NEURONS
 from polysem.tables.of_site import embedding_loss
 from polysem.tables.parts.ablation_metrics import ablation_metrics
 from polysem.tables.parts.automata_metrics import automata_metrics
+from polysem.tables.parts.explanation_metrics import explanation_metrics
 from polysem.tables.parts.frequency_classes import firings, is_ultra_low
 from polysem.tables.parts.neuron_sparsity import sparsity_classes
 from polysem.tables.parts.probe_metrics import probe_metrics
@@ -52,6 +53,7 @@ def collect_metrics(
     probed: tuple[str, ...] = (),
     ablated: tuple[str, ...] = (),
     traced: tuple[str, ...] = (),
+    explained: tuple[str, ...] = (),
     of_models: tuple[str, ...] = ("model",),
 ) -> None:
     """Write `{model: {"model": {metric: value}, site: {dictionary: {metric: value}}}}`, keys sorted.
@@ -67,7 +69,8 @@ def collect_metrics(
     those without; `matched` are models, whose table `match_layers.nc` says what the strongest features of texts are;
     `probed` are models, whose table `concept_probes.nc` has words and their replacements; `ablated` are models, whose
     table `ablation.nc` says what it does to set features to 0; `traced` are models, whose table `automata.nc` has
-    features that follow each other.
+    features that follow each other; `explained` are models, whose table `explanations.nc` says what explanations are
+    worth.
     """
     metrics: dict[str, dict[str, Any]] = {
         model: {"model": together({name: read_scalars(tables / model / f"{name}.nc") for name in of_models})}
@@ -99,6 +102,7 @@ def collect_metrics(
         "concept_probes": (probe_metrics, probed),
         "ablation": (ablation_metrics, ablated),
         "automata": (automata_metrics, traced),
+        "explanations": (explanation_metrics, explained),
     }
     for table, (numbers, whose) in of_places.items():
         for model in whose:

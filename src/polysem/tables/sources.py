@@ -59,6 +59,12 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "directions": Source(
             "weights around the sites", lambda place: place.directions, lambda place: (place.directions,)
         ),
+        "explanations": Source(
+            "what explainers say of features",
+            lambda place: place.explanations,
+            lambda place: (place.explanations,),
+            only="language",
+        ),
         "model": Source("the model", lambda place: place.weights.path, lambda place: (place.record,)),
     }
 )

@@ -91,6 +91,11 @@ def sheets(study: Study) -> list[Folder]:
     return [dictionary.sheets for dictionary in sheet_places(study)]
 
 
+def explanations(study: Study) -> list[str]:
+    """What explainers say of the features of each model that reads text."""
+    return [Place(name).explanations for name, model in study.models.items() if model.source != "classifier"]
+
+
 def indexes(study: Study) -> list[Folder]:
     """The index of the features of each model."""
     return [Place(model).index for model in study.models]
@@ -169,6 +174,7 @@ def recorded(study: Study) -> list[str]:
     files += [Place(model).directions for model in study.models]
     files += [path for one in dictionaries(study) for path in (one.tables, one.tables_receipt)]
     files += [table + RECEIPT for table in _tables_of_places(study)]
+    files += explanations(study)
     stored = [file for store in stores(study) for file in store.files]
     folders = [path for folder in figures(study) + sheets(study) + indexes(study) for path in folder.files]
     return list(dict.fromkeys([*files, *stored, *tables(study), *folders, PROVENANCE, REPORT_INDEX, REPORT_PAGES]))

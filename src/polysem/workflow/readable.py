@@ -14,6 +14,8 @@ OF_DICTIONARY = ("weights", "history")
 """Sources that only a dictionary has."""
 OF_SITE = (*OF_DICTIONARY, "store", "training store")
 """Those that a model itself does not have."""
+OF_MODEL = ("explanations",)
+"""Those that a model alone has: they are made of the tables of its dictionaries."""
 VALUES_OF_MODEL = ("sites", "series", "proxies")
 """Words of the params file that are of all sites of a model; the others are of one."""
 SCOPES_OF = {"dictionary": (), "site": tuple(SCOPES), "model": ("relatives",)}
@@ -39,14 +41,15 @@ def readable(room: str, name: str) -> list[str]:
 def _plain(room: str) -> list[str]:
     """What is no table, of the place itself."""
     if room == "dictionary":
-        return [*SOURCES, *PASSES]
-    lacks = OF_DICTIONARY if room == "site" else OF_SITE
+        return [*(source for source in SOURCES if source not in OF_MODEL), *PASSES]
+    lacks = (*OF_DICTIONARY, *OF_MODEL) if room == "site" else OF_SITE
     return [*(source for source in SOURCES if source not in lacks), *(VALUES if room == "site" else VALUES_OF_MODEL)]
 
 
 def _of_scope(scope: str) -> list[str]:
     """What is read of each place of a scope; a history is read of a table's own dictionary alone."""
     room, lacks = ("site", OF_DICTIONARY) if scope in SITES else ("dictionary", ("history",))
+    lacks = (*lacks, *OF_MODEL)
     return [
         *(source for source in SOURCES if source not in lacks),
         *(f"{TABLE}{table}" for table in modules_of(ROOMS[room])),

@@ -41,6 +41,7 @@ STEPS = {
             "collect_plots",
         ),
         "index": ("index_features",),
+        "explanations": ("explain_features",),
         "toys": ("recover_features",),
         "figures": ("draw_figures", "draw_site_figures", "draw_model_figures", "draw_toy_figures"),
         "report": ("check_claims", "write_sheets", "write_report"),

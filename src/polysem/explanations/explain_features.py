@@ -1,0 +1,82 @@
+"""The step that asks all explainers what features of a model are active on."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Int
+from numpy.typing import NDArray
+
+from polysem.explanations.explainers import logit_weights, ngram, pattern, tag, token, unigram
+from polysem.explanations.shown import Explanation, Shown
+from polysem.io.atomic import write_text
+from polysem.io.tables import read_arrays
+from polysem.layout.place import RESULTS, Place
+from polysem.tables.parts.words import words
+from polysem.tables.passes.explanations.examples import SHOWN, Examples
+
+EXECUTABLE: Mapping[str, Callable[[Shown], Explanation | None]] = MappingProxyType(
+    {
+        "tag": tag.explain,
+        "pattern": pattern.explain,
+        "token": token.explain,
+        "n-gram": ngram.explain,
+        "logit weights": logit_weights.explain,
+        "unigram": unigram.explain,
+    }
+)
+"""Explainers that need no model, by name; the last one is a baseline."""
+EXAMPLES = "explained_examples"
+
+
+def explain_features(model: str, root: str = RESULTS) -> None:
+    """Write the file `Place.explanations`: of every explained feature with examples enough what each explainer says.
+
+    Only shown examples are looked at, those of half A; half B tests what is said (table `explanations`).
+
+    Args:
+        model: A language model.
+        root: The folder of all artifacts.
+
+    Raises InputError for tables and stores that are missing or cannot be read.
+    """
+    place = Place(model, root=root)
+    examples = Examples.read(Path(place.table(EXAMPLES)), Path(place.tokens("eval").store), Path(place.tokenizer))
+    found = [] if examples is None else list(_explained(examples, place))
+    names = [name for name in EXECUTABLE if any(name in said for _, said in found)]
+    lines = [
+        json.dumps(whose | {"by": {name: one.values() for name, one in said.items()}}, ensure_ascii=False)
+        for whose, said in found
+    ]
+    head = json.dumps({"explainers": names}, ensure_ascii=False)[1:-1]
+    write_text(Path(place.explanations), f'{{{head}, "explanations": [\n' + ",\n".join(lines) + "\n]}\n")
+
+
+def _explained(examples: Examples, place: Place) -> Iterator[tuple[dict[str, object], dict[str, Explanation]]]:
+    called = words(Path(place.tokenizer))
+    boosted: dict[tuple[str, str], Int[NDArray, "feature rank"] | None] = {}
+    for number in range(len(examples)):
+        if not examples.is_enough(number):
+            continue
+        key, feature = examples.place(number), int(examples.values["feature"][number])
+        if key not in boosted:
+            boosted[key] = _boosted(place.at(*key))
+        promoted = boosted[key]
+        windows = examples.windows(number, SHOWN)
+        shown = Shown(
+            examples.texts,
+            windows.token,
+            windows.activation,
+            called,
+            None if promoted is None else promoted[feature],
+        )
+        said = {name: one for name, explain in EXECUTABLE.items() if (one := explain(shown)) is not None}
+        yield {"site": key[0], "dictionary": key[1], "feature": feature}, said
+
+
+def _boosted(dictionary: Place) -> Int[NDArray, "feature rank"] | None:
+    """The tokens whose logits each feature raises most; None where no weights lead to the logits."""
+    found = read_arrays(Path(dictionary.table("logits")), "boosted_token".__eq__)
+    return np.asarray(found["boosted_token"], np.int64) if found else None
