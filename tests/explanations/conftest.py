@@ -25,7 +25,7 @@ def explained(tmp_path_factory) -> SimpleNamespace:
     analysis = Analysis(context_before=4, context_after=2, explanation_tokens=10**6)
     examples = made("model", "explained_examples", place, "language", analysis, relatives=relatives)
     write_table(Path(place.table("explained_examples")), examples)
-    explain_features("m", str(root))
+    explain_features("m", root=str(root))
     table = made("model", "explanations", place, "language", analysis, relatives=relatives)
     said = json.loads(Path(place.explanations).read_text())
     by = {one["feature"]: one["by"] for one in said["explanations"]}

@@ -133,8 +133,8 @@ def test_counts_are_those_of_the_held_out_examples(explained):
     table, examples = explained.table, explained.examples
     assert table["feature"].values.tolist() == examples["feature"].values.tolist()
     rows = {feature: row for row, feature in enumerate(table["feature"].values.tolist())}
-    assert table["examples"].values[rows[CAT], 1:].tolist() == [40, 40]
-    assert table["examples"].values[rows[ALWAYS], 1:].tolist() == [0, 0], "it is active everywhere"
+    assert table["examples"].values[rows[CAT], :, 1:].tolist() == [[40, 40]] * 6
+    assert not table["examples"].values[rows[ALWAYS], :, 1:].any(), "it is active everywhere"
     assert np.isnan(score(explained, ALWAYS, "token", "detection"))
     for feature in (DEAD, RARE):
         assert not table["examples"].values[rows[feature]].any()
@@ -201,7 +201,7 @@ def test_explainers_see_nothing_that_is_held_out(explained, tmp_path):
         window = examples["window_activation"].values
         window[:, half] = 1 - window[:, half]
         write_table(Path(place.table("explained_examples")), examples)
-        explain_features("m", str(tmp_path))
+        explain_features("m", root=str(tmp_path))
         assert (Path(place.explanations).read_bytes() == said) is is_same
 
 

@@ -47,6 +47,7 @@ def explanation_table(places: list[tuple[str, str]] | None = None, features: int
         "listed": listed.reshape(-1),
         "text": np.resize(np.array(TEXTS, object), (every, len(EXPLAINERS))),
         "score_of": own,
+        "note": np.array(["", "", "", "", "", "the server is <b>down</b>"], object),
         "explainer": np.array(EXPLAINERS, object),
         "score": np.array(SCORES, object),
         "measure": np.array(measures, object),
@@ -95,6 +96,7 @@ def test_every_explainer_has_a_row_in_which_neurons_stand_before_features(analys
     last = [value for value, _ in points(figure.axes[3])]
     assert last == pytest.approx(table["mean_intruder_share"].values[:, 0].tolist())
     said = " ".join(text.get_text() for text in figure.texts)
+    assert "unigram: the server is <b>down</b>." in said.replace("\xa0", " ")
     assert "60 features" in said.replace("\xa0", " ") and "12 with too few examples" in said.replace("\n", " ")
 
 

@@ -6,6 +6,11 @@ def explained(wildcards):
     return [one.tables_receipt for one in tables.places("relatives", place(wildcards))]
 
 
+def asked(wildcards):
+    """The language models that explain features of a model, too."""
+    return {name: one for name, one in study.explainers.items() if one.explains(wildcards.model)}
+
+
 rule explain_features:
     """S1.F10: features explained by the examples that are shown, not by those that test explanations."""
     input:
@@ -23,6 +28,12 @@ rule explain_features:
     wildcard_constraints:
         model=names(LANGUAGE),
     params:
-        code=code_digest("polysem.explanations.explain_features"),
+        code=lambda wildcards: code_digest(
+            "polysem.explanations.explain_features",
+            *dict.fromkeys(module for one in asked(wildcards).values() for module in one.modules()),
+        ),
+        spec=lambda wildcards: spec(explainers={name: one.values() for name, one in asked(wildcards).items()}),
+        content=lambda wildcards: outside([path for one in asked(wildcards).values() for path in one.outside_files()]),
     shell:
-        "python -m polysem step explain_features --model {wildcards.model} --code {params.code} --log {log} > {log} 2>&1"
+        "python -m polysem step explain_features --model {wildcards.model} --config {params.spec:q} "
+        "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"

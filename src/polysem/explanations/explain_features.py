@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
 from polysem.explanations.explainers import logit_weights, ngram, pattern, tag, token, unigram
+from polysem.explanations.language.explaining import Said, ask_all
 from polysem.explanations.shown import Explanation, Shown
 from polysem.io.atomic import write_text
 from polysem.io.tables import read_arrays
@@ -31,30 +33,39 @@ EXECUTABLE: Mapping[str, Callable[[Shown], Explanation | None]] = MappingProxyTy
 EXAMPLES = "explained_examples"
 
 
-def explain_features(model: str, root: str = RESULTS) -> None:
+def explain_features(model: str, explainers: dict[str, dict[str, Any]] | None = None, root: str = RESULTS) -> None:
     """Write the file `Place.explanations`: of every explained feature with examples enough what each explainer says.
 
     Only shown examples are looked at, those of half A; half B tests what is said (table `explanations`).
 
     Args:
         model: A language model.
+        explainers: Language models that are asked, too, by name, with their params (`polysem.params.explainers`). One
+            that does not answer stops nothing: what it said is there, and the file says why there is no more.
         root: The folder of all artifacts.
 
     Raises InputError for tables and stores that are missing or cannot be read.
     """
     place = Place(model, root=root)
     examples = Examples.read(Path(place.table(EXAMPLES)), Path(place.tokens("eval").store), Path(place.tokenizer))
-    found = [] if examples is None else list(_explained(examples, place))
-    names = [name for name in EXECUTABLE if any(name in said for _, said in found)]
-    lines = [
-        json.dumps(whose | {"by": {name: one.values() for name, one in said.items()}}, ensure_ascii=False)
-        for whose, said in found
-    ]
-    head = json.dumps({"explainers": names}, ensure_ascii=False)[1:-1]
+    found = {} if examples is None else dict(_explained(examples, place))
+    asked: dict[str, Said] = {}
+    if examples is not None:
+        for name, params in (explainers or {}).items():
+            asked[name] = ask_all(name, params, examples, Path(place.answers))
+    for name, said in asked.items():
+        print(f"{name}: {said.calls:,} calls, {said.tokens:,} tokens, {said.kept:,} kept answers. {said.note}")
+        for number, of in said.by_feature.items():
+            found[number]["by"][name] = of
+    executable = [name for name in EXECUTABLE if any(name in one["by"] for one in found.values())]
+    lines = [json.dumps(one, ensure_ascii=False) for one in found.values()]
+    notes = {name: said.note for name, said in asked.items() if said.note}
+    head = json.dumps({"explainers": [*executable, *asked], "notes": notes}, ensure_ascii=False)[1:-1]
     write_text(Path(place.explanations), f'{{{head}, "explanations": [\n' + ",\n".join(lines) + "\n]}\n")
 
 
-def _explained(examples: Examples, place: Place) -> Iterator[tuple[dict[str, object], dict[str, Explanation]]]:
+def _explained(examples: Examples, place: Place) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Numbers of explained features, and what the explainers without a model say of each."""
     called = words(Path(place.tokenizer))
     boosted: dict[tuple[str, str], Int[NDArray, "feature rank"] | None] = {}
     for number in range(len(examples)):
@@ -73,7 +84,8 @@ def _explained(examples: Examples, place: Place) -> Iterator[tuple[dict[str, obj
             None if promoted is None else promoted[feature],
         )
         said = {name: one for name, explain in EXECUTABLE.items() if (one := explain(shown)) is not None}
-        yield {"site": key[0], "dictionary": key[1], "feature": feature}, said
+        by = {name: one.values() for name, one in said.items()}
+        yield number, {"site": key[0], "dictionary": key[1], "feature": feature, "by": by}
 
 
 def _boosted(dictionary: Place) -> Int[NDArray, "feature rank"] | None:

@@ -202,6 +202,11 @@ class Place:
         return f"{self.root}/tables/{self.model}/explanations.json"
 
     @property
+    def answers(self) -> str:
+        """What language models answered about the features of the model; no rule makes it, and it need not exist."""
+        return f"{self.root}/tables/{self.model}/answers.jsonl"
+
+    @property
     def index(self) -> Folder:
         """The index of the features of all dictionaries of the model."""
         return Folder(f"{self.root}/index/{self.model}")

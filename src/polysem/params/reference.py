@@ -104,6 +104,7 @@ def reference_text() -> str:
         "corpora": "corpora: text or images with a train and an eval split",
         "models": "models: what is studied",
         "saes": "saes: recipes of sparse autoencoders",
+        "explainers": "explainers: language models that explain features",
     }
     for key, title in titles.items():
         lines += ["", f"## {title}"]
@@ -111,7 +112,8 @@ def reference_text() -> str:
             section = section_class(key, kind)
             lines += ["", f"### {KINDS[key].tag}: {kind}", "", *_paragraph(section), "", *_table(section)]
         lines += _proxies() if key == "corpora" else []
-    lines += ["", "### source: pretrained", "", *_paragraph(PretrainedSae), "", *_table(PretrainedSae)]
+        if key == "saes":
+            lines += ["", "### source: pretrained", "", *_paragraph(PretrainedSae), "", *_table(PretrainedSae)]
     lines += ["", "## toys: activations made of known features", "", *_paragraph(Toy), "", *_table(Toy)]
     lines += ["", "## analysis: thresholds of tables and figures", "", *_paragraph(Analysis), "", *_table(Analysis)]
     lines += ["", "## sheets: which features get a page", "", *_paragraph(Sheets), "", *_table(Sheets)]

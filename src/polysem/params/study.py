@@ -14,6 +14,7 @@ from polysem.params.addons import modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS, CorpusSection, ModelSection, Section
 from polysem.params.explain import explain, nearest
+from polysem.params.explainers.base import RESERVED, Explainer
 from polysem.params.kinds import is_list, own_class
 from polysem.params.names import check_distinct, check_length, check_name
 from polysem.params.recipes.base import Recipe
@@ -44,11 +45,12 @@ KINDS = {
     "corpora": Kinds("polysem.corpora.sources", CorpusSection, "source", "section"),
     "models": Kinds("polysem.params.models", ModelSection, "source"),
     "saes": Kinds("polysem.saes.architectures", Recipe, "architecture", "recipe"),
+    "explainers": Kinds("polysem.params.explainers", Explainer, "source"),
 }
 
 SECTIONS = [*KINDS, "toys", "analysis", "sheets"]
 """All top-level keys."""
-OPTIONAL = ("saes", "toys")
+OPTIONAL = ("saes", "explainers", "toys")
 """Those of them that may name nothing."""
 
 POINTS = 10_000
@@ -96,6 +98,7 @@ class Study:
     corpora: dict[str, CorpusSection]
     models: dict[str, ModelSection]
     saes: dict[str, Sae]
+    explainers: dict[str, Explainer]
     toys: dict[str, Toy]
     analysis: Analysis
     sheets: Sheets
@@ -138,6 +141,7 @@ class Study:
             "models": {name: section.values() for name, section in self.models.items()},
             "saes": {sae.id: sae.recipe.values() for sae in self.saes.values()},
             "families": self.families(self.saes),
+            "explainers": {name: section.values() for name, section in self.explainers.items()},
             "toys": {name: toy.values() for name, toy in self.toys.items()},
             "analysis": self.analysis.values(),
             "sheets": self.sheets.values(),
@@ -153,8 +157,12 @@ def load_study(path: Path) -> Study:
     saes: dict[str, Sae] = {}
     for name, entry in _entries(raw, "saes", path):
         saes |= _grid(name, entry)
+    explainers = {
+        name: _section("explainers", name, entry.plain()) for name, entry in _entries(raw, "explainers", path)
+    }
     toys = {name: _validated(Toy, entry.plain(), f"toys.{name}") for name, entry in _entries(raw, "toys", path)}
-    study = Study(corpora, models, saes, toys, _single(raw, "analysis", Analysis), _single(raw, "sheets", Sheets))
+    analysis, sheets = _single(raw, "analysis", Analysis), _single(raw, "sheets", Sheets)
+    study = Study(corpora, models, saes, explainers, toys, analysis, sheets)
     _check_references(study)
     return study
 
@@ -177,12 +185,12 @@ def _single(raw: Spelled, key: str, section: type[Validated]) -> Validated:
 
 
 def kinds(key: str) -> list[str]:
-    """Names of the sources of `corpora` or `models`, or of the architectures of `saes`."""
+    """Names of the sources of `corpora`, `models` or `explainers`, or of the architectures of `saes`."""
     return [name for name in modules_of(KINDS[key].package) if _own_class(key, name) is not None]
 
 
 def section_class(key: str, kind: str) -> type[Section]:
-    """The class of an entry under `corpora`, `models` or `saes` of a kind."""
+    """The class of an entry under a key of `KINDS` of a kind."""
     found = _own_class(key, kind)
     assert found is not None, f"{kind} is not among kinds({key!r})"
     return found
@@ -313,6 +321,7 @@ def _check_references(study: Study) -> None:
                         _check_avoided(study, name, site, sae.id)
         if sae.trained and sae.trained.sites != "all":
             _check_sites(study, sae.id, sae.trained)
+    _check_explainers(study)
     _check_toys(study)
     study.sheets.require(["/".join(key) for key in study.dictionaries()])
 
@@ -358,6 +367,19 @@ def _check_avoided(study: Study, model: str, site: str, name: str) -> None:
         if other in chain:
             raise InputError(f"saes.{name}: orthogonal_to goes in a circle: {' → '.join([*chain, other])}")
         chain.append(other)
+
+
+def _check_explainers(study: Study) -> None:
+    texts = [name for name, model in study.models.items() if model.source != "classifier"]
+    for name, explainer in study.explainers.items():
+        for wanted in [] if explainer.models == "all" else explainer.models:
+            if wanted not in texts:
+                raise InputError(
+                    f"explainers.{name}: models names {wanted!r}{nearest(wanted, texts)}; language models are "
+                    f"{', '.join(texts) or 'none'}"
+                )
+        if name in RESERVED:
+            raise InputError(f"explainers.{name}: an explainer without a model is called so; rename it")
 
 
 def _check_toys(study: Study) -> None:

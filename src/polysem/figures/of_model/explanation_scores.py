@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.explainer_rows import Rows, estimate
+from polysem.figures.parts.token_words import visible
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
 
@@ -73,6 +74,8 @@ def draw(explanations: xr.Dataset, analysis: Analysis) -> Figure:
         f"{theme.several(count, 'feature')}, scored on texts that explainers were not shown; left out: "
         f"{left_out:,} with too few examples. Dashed: chance."
     ]
+    said = zip(names, explanations["note"].to_numpy().astype(str), strict=True)
+    notes += [f"{name}: {visible(note)}." for name, note in said if note]
     theme.frame(
         figure,
         explanations,

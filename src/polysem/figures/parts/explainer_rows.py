@@ -14,6 +14,8 @@ from polysem.params.base import NEURONS
 
 STEP, ROW, HEAD = 0.062, 0.07, 0.2
 """Inches: from one dictionary to the next, around the dictionaries of a row, the name of a site."""
+LONGEST = 22
+"""Characters of a name."""
 MOST = 40
 """Points of a panel, about, beyond which no further site is drawn."""
 
@@ -47,7 +49,7 @@ class Rows:
             at += HEAD
             for name in names:
                 middle = at + ROW + STEP * (len(places) - 1) / 2
-                labels.append((middle, name, theme.INK))
+                labels.append((middle, name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…", theme.INK))
                 for number, place in enumerate(places):
                     heights[name, place] = at + ROW + STEP * number
                 at += 2 * ROW + STEP * (len(places) - 1)

@@ -116,9 +116,9 @@ ENTRIES = (
         published="People score how well features and neurons can be interpreted, blind; a language model explains "
         "features and predicts activations by its explanations. Features come out above neurons in both.",
         shown="Features and neurons explained by rules that need no model, a tag, a regular expression, tokens, tokens "
-        "behind others, and what logit weights promote, from examples that are shown; scored by simulation, detection "
-        "and fuzzing on texts that are held out, beside single tokens and explanations of other features; and whether "
-        "the scores agree with tags and with embeddings.",
+        "behind others, and what logit weights promote, from examples that are shown, and by language models where "
+        "params name some; scored by simulation, detection and fuzzing on texts that are held out, beside single "
+        "tokens and explanations of other features; and whether the scores agree with tags and with embeddings.",
         absent="It needs a language model with features that are active on eval tokens of both halves.",
         metrics=("simulation_n_gram", "detection_n_gram", "simulation_unigram", "intruder_share"),
         tables=("explanations", "explained_examples"),

@@ -18,6 +18,7 @@ from polysem.models.processing import native_obstacles, refuse
 from polysem.models.tokenizer_file import local_tokenizer
 from polysem.params.addons import modules_of
 from polysem.params.base import CorpusSection, Entry, ModelSection, possible_hub_id
+from polysem.params.explainers.transformers import TransformersExplainer
 from polysem.params.models.classifier import ClassifierModel
 from polysem.params.models.imported import ImportedModel, is_gguf
 from polysem.params.models.language import block_sites, check_sites
@@ -52,6 +53,9 @@ def check(study: Study) -> None:
     for sae in study.saes.values():
         if sae.imported and sae.imported.path is not None:
             _check_published(study, sae.id, sae.imported)
+    for name, explainer in study.explainers.items():
+        if isinstance(explainer, TransformersExplainer):
+            check_explainer(f"explainers.{name}.path", explainer.path)
     _check_space(study)
 
 
@@ -62,6 +66,21 @@ def check_ledger() -> None:
     ledger = Path(artifacts.LEDGER)
     stamp = checked.stamp(None, [ledger] if ledger.is_file() else [], claims.__name__)
     checked.once(stamp, lambda: claims.read_ledger(ledger))
+
+
+def check_explainer(where: str, path: str) -> None:
+    """A model that explains is a GGUF file, or a folder with all that transformers reads."""
+    if not matching_files(path):
+        raise InputError(f"{where}: there is nothing at {path!r}; paths start at the folder of the Snakefile")
+    if is_gguf(path):
+        return
+    folder = expanded(path)
+    lacking = [name for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
+    if lacking or not [*folder.glob("*.safetensors")]:
+        raise InputError(
+            f"{where}: {path!r} lacks {' and '.join(lacking or ['*.safetensors'])}; name the folder of a model as "
+            "transformers writes it, or a .gguf file"
+        )
 
 
 def outside_paths(section: Entry) -> list[str]:

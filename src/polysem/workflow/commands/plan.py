@@ -14,7 +14,8 @@ from rich.table import Table
 from polysem.io.disk import in_bytes
 from polysem.io.errors import InputError
 from polysem.layout.place import RESULTS
-from polysem.params.study import load_study
+from polysem.params.comparisons import firsts_of_recipes
+from polysem.params.study import Study, load_study
 from polysem.workflow.checks import feature_numbers
 from polysem.workflow.checks.needs import PHASES, Job, jobs
 
@@ -65,7 +66,7 @@ def command(options: argparse.Namespace) -> int:
     found = list(jobs(study))
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     console.print(phase_table(found, speed))
-    for line in [*missing(found), *assumptions(speed), here()]:
+    for line in [*missing(found), *questions(study), *assumptions(speed), here()]:
         console.print(line, soft_wrap=True, markup=False)
     return 0
 
@@ -123,6 +124,25 @@ def missing(found: Iterable[Job]) -> list[str]:
     """What is not known, each once, and what would tell."""
     reasons = dict.fromkeys(reason for job in found if not job.made for reason in job.missing)
     return ["Not known yet:", *(f"  {reason}" for reason in reasons), ""] if reasons else []
+
+
+def questions(study: Study) -> list[str]:
+    """What language models are asked about features, at most."""
+    lines = []
+    for name, explainer in study.explainers.items():
+        models = [
+            model for model, of in study.models.items() if of.source != "classifier" and explainer.explains(model)
+        ]
+        dictionaries = sum(
+            1 + len(firsts_of_recipes(study, model, site)) for model in models for site in study.models[model].sites
+        )
+        calls = dictionaries * explainer.features * explainer.calls()
+        lines.append(
+            f"explainers.{name}: up to {calls:,} calls by its features and scores, and of each of {len(models)} models "
+            f"no more than {explainer.most_calls:,} calls (most_calls) and {explainer.most_tokens:,} tokens "
+            "(most_tokens)."
+        )
+    return lines
 
 
 def assumptions(speed: Speed) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from polysem.io.errors import InputError
 from polysem.tables.passes.explanations.examples import HELD_OUT, SHOWN, Examples, Windows
+from polysem.tables.passes.explanations.judged import judgements
 from polysem.tables.passes.explanations.rules import Rule, rule_of
 from polysem.tables.passes.explanations.scores import SCORES, Asked, Thresholds, scores
 
@@ -23,6 +24,8 @@ class Said:
     explainers: tuple[str, ...]
     by_feature: Mapping[tuple[str, str, int], Mapping[str, Mapping[str, Any]]]
     """By site, dictionary and feature what each explainer says."""
+    notes: Mapping[str, str]
+    """Why an explainer did not say all that it was to say."""
 
     @classmethod
     def read(cls, path: Path) -> "Said":
@@ -30,7 +33,7 @@ class Said:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             found = {(one["site"], one["dictionary"], one["feature"]): one["by"] for one in content["explanations"]}
-            return cls(tuple(content["explainers"]), found)
+            return cls(tuple(content["explainers"]), found, dict(content["notes"]))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path} holds no explanations ({error}); delete it and run again") from error
 
@@ -44,8 +47,10 @@ class Scored:
     own: Float[np.ndarray, "explained explainer score"]
     shuffled: Float[np.ndarray, "explained explainer score"]
     """Of the explanation of another feature of the same dictionary."""
-    count: Int[np.ndarray, "explained score"]
+    count: Int[np.ndarray, "explained explainer score"]
     """Tokens, contexts and marks that scores rest on."""
+    unreadable: Int[np.ndarray, "explained explainer score"]
+    """Of those, such as a language model gave no answer for that can be read: they count as wrong."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +71,20 @@ def scored(examples: Examples, said: Said, seed: int) -> Scored:
     shape = (len(examples), len(said.explainers))
     text = np.full(shape, "", object)
     own, shuffled = (np.full((*shape, len(SCORES)), np.nan) for _ in range(2))
-    count = np.zeros((len(examples), len(SCORES)), np.int64)
+    count, unreadable = (np.zeros((*shape, len(SCORES)), np.int64) for _ in range(2))
     tests: dict[int, _Test] = {}
     for number in range(len(examples)):
         of = said.by_feature.get((*examples.place(number), int(examples.values["feature"][number])))
         if of is None:
             continue
         tests[number] = _test(examples, number, of)
-        count[number] = tests[number].asked.counts()
-        text[number] = [of[name]["text"] if name in of else "" for name in said.explainers]
+        for column, name in enumerate(said.explainers):
+            text[number, column] = of[name]["text"] if name in of else ""
+            if name in tests[number].rules:
+                count[number, column] = tests[number].asked.counts()
+            elif name in of:
+                judged = judgements(of[name]["answers"], tests[number].windows, examples.values["role"])
+                own[number, column], count[number, column], unreadable[number, column] = judged
     for column, name in enumerate(said.explainers):
         mine = [number for number, test in tests.items() if name in test.rules]
         partner = _partners(examples, mine, seed)
@@ -83,7 +93,7 @@ def scored(examples: Examples, said: Said, seed: int) -> Scored:
             own[number, column] = test.scores(*test.rules[name], examples)
             if number in partner:
                 shuffled[number, column] = test.scores(*tests[partner[number]].rules[name], examples)
-    return Scored(text, own, shuffled, count)
+    return Scored(text, own, shuffled, count, unreadable)
 
 
 def _test(examples: Examples, number: int, said: Mapping[str, Mapping[str, Any]]) -> _Test:
@@ -92,6 +102,8 @@ def _test(examples: Examples, number: int, said: Mapping[str, Mapping[str, Any]]
     asked = Asked.of(shown, role)
     rules = {}
     for name, one in said.items():
+        if "rule" not in one:
+            continue
         rule = rule_of(one["rule"])
         rules[name] = rule, Thresholds.chosen(rule.predict(examples.texts, shown.token), asked)
     return _Test(held_out, Asked.of(held_out, role), rules)

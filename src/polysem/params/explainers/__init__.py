@@ -1,0 +1,1 @@
+"""Kinds of language models that explain features, a module per source."""
