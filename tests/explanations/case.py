@@ -1,5 +1,6 @@
 """A model of which it is known why each neuron is active: files in the places of the layout, without a model."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,12 @@ def write_tables(place: Place, activations: np.ndarray) -> None:
     for name, variables in tables.items():
         made = {key: variable(dimensions, values, key, "1") for key, (dimensions, values) in variables.items()}
         write_table(Path(place.tables) / f"{name}.nc", xr.Dataset(made))
+
+
+def read_said(place: Place) -> dict[str, Any]:
+    """The file of explanations: its first line, with all others as `explanations`."""
+    head, *said = map(json.loads, Path(place.explanations).read_text().splitlines())
+    return head | {"explanations": said}
 
 
 def write_store(

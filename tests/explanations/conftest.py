@@ -1,6 +1,5 @@
 """A model of known causes, explained and scored once."""
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +11,7 @@ from polysem.io.tables import write_table
 from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 
-from .case import SITE, write
+from .case import SITE, read_said, write
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +26,7 @@ def explained(tmp_path_factory) -> SimpleNamespace:
     write_table(Path(place.table("explained_examples")), examples)
     explain_features("m", root=str(root))
     table = made("model", "explanations", place, "language", analysis, relatives=relatives)
-    said = json.loads(Path(place.explanations).read_text())
+    said = read_said(place)
     by = {one["feature"]: one["by"] for one in said["explanations"]}
     return SimpleNamespace(
         root=root, place=place, relatives=relatives, analysis=analysis, examples=examples, table=table, said=said, by=by

@@ -28,7 +28,7 @@ from polysem.tables.parts.token_tags import held_out
 from polysem.tables.passes.explanations.examples import HELD_OUT, Examples, Windows
 from polysem.tables.passes.explanations.judged import judgements
 
-from .case import ANIMAL, CAT, WORD, causes, texts
+from .case import ANIMAL, CAT, WORD, causes, read_said, texts
 from .server import serving
 
 SCORES = ["simulation", "detection", "fuzzing"]
@@ -44,7 +44,7 @@ def study(explained, tmp_path) -> SimpleNamespace:
     place = Place("m", root=str(tmp_path))
     Path(place.tables).mkdir(parents=True)
     for entry in Path(explained.place.tables).iterdir():
-        if entry.name not in ("explanations.json", "answers.jsonl"):
+        if entry.name not in ("explanations.jsonl", "answers.jsonl"):
             (Path(place.tables) / entry.name).symlink_to(entry)
     return SimpleNamespace(root=tmp_path, place=place, explained=explained)
 
@@ -59,7 +59,7 @@ def entry(address: str, **changes: Any) -> dict[str, Any]:
 def explain(study: SimpleNamespace, params: dict[str, Any]) -> dict[str, Any]:
     """What a model says of the features, by its file."""
     explain_features("m", {"judge": params}, str(study.root))
-    return json.loads(Path(study.place.explanations).read_text())
+    return read_said(study.place)
 
 
 def table_of(study: SimpleNamespace):
@@ -151,7 +151,7 @@ def test_the_key_is_in_no_file_and_no_message(study, monkeypatch, capsys):
     with serving(knowing) as server:
         explain(study, entry(server.address, key="TINY_KEY"))
     written = [file for file in study.root.rglob("*") if file.is_file() and not file.is_symlink()]
-    assert {file.name for file in written} >= {"explanations.json", "answers.jsonl"}
+    assert {file.name for file in written} >= {"explanations.jsonl", "answers.jsonl"}
     assert not any(KEY.encode() in file.read_bytes() for file in written)
     assert KEY not in "".join(capsys.readouterr())
 

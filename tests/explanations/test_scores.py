@@ -182,7 +182,7 @@ def test_metrics_are_the_means(explained):
 
 def test_files_without_explanations_are_refused_in_a_sentence(explained, tmp_path):
     path = tmp_path / "m.json"
-    for content in ("", "[]", '{"explainers": []}', '{"explainers": [], "explanations": [{"site": "a"}]}'):
+    for content in ("", "[]", '{"explainers": []}', '{"explainers": [], "notes": {}}\n{"site": "a"}', "{\n}"):
         path.write_text(content)
         with pytest.raises(InputError, match=r"holds no explanations.*run again"):
             Said.read(path)

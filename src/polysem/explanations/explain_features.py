@@ -58,10 +58,9 @@ def explain_features(model: str, explainers: dict[str, dict[str, Any]] | None = 
         for number, of in said.by_feature.items():
             found[number]["by"][name] = of
     executable = [name for name in EXECUTABLE if any(name in one["by"] for one in found.values())]
-    lines = [json.dumps(one, ensure_ascii=False) for one in found.values()]
     notes = {name: said.note for name, said in asked.items() if said.note}
-    head = json.dumps({"explainers": [*executable, *asked], "notes": notes}, ensure_ascii=False)[1:-1]
-    write_text(Path(place.explanations), f'{{{head}, "explanations": [\n' + ",\n".join(lines) + "\n]}\n")
+    lines = [{"explainers": [*executable, *asked], "notes": notes}, *found.values()]
+    write_text(Path(place.explanations), "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in lines))
 
 
 def _explained(examples: Examples, place: Place) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -199,7 +199,7 @@ class Place:
     @property
     def explanations(self) -> str:
         """What explainers say of features of all dictionaries of the model."""
-        return f"{self.root}/tables/{self.model}/explanations.json"
+        return f"{self.root}/tables/{self.model}/explanations.jsonl"
 
     @property
     def answers(self) -> str:

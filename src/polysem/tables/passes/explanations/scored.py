@@ -31,9 +31,10 @@ class Said:
     def read(cls, path: Path) -> "Said":
         """The file that `explain_features` wrote; InputError for one that it did not."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            found = {(one["site"], one["dictionary"], one["feature"]): one["by"] for one in content["explanations"]}
-            return cls(tuple(content["explainers"]), found, dict(content["notes"]))
+            with path.open(encoding="utf-8") as file:
+                head, *said = map(json.loads, file)
+            found = {(one["site"], one["dictionary"], one["feature"]): one["by"] for one in said}
+            return cls(tuple(head["explainers"]), found, dict(head["notes"]))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path} holds no explanations ({error}); delete it and run again") from error
 
