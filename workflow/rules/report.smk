@@ -38,7 +38,7 @@ rule write_report:
     """All documents, figures, claims, metrics and provenance as pages."""
     input:
         figures=[folder.receipt for folder in artifacts.figures(study)],
-        sheets=[folder.receipt for folder in artifacts.sheets(study)],
+        sheets=[folder.receipt for folder in artifacts.sheets(study) + artifacts.case_studies(study)],
         metrics=artifacts.METRICS,
         claims=artifacts.CLAIMS,
         provenance=artifacts.PROVENANCE,

@@ -13,6 +13,8 @@ from polysem.workflow.declarations import modules_of
 
 FEATURE_TABLES = tuple(modules_of(ROOMS["dictionary"]))
 """Tables of the features of every dictionary, which one job makes: the modules of their folder."""
+CASE_TABLES = ("case_studies", "ablation", "steering", "automata")
+"""Tables of a model that its case studies show."""
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""
 TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
@@ -89,6 +91,11 @@ def sheet_places(study: Study) -> list[Place]:
 def sheets(study: Study) -> list[Folder]:
     """All folders of feature sheets."""
     return [dictionary.sheets for dictionary in sheet_places(study)]
+
+
+def case_studies(study: Study) -> list[Folder]:
+    """The folders of case studies, of each language model."""
+    return [Place(name).case_studies for name, model in study.models.items() if model.source != "classifier"]
 
 
 def indexes(study: Study) -> list[Folder]:
@@ -170,7 +177,11 @@ def recorded(study: Study) -> list[str]:
     files += [path for one in dictionaries(study) for path in (one.tables, one.tables_receipt)]
     files += [table + RECEIPT for table in _tables_of_places(study)]
     stored = [file for store in stores(study) for file in store.files]
-    folders = [path for folder in figures(study) + sheets(study) + indexes(study) for path in folder.files]
+    folders = [
+        path
+        for folder in figures(study) + sheets(study) + case_studies(study) + indexes(study)
+        for path in folder.files
+    ]
     return list(dict.fromkeys([*files, *stored, *tables(study), *folders, PROVENANCE, REPORT_INDEX, REPORT_PAGES]))
 
 

@@ -43,7 +43,7 @@ STEPS = {
         "index": ("index_features",),
         "toys": ("recover_features",),
         "figures": ("draw_figures", "draw_site_figures", "draw_model_figures", "draw_toy_figures"),
-        "report": ("check_claims", "write_sheets", "write_report"),
+        "report": ("check_claims", "write_sheets", "write_case_studies", "write_report"),
         "workflow.provenance": ("collect_provenance",),
     }.items()
     for name in names
