@@ -59,6 +59,7 @@ rule write_report:
             captions={one.name: one.caption for one in figures.all_figures()},
             places=[drawn.values() for drawn in artifacts.figure_places(study)],
             sheets=[dictionary.values() for dictionary in artifacts.sheet_places(study)],
+            case_studies=[{"model": name} for name in artifacts.with_case_studies(study)],
             tables=artifacts.FEATURE_TABLES,
             site_tables=["fidelity"],
             receipts=artifacts.receipts(study),

@@ -79,7 +79,13 @@ def write_case_studies(
         )
         (folder / "index.html").write_text(text, encoding="utf-8", newline="\n")
         receipt["cases"] = [
-            {"id": f"{case.place.path}/{case.feature}", "tag": case.tag, "page": case.address} for case in cases
+            {
+                "id": f"{case.place.path}/{case.feature}",
+                "tag": case.tag,
+                "is_neuron": case.is_neuron,
+                "page": case.address,
+            }
+            for case in cases
         ]
 
 

@@ -118,7 +118,7 @@ ENTRIES = (
         shown="A page for the best feature of each context, with everything that was measured of it, and whether it "
         "meets the document's bar; the same page for the best neuron, for contrast.",
         absent="It needs tags and an SAE, or features that are named under case_studies.",
-        metrics=("case_studies", "case_studies_meeting_bar"),
+        cases=True,
         tables=("case_studies",),
     ),
     Entry(
