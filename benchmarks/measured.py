@@ -12,6 +12,9 @@ from polysem.tables.inputs import Job
 from polysem.tables.made_of import Stated, measured, prepare
 from polysem.workflow.declarations import modules_of
 
+NO_CASES: dict[str, Any] = {"tags": [], "dictionaries": [], "features": {}, "other_seeds": {}}
+"""The value "case_studies" of a study that names none."""
+
 
 def stated(room: str, name: str, analysis: Analysis | None = None, **values: Any) -> Stated:
     """What a rule says of a table: its declarations, and values of the study."""
@@ -27,6 +30,6 @@ def all_stated(analysis: Analysis | None = None) -> dict[str, Stated]:
 
 def made(room: str, name: str, place: Place, kind: str, analysis: Analysis | None = None, **values: Any) -> xr.Dataset:
     """A table of a place, held against its contract."""
-    said = {name: stated(room, name, analysis, **values)}
+    said = {name: stated(room, name, analysis, **{"case_studies": NO_CASES} | values)}
     job = Job(place, kind, folder=Path(place.tables))
     return measured(name, prepare(room, said, job)[name], said[name], job)

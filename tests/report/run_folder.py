@@ -55,6 +55,7 @@ class RunFolder:
         self.folders: list[str] = []
         self.captions = {name: figure.caption for name, figure in FIGURES.items()}
         self.sheets: list[Place] = []
+        self.case_studies: list[Place] = []
         self.makings = {}
         for name in ("together", "neurons", dictionary):
             figures = ["loss_recovered"] if name == "together" else ["ultra_low_frequency", "decoder_power"]
@@ -176,6 +177,7 @@ class RunFolder:
             captions=self.captions,
             places=[place_of(folder) for folder in self.folders],
             sheets=self.sheets,
+            case_studies=self.case_studies,
             tables=self.tables,
             site_tables=[],
             annotations={place.path: read_annotations(place, self.folder) for place in self.sheets},

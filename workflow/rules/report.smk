@@ -38,7 +38,7 @@ rule write_report:
     """All documents, figures, claims, metrics and provenance as pages."""
     input:
         figures=[folder.receipt for folder in artifacts.figures(study)],
-        sheets=[folder.receipt for folder in artifacts.sheets(study)],
+        sheets=[folder.receipt for folder in artifacts.sheets(study) + artifacts.case_studies(study)],
         metrics=artifacts.METRICS,
         claims=artifacts.CLAIMS,
         provenance=artifacts.PROVENANCE,
@@ -59,6 +59,7 @@ rule write_report:
             captions={one.name: one.caption for one in figures.all_figures()},
             places=[drawn.values() for drawn in artifacts.figure_places(study)],
             sheets=[dictionary.values() for dictionary in artifacts.sheet_places(study)],
+            case_studies=[{"model": name} for name in artifacts.with_case_studies(study)],
             tables=artifacts.FEATURE_TABLES,
             site_tables=["fidelity"],
             receipts=artifacts.receipts(study),

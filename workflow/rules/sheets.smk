@@ -78,3 +78,50 @@ rule write_sheets:
         "python -m polysem step write_sheets --tables {params.tables} --output {output.folder} "
         "--config {params.spec} {params.others} --outside {params.outside:q} "
         "--code {params.code} --log {log} > {log} 2>&1"
+
+
+CASE_PAGE = [
+    *SHEET_PAGE[:1],
+    *(f"src/polysem/report/{name}" for name in ("case.html.j2", "cases_index.html.j2", "sheet.css", "sheet.js")),
+]
+
+
+def case_tables(wildcards):
+    """What case studies are written from: tables of the model, and those of the dictionaries that may have one."""
+    model = Place(wildcards.model)
+    relatives = [model.at(site, name) for site, names in related(wildcards.model).items() for name in names]
+    return [model.receipt_of_table(name) for name in artifacts.CASE_TABLES] + [one.tables_receipt for one in relatives]
+
+
+def annotated_dictionaries(model):
+    """What people said of the features of a model, by dictionary."""
+    found = {each.path: annotations(each) for each in studied.dictionaries(study) if each.model == model}
+    return {path: said.values() for path, said in found.items() if not said.is_empty}
+
+
+rule write_case_studies:
+    """S1.F11: a page for each feature that is studied in full, with everything that was measured of it."""
+    input:
+        case_tables,
+        tokenizer=MODEL.tokenizer,
+    output:
+        folder=directory(MODEL.case_studies.path),
+        receipt=MODEL.case_studies.receipt,
+    log:
+        "logs/write_case_studies/{model}.log",
+    benchmark:
+        "logs/write_case_studies/{model}.tsv"
+    params:
+        code=code_digest("polysem.report.write_case_studies"),
+        outside=outside(CASE_PAGE),
+        spec=lambda wildcards: spec_file(
+            place={"model": wildcards.model},
+            params=study.sheets.choice(wildcards.model, "", "", study.analysis).values(),
+            tables=artifacts.CASE_TABLES,
+            annotations=annotated_dictionaries(wildcards.model),
+            root=RESULTS,
+        ),
+    shell:
+        "python -m polysem step write_case_studies --tokenizer {input.tokenizer} --output {output.folder} "
+        "--config {params.spec} --outside {params.outside:q} "
+        "--code {params.code} --log {log} > {log} 2>&1"

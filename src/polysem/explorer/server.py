@@ -58,8 +58,9 @@ async def _serve(explorer: Explorer, listening: socket.socket) -> None:
 def bound(host: str, port: int) -> socket.socket:
     """A socket that listens; InputError, with what to do, if it cannot."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # asyncio sends small pieces at once only over sockets that say they are TCP: 40 ms of each answer.
+        listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(1024)

@@ -230,6 +230,11 @@ class Place:
         """The page of one feature."""
         return self.sheets.file(f"{feature}.html")
 
+    @property
+    def case_studies(self) -> Folder:
+        """The folder of the case studies of the model."""
+        return Folder(f"{self.root}/report/case_studies/{self.model}")
+
     def plot(self, name: str) -> str:
         """A small table for `dvc plots`."""
         return f"{self.root}/plots/{self.model}/{self._site()}/{self._dictionary()}/{name}.csv"

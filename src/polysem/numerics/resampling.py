@@ -30,21 +30,26 @@ def students_interval(values: Numbers) -> tuple[float, float]:
 
 
 def interval_of_sums(
-    sums: Mapping[str, Numbers], statistic: Callable[[dict[str, Numbers]], Numbers], seed: int = 0
+    sums: Mapping[str, Numbers],
+    statistic: Callable[[dict[str, Numbers]], Numbers],
+    seed: int = 0,
+    strata: NDArray[np.int64] | None = None,
 ) -> tuple[float, float]:
     """Ends of the 95 % interval of a statistic of sums over units, for example over sequences.
 
     `sums` holds a number per unit under each name; resamples draw as many units, with replacement, and `statistic`
-    takes the sums over those under the same names, [resample]. (NaN, NaN) with fewer than two units, and where the
-    statistic is not finite in every resample.
+    takes the sums over those under the same names, [resample]. With `strata`, a number of each unit, as many as there
+    are of each number are drawn among these: none of few units that matter is ever missing. (NaN, NaN) with fewer than
+    two units, in any of several strata, too, and where the statistic is not finite in every resample.
     """
     units = len(next(iter(sums.values())))
-    if units < 2:
+    parts = [np.arange(units)] if strata is None else [np.flatnonzero(strata == one) for one in np.unique(strata)]
+    if not units or min(map(len, parts)) < 2:
         return np.nan, np.nan
     columns = np.stack([np.asarray(values, np.float64) for values in sums.values()], axis=1)
     found: list[Numbers] = []
-    for drawn in _drawn(units, seed):
-        totals = drawn @ columns
+    for drawn in zip(*(_drawn(len(part), seed + number, units) for number, part in enumerate(parts)), strict=True):
+        totals = sum(of @ columns[part] for of, part in zip(drawn, parts, strict=True))
         with np.errstate(invalid="ignore", divide="ignore"):
             found.append(np.asarray(statistic(dict(zip(sums, totals.T, strict=True))), np.float64))
     return _ends(np.concatenate(found))
@@ -80,10 +85,11 @@ def intervals_of_means(values: NDArray[Any], seed: int = 0) -> tuple[Numbers, Nu
     return low, high
 
 
-def _drawn(units: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """How often each unit is drawn in each resample, [resample, unit], some resamples after the other."""
+def _drawn(units: int, seed: int, held: int = 0) -> Iterator[NDArray[np.int64]]:
+    """How often each unit is drawn in each resample, [resample, unit], some resamples after the other; so many that
+    there is room for `held` units, if these are more."""
     generator = np.random.default_rng(seed)
-    step = max(1, TOGETHER // units)
+    step = max(1, TOGETHER // max(units, held))
     for start in range(0, RESAMPLES, step):
         yield generator.multinomial(units, np.full(units, 1 / units), min(step, RESAMPLES - start))
 

@@ -60,6 +60,19 @@ def firsts_of_recipes(study: Study, model: str, site: str) -> list[str]:
     return list({study.saes[sae].recipe_name: sae for sae in reversed(study.saes_of(model, site))}.values())[::-1]
 
 
+def reseeded(study: Study, model: str, site: str) -> dict[str, str]:
+    """Of the first SAE of each recipe at a site the first other one that differs from it in nothing but the seed; those
+    that have none are missing."""
+    firsts = firsts_of_recipes(study, model, site)
+    found: dict[str, str] = {}
+    for pair in pairs(study, model, site):
+        if pair.relation == "seed":
+            one, other = sorted((pair.dictionary, pair.other), key=firsts.__contains__, reverse=True)
+            if one in firsts:
+                found.setdefault(one, other)
+    return found
+
+
 def sizes(study: Study, model: str, site: str) -> list[str]:
     """SAEs of several sizes for feature splitting (S1.F8), ascending; [] if the site has one size alone.
 

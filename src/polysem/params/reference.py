@@ -16,6 +16,7 @@ from polysem.io.atomic import write_text
 from polysem.params.addons import own_modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NAME, Section
+from polysem.params.case_studies import CaseStudies
 from polysem.params.explain import models_in
 from polysem.params.kinds import is_list
 from polysem.params.proxies import DEFAULT_PROXIES
@@ -57,6 +58,7 @@ def schema_text() -> str:
     }
     properties["analysis"] = Analysis.model_json_schema()
     properties["sheets"] = Sheets.model_json_schema()
+    properties["case_studies"] = CaseStudies.model_json_schema()
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "polysem params",
@@ -117,6 +119,8 @@ def reference_text() -> str:
     lines += ["", "## toys: activations made of known features", "", *_paragraph(Toy), "", *_table(Toy)]
     lines += ["", "## analysis: thresholds of tables and figures", "", *_paragraph(Analysis), "", *_table(Analysis)]
     lines += ["", "## sheets: which features get a page", "", *_paragraph(Sheets), "", *_table(Sheets)]
+    lines += ["", "## case_studies: which features get a page with all that was measured", "", *_paragraph(CaseStudies)]
+    lines += ["", *_table(CaseStudies)]
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,7 @@ from polysem.io.errors import InputError
 from polysem.params.addons import modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS, CorpusSection, ModelSection, Section
+from polysem.params.case_studies import CaseStudies
 from polysem.params.explain import explain, nearest
 from polysem.params.explainers.base import RESERVED, Explainer
 from polysem.params.kinds import is_list, own_class
@@ -48,7 +49,7 @@ KINDS = {
     "explainers": Kinds("polysem.params.explainers", Explainer, "source"),
 }
 
-SECTIONS = [*KINDS, "toys", "analysis", "sheets"]
+SECTIONS = [*KINDS, "toys", "analysis", "sheets", "case_studies"]
 """All top-level keys."""
 OPTIONAL = ("saes", "explainers", "toys")
 """Those of them that may name nothing."""
@@ -102,6 +103,7 @@ class Study:
     toys: dict[str, Toy]
     analysis: Analysis
     sheets: Sheets
+    case_studies: CaseStudies
 
     def sites(self) -> Iterator[tuple[str, str]]:
         """Every (model, site)."""
@@ -145,6 +147,7 @@ class Study:
             "toys": {name: toy.values() for name, toy in self.toys.items()},
             "analysis": self.analysis.values(),
             "sheets": self.sheets.values(),
+            "case_studies": self.case_studies.values(),
         }
 
 
@@ -161,8 +164,16 @@ def load_study(path: Path) -> Study:
         name: _section("explainers", name, entry.plain()) for name, entry in _entries(raw, "explainers", path)
     }
     toys = {name: _validated(Toy, entry.plain(), f"toys.{name}") for name, entry in _entries(raw, "toys", path)}
-    analysis, sheets = _single(raw, "analysis", Analysis), _single(raw, "sheets", Sheets)
-    study = Study(corpora, models, saes, explainers, toys, analysis, sheets)
+    study = Study(
+        corpora,
+        models,
+        saes,
+        explainers,
+        toys,
+        _single(raw, "analysis", Analysis),
+        _single(raw, "sheets", Sheets),
+        _single(raw, "case_studies", CaseStudies),
+    )
     _check_references(study)
     return study
 
@@ -323,7 +334,9 @@ def _check_references(study: Study) -> None:
             _check_sites(study, sae.id, sae.trained)
     _check_explainers(study)
     _check_toys(study)
-    study.sheets.require(["/".join(key) for key in study.dictionaries()])
+    dictionaries = ["/".join(key) for key in study.dictionaries()]
+    study.sheets.require(dictionaries)
+    study.case_studies.require(list(dict.fromkeys(sae.recipe_name for sae in study.saes.values())), dictionaries)
 
 
 def _check_target(sae: Sae, model: str, sites: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """What a run shows of every line of the catalogue, and why it shows nothing where it does."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from polysem.layout.place import Place
 from polysem.report.catalogue import DOCUMENTS, ENTRIES, Entry
@@ -9,6 +9,15 @@ from polysem.report.features import Feature
 from polysem.report.gallery import Picture
 from polysem.report.ledger import Claim
 from polysem.report.numbers import Board, board
+
+
+class Case(NamedTuple):
+    """A feature with a page of its own that shows everything that was measured of it."""
+
+    words: str
+    """Its tag, or which feature it is."""
+    address: str
+    """From the root of the report."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,8 @@ class Run:
     """The features of a dictionary that people starred, labelled or commented."""
     others: dict[Place, int] = field(default_factory=dict)
     """How many notes are about another training of a dictionary."""
+    cases: dict[str, list[Case]] = field(default_factory=dict)
+    """The case studies of each model that has any."""
 
     def numbers(self, origin: Place) -> dict[str, Any]:
         """The metrics of one dictionary."""
@@ -88,6 +99,8 @@ def _article(entry: Entry, run: Run) -> Article:
                 others += [] if origin in others else [origin]
     if entry.tool:
         answered = True
+    elif entry.cases:
+        answered = bool(run.cases)
     elif entry.settings or entry.sites or entry.sheets or entry.labels:
         answered = bool(having)
     elif pictures:

@@ -9,11 +9,12 @@ from typing import Any
 
 from polysem.io.atomic import before_placing, placed
 from polysem.io.errors import InputError
+from polysem.io.folders import read_folder_receipt
 from polysem.io.json_files import read_object
 from polysem.layout.annotations import NOBODY, Annotations
 from polysem.layout.place import Place
 from polysem.report.captions import caption_html
-from polysem.report.chapters import Run, read_chapters
+from polysem.report.chapters import Case, Run, read_chapters
 from polysem.report.features import read_features
 from polysem.report.gallery import all_shown, read_gallery
 from polysem.report.ledger import read_claims
@@ -36,6 +37,7 @@ def write_report(
     captions: dict[str, str],
     places: list[Place],
     sheets: list[Place],
+    case_studies: list[Place],
     tables: list[str],
     site_tables: list[str],
     annotations: dict[str, Annotations],
@@ -57,6 +59,7 @@ def write_report(
         captions: reStructuredText of each figure, by its name.
         places: All sites and dictionaries of the run in their order; what else is there is none of its business.
         sheets: The dictionaries that have feature sheets.
+        case_studies: The models that have case studies.
         tables: Names of the tables that every dictionary has.
         site_tables: Names of those tables of its site that its page leads to, too.
         annotations: What people said of features, by `model/site/dictionary`, of those dictionaries that have any.
@@ -78,6 +81,7 @@ def write_report(
         labels={origin: sum(len(own.labels) for own in said[origin].values()) for origin in origins},
         annotated={origin: [one for one in found if one.said.is_there] for origin, found in features.items()},
         others={origin: sum(len(own.others) for own in said[origin].values()) for origin in origins},
+        cases={model.model: own for model in case_studies if (own := _cases(replace(model, root=str(results))))},
     )
     chapters = read_chapters(study)
     found = {origin: _tables(origin, tables, site_tables, output) for origin in origins}
@@ -96,6 +100,18 @@ def write_report(
     site.write_file("pages/params.json", json.dumps(params, indent=2, ensure_ascii=False) + "\n")
     write_pages(site, study, chapters, about, captions=words, tables=found, makings=makings, receipts=stores)
     _publish(site.root, output)
+
+
+def _cases(model: Place) -> list[Case]:
+    """The case studies of a model, features before the neurons beside them."""
+    listed = read_folder_receipt(Path(model.case_studies.path))["cases"]
+    return [
+        Case(
+            f"{one['tag'] or 'no tag'}{' (neuron)' if one['is_neuron'] else ''}",
+            f"case_studies/{model.model}/{one['page']}",
+        )
+        for one in listed
+    ]
 
 
 def _tables(dictionary: Place, names: list[str], of_site: list[str], output: Path) -> list[TableFile]:

@@ -79,6 +79,7 @@ VALUES: Mapping[str, str] = MappingProxyType(
         "families": "names of the recipes that the dictionaries of the site are of",
         "proxies": "regular expressions that stand in for tags of the model's corpus",
         "series": "which dictionaries of the model stand for each other at its layers",
+        "case_studies": "which features of the model are case studies",
     }
 )
 """What tables read of the params file beside `analysis:`."""
@@ -89,6 +90,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "others": "all that SAEs of the site are compared with",
         "targets": "every site that a transcoder of the site predicts",
         "relatives": "the neurons and the first SAE of each recipe, at all sites",
+        "reseeded": "of each of these SAEs another that differs from it in nothing but the seed",
     }
 )
 """In front of a source or a table, with a colon: that of each of several dictionaries."""

@@ -13,6 +13,8 @@ from polysem.workflow.declarations import modules_of
 
 FEATURE_TABLES = tuple(modules_of(ROOMS["dictionary"]))
 """Tables of the features of every dictionary, which one job makes: the modules of their folder."""
+CASE_TABLES = ("case_studies", "ablation", "steering", "automata")
+"""Tables of a model that its case studies show."""
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""
 TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
@@ -96,6 +98,16 @@ def explanations(study: Study) -> list[str]:
     return [Place(name).explanations for name, model in study.models.items() if model.source != "classifier"]
 
 
+def with_case_studies(study: Study) -> list[str]:
+    """The models that have case studies: those that read text."""
+    return [name for name, model in study.models.items() if model.source != "classifier"]
+
+
+def case_studies(study: Study) -> list[Folder]:
+    """The folders of case studies."""
+    return [Place(name).case_studies for name in with_case_studies(study)]
+
+
 def indexes(study: Study) -> list[Folder]:
     """The index of the features of each model."""
     return [Place(model).index for model in study.models]
@@ -176,7 +188,11 @@ def recorded(study: Study) -> list[str]:
     files += [table + RECEIPT for table in _tables_of_places(study)]
     files += explanations(study)
     stored = [file for store in stores(study) for file in store.files]
-    folders = [path for folder in figures(study) + sheets(study) + indexes(study) for path in folder.files]
+    folders = [
+        path
+        for folder in figures(study) + sheets(study) + case_studies(study) + indexes(study)
+        for path in folder.files
+    ]
     return list(dict.fromkeys([*files, *stored, *tables(study), *folders, PROVENANCE, REPORT_INDEX, REPORT_PAGES]))
 
 

@@ -8,6 +8,7 @@ from polysem.io.errors import InputError, named
 from polysem.layout.place import Place
 from polysem.params import comparisons
 from polysem.params.base import NEURONS
+from polysem.params.comparisons import reseeded
 from polysem.params.series import series
 from polysem.params.study import Study
 from polysem.tables.contract import ROOMS, TABLE, Contract, in_order
@@ -212,6 +213,15 @@ class Tables:
         """`relatives`, as places."""
         return [place.at(site, name) for site, names in self._related(place.model).items() for name in names]
 
+    def of_reseeded(self, place: Place) -> list[Place]:
+        """Of each relative the first SAE that differs from it in nothing but the seed."""
+        study, model = self._study, place.model
+        return [
+            place.at(site, other)
+            for site in study.models[model].sites
+            for other in reseeded(study, model, site).values()
+        ]
+
 
 _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "dictionaries": Tables.of_dictionaries,
@@ -219,12 +229,22 @@ _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "others": Tables.of_others,
     "targets": Tables.of_targets,
     "relatives": Tables.of_relatives,
+    "reseeded": Tables.of_reseeded,
 }
 
 
 def _recipes(study: Study, place: Place) -> dict[str, dict[str, Any]]:
     trained = {sae: study.saes[sae].trained for sae in study.saes_of(place.model, place.site)}
     return {sae: recipe.hyper_parameters() for sae, recipe in trained.items() if recipe}
+
+
+def _case_studies(study: Study, place: Place) -> dict[str, Any]:
+    sites = study.models[place.model].sites
+    names = list(dict.fromkeys(name for site in sites for name in study.saes_of(place.model, site)))
+    other_seeds = {
+        f"{site}/{name}": other for site in sites for name, other in reseeded(study, place.model, site).items()
+    }
+    return study.case_studies.of_model(place.model, study.families(names)) | {"other_seeds": other_seeds}
 
 
 _VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
@@ -234,6 +254,7 @@ _VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
     "recipes": _recipes,
     "families": lambda study, place: study.families(study.dictionaries_of(place.model, place.site)),
     "series": lambda study, place: series(study, place.model),
+    "case_studies": _case_studies,
     "proxies": lambda study, place: dict(getattr(study.corpora[study.models[place.model].corpus], "proxies", {})),
 }
 

@@ -30,7 +30,7 @@ LIVES = 4
 """How often the process may die of a question, all but the first time of it alone, before that counts as broken."""
 LONGEST_PAUSE = 30.0
 """Seconds before a process that cannot begin is begun again."""
-KEPT_BYTES = 16 * 2**20
+KEPT_BYTES = 4 * 2**20
 """Answers that are kept."""
 Job = SearchJob | ActivationsJob | ImportanceJob
 

@@ -42,6 +42,8 @@ class Entry:
     sheets: bool = False
     labels: bool = False
     toys: bool = False
+    cases: bool = False
+    """Whether it is about case studies."""
     tool: str = ""
     """The command that opens what people do themselves, on the results of any run."""
 

@@ -4,7 +4,7 @@ One table for all sites of a model, because the model is loaded once. A place is
 `intervened`, the features of all of them that are ablated: their numbers; over (intervened, spot) those of each token.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,6 +27,7 @@ from polysem.tables.passes.ablation.measured import Effects, concentrated_on, me
 from polysem.tables.passes.ablation.shown import Contexts, shown_contexts, shown_features
 from polysem.tables.passes.ablation.spots import INTERVALS, Spots, choose_spots, chosen_features
 from polysem.tables.passes.ablation.summaries import ABOVE, ESTIMATES, Numbers, of_dictionary, of_features
+from polysem.tables.passes.case_studies.chosen import Case, chosen_cases
 
 CATALOGUE = "S1.F4"
 READS = (
@@ -34,6 +35,7 @@ READS = (
     "tokens",
     "tokenizer",
     "directions",
+    "case_studies",
     "relatives:weights",
     "relatives:table:frequency",
     "relatives:table:examples",
@@ -160,7 +162,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
     """
     store = TokenStore(inputs.path("tokens"))
     subject = load_subject(inputs.path("model"), inputs.device)
-    asked = [_ask(one, inputs, subject, store) for one in inputs.each("relatives")]
+    cases = chosen_cases(inputs)
+    asked = [_ask(one, inputs, subject, store, cases) for one in inputs.each("relatives")]
     states = _read(subject, store, asked)
     outcomes = _outcomes(subject, store)
     behind = inputs.params.context_after if store.is_text else 0
@@ -241,11 +244,14 @@ class Asked:
         return weights.logit_weights(self.written, self.decoder[block].cpu())
 
 
-def _ask(one: Inputs, inputs: Inputs, subject: Subject, store: TokenStore) -> Asked:
+def _ask(one: Inputs, inputs: Inputs, subject: Subject, store: TokenStore, cases: Sequence[Case]) -> Asked:
     dictionary = load_dictionary(one.path("weights"), subject.width(one.site), inputs.device)
     frequency, examples, tags_table = (_columns(one, name) for name in USED)
     params = inputs.params
     shown, tags = shown_features(frequency, tags_table)
+    for case in cases:
+        if case.place == one.place and case.feature not in shown:
+            shown, tags = [*shown, case.feature], [*tags, case.tag]
     feature = chosen_features(frequency, params.intervened_features, shown)
     spots = choose_spots(feature, examples, frequency, store, params.ablation_tokens, params.baseline_seed)
     return Asked(

@@ -29,6 +29,7 @@ from polysem.tables.parts.labels import labelled, variable
 from polysem.tables.parts.recognised import TRUSTED, agreement
 from polysem.tables.parts.spelled import spelled
 from polysem.tables.parts.token_tags import TokenTags
+from polysem.tables.passes.case_studies.chosen import chosen_cases
 from polysem.tables.passes.steering.choice import Candidates, Chosen, candidates, chosen_features
 from polysem.tables.passes.steering.numbers import at_the_maximum, means_by_site, spearman
 from polysem.tables.passes.steering.prompts import LONGEST, EvalTexts, Ids, eval_texts
@@ -50,6 +51,7 @@ READS = (
     "tokens",
     "tokenizer",
     "proxies",
+    "case_studies",
     "relatives:weights",
     "relatives:store",
     "relatives:table:frequency",
@@ -202,8 +204,9 @@ def _chosen(
         except InputError as error:
             left_out.append(f"{its.site} / {its.place.dictionary} cannot be edited: {error}")
     chosen = []
-    for each in by_site.values():
-        chosen += chosen_features(subject, each, trusted, inputs.params.steered_features, prompts)
+    for site, each in by_site.items():
+        cases = [case for case in chosen_cases(inputs) if case.place.site == site]
+        chosen += chosen_features(subject, each, cases, trusted, inputs.params.steered_features, prompts)
     neurons = {site: one for site, each in by_site.items() for one in each if one.name == NEURONS}
     return chosen, neurons, left_out
 

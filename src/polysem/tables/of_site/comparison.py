@@ -1,13 +1,16 @@
 """S0.X1, S1.F7, S1.F8, S2.F8, S2.F9: the dictionaries of a site against each other and against those of other sites."""
 
+from collections.abc import Mapping, Sequence
+
 import xarray as xr
 
+from polysem.params.analysis import Analysis
 from polysem.params.pair import Pair
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.labels import labelled
 from polysem.tables.parts.words import words
 from polysem.tables.passes.comparison.pair_table import pair_variables
-from polysem.tables.passes.comparison.pairwise import compare
+from polysem.tables.passes.comparison.pairwise import Match, compare
 from polysem.tables.passes.comparison.shelf import Site
 from polysem.tables.passes.comparison.size_table import growing, splitting
 from polysem.tables.passes.comparison.wrong_site import readings
@@ -154,7 +157,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
     sites = _sites(inputs)
     here = sites[inputs.place.at(inputs.site).path]
     pairs, params = [Pair(**pair) for pair in inputs.value("pairs")], inputs.params
-    matches = [compare(here, sites[f"{pair.model}/{pair.site}"], pair, params) for pair in pairs]
+    matches = _compared(here, sites, pairs, params)
     variables = pair_variables(matches)
     others = [
         other
@@ -175,6 +178,16 @@ def measure(inputs: Inputs) -> xr.Dataset:
         "ultra_low_frequency": params.ultra_low_frequency,
     }
     return labelled(variables, {}, attributes)
+
+
+def _compared(here: Site, sites: Mapping[str, Site], pairs: Sequence[Pair], params: Analysis) -> list[Match]:
+    """Each pair, in their order; those of one dictionary are compared together, while its activations are held."""
+    by_dictionary = sorted(range(len(pairs)), key=lambda number: pairs[number].dictionary)
+    found = {
+        number: compare(here, sites[f"{pairs[number].model}/{pairs[number].site}"], pairs[number], params)
+        for number in by_dictionary
+    }
+    return [found[number] for number in range(len(pairs))]
 
 
 def _sites(inputs: Inputs) -> dict[str, Site]:

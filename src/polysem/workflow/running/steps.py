@@ -44,7 +44,7 @@ STEPS = {
         "explanations": ("explain_features",),
         "toys": ("recover_features",),
         "figures": ("draw_figures", "draw_site_figures", "draw_model_figures", "draw_toy_figures"),
-        "report": ("check_claims", "write_sheets", "write_report"),
+        "report": ("check_claims", "write_sheets", "write_case_studies", "write_report"),
         "workflow.provenance": ("collect_provenance",),
     }.items()
     for name in names

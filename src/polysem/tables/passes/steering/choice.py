@@ -13,6 +13,7 @@ from polysem.models.subject import Subject
 from polysem.params.base import NEURONS
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.inputs import Inputs
+from polysem.tables.passes.case_studies.chosen import Case
 from polysem.tables.passes.steering.output_scores import output_scores
 from polysem.tables.passes.steering.prompts import Ids
 
@@ -21,7 +22,7 @@ SCORED = 64
 are ever active."""
 TAGS = ("tag", "best_feature", "f1_choosing", "main_tag")
 """What is read of the table of tags."""
-BY_TAG, BY_SCORE = "best feature of a tag", "output score"
+BY_CASE, BY_TAG, BY_SCORE = "case study", "best feature of a tag", "output score"
 
 
 @dataclass(frozen=True)
@@ -102,20 +103,30 @@ def candidates(inputs: Inputs, subject: Subject) -> Candidates:
 
 
 def chosen_features(
-    subject: Subject, each: Sequence[Candidates], recognised: Collection[str], count: int, prompts: Sequence[Ids]
+    subject: Subject,
+    each: Sequence[Candidates],
+    cases: Sequence[Case],
+    recognised: Collection[str],
+    count: int,
+    prompts: Sequence[Ids],
 ) -> list[Chosen]:
-    """The features of a site that are steered, at most `count`.
+    """The features of a site that are steered: those of SAEs that are case studies, and others up to `count`.
 
-    Half of them, or all where nothing has logit weights, are best features of recognised tags: of each tag the best
+    Half of these, or all where nothing has logit weights, are best features of recognised tags: of each tag the best
     over all dictionaries, tags with the highest F1 on half A first. The others have the highest output scores: the
     first of each dictionary before the second of any, the higher score first. A feature is steered once.
     """
     saes = [one for one in each if one.name != NEURONS]
+    studied = _studied(saes, cases, recognised)
     best = _best_of_tags(saes, recognised)
-    looked_at = {one.name: _looked_at(one, [f for of, f, _ in best if of is one]) for one in saes}
+    looked_at = {one.name: _looked_at(one, [f for of, f, _ in [*studied, *best] if of is one]) for one in saes}
     scores = {one.name: _scores(subject, one, looked_at[one.name], prompts) for one in saes}
     has_scores = any(one.promoted is not None for one in saes)
     chosen: dict[tuple[str, int], Chosen] = {}
+    for of, feature, tag in studied:
+        after, before = scores[of.name].get(feature, (np.nan, np.nan))
+        one = Chosen(of, feature, tag, BY_CASE, after, before)
+        chosen.setdefault(one.key, one)
     for of, feature, tag in best:
         if len(chosen) < (-(-count // 2) if has_scores else count):
             after, before = scores[of.name].get(feature, (np.nan, np.nan))
@@ -132,6 +143,19 @@ def chosen_features(
             one = Chosen(of, feature, tag if tag in recognised else "", BY_SCORE, *scores[of.name][feature])
             chosen[one.key] = one
     return list(chosen.values())
+
+
+def _studied(
+    saes: Sequence[Candidates], cases: Sequence[Case], recognised: Collection[str]
+) -> list[tuple[Candidates, int, str]]:
+    """The case studies that are features of some SAEs and ever active, with their tags, '' for one that is not
+    recognised."""
+    return [
+        (one, case.feature, case.tag if case.tag in recognised else "")
+        for case in cases
+        for one in saes
+        if one.name == case.place.dictionary and one.maximum[case.feature] > 0
+    ]
 
 
 def _best_of_tags(saes: Sequence[Candidates], recognised: Collection[str]) -> list[tuple[Candidates, int, str]]:

@@ -1,0 +1,113 @@
+"""S1.F11: the step that writes the case studies of a model, a page each."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from polysem.io.columns import read_columns
+from polysem.io.folders import written_folder
+from polysem.layout.annotations import Annotations, FeatureAnnotations
+from polysem.layout.place import Place
+from polysem.models.tokenizer import load_tokenizer
+from polysem.models.vocabulary import Vocabulary
+from polysem.params.base import NEURONS
+from polysem.params.sheets import SheetChoice
+from polysem.report.case_content import CaseStudy, case_study
+from polysem.report.contexts import TextContexts
+from polysem.report.sheet_content import SheetContents
+from polysem.report.sheet_tables import read_rows
+from polysem.report.write_sheets import FILES, TEMPLATES, shared_values, sheet_environment
+
+HOME = "../../index.html"
+PAGE, INDEX = "case.html.j2", "cases_index.html.j2"
+
+
+def write_case_studies(
+    place: Place,
+    tokenizer: Path,
+    output: Path,
+    params: SheetChoice,
+    tables: list[str],
+    annotations: dict[str, Annotations],
+    root: str,
+) -> None:
+    """Write a folder with a page for each case study of a language model and `index.html`, and a receipt beside it.
+
+    Args:
+        place: The model.
+        tokenizer: Its `tokenizer.json`.
+        output: Folder to write, whole or not at all.
+        params: What is rare, of whatever dictionary.
+        tables: Tables of the model that are read.
+        annotations: What people said of features, by `model/site/dictionary`, of those dictionaries that have any.
+        root: The folder of all artifacts.
+
+    Raises InputError for tables that cannot be read.
+    """
+    place = Place(place.model, root=root)
+    of_model = {name: read_columns(Path(place.table(name))) for name in tables}
+    contexts = TextContexts(Vocabulary(load_tokenizer(tokenizer)))
+    table = of_model["case_studies"]
+    cases = []
+    for number in range(len(table["feature"]) if "feature" in table else 0):
+        of = place.at(str(table["site"][number]), str(table["dictionary"][number]))
+        tags = read_columns(Path(of.table("tags")))
+        cases.append(case_study(of_model, number, tags, contexts, place.model, root))
+    environment = sheet_environment()
+    page = environment.get_template(PAGE)
+    with written_folder(output) as (folder, receipt):
+        for name in FILES:
+            shutil.copyfile(TEMPLATES / name, folder / name)
+        for number, case in enumerate(cases):
+            said = _said(annotations, case)
+            text = page.render(
+                **_values(case, params, contexts),
+                case=case,
+                said=said,
+                before=cases[number - 1] if number else None,
+                after=cases[number + 1] if number + 1 < len(cases) else None,
+            )
+            (folder / case.address).write_text(text, encoding="utf-8", newline="\n")
+        text = environment.get_template(INDEX).render(
+            model=place.model,
+            home=HOME,
+            report_page=f"../../pages/models/{quote(place.model)}/index.html",
+            cases=cases,
+            reason=table.attributes.get("not_applicable", ""),
+            unknown=table.attributes.get("unknown_tags", ""),
+        )
+        (folder / "index.html").write_text(text, encoding="utf-8", newline="\n")
+        receipt["cases"] = [
+            {
+                "id": f"{case.place.path}/{case.feature}",
+                "tag": case.tag,
+                "is_neuron": case.is_neuron,
+                "page": case.address,
+            }
+            for case in cases
+        ]
+
+
+def _said(annotations: dict[str, Annotations], case: CaseStudy) -> FeatureAnnotations:
+    known = annotations.get(case.place.path)
+    if known is None:
+        return FeatureAnnotations()
+    return known.about(Path(case.place.tables_receipt)).get(case.feature, FeatureAnnotations())
+
+
+def _values(case: CaseStudy, params: SheetChoice, contexts: TextContexts) -> dict[str, Any]:
+    """What the sheet's template needs; nothing that it names has a page here."""
+    is_neuron = case.place.dictionary == NEURONS
+    rows = read_rows(Path(case.place.tables), [case.feature])
+    contents = SheetContents(rows, contexts, params, is_neuron)
+    return shared_values(case.place, contexts) | {
+        "home": HOME,
+        "report_page": f"../../pages/models/{quote(case.place.path)}.html",
+        "sheet": contents.of(0),
+        "target": rows.alignment.attributes.get("target"),
+        "groups": [],
+        "pages": (),
+        "neuron_pages": (),
+        "pointing": [],
+    }

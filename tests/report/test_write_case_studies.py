@@ -1,0 +1,175 @@
+"""S1.F11: pages of case studies, from tables made by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from polysem.io.tables import write_table
+from polysem.layout.place import Place
+from polysem.params.analysis import Analysis
+from polysem.params.sheets import Sheets
+from polysem.report.write_case_studies import write_case_studies
+
+from .sheet_case import MODEL, SAE, SITE, SheetCase
+
+HOSTILE = '<script>alert(1)</script>"&\u202e'
+ESTIMATES = ("f1", "precision", "recall", "specificity", "sensitivity", "mean_with", "mean_without")
+TABLES = ["case_studies", "ablation", "steering", "automata"]
+
+
+def objects(*texts: str) -> np.ndarray:
+    return np.array(texts, object)
+
+
+def write(place: Place, name: str, variables: dict, **attributes) -> None:
+    made = {
+        key: xr.Variable(dims, values, {"long_name": key, "units": "1"}) for key, (dims, values) in variables.items()
+    }
+    Path(place.tables).mkdir(parents=True, exist_ok=True)
+    write_table(Path(place.table(name)), xr.Dataset(made, attrs=attributes))
+
+
+def cases_table(place: Place, **changed) -> None:
+    """Feature 1 of the SAE, which meets two parts of the bar, and neuron 3 beside it."""
+    both = ("case", "estimate")
+    variables = {
+        "site": ("case", objects(SITE, SITE)),
+        "dictionary": ("case", objects(SAE, "neurons")),
+        "feature": ("case", [1, 3]),
+        "tag": ("case", objects(HOSTILE, HOSTILE)),
+        "chosen_by": ("case", objects("best feature of a tag", "best neuron of a tag")),
+        **{name: (both, [[0.9375, 0.5, 1.0], [0.25, np.nan, np.nan]]) for name in ESTIMATES},
+        "neuron": ("case", [3, -1]),
+        "f1_above_neuron": (both, [[0.6875, 0.6, 0.7], [np.nan] * 3]),
+        "twin": ("case", [-1, -1]),
+        "twin_dictionary": ("case", objects("", "")),
+        "twin_correlation": (both, np.full((2, 3), np.nan)),
+        "random_smaller": ("case", [0.5, 1.0]),
+        "meets_f1": ("case", [1, 0]),
+        "meets_effect": ("case", [0, 1]),
+        "meets_neuron": ("case", [1, -1]),
+        "meets_twin": ("case", [-1, -1]),
+    }
+    write(place, "case_studies", variables | changed, bar_f1=0.9, bar_effect=0.95, bar_gap=0.1, bar_twin=0.8)
+
+
+def other_tables(place: Place) -> None:
+    """Feature 1 was ablated and shown in one context, steered, and follows itself."""
+    one, shown = "intervened", ("shown", "context", "offset")
+    numbers = ("kl", "later_kl", "target_change", "random_smaller", "weight_correlation", "direct_share")
+    ablation = {
+        "site": ("place", objects(SITE)),
+        "dictionary": ("place", objects(SAE)),
+        "of_place": (one, [0]),
+        "feature": (one, [1]),
+        **{name: (one, [0.125]) for name in numbers},
+        "shown_place": ("shown", [0]),
+        "shown_feature": ("shown", [1]),
+        "shown_largest": ("shown", [2.0]),
+        "shown_sequence": (("shown", "context"), [[7, -1]]),
+        "shown_token": (shown, [[[40, 41, 42], [-1, -1, -1]]]),
+        "shown_activation": (shown, [[[0.0, 2.0, 1.0], [np.nan] * 3]]),
+        "shown_change": (shown, [[[np.nan, -4.0, -1.0], [np.nan] * 3]]),
+        "offset": ("offset", [-1, 0, 1]),
+    }
+    write(place, "ablation", ablation)
+    each = ("steered", "way", "dose", "text")
+    steering = {
+        "site": ("steered", objects(SITE)),
+        "dictionary": ("steered", objects(SAE)),
+        "feature": ("steered", [1]),
+        "way": ("way", objects("feature", "unsteered")),
+        "dose": ("dose", [1.0, 2.0]),
+        "prompt": ("text", objects("")),
+        "tag_share": (each, [[[[0.75], [0.5]], [[0.0], [0.0]]]]),
+        "loss": (each, [[[[0.0], [1.0]], [[0.0], [0.0]]]]),
+        "continuation": (each, np.array([[[[HOSTILE], [""]], [["as it is"], [""]]]], object)),
+    }
+    write(place, "steering", steering)
+    automata = {
+        "place_site": ("place", objects(SITE)),
+        "place_dictionary": ("place", objects(SAE)),
+        "node_place": ("node", [0, 0]),
+        "node_feature": ("node", [1, 8]),
+        "edge_source": ("edge", [0, 1]),
+        "edge_target": ("edge", [0, 1]),
+        "edge_place": ("edge", [0, 0]),
+        "strength": ("edge", [0.5, 0.9]),
+        "lift": ("edge", [30.5, 99.0]),
+        "prediction": ("edge", [12.0, 99.0]),
+        "drop": ("edge", [0.625, np.nan]),
+        "edge_confirmed": ("edge", [1, -1]),
+    }
+    write(place, "automata", automata)
+
+
+@pytest.fixture
+def case(tmp_path) -> SheetCase:
+    made = SheetCase(tmp_path)
+    made.write_tables()
+    made.write_tables("neurons")
+    place = Place(MODEL, root=str(tmp_path))
+    cases_table(place)
+    other_tables(place)
+    return made
+
+
+def written(case: SheetCase) -> dict[str, str]:
+    folder = case.folder / "report/case_studies" / MODEL
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    choice = Sheets().choice(MODEL, "", "", Analysis())
+    tokenizer = case.folder / "models" / MODEL / "tokenizer.json"
+    write_case_studies(Place(MODEL), tokenizer, folder, choice, TABLES, {}, str(case.folder))
+    return {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.html")}
+
+
+def test_a_page_says_what_is_met_and_what_was_done_with_the_feature(case) -> None:
+    pages = written(case)
+    page = " ".join(pages[f"{SITE}-{SAE}-1.html"].split())
+    assert "0.9375 (0.5 to 1)</td><td>met" in page
+    assert "50 %</td><td>not met" in page
+    assert "0.6875 (0.6 to 0.7) above neuron 3</td><td>met" in page
+    assert "no SAE of the same recipe has another seed</td><td>not known" in page
+    assert "4 nat" in page and 'class="i4" title="importance 1.00"' in page, "the largest loss has the widest line"
+    assert "<td>75 %</td><td>50 %</td><td>1</td><td>2.718</td>" in page, "shares and perplexities at both doses"
+    assert "after itself</th><td>30.5</td><td>12</td><td>62.5 %</td><td>confirmed" in page
+    assert "99" not in page.split('id="automata"')[1], "the loop of feature 8 is none of its business"
+
+
+def test_the_neuron_has_the_same_page_without_a_bar(case) -> None:
+    page = written(case)[f"{SITE}-neurons-3.html"]
+    assert "The bar" not in page and "0.25" in page
+    assert "It was not ablated" in page
+    assert "Neurons are steered beside the feature of their tag" in page
+
+
+def test_hostile_text_is_text_on_all_pages(case) -> None:
+    for name, page in written(case).items():
+        assert "<script>alert" not in page and "\u202e" not in page, name
+    assert "&lt;script&gt;" in written(case)[f"{SITE}-{SAE}-1.html"]
+
+
+def test_the_receipt_lists_the_pages_and_the_index_leads_to_them(case) -> None:
+    pages = written(case)
+    listed = json.loads((case.folder / f"report/case_studies/{MODEL}.json").read_text())["cases"]
+    assert [one["id"] for one in listed] == [f"{MODEL}/{SITE}/{SAE}/1", f"{MODEL}/{SITE}/neurons/3"]
+    assert [one["is_neuron"] for one in listed] == [False, True]
+    assert {one["page"] for one in listed} | {"index.html"} == set(pages)
+    assert all(f'href="{one["page"]}"' in pages["index.html"] for one in listed)
+
+
+def test_a_model_without_cases_says_why(case) -> None:
+    write(Place(MODEL, root=str(case.folder)), "case_studies", {}, not_applicable="no SAE has a feature for kind:dna")
+    pages = written(case)
+    assert set(pages) == {"index.html"}
+    assert "There are none: no SAE has a feature for kind:dna." in pages["index.html"]
+
+
+def test_feature_numbers_of_one_site_do_not_mix_with_those_of_another(case) -> None:
+    place = Place(MODEL, root=str(case.folder))
+    cases_table(place, site=("case", objects(SITE, "blocks.1.mlp.hook_post")))
+    with pytest.raises(Exception, match=r"blocks\.1"):
+        written(case)
