@@ -49,22 +49,22 @@ def causes(ids: np.ndarray) -> np.ndarray:
     found[..., AFTER] = 3.0 * ((ids == WORD[" b"]) & (before == WORD[" a"]))
     found[..., NAME] = np.isin(ids, NAMES)
     found[:, :-1, BEFORE] = 1.5 * (after[:, :-1] == WORD[" x"])
-    found[[5, 6, 7], [3, 4, 5], RARE] = 1.0
+    found[5:8, 3, RARE] = 1.0
     found[..., NOISE] = draw.random(ids.shape) * (draw.random(ids.shape) < 0.02)
     found[..., ALWAYS] = 0.5 + draw.random(ids.shape)
     return found
 
 
-def write(root: Path, relatives: list[tuple[str, str, str]]) -> None:
-    """Token store, activations, tokenizer, directions and the tables that explanations read."""
+def write(root: Path, relatives: list[tuple[str, str, str]], sequences: int = SEQUENCES) -> None:
+    """Of the first sequences token store, activations, tokenizer, directions and the tables that explanations read."""
     place = Place("m", SITE, root=str(root))
-    ids = texts()
+    ids = texts()[:sequences]
     tagged = np.isin(ids, ANIMALS).astype(np.uint64) | (np.isin(ids, [WORD["7"], WORD["8"]]).astype(np.uint64) << 1)
-    length = np.full(SEQUENCES, CONTEXT, np.int32)
+    length = np.full(sequences, CONTEXT, np.int32)
     attributes = {"kind": "text", "vocabulary": len(WORDS), "tags": list(TAGS)}
     counted = np.arange(CONTEXT) > 0
     arrays = {
-        "ids": ids.astype(np.int32), "length": length, "counted": np.tile(counted, (SEQUENCES, 1)),
+        "ids": ids.astype(np.int32), "length": length, "counted": np.tile(counted, (sequences, 1)),
         "tags": tagged[..., None],
     }  # fmt: skip
     write_store(Path(place.tokens("eval").store), attributes, arrays)

@@ -7,12 +7,14 @@ import pytest
 import xarray as xr
 from measured import made
 
+from polysem.explanations.explain_features import explain_features
+from polysem.io.tables import write_table
 from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
 from polysem.tables.parts.token_tags import held_out
 from polysem.tables.passes.explanations.drawing import Half, layout
 
-from .case import AFTER, ALWAYS, ANIMAL, CAT, DEAD, NOISE, RARE, SITE, causes, texts, write_store
+from .case import AFTER, ALWAYS, ANIMAL, CAT, DEAD, NOISE, RARE, SITE, causes, texts, write, write_store
 
 IDS = texts()
 F = causes(IDS)
@@ -123,6 +125,18 @@ def test_an_image_has_no_words(tmp_path):
     for name in ("explained_examples", "explanations"):
         table = made("model", name, place, "classifier", Analysis(), relatives=[])
         assert "an image has none" in table.attrs["not_applicable"] and not table.data_vars
+
+
+def test_a_single_text_explains_nothing_and_breaks_nothing(tmp_path):
+    relatives = [("m", SITE, "neurons")]
+    write(tmp_path, relatives, sequences=1)
+    place = Place("m", root=str(tmp_path))
+    examples = made("model", "explained_examples", place, "language", Analysis(), relatives=relatives)
+    assert set(examples["state"].values.tolist()) == {"too few examples", "never active"}
+    write_table(Path(place.table("explained_examples")), examples)
+    explain_features("m", root=str(tmp_path))
+    table = made("model", "explanations", place, "language", Analysis(), relatives=relatives)
+    assert table.attrs["not_applicable"] == "no feature of the model has examples enough to be explained"
 
 
 def test_the_same_examples_are_drawn_again(explained):

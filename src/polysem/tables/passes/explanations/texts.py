@@ -45,6 +45,8 @@ class Texts:
         self, sequence: Int[np.ndarray, "*shape"], position: Int[np.ndarray, "*shape"]
     ) -> Int[NDArray, "*shape"]:
         """The numbers of tokens by where they stand; −1 for one that is not there."""
+        if not len(self.ids):
+            return np.full(np.shape(sequence), -1)
         first = np.searchsorted(self.sequence, sequence)
         number = first + position
         there = (sequence >= 0) & (position >= 0) & (number < len(self.ids))
