@@ -7,13 +7,13 @@ import pytest
 
 from polysem.layout.place import Place
 from polysem.report.catalogue import ENTRIES, LATER, Setting, ids_in, natural
-from polysem.report.chapters import Run, read_chapters
+from polysem.report.chapters import Case, Run, read_chapters
 from polysem.report.gallery import Picture, Shown
 from polysem.report.ledger import Claim
 
 OWED = [
     *(f"S0.{name}" for name in ("F1", "F2", "F3a", "F3b", "F3c", "F4", "T1", "X1", "X2", "X3")),
-    *(f"S1.{name}" for name in ("M1", "F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "X1")),
+    *(f"S1.{name}" for name in ("M1", "F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F11", "X1")),
     *(f"S2.F{number}" for number in range(1, 15)),
     *(f"S2.{name}" for name in ("T1", "M1", "M2", "M3", "M4", "X1", "X2", "X3")),
     *(f"S3.{name}" for name in ("F1", "F2", "F3", "F4", "F5", "T1", "T2", "T3", "M1", "M2", "M3", "M4", "U1", "X1")),
@@ -135,3 +135,8 @@ def test_the_metric_of_a_claim_is_shown_for_all_dictionaries_that_have_it():
     numbers = article("S2.F4", claims=[claim], metrics=metrics).numbers
     assert numbers.metrics == ["near_mean_share"]
     assert {row: [cell.text for cell in cells] for row, cells in numbers.rows.items()} == {f"toy/{SITE}/l1": ["0.9"]}
+
+
+def test_case_studies_are_there_where_a_model_has_any():
+    assert not article("S1.F11").answered
+    assert article("S1.F11", cases={"toy": [Case("kind:dna", "case_studies/toy/1.html")]}).answered
