@@ -1,6 +1,7 @@
 # The report: one static site with all figures, metrics, claims and provenance.
 
 INTRODUCTION = "workflow/report/workflow.rst"
+STYLES = ("page.css", "rubric.css", "sheet.css")
 
 
 def all_annotations():
@@ -10,9 +11,9 @@ def all_annotations():
 
 
 def page_files():
-    """Templates, style sheet and scripts of the report."""
+    """Templates, style sheets and scripts of the report."""
     folder = SOURCES / "polysem/report"
-    found = [*folder.glob("templates/*.j2"), *folder.glob("scripts/*.js"), folder / "page.css"]
+    found = [*folder.glob("templates/*.j2"), *folder.glob("scripts/*.js"), *(folder / name for name in STYLES)]
     return [str(file.relative_to(workflow.basedir)) for file in found]
 
 
@@ -44,6 +45,8 @@ rule write_report:
         provenance=artifacts.PROVENANCE,
         receipts=artifacts.receipts(study),
         introduction=INTRODUCTION,
+        rubrics=[rubric.table_receipt("rubric") for rubric in artifacts.rubrics(study)],
+        tokenizers=[rubric.tokenizer for rubric in artifacts.rubrics(study)],
     output:
         index=artifacts.REPORT_INDEX,
         pages=directory(artifacts.REPORT_PAGES),
@@ -63,6 +66,7 @@ rule write_report:
             site_tables=["fidelity"],
             receipts=artifacts.receipts(study),
             annotations=all_annotations(),
+            rubrics=[rubric.values() for rubric in artifacts.rubrics(study)],
         ),
         results=RESULTS,
         folder=artifacts.REPORT,

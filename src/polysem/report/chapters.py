@@ -28,6 +28,8 @@ class Run:
     """The features of a dictionary that people starred, labelled or commented."""
     others: dict[Place, int] = field(default_factory=dict)
     """How many notes are about another training of a dictionary."""
+    rubrics: list[str] = field(default_factory=list)
+    """The models that have a rubric sheet."""
 
     def numbers(self, origin: Place) -> dict[str, Any]:
         """The metrics of one dictionary."""

@@ -91,6 +91,11 @@ def sheets(study: Study) -> list[Folder]:
     return [dictionary.sheets for dictionary in sheet_places(study)]
 
 
+def rubrics(study: Study) -> list[Place]:
+    """The models that have texts to show on a rubric sheet."""
+    return [Place(name) for name, model in study.models.items() if model.source != "classifier"]
+
+
 def indexes(study: Study) -> list[Folder]:
     """The index of the features of each model."""
     return [Place(model).index for model in study.models]

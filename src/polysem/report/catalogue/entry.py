@@ -42,6 +42,8 @@ class Entry:
     sheets: bool = False
     labels: bool = False
     toys: bool = False
+    rubric: bool = False
+    """Whether people score on the rubric sheets of the models, to which its article leads."""
     tool: str = ""
     """The command that opens what people do themselves, on the results of any run."""
 
