@@ -19,8 +19,8 @@ People looked at examples from all intervals of an item's activation and at the 
 down what they take it to be, and scored that explanation; they were not told whether the item is a feature or a neuron,
 and the order was random. Above: the total of each item, the mean over the people who scored it; a bar at the median
 over items, with its 95 % bootstrap interval. Below: means over items of the points of each criterion, with 95 %
-bootstrap intervals. Source: Bricken et al. (2023), human analysis, where the median feature got 12 of 14 points and the
-median neuron 0.
+bootstrap intervals. Source: document S1; the rubric: Bricken et al. (2023), human analysis, where the median feature
+got 12 of 14 points and the median neuron 0.
 """
 ROW = 0.62
 """Inches: the totals of features, or of neurons."""
