@@ -22,6 +22,7 @@ OF_PLACES = [
         "ablation",
         "automata",
         "steering",
+        "rubric",
     )
 ]
 """Jobs of tables in which all dictionaries of a site or of a model stand together."""
@@ -170,6 +171,7 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
                         "measure_ablation",
                         "measure_automata",
                         "measure_steering",
+                        "measure_rubric",
                     )
                 ),
                 "draw_model_figures/stories-1l",

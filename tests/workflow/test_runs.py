@@ -30,13 +30,14 @@ RELATED = [
     "measure_automata/digits",
     "measure_twins/digits",
     "measure_steering/digits",
+    "measure_rubric/digits",
     "draw_model_figures/digits",
     f"write_sheets/{SITE}/*",
 ]
 """What reads the tables of the first SAE of every recipe."""
 OF_PLACES = (
     "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins",
-    "ablation", "automata", "steering",
+    "ablation", "automata", "steering", "rubric",
 )  # fmt: skip
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:

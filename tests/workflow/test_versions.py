@@ -64,6 +64,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/ablation.nc",
         "/steering.nc",
         "/automata.nc",
+        "/rubric.nc",
         "/twins.nc",
         "/features.sqlite",
     )

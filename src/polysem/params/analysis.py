@@ -108,6 +108,9 @@ class Analysis(Section):
     """Tokens at which each of them is set to 0, spread over five intervals of its activation (S1.F4)."""
     ablation_directions: Annotated[int, Field(ge=1, le=1000)] = 20
     """Random directions of the same norm that are held against each of them, at these tokens in turn (S1.F4)."""
+    rubric_features: Annotated[int, Field(ge=0, le=1000)] = 8
+    """Features of SAEs, and as many neurons, on the sheet of a language model on which people score how well they can
+    be explained (S1.F10); 0: no sheet."""
 
 
 class GivenAnalysis(Analysis):

@@ -111,6 +111,19 @@ ENTRIES = (
         tables=("automata",),
     ),
     Entry(
+        id="S1.F10",
+        title="Interpretability scores",
+        published="People who were not told which is which scored features and neurons by a rubric of 14 points: the "
+        "median feature got [12], the median neuron [0] (Bricken et al. 2023, human analysis).",
+        shown="A blind sheet of features and neurons in random order, with examples from all intervals of their "
+        "activations, on which people score an explanation of their own; what both got, with intervals, and how far "
+        "several people agree.",
+        absent="Nobody has scored the rubric sheet of a model of this run; `analysis.rubric_features: 0` leaves "
+        "sheets out.",
+        tables=("rubric",),
+        rubric=True,
+    ),
+    Entry(
         id="S1.F11",
         title="Case studies",
         published="Arabic, DNA, base64 and Hebrew features are examined in full: active where their context is and "
@@ -132,5 +145,5 @@ ENTRIES = (
     ),
 )
 
-LATER = (("S1.F10", "Interpretability scores"),)
+LATER: tuple[tuple[str, str], ...] = ()
 """Lines of the document that are not part of the report yet."""
