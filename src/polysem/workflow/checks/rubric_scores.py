@@ -8,13 +8,13 @@ from polysem.layout.place import ANY_MODEL
 from polysem.layout.rubric import read_scores, require_known_items
 from polysem.params.explain import nearest
 from polysem.params.study import Study
-from polysem.workflow.artifacts import rubrics
+from polysem.workflow.artifacts import text_models
 
 
 def check(study: Study) -> None:
     """InputError for a file of scores that cannot be read, and for scores on the sheet that is there now of an item
     that it does not have: another training may have other items, on a sheet of another name."""
-    for place in rubrics(study):
+    for place in text_models(study):
         scores, table = read_scores(place), Path(place.table("rubric"))
         if scores and table.is_file():
             sheet = read_table(table)
@@ -24,7 +24,7 @@ def check(study: Study) -> None:
 
 def unread_scores(study: Study) -> list[str]:
     """Sentences about files of scores that nobody reads, as far as they seem to be meant for this study."""
-    read = {place.rubric: place.model for place in rubrics(study)}
+    read = {place.rubric: place.model for place in text_models(study)}
     said = []
     for folder in sorted(path for path in Path().glob(ANY_MODEL.rubric) if path.is_dir()):
         name = folder.as_posix()
