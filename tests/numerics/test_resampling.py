@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from polysem.numerics import resampling
-from polysem.numerics.resampling import interval_of_sums, interval_of_values, intervals_of_means
+from polysem.numerics.resampling import (
+    interval_of_difference,
+    interval_of_sums,
+    interval_of_values,
+    intervals_of_means,
+)
 
 
 def ratio(sums):
@@ -31,6 +36,30 @@ def test_the_interval_of_a_median_is_that_of_a_thousand_resamples_one_by_one(mon
     expected = tuple(np.quantile(slow, [0.025, 0.975]))
     assert interval_of_values(values, seed=5) == pytest.approx(expected, rel=1e-12)
     assert interval_of_values(values, np.mean, 3) != interval_of_values(values, np.mean, 5)
+
+
+@pytest.mark.parametrize("together", [1 << 22, 100])
+def test_the_interval_of_a_difference_draws_from_each_by_itself(monkeypatch, together):
+    monkeypatch.setattr(resampling, "TOGETHER", together)
+    draw = np.random.default_rng(1)
+    ones, others = np.r_[draw.exponential(size=9), np.nan], draw.normal(size=40)
+    first, second = (np.random.default_rng([5, number]) for number in (0, 1))
+    slow = [ones[first.integers(9, size=9)].mean() - others[second.integers(40, size=40)].mean() for _ in range(1000)]
+    expected = tuple(np.quantile(slow, [0.025, 0.975]))
+    assert interval_of_difference(ones, others, np.mean, 5) == pytest.approx(expected, rel=1e-12)
+    assert interval_of_difference(others, ones, np.mean, 5) != pytest.approx(expected)
+
+
+def test_the_interval_of_a_difference_holds_the_truth_about_as_often_as_it_says():
+    draw, inside = np.random.default_rng(0), 0
+    for seed in range(100):
+        low, high = interval_of_difference(draw.normal(3, 1, 30), draw.normal(1, 2, 50), np.mean, seed)
+        inside += low <= 2 <= high
+    assert 88 <= inside <= 99
+
+
+def test_a_difference_from_a_single_value_has_no_interval():
+    assert np.isnan(interval_of_difference(np.arange(5.0), np.array([1.0, np.nan]))).all()
 
 
 @pytest.mark.parametrize("together", [1 << 22, 100])

@@ -56,6 +56,7 @@ class RunFolder:
         self.captions = {name: figure.caption for name, figure in FIGURES.items()}
         self.sheets: list[Place] = []
         self.case_studies: list[Place] = []
+        self.rubrics: list[Place] = []
         self.makings = {}
         for name in ("together", "neurons", dictionary):
             figures = ["loss_recovered"] if name == "together" else ["ultra_low_frequency", "decoder_power"]
@@ -181,6 +182,7 @@ class RunFolder:
             tables=self.tables,
             site_tables=[],
             annotations={place.path: read_annotations(place, self.folder) for place in self.sheets},
+            rubrics=self.rubrics,
         )
 
     def page(self, relative: str = "index.html") -> Page:

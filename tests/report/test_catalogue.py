@@ -7,7 +7,7 @@ import pytest
 
 from polysem.layout.place import Place
 from polysem.report.catalogue import ENTRIES, LATER, Setting, ids_in, natural
-from polysem.report.chapters import Run, read_chapters
+from polysem.report.chapters import Case, Run, read_chapters
 from polysem.report.gallery import Picture, Shown
 from polysem.report.ledger import Claim
 
@@ -135,3 +135,8 @@ def test_the_metric_of_a_claim_is_shown_for_all_dictionaries_that_have_it():
     numbers = article("S2.F4", claims=[claim], metrics=metrics).numbers
     assert numbers.metrics == ["near_mean_share"]
     assert {row: [cell.text for cell in cells] for row, cells in numbers.rows.items()} == {f"toy/{SITE}/l1": ["0.9"]}
+
+
+def test_case_studies_are_there_where_a_model_has_any():
+    assert not article("S1.F11").answered
+    assert article("S1.F11", cases={"toy": [Case("kind:dna", "case_studies/toy/1.html")]}).answered

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from polysem.io.columns import read_columns
 from polysem.io.tables import write_table
+from polysem.layout.place import Place
+from polysem.report.sheet_clusters import Like, Relations
 from polysem.tables.parts.labels import labelled, variable
 
 from .sheet_case import BEFORE, CLUSTERED, DIFFERENT, DISTANCES, DRAWN, MODEL, SAE, SITE, TOP, Page, SheetCase
@@ -130,3 +133,11 @@ def test_importance_belongs_to_its_offset(case):
     assert f">{key}</mark></span>" in context
     before = case.tokenizer.decode([ids[1]])
     assert context.index("importance 0.30") < context.index(f"{before}<") < context.index("importance 1.00")
+
+
+def test_similar_clusters_that_were_found_later_stand_where_the_table_has_none(case):
+    of_another = Relations(read_columns(relations(case)), Place(MODEL, "blocks.9.mlp.hook_post", "neurons"))
+    assert not of_another and of_another.similar(3, 0, lambda *_: None) == []
+    found = of_another.measured({}, {(3, 0): [Like(SITE, SAE, 7, 1, 0.876)]})
+    (one,) = found.similar(3, 0, lambda site, dictionary, feature: f"{dictionary}/{feature}")
+    assert (one.name, one.address, one.similarity) == ("7, cluster 2", f"{SAE}/7#cluster-2", "0.88")

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from polysem.io.errors import InputError
+from polysem.layout.place import Place
 from polysem.report.catalogue import ENTRIES
 from polysem.report.pages import Making
 
@@ -329,3 +330,17 @@ def test_many_reasons_are_folded_away_and_few_are_not(study):
     page = study.page("pages/S2.html")
     assert [one for one in page.all("details") if one.get("class") == "reasons"]
     assert f"Not drawn for toy/{SITE}/sae-3: only 3 features" in page.words()
+
+
+def test_the_chapter_and_the_model_lead_to_case_studies(study):
+    receipt = study.folder / "report/case_studies/toy.json"
+    receipt.parent.mkdir(parents=True)
+    cases = [{"id": "x", "tag": HOSTILE, "is_neuron": neuron, "page": f"{neuron}.html"} for neuron in (False, True)]
+    receipt.write_text(json.dumps({"cases": cases}))
+    study.case_studies = [Place("toy")]
+    study.write()
+    for page in (study.page("pages/S1.html"), study.page("pages/models/toy/index.html")):
+        assert "../case_studies/toy/index.html" in "".join(link.get("href", "") for link in page.all("a"))
+    page = study.page("pages/S1.html")
+    assert f"{HOSTILE} (neuron)" in page.words()
+    assert "script>alert" not in page.path.read_text(encoding="utf-8")

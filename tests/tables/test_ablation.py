@@ -28,8 +28,9 @@ from polysem.saes.dictionary import load_dictionary
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.measure_dictionary import measure_dictionary
 from polysem.tables.parts.directions import directions_of, write_directions
+from polysem.tables.parts.intervals import interval_of
 from polysem.tables.passes.ablation.measured import Effects, random_directions, rank_correlation
-from polysem.tables.passes.ablation.spots import Spots, choose_spots, chosen_features, interval_of
+from polysem.tables.passes.ablation.spots import Spots, choose_spots, chosen_features
 from polysem.tables.passes.ablation.summaries import of_dictionary, of_features
 
 SITES = ("blocks.0.mlp.hook_post", "blocks.1.mlp.hook_post")

@@ -1,9 +1,11 @@
 """Notes in a finished study: what a star, a comment and a label run, and what stands there afterwards."""
 
+import json
 import os
 import re
 
 import pytest
+import xarray as xr
 
 pytestmark = pytest.mark.workflow
 
@@ -87,3 +89,37 @@ def test_a_broken_note_stops_the_run_before_it_starts(repository):
     assert "has to be called 256-ada-" in repository.snakemake("-n", fails=True)
     file.rename(file.with_name(file.name.replace("3-ada", "256-ada", 1)))
     assert "Ada says something of feature 256; the dictionary has 0 … 255" in repository.snakemake("-n", fails=True)
+
+
+def test_scores_on_the_rubric_sheet_run_its_table_its_figure_the_metrics_and_the_report(repository):
+    table = xr.load_dataset(repository / "results/tables/stories-1l/rubric.nc")
+    page = repository / "results/report/pages/rubric/stories-1l.html"
+    before = page.read_bytes()
+    assert table.attrs["sheet"] in before.decode() and not (page.parent / "digits.html").exists()
+    files = sorted((repository / "results/figures/stories-1l/together").glob("*.svg"))
+    for file in files:
+        os.utime(file, (1_600_000_000, 1_600_000_000))
+    scores = [
+        {"item": str(item), "explanation": "dogs", "confidence": 3, "activation_consistency": 5, "logit_consistency": 2}
+        | {"specificity": 1 if kind == "neuron" else 3}
+        for item, kind in zip(table["item"].values, table["kind"].values, strict=True)
+    ]
+    file = repository / "labels/stories-1l/rubric/ada.json"
+    file.parent.mkdir(parents=True)
+    said = {"model": "stories-1l", "author": "Ada", "sheet": table.attrs["sheet"], "scores": scores}
+    file.write_text(json.dumps(said))
+    with repository.executed() as ran:
+        repository.snakemake()
+    model = {"measure_rubric/stories-1l", "draw_model_figures/stories-1l"}
+    assert ran == model | {"collect_metrics", "check_claims", "collect_provenance", "write_report"}
+    assert page.read_bytes() == before
+    metrics = json.loads((repository / "results/metrics.json").read_text())["stories-1l"]["model"]
+    assert (metrics["rubric_median_features"], metrics["rubric_median_neurons"]) == (13, 11)
+    drawn = repository / "results/figures/stories-1l/together/rubric_scores.svg"
+    assert drawn.exists() and all(one.stat().st_mtime == 1_600_000_000 for one in files)
+    assert repository.plan().pending == set()
+
+    file.write_text(json.dumps(said | {"scores": [scores[0] | {"item": "f" * 16}]}))
+    assert "Ada scores the item ffffffffffffffff" in repository.snakemake("-n", fails=True)
+    file.write_text(json.dumps(said | {"sheet": "0" * 64, "scores": [scores[0] | {"item": "f" * 16}]}))
+    assert repository.plan().pending == ran

@@ -11,6 +11,7 @@ JOBS = {
     "quick": {"train_model": 1, "train_classifier": 1, "train_sae": 3},
     "s0-tinystories-2l": {"import_model": 3, "import_sae": 3, "train_sae": 10},
     "s1-one-layer": {"train_model": 2, "train_sae": 6},
+    "s1-case-studies": {"train_model": 3, "train_sae": 6, "write_case_studies": 3},
     "s2-gelu-1l": {"import_model": 2, "import_sae": 2, "train_sae": 22},
     "s3-gpt2-small": {"import_model": 1, "measure_dictionary": 12, "measure_cluster_relations": 1},
     "s3-language": {"train_model": 1, "train_sae": 8},

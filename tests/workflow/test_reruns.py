@@ -24,6 +24,7 @@ OF_PLACES = [
         "explained_examples",
         "explanations",
         "steering",
+        "rubric",
     )
 ]
 """Jobs of tables in which all dictionaries of a site or of a model stand together."""
@@ -177,6 +178,7 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
                         "measure_explanations",
                         "explain_features",
                         "measure_steering",
+                        "measure_rubric",
                     )
                 ),
                 "draw_model_figures/stories-1l",

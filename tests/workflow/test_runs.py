@@ -32,13 +32,14 @@ RELATED = [
     "measure_explanations/digits",
     "measure_twins/digits",
     "measure_steering/digits",
+    "measure_rubric/digits",
     "draw_model_figures/digits",
     f"write_sheets/{SITE}/*",
 ]
 """What reads the tables of the first SAE of every recipe."""
 OF_PLACES = (
     "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins",
-    "ablation", "automata", "explained_examples", "explanations", "steering",
+    "ablation", "automata", "explained_examples", "explanations", "steering", "rubric",
 )  # fmt: skip
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:

@@ -66,6 +66,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/automata.nc",
         "/explained_examples.nc",
         "/explanations.nc",
+        "/rubric.nc",
         "/twins.nc",
         "/features.sqlite",
     )

@@ -103,7 +103,7 @@ def test_what_a_room_can_read_is_let_through(add, group, read):
         (
             SITE,
             "weights",
-            "with dictionaries:, saes:, others:, targets:, relatives: in front, a source or a table of e",
+            "with dictionaries:, saes:, others:, targets:, relatives:, reseeded: in front, a source or a table of e",
         ),
         (SITE, "saes:history", "a table of a site cannot read 'saes:history'"),
         (SITE, "targets:weights", "a table of a site cannot read 'targets:weights'"),

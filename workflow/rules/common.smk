@@ -47,6 +47,7 @@ from polysem.workflow.provenance import freshness
 from polysem.workflow.provenance import guard
 from polysem.workflow.provenance import lock
 from polysem.workflow.checks import preflight
+from polysem.workflow.checks import rubric_scores
 from polysem.workflow.checks import special_tokens
 from polysem.workflow.tables import Tables
 
@@ -74,7 +75,8 @@ def checked_study():
         preflight.check_ledger()
         preflight.check(loaded)
         feature_numbers.check(loaded)
-        for unread in feature_numbers.unread_labels(loaded):
+        rubric_scores.check(loaded)
+        for unread in [*feature_numbers.unread_labels(loaded), *rubric_scores.unread_scores(loaded)]:
             print(f"note: {unread}", file=sys.stderr)
         special_tokens.check(loaded)
     return loaded

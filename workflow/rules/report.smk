@@ -1,6 +1,7 @@
 # The report: one static site with all figures, metrics, claims and provenance.
 
 INTRODUCTION = "workflow/report/workflow.rst"
+STYLES = ("page.css", "rubric.css", "sheet.css")
 
 
 def all_annotations():
@@ -10,9 +11,9 @@ def all_annotations():
 
 
 def page_files():
-    """Templates, style sheet and scripts of the report."""
+    """Templates, style sheets and scripts of the report."""
     folder = SOURCES / "polysem/report"
-    found = [*folder.glob("templates/*.j2"), *folder.glob("scripts/*.js"), folder / "page.css"]
+    found = [*folder.glob("templates/*.j2"), *folder.glob("scripts/*.js"), *(folder / name for name in STYLES)]
     return [str(file.relative_to(workflow.basedir)) for file in found]
 
 
@@ -44,6 +45,8 @@ rule write_report:
         provenance=artifacts.PROVENANCE,
         receipts=artifacts.receipts(study),
         introduction=INTRODUCTION,
+        rubrics=[model.table_receipt("rubric") for model in artifacts.text_models(study)],
+        tokenizers=[model.tokenizer for model in artifacts.text_models(study)],
     output:
         index=artifacts.REPORT_INDEX,
         pages=directory(artifacts.REPORT_PAGES),
@@ -59,11 +62,12 @@ rule write_report:
             captions={one.name: one.caption for one in figures.all_figures()},
             places=[drawn.values() for drawn in artifacts.figure_places(study)],
             sheets=[dictionary.values() for dictionary in artifacts.sheet_places(study)],
-            case_studies=[{"model": name} for name in artifacts.with_case_studies(study)],
+            case_studies=[model.values() for model in artifacts.text_models(study)],
             tables=artifacts.FEATURE_TABLES,
             site_tables=["fidelity"],
             receipts=artifacts.receipts(study),
             annotations=all_annotations(),
+            rubrics=[model.values() for model in artifacts.text_models(study)],
         ),
         results=RESULTS,
         folder=artifacts.REPORT,

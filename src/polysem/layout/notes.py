@@ -15,32 +15,29 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
 
 from polysem.io.atomic import write_text
 from polysem.io.caches import FOLDER
 from polysem.io.errors import InputError
+from polysem.layout.json_sections import (
+    ENDING,
+    Name,
+    Prose,
+    json_files,
+    read_section,
+    sha256,
+    storable,
+    validated,
+    written_text,
+)
 from polysem.layout.place import LABELS, Place
 from polysem.params.base import Section
-from polysem.params.explain import explain
 
-ENDING = ".json"
 LARGEST_FILE = 1_000_000
 """Bytes."""
 SLUG = 32
 """Characters of an author's name that a file name keeps."""
-
-
-def storable(text: str) -> str:
-    """The text without blanks around it, with one spelling of letters that have several."""
-    return unicodedata.normalize("NFC", text.strip())
-
-
-def written_text(text: str) -> str:
-    """The same of a text that says something; ValueError for an empty one."""
-    if not (stored := storable(text)):
-        raise ValueError("the text is empty; write one")
-    return stored
 
 
 def iso_date(text: str) -> str:
@@ -52,17 +49,6 @@ def iso_date(text: str) -> str:
     if not same:
         raise ValueError(f"{text[:40]!r} is no date; one looks as '2026-11-26'")
     return text
-
-
-def sha256(text: str) -> str:
-    """The same; ValueError for what is no digest."""
-    if not re.fullmatch("[0-9a-f]{64}", text):
-        raise ValueError(f"{text[:80]!r} is no sha256, which has 64 digits and letters from a to f")
-    return text
-
-
-Name = Annotated[StrictStr, Field(max_length=1_000), AfterValidator(written_text)]
-Prose = Annotated[StrictStr, Field(max_length=20_000), AfterValidator(storable)]
 
 
 class Comment(Section):
@@ -121,10 +107,7 @@ def read_notes(place: Place, root: Path = Path()) -> list[Note]:
 
 def note_files(place: Place, root: Path = Path()) -> list[Path]:
     """The files of these notes, sorted."""
-    folder = root / place.notes
-    if not folder.is_dir():
-        return []
-    return sorted(file for file in folder.iterdir() if file.suffix == ENDING and not file.name.startswith("."))
+    return json_files(root / place.notes)
 
 
 def write_note(
@@ -171,21 +154,7 @@ def write_note(
 
 
 def _read(file: Path) -> Note:
-    if file.is_symlink():
-        raise InputError(f"{file} is a link; notes are files of their own, put the file itself there")
-    if (size := file.stat().st_size) > LARGEST_FILE:
-        raise InputError(f"{file} has {size:,} bytes; a note has at most {LARGEST_FILE:,}")
-    try:
-        found = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_once_each, parse_constant=_refused)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 (byte {error.start}); convert it, for example with iconv") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{file}, line {error.lineno}: {error.msg}; {_EXPECTED}") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{file}: {error}; {_EXPECTED}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{file} holds {type(found).__name__}; {_EXPECTED}")
-    note = _validated(found, str(file))
+    note = read_section(file, Note, "note", _EXPECTED, LARGEST_FILE)
     if (name := file_name(note.feature, note.author, note.weights)) != file.name:
         raise InputError(f"{file} has to be called {name}, by its feature, author and weights; rename it")
     return note
@@ -195,22 +164,7 @@ _EXPECTED = "a note is a JSON object with feature, author and weights, and star,
 
 
 def _validated(values: dict[str, Any], where: str) -> Note:
-    try:
-        return Note.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{where}, {explain(error, Note, '').lstrip('.: ')}") from None
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands there twice")
-    return found
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is no value of JSON")
+    return validated(Note, values, where)
 
 
 def _require_own_folder(place: Place, root: Path) -> None:

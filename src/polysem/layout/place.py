@@ -249,6 +249,11 @@ class Place:
         """The folder of notes that people wrote on features of the dictionary; it need not exist."""
         return f"{LABELS}/{self.model}/{self._site()}/{self._dictionary()}"
 
+    @property
+    def rubric(self) -> str:
+        """The folder of scores that people gave on the rubric sheet of the model; it need not exist."""
+        return f"{LABELS}/{self.model}/rubric"
+
     def _site(self) -> str:
         if not self.site:
             raise ValueError(f"{self.model} is a model; name a site of it")

@@ -64,13 +64,22 @@ def interval_of_values(
     known = known[np.isfinite(known)]
     if len(known) < 2:
         return np.nan, np.nan
-    generator = np.random.default_rng(seed)
-    step = max(1, TOGETHER // len(known))
-    found = [
-        statistic(known[generator.integers(len(known), size=(min(step, RESAMPLES - start), len(known)))], axis=1)
-        for start in range(0, RESAMPLES, step)
-    ]
-    return _ends(np.concatenate(found))
+    return _ends(_resampled(known, statistic, np.random.default_rng(seed)))
+
+
+def interval_of_difference(
+    ones: Numbers, others: Numbers, statistic: Callable[..., Any] = np.mean, seed: int = 0
+) -> tuple[float, float]:
+    """Ends of the 95 % interval of the statistic of `ones` less that of `others`, for example of the means of features
+    and of neurons; each is drawn from by itself, and values that are not finite are left out. `statistic` takes `axis`.
+    (NaN, NaN) with fewer than two values of either."""
+    known = [np.asarray(values, np.float64)[np.isfinite(values)] for values in (ones, others)]
+    if min(map(len, known)) < 2:
+        return np.nan, np.nan
+    one, other = (
+        _resampled(values, statistic, np.random.default_rng([seed, number])) for number, values in enumerate(known)
+    )
+    return _ends(one - other)
 
 
 def intervals_of_means(values: NDArray[Any], seed: int = 0) -> tuple[Numbers, Numbers]:
@@ -83,6 +92,16 @@ def intervals_of_means(values: NDArray[Any], seed: int = 0) -> tuple[Numbers, Nu
     means = np.concatenate([drawn @ columns / units for drawn in _drawn(units, seed)])
     low, high = np.quantile(means, [LOW, HIGH], axis=0).reshape(2, *values.shape[:-1])
     return low, high
+
+
+def _resampled(known: Numbers, statistic: Callable[..., Any], generator: np.random.Generator) -> Numbers:
+    """The statistic of each resample."""
+    step = max(1, TOGETHER // len(known))
+    found = [
+        statistic(known[generator.integers(len(known), size=(min(step, RESAMPLES - start), len(known)))], axis=1)
+        for start in range(0, RESAMPLES, step)
+    ]
+    return np.asarray(np.concatenate(found))
 
 
 def _drawn(units: int, seed: int, held: int = 0) -> Iterator[NDArray[np.int64]]:

@@ -117,6 +117,9 @@ class Analysis(Section):
     explanation_tokens: Tokens = 16_384
     """Eval tokens, of whole sequences, evenly spread, from which these examples are drawn: one half of the sequences is
     shown, the other held out (S1.F10)."""
+    rubric_features: Annotated[int, Field(ge=0, le=1000)] = 8
+    """Features of SAEs, and as many neurons, on the sheet of a language model on which people score how well they can
+    be explained (S1.F10); 0: no sheet."""
 
 
 class GivenAnalysis(Analysis):

@@ -39,6 +39,8 @@ class Run:
     """How many notes are about another training of a dictionary."""
     cases: dict[str, list[Case]] = field(default_factory=dict)
     """The case studies of each model that has any."""
+    rubrics: list[str] = field(default_factory=list)
+    """The models that have a rubric sheet."""
 
     def numbers(self, origin: Place) -> dict[str, Any]:
         """The metrics of one dictionary."""

@@ -1,8 +1,9 @@
 """S3.U1: what a sheet says of the clusters of a feature's strong examples."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,18 @@ class Similar(NamedTuple):
     dictionary: str
     address: str | None
     similarity: str
+
+
+class Like(NamedTuple):
+    """A cluster of another feature that is like one."""
+
+    site: str
+    dictionary: str
+    feature: int
+    cluster: int
+    """Counted from 0, the largest first."""
+    similarity: float
+    """Cosine of the neuron embeddings of both central examples."""
 
 
 class Cluster(NamedTuple):
@@ -178,6 +191,7 @@ class Relations:
     def __init__(self, relations: Columns, place: Place) -> None:
         self._columns = relations
         self._measured: dict[tuple[int, int], Mapping[int, float]] = {}
+        self._found: dict[tuple[int, int], Sequence[Like]] = {}
         own = np.flatnonzero((relations["site"] == place.site) & (relations["dictionary"] == place.dictionary))
         keys = zip(relations["feature"][own].tolist(), relations["cluster"][own].tolist(), strict=True)
         self._centre = dict(zip(keys, own.tolist(), strict=True))
@@ -186,29 +200,45 @@ class Relations:
         """Whether any cluster of the dictionary was held against others."""
         return bool(self._centre)
 
-    def measured(self, importance: Mapping[tuple[int, int], Mapping[int, float]]) -> "Relations":
-        """The same with the importance of tokens, by offset, of some clusters of features that the table lacks."""
+    def measured(
+        self,
+        importance: Mapping[tuple[int, int], Mapping[int, float]],
+        similar: Mapping[tuple[int, int], Sequence[Like]] = MappingProxyType({}),
+    ) -> "Relations":
+        """The same with what the table lacks of some clusters of features: the importance of tokens, by offset, and
+        clusters that are like them."""
         other = copy(self)
-        other._measured = dict(importance)
+        other._measured, other._found = dict(importance), dict(similar)
         return other
 
     def similar(self, feature: int, cluster: int, address: Address) -> list[Similar]:
         """The nearest clusters of other features, nearest first."""
+        found = []
+        for one in self._found.get((feature, cluster)) or self._alike(feature, cluster):
+            page = address(one.site, one.dictionary, one.feature)
+            link = page and f"{page}#cluster-{one.cluster + 1}"
+            name = f"{one.feature}, cluster {one.cluster + 1}"
+            found.append(Similar(name, one.site, one.dictionary, link, f"{one.similarity:.2f}"))
+        return found
+
+    def _alike(self, feature: int, cluster: int) -> list[Like]:
+        """What the table has."""
         centre = self._centre.get((feature, cluster))
         if centre is None:
             return []
         table = self._columns
-        found = []
-        for other, value in zip(table["neighbour"][centre].tolist(), table["similarity"][centre].tolist(), strict=True):
-            if other < 0:
-                continue
-            site, dictionary = str(table["site"][other]), str(table["dictionary"][other])
-            number = int(table["feature"][other])
-            name = f"{number}, cluster {int(table['cluster'][other]) + 1}"
-            page = address(site, dictionary, number)
-            link = page and f"{page}#cluster-{int(table['cluster'][other]) + 1}"
-            found.append(Similar(name, site, dictionary, link, f"{value:.2f}"))
-        return found
+        near = zip(table["neighbour"][centre].tolist(), table["similarity"][centre].tolist(), strict=True)
+        return [
+            Like(
+                str(table["site"][other]),
+                str(table["dictionary"][other]),
+                int(table["feature"][other]),
+                int(table["cluster"][other]),
+                value,
+            )
+            for other, value in near
+            if other >= 0
+        ]
 
     def importance(self, feature: int, cluster: int, offsets: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """How much each token of the central example matters, by its offset, NaN where that was not measured; None if

@@ -16,7 +16,9 @@ from polysem.report.gallery import Picture, Shown, in_words
 from polysem.report.visible import visible
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("search.js", "sort.js", "chooser.js")
+STYLES = ("page.css", "sheet.css", "rubric.css")
+"""Contexts look on the pages of the report as on the sheets."""
+SCRIPTS = ("search.js", "sort.js", "chooser.js", "rubric.js")
 
 
 class Site:
@@ -37,6 +39,7 @@ class Site:
                 name: f"{address(path, f'pages/{entry.document}.html')}#{name}" for name, entry in ENTRIES.items()
             },
             preferred=preferred,
+            rubric_of=rubric_path,
             **context,
         )
         self.write_file(path, text)
@@ -48,8 +51,8 @@ class Site:
         target.write_text(text, encoding="utf-8", newline="\n")
 
     def write_static(self) -> None:
-        """Style sheet and scripts."""
-        for name, source in {"page.css": FOLDER, **dict.fromkeys(SCRIPTS, FOLDER / "scripts")}.items():
+        """Style sheets and scripts."""
+        for name, source in {**dict.fromkeys(STYLES, FOLDER), **dict.fromkeys(SCRIPTS, FOLDER / "scripts")}.items():
             self.write_file(f"pages/static/{name}", (source / name).read_text(encoding="utf-8"))
 
     def copy_figure(self, shown: Shown) -> None:
@@ -78,6 +81,11 @@ def address(page: str, target: str) -> str:
     """The address of a file from a page of the site, both given from its root, quoted for HTML."""
     relative = posixpath.relpath(target or ".", posixpath.dirname(page) or ".")
     return quote(relative if target else f"{relative}/")
+
+
+def rubric_path(model: str) -> str:
+    """The page of the rubric sheet of a model."""
+    return f"pages/rubric/{model}.html"
 
 
 def preferred(picture: Picture) -> Shown:

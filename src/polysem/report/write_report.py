@@ -21,6 +21,7 @@ from polysem.report.ledger import read_claims
 from polysem.report.pages import TableFile, write_pages
 from polysem.report.provenance import read_makings
 from polysem.report.receipts import read_receipt_file
+from polysem.report.rubric_page import read_sheet, write_sheet
 from polysem.report.search_index import search_index
 from polysem.report.site import Site
 
@@ -41,6 +42,7 @@ def write_report(
     tables: list[str],
     site_tables: list[str],
     annotations: dict[str, Annotations],
+    rubrics: list[Place],
 ) -> None:
     """Write a static site that opens from disk: `index.html` and `pages/` with all else, figures included.
 
@@ -63,6 +65,7 @@ def write_report(
         tables: Names of the tables that every dictionary has.
         site_tables: Names of those tables of its site that its page leads to, too.
         annotations: What people said of features, by `model/site/dictionary`, of those dictionaries that have any.
+        rubrics: The models with a table `rubric`, by which they have a rubric sheet or have none.
 
     Raises InputError, before anything is written, for anything that is missing or cannot be read.
     """
@@ -71,6 +74,7 @@ def write_report(
     written = {place.path: Path(replace(place, root=str(results)).sheets.receipt) for place in sheets}
     said = {origin: annotations.get(origin.path, NOBODY).about(Path(origin.tables_receipt)) for origin in origins}
     features = {origin: read_features(written.get(origin.path), said[origin]) for origin in origins}
+    asked = list(filter(None, (read_sheet(replace(place, root=str(results))) for place in rubrics)))
     study = Run(
         origins=origins,
         pictures=pictures,
@@ -82,6 +86,7 @@ def write_report(
         annotated={origin: [one for one in found if one.said.is_there] for origin, found in features.items()},
         others={origin: sum(len(own.others) for own in said[origin].values()) for origin in origins},
         cases={model.model: own for model in case_studies if (own := _cases(replace(model, root=str(results))))},
+        rubrics=[sheet.place.model for sheet in asked],
     )
     chapters = read_chapters(study)
     found = {origin: _tables(origin, tables, site_tables, output) for origin in origins}
@@ -98,6 +103,8 @@ def write_report(
     site.write_static()
     site.write_file("pages/static/search-index.js", search_index(chapters, features))
     site.write_file("pages/params.json", json.dumps(params, indent=2, ensure_ascii=False) + "\n")
+    for sheet in asked:
+        write_sheet(site, sheet)
     write_pages(site, study, chapters, about, captions=words, tables=found, makings=makings, receipts=stores)
     _publish(site.root, output)
 

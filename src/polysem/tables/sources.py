@@ -80,9 +80,10 @@ VALUES: Mapping[str, str] = MappingProxyType(
         "proxies": "regular expressions that stand in for tags of the model's corpus",
         "series": "which dictionaries of the model stand for each other at its layers",
         "case_studies": "which features of the model are case studies",
+        "scores": "what people gave on the rubric sheet of the model, from its files below `labels/`",
     }
 )
-"""What tables read of the params file beside `analysis:`."""
+"""What tables read of the params file beside `analysis:`, and of the files that people write."""
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
         "dictionaries": "every dictionary of the site",

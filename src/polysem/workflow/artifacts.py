@@ -95,17 +95,17 @@ def sheets(study: Study) -> list[Folder]:
 
 def explanations(study: Study) -> list[str]:
     """What explainers say of the features of each model that reads text."""
-    return [Place(name).explanations for name, model in study.models.items() if model.source != "classifier"]
+    return [place.explanations for place in text_models(study)]
 
 
-def with_case_studies(study: Study) -> list[str]:
-    """The models that have case studies: those that read text."""
-    return [name for name, model in study.models.items() if model.source != "classifier"]
+def text_models(study: Study) -> list[Place]:
+    """The models that read text: they have case studies and a rubric sheet."""
+    return [Place(name) for name, model in study.models.items() if model.source != "classifier"]
 
 
 def case_studies(study: Study) -> list[Folder]:
     """The folders of case studies."""
-    return [Place(name).case_studies for name in with_case_studies(study)]
+    return [model.case_studies for model in text_models(study)]
 
 
 def indexes(study: Study) -> list[Folder]:

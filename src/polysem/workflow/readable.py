@@ -16,8 +16,8 @@ OF_SITE = (*OF_DICTIONARY, "store", "training store")
 """Those that a model itself does not have."""
 OF_MODEL = ("explanations",)
 """Those that a model alone has: they are made of the tables of its dictionaries."""
-VALUES_OF_MODEL = ("sites", "series", "proxies", "case_studies")
-"""Words of the params file that are of all sites of a model; the others are of one."""
+VALUES_OF_MODEL = ("sites", "series", "proxies", "case_studies", "scores")
+"""Words of `VALUES` that are of all sites of a model; the others are of one."""
 SCOPES_OF = {"dictionary": (), "site": tuple(SCOPES), "model": ("relatives", "reseeded")}
 """The scopes that the tables of each room can name."""
 SITES = ("targets",)

@@ -6,13 +6,14 @@ from typing import Any
 
 from polysem.io.errors import InputError, named
 from polysem.layout.place import Place
+from polysem.layout.rubric import read_scores
 from polysem.params import comparisons
 from polysem.params.base import NEURONS
 from polysem.params.comparisons import reseeded
 from polysem.params.series import series
 from polysem.params.study import Study
 from polysem.tables.contract import ROOMS, TABLE, Contract, in_order
-from polysem.tables.sources import SOURCES, VALUES, scoped
+from polysem.tables.sources import SOURCES, scoped
 from polysem.workflow.declarations import (
     constants,
     declared,
@@ -29,6 +30,8 @@ FOUND_BY_NAME = {
     "model": ("polysem.models.{kind}",),
 }
 """Modules that the reader of a source finds by name; weights of SAEs need their activation functions, too."""
+SCORES = "scores"
+"""The word of `VALUES` that no params file says."""
 
 
 DECLARED = {"CATALOGUE": str, "READS": tuple, "PARAMS": tuple, "VARIABLES": dict}
@@ -112,6 +115,7 @@ class Tables:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._related = cache(self.relatives)
+        self._scores = cache(scores_of)
 
     def kind(self, model: str) -> str:
         """What a model is, "language" or "classifier"."""
@@ -147,7 +151,8 @@ class Tables:
         values: dict[str, Any] = {
             scope: [one.names for one in self.places(scope, place)] for scope in wanted if scope in _SCOPES
         }
-        values |= {word: _VALUES[word](self._study, place) for word in wanted if word in VALUES}
+        values |= {word: _VALUES[word](self._study, place) for word in wanted if word in _VALUES}
+        values |= {word: self._scores(place.model) for word in wanted if word == SCORES}
         return {
             "code": code_digest(module, *self.found_by_name(contract, place)),
             "reads": contract.reads,
@@ -223,6 +228,12 @@ class Tables:
         ]
 
 
+def scores_of(model: str) -> list[dict[str, Any]]:
+    """What people gave on the rubric sheet of a model. A study reads it once, so that scores which are saved meanwhile
+    fail no job, and are there in the next run."""
+    return [one.values() for one in read_scores(Place(model))]
+
+
 _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "dictionaries": Tables.of_dictionaries,
     "saes": Tables.of_saes,
@@ -260,10 +271,11 @@ _VALUES: Mapping[str, Callable[[Study, Place], Any]] = {
 
 
 def told(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """What people are told of a spec: of tables the params that they read, without digests of code; not the labels that
-    people gave, which stand beside what they are about."""
+    """What people are told of a spec: of tables the params that they read, without digests of code; not the labels and
+    scores that people gave, which stand beside what they are about."""
     if "tables" in spec and "kind" in spec:
         return {name: said["params"] for name, said in spec["tables"].items() if said["params"]}
     if "stated" in spec:
-        return {**spec["stated"]["params"], **spec["stated"]["values"]}
+        said = {**spec["stated"]["params"], **spec["stated"]["values"]}
+        return {name: value for name, value in said.items() if name != SCORES}
     return {name: value for name, value in spec.items() if name != "annotations"}

@@ -12,7 +12,14 @@ from typing import Any
 
 from polysem.explorer.inference.child import Child, ChildEndedError
 from polysem.explorer.inference.frames import BROKEN, DONE, UNKNOWN
-from polysem.explorer.inference.jobs import QUESTIONS, ActivationsJob, ImportanceJob, SearchJob, Start
+from polysem.explorer.inference.jobs import (
+    QUESTIONS,
+    ActivationsJob,
+    ImportanceJob,
+    SearchJob,
+    SimilarJob,
+    Start,
+)
 from polysem.io.errors import InputError
 from polysem.study.names import UnknownNameError
 
@@ -32,7 +39,7 @@ LONGEST_PAUSE = 30.0
 """Seconds before a process that cannot begin is begun again."""
 KEPT_BYTES = 4 * 2**20
 """Answers that are kept."""
-Job = SearchJob | ActivationsJob | ImportanceJob
+Job = SearchJob | ActivationsJob | ImportanceJob | SimilarJob
 
 
 class BusyError(Exception):
@@ -162,6 +169,11 @@ class Inference:
     async def importance(self, job: ImportanceJob) -> bytes:
         """`{"importance": [[…]]}`: for each key token a share for offsets −`before` … 0, null where it was not
         measured. Raises what `search` does."""
+        return await self._ask(job)
+
+    async def similar(self, job: SimilarJob) -> bytes:
+        """`{"similar": [[{"site", "dictionary", "feature", "cluster", "similarity"}]]}`: a list per cluster of the
+        feature. Raises what `search` does."""
         return await self._ask(job)
 
     def health(self) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from polysem.study.additions import Addition
 from polysem.study.search import TEXT, Place, Query, ReadText
 
 __all__ = [
-    "FEATURES", "QUESTIONS", "TEXT", "TEXTS", "ActivationsJob", "ImportanceJob", "Job", "SearchJob", "Start", "checked",
+    "FEATURES", "QUESTIONS", "TEXT", "TEXTS", "ActivationsJob", "ImportanceJob", "Job", "SearchJob", "SimilarJob",
+    "Start", "checked",
 ]  # fmt: skip
 
 TEXTS, FEATURES = 64, 64
@@ -55,10 +56,20 @@ class ImportanceJob(Job):
     """Tokens in front of each that are tried."""
 
 
+class SimilarJob(Job):
+    """Clusters of other features that are like those of a feature."""
+
+    place: str
+    """model/site/dictionary, a dictionary of the study."""
+    feature: Place
+    """Its number."""
+
+
 QUESTIONS: dict[str, type[Job]] = {
     "search": SearchJob,
     "activations": ActivationsJob,
     "importance": ImportanceJob,
+    "similar": SimilarJob,
 }
 """What can be asked, by the word that a message names it by."""
 

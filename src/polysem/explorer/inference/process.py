@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from polysem.explorer.inference.frames import BROKEN, DONE, READY, REFUSED, UNKNOWN, frame, read_frame
-from polysem.explorer.inference.jobs import QUESTIONS, ActivationsJob, ImportanceJob, SearchJob, Start
+from polysem.explorer.inference.jobs import QUESTIONS, ActivationsJob, ImportanceJob, SearchJob, SimilarJob, Start
 from polysem.io.errors import InputError
 from polysem.study.additions import Added, added
 from polysem.study.names import UnknownNameError
@@ -20,8 +20,9 @@ from polysem.study.study import Study, open_study
 
 if TYPE_CHECKING:
     from polysem.study.engine import Engine
+    from polysem.study.similar_clusters import ClusterCentres
 
-Question = SearchJob | ActivationsJob | ImportanceJob
+Question = SearchJob | ActivationsJob | ImportanceJob | SimilarJob
 Answer = tuple[int, bytes]
 """What a frame says, and its content."""
 
@@ -32,6 +33,7 @@ class Process:
     def __init__(self, study: Study, added: Sequence[Added]) -> None:
         self._study, self._added = study, added
         self._engines: dict[str, Engine] = {}
+        self._centres: dict[str, ClusterCentres] = {}
 
     def warm(self) -> None:
         """Answer a search, so that the first user need not wait for what is loaded at the first one."""
@@ -46,7 +48,9 @@ class Process:
         found = iter(self._searched(searches))
         return [next(found) if isinstance(job, SearchJob) else self._alone(job) for job in jobs]
 
-    def _alone(self, job: ActivationsJob | ImportanceJob) -> Answer:
+    def _alone(self, job: ActivationsJob | ImportanceJob | SimilarJob) -> Answer:
+        if isinstance(job, SimilarJob):
+            return self._similar(job)
         return self._importance(job) if isinstance(job, ImportanceJob) else self._activations(job)
 
     def _searched(self, jobs: Sequence[SearchJob]) -> list[Answer]:
@@ -78,6 +82,18 @@ class Process:
             return [(DONE, as_json({"importance": found}))]
 
         return caught(importance, 1)[0]
+
+    def _similar(self, job: SimilarJob) -> Answer:
+        def similar() -> list[Answer]:
+            from polysem.study.similar_clusters import ClusterCentres
+
+            model, site, dictionary = place_of(job.place)
+            if model not in self._centres:
+                self._centres[model] = ClusterCentres(self._study[model])
+            found = self._centres[model].like(self._study[model][site][dictionary], job.feature)
+            return [(DONE, as_json({"similar": [[one._asdict() for one in cluster] for cluster in found]}))]
+
+        return caught(similar, 1)[0]
 
     def _engine(self, model: str) -> "Engine":
         from polysem.study.engine import Engine

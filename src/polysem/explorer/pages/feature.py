@@ -14,7 +14,7 @@ from starlette.responses import Response
 from polysem.explorer.api.errors import STATUSES
 from polysem.explorer.explorer import Explorer
 from polysem.explorer.inference.jobs import TEXT, ActivationsJob, checked
-from polysem.explorer.pages.importance import measured_importance
+from polysem.explorer.pages.importance import found_alike, measured_importance
 from polysem.explorer.pages.rendering import rendered
 from polysem.explorer.pages.sheet import page_values
 from polysem.explorer.pages.shown import Shown, word_of
@@ -53,7 +53,8 @@ async def feature_page(request: Request) -> Response:
     dictionary = shown.dictionary(*asked.place.names)
     is_measured = WITH_IMPORTANCE in request.query_params and isinstance(asked.contexts, TextContexts)
     importance = await measured_importance(explorer, dictionary, asked.feature) if is_measured else {}
-    values = await run_in_threadpool(page_values, explorer, shown, dictionary, asked.feature, importance)
+    similar = await found_alike(explorer, dictionary, asked.feature) if is_measured else {}
+    values = await run_in_threadpool(page_values, explorer, shown, dictionary, asked.feature, importance, similar)
     carried = "?" + urlencode([("text", text) for text in asked.texts]) if asked.texts else ""
     return rendered(request, "feature.html.j2", **values, **shared, carried=carried, is_measured=is_measured)
 

@@ -1,13 +1,24 @@
-"""S3.U1: how much tokens matter in the clusters of any feature, measured now where the run did not."""
+"""S3.U1: how much tokens matter in the clusters of any feature, and which are like them, where the run did not say."""
 
 import json
 
 import numpy as np
 
 from polysem.explorer.explorer import Explorer
-from polysem.explorer.inference.jobs import ImportanceJob, checked
-from polysem.explorer.pages.sheet import Importance
+from polysem.explorer.inference.jobs import ImportanceJob, SimilarJob, checked
+from polysem.explorer.pages.sheet import Alike, Importance
 from polysem.explorer.pages.shown import ShownDictionary
+from polysem.report.sheet_clusters import Like
+
+
+async def found_alike(explorer: Explorer, dictionary: ShownDictionary, feature: int) -> Alike:
+    """The clusters of other features that are like those of a feature whose dictionary the run held against no others.
+    Raises what asking the inference process raises."""
+    if dictionary.relations or "central_example" not in dictionary.index.variables("clusters"):
+        return {}
+    job = checked(SimilarJob, {"place": dictionary.place.path, "feature": feature}, "similar")
+    found = json.loads(await explorer.inference.similar(job))["similar"]
+    return {(feature, cluster): [Like(**one) for one in near] for cluster, near in enumerate(found)}
 
 
 async def measured_importance(explorer: Explorer, dictionary: ShownDictionary, feature: int) -> Importance:

@@ -1,6 +1,7 @@
 """What the page of a feature shows beside texts that are tried: the content of its sheet, every neighbour a link."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,24 +23,32 @@ from polysem.layout.notes import Note
 from polysem.params.base import NEURONS
 from polysem.params.sheets import SheetChoice
 from polysem.report.contexts import Example
+from polysem.report.sheet_clusters import Like
 from polysem.report.sheet_content import SheetContents
 from polysem.report.sheet_tables import indexed_rows
 from polysem.report.write_sheets import Pointing, of_this_site, pointing, shared_values
 
 Importance = Mapping[tuple[int, int], Mapping[int, float]]
 """Of feature and cluster: by its offset from the key token, how much a token matters in the central example."""
+Alike = Mapping[tuple[int, int], Sequence[Like]]
+"""Of feature and cluster: clusters of other features that are like it."""
 NOT_RELATED = (
     "Similar clusters are those of the neurons and of the first SAE of each recipe; the run held no clusters of this "
-    "dictionary against others."
+    "dictionary against others, and they are looked for together with the importance of tokens."
 )
 OF_ALIGNMENT = ("strongest_neuron", "power_top1", "features_strongest")
 
 
 def page_values(
-    explorer: Explorer, shown: Shown, dictionary: ShownDictionary, feature: int, importance: Importance
+    explorer: Explorer,
+    shown: Shown,
+    dictionary: ShownDictionary,
+    feature: int,
+    importance: Importance,
+    similar: Alike = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The values of the template, for a feature that there is; `importance` is that of tokens in its clusters where the
-    run did not measure it."""
+    """The values of the template, for a feature that there is; `importance` is that of tokens in its clusters, and
+    `similar` are clusters like them, where the run did not measure these."""
     place, site = dictionary.place, dictionary.dictionary.site
     contexts, index = dictionary.contexts, dictionary.index
     choice = site.recorded.sheet_choice(*place.names)
@@ -55,7 +64,7 @@ def page_values(
         contexts,
         choice,
         dictionary.is_neurons,
-        relations=dictionary.relations.measured(importance),
+        relations=dictionary.relations.measured(importance, similar),
         address=address,
     )
     return shared_values(place, contexts) | {
@@ -66,7 +75,7 @@ def page_values(
         "said": said,
         "own": own_note(said, explorer.author),
         "groups": [],
-        "not_related": "" if dictionary.relations else NOT_RELATED,
+        "not_related": "" if dictionary.relations or similar else NOT_RELATED,
         "pages": range(dictionary.features),
         "neuron_pages": range(site.neurons),
         "aligned_pages": range(decoded_to.neurons),

@@ -44,6 +44,8 @@ class Entry:
     toys: bool = False
     cases: bool = False
     """Whether it is about case studies."""
+    rubric: bool = False
+    """Whether people score on the rubric sheets of the models, to which its article leads."""
     tool: str = ""
     """The command that opens what people do themselves, on the results of any run."""
 

@@ -113,15 +113,20 @@ ENTRIES = (
     Entry(
         id="S1.F10",
         title="Interpretability scores",
-        published="People score how well features and neurons can be interpreted, blind; a language model explains "
-        "features and predicts activations by its explanations. Features come out above neurons in both.",
-        shown="Features and neurons explained by rules that need no model, a tag, a regular expression, tokens, tokens "
-        "behind others, and what logit weights promote, from examples that are shown, and by language models where "
-        "params name some; scored by simulation, detection and fuzzing on texts that are held out, beside single "
-        "tokens and explanations of other features; and whether the scores agree with tags and with embeddings.",
-        absent="It needs a language model with features that are active on eval tokens of both halves.",
+        published="People who were not told which is which scored features and neurons by a rubric of 14 points: the "
+        "median feature got [12], the median neuron [0] (Bricken et al. 2023, human analysis). A language model "
+        "explained features and predicted activations by its explanations: features come out above neurons, too.",
+        shown="A blind sheet of features and neurons in random order, with examples from all intervals of their "
+        "activations, on which people score an explanation of their own; what both got, with intervals, and how far "
+        "several people agree. Features and neurons explained by rules that need no model, a tag, a regular "
+        "expression, tokens, tokens behind others, and what logit weights promote, and by language models where params name some; "
+        "scored by simulation, detection and fuzzing on texts that are held out, beside single tokens and explanations "
+        "of other features; and whether the scores agree with tags and with embeddings.",
+        absent="Nobody has scored the rubric sheet of a model of this run; `analysis.rubric_features: 0` leaves "
+        "sheets out. Explanations need a language model with features that are active on eval tokens of both halves.",
         metrics=("simulation_n_gram", "detection_n_gram", "simulation_unigram", "intruder_share"),
-        tables=("explanations", "explained_examples"),
+        tables=("rubric", "explanations", "explained_examples"),
+        rubric=True,
     ),
     Entry(
         id="S1.F11",

@@ -75,7 +75,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
     """Scores of the explanations of all explained features, of shuffled ones, and how they agree with the truth.
 
     Truths are the F1 of the feature's main tag on held-out tokens, and the mean cosine of the neuron embeddings of its
-    strong examples, which is S3's measure without labels. Explanations and thresholds are of half A of the sequences,
+    strong examples, which is S3's measure without labels; not what people gave on the rubric sheet, whose items are
+    others, and too few in a dictionary. Explanations and thresholds are of half A of the sequences,
     scores of half B (`passes.explanations.scores`).
     """
     if inputs.path_if_any("explanations") is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from polysem.io.errors import InputError
 from polysem.io.json_files import read_object
 from polysem.layout.annotations import Annotations, read_annotations
-from polysem.layout.notes import ENDING
+from polysem.layout.json_sections import ENDING
 from polysem.layout.place import ANY_DICTIONARY, LABELS, Place
 from polysem.layout.studied import dictionaries
 from polysem.params.base import NEURONS

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from polysem.interventions.effects import Places
 from polysem.models.batches import TokenStore
 from polysem.numerics.hashing import GOLDEN, mixed
+from polysem.tables.parts.intervals import INTERVALS, first_of_equal, interval_of
 from polysem.tables.passes.survey.examples import quantiles
 
-INTERVALS = 5
-"""Intervals of equal width between 0 and the largest activation of a feature."""
 SEQUENCES = 1024
 """Sequences whose ends are looked up at once."""
 
@@ -72,7 +71,7 @@ def choose_spots(
         examples[name].to_numpy()[feature] for name in ("activation", "sequence", "position")
     )
     largest = frequency["max_activation"].to_numpy()[feature].astype(np.float64)
-    usable = np.isfinite(activation) & (activation > 0) & _first_of_equal(sequence, position)
+    usable = np.isfinite(activation) & (activation > 0) & first_of_equal(sequence, position)
     usable[usable] = _followed(tokens, sequence[usable].astype(np.int64), position[usable].astype(np.int64))
     interval = np.zeros(activation.shape, np.int64)
     row, column = np.nonzero(usable)
@@ -93,31 +92,10 @@ def choose_spots(
     return Spots(feature, chosen[0], chosen[1], chosen[2], chosen[3], is_active, share)
 
 
-def interval_of(
-    activation: Float[np.ndarray, " place"], largest: Float[np.ndarray, " place"]
-) -> Int[np.ndarray, " place"]:
-    """The interval of some activations above 0; an edge belongs to the interval below it."""
-    return (np.ceil(activation / largest * INTERVALS).astype(np.int64) - 1).clip(0, INTERVALS - 1)
-
-
 def _one_of_each(sorted_interval: Int[np.ndarray, " place"]) -> NDArray[np.int64]:
     """The order of places that takes one of each interval, then a second one of each; they are sorted by interval."""
     first = np.searchsorted(-sorted_interval, -sorted_interval)
     return np.argsort(np.arange(len(sorted_interval)) - first, kind="stable")
-
-
-def _first_of_equal(
-    sequence: Int[np.ndarray, "chosen example"], position: Int[np.ndarray, "chosen example"]
-) -> Bool[np.ndarray, "chosen example"]:
-    """Whether an example is the first of its feature at its token: a drawn one may be a top one, too."""
-    key = (sequence.astype(np.int64) << 32) + position
-    order = np.argsort(key, axis=1, kind="stable")
-    ordered = np.take_along_axis(key, order, axis=1)
-    first = np.ones(key.shape, bool)
-    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    found = np.empty_like(first)
-    np.put_along_axis(found, order, first, axis=1)
-    return found
 
 
 def _followed(

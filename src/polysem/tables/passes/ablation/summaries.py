@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from polysem.numerics.resampling import interval_of_values
+from polysem.tables.parts.intervals import INTERVALS
 from polysem.tables.passes.ablation.measured import Effects
-from polysem.tables.passes.ablation.spots import INTERVALS, Spots
+from polysem.tables.passes.ablation.spots import Spots
 
 ABOVE = 0.95
 """Share of the random directions that counts as most of them."""
