@@ -119,9 +119,9 @@ ENTRIES = (
         shown="A blind sheet of features and neurons in random order, with examples from all intervals of their "
         "activations, on which people score an explanation of their own; what both got, with intervals, and how far "
         "several people agree. Features and neurons explained by rules that need no model, a tag, a regular "
-        "expression, tokens, tokens behind others, and what logit weights promote, and by language models where params name some; "
-        "scored by simulation, detection and fuzzing on texts that are held out, beside single tokens and explanations "
-        "of other features; and whether the scores agree with tags and with embeddings.",
+        "expression, tokens, tokens behind others, and what logit weights promote, and by language models where params "
+        "name some; scored by simulation, detection and fuzzing on texts that are held out, beside single tokens and "
+        "explanations of other features; and whether the scores agree with tags and with embeddings.",
         absent="Nobody has scored the rubric sheet of a model of this run; `analysis.rubric_features: 0` leaves "
         "sheets out. Explanations need a language model with features that are active on eval tokens of both halves.",
         metrics=("simulation_n_gram", "detection_n_gram", "simulation_unigram", "intruder_share"),
