@@ -17,7 +17,7 @@ from .sheet_case import MODEL, SAE, SITE, SheetCase
 
 HOSTILE = '<script>alert(1)</script>"&\u202e'
 ESTIMATES = ("f1", "precision", "recall", "specificity", "sensitivity", "mean_with", "mean_without")
-TABLES = ["case_studies", "ablation", "steering", "automata"]
+TABLES = ["case_studies", "ablation", "steering", "automata", "explanations"]
 
 
 def objects(*texts: str) -> np.ndarray:
@@ -104,6 +104,17 @@ def other_tables(place: Place) -> None:
         "edge_confirmed": ("edge", [1, -1]),
     }
     write(place, "automata", automata)
+    explanations = {
+        "site": ("place", objects(SITE)),
+        "dictionary": ("place", objects(SAE)),
+        "of_place": ("explained", [0]),
+        "feature": ("explained", [1]),
+        "explainer": ("explainer", objects("tag", "token")),
+        "score": ("score", objects("simulation", "detection")),
+        "text": (("explained", "explainer"), np.array([[HOSTILE, ""]], object)),
+        "score_of": (("explained", "explainer", "score"), [[[0.625, np.nan], [0.5, 0.5]]]),
+    }
+    write(place, "explanations", explanations)
 
 
 @pytest.fixture
@@ -135,6 +146,7 @@ def test_a_page_says_what_is_met_and_what_was_done_with_the_feature(case) -> Non
     assert "no SAE of the same recipe has another seed</td><td>not known" in page
     assert "4 nat" in page and 'class="i4" title="importance 1.00"' in page, "the largest loss has the widest line"
     assert "<td>75 %</td><td>50 %</td><td>1</td><td>2.718</td>" in page, "shares and perplexities at both doses"
+    assert "<td>0.625</td><td>–</td>" in page and "No explainer" not in page
     assert "after itself</th><td>30.5</td><td>12</td><td>62.5 %</td><td>confirmed" in page
     assert "99" not in page.split('id="automata"')[1], "the loop of feature 8 is none of its business"
 
@@ -142,7 +154,7 @@ def test_a_page_says_what_is_met_and_what_was_done_with_the_feature(case) -> Non
 def test_the_neuron_has_the_same_page_without_a_bar(case) -> None:
     page = written(case)[f"{SITE}-neurons-3.html"]
     assert "The bar" not in page and "0.25" in page
-    assert "It was not ablated" in page
+    assert "It was not ablated" in page and "No explainer says anything of it" in page
     assert "Neurons are steered beside the feature of their tag" in page
 
 

@@ -80,6 +80,14 @@ class Edge(NamedTuple):
     verdict: str
 
 
+class Explanation(NamedTuple):
+    """What an explainer says, and its scores on held-out examples."""
+
+    explainer: str
+    text: str
+    scores: list[str]
+
+
 class Context(NamedTuple):
     """A context in which the feature was set to 0."""
 
@@ -105,6 +113,9 @@ class CaseStudy:
     doses: list[str]
     pairs: list[Pair]
     edges: list[Edge]
+    scores: list[str]
+    """Names of the scores of explanations."""
+    explanations: list[Explanation]
 
     @property
     def address(self) -> str:
@@ -138,6 +149,7 @@ def case_study(tables: Tables, number: int, tags: Columns, contexts: TextContext
         doses,
         pairs,
         _edges(tables["automata"], place, feature),
+        *_explained(tables["explanations"], place, feature),
     )
 
 
@@ -272,6 +284,21 @@ def _percent(value: float) -> str:
 
 def _perplexity(loss: float) -> str:
     return in_words(float(np.exp(loss))) if np.isfinite(loss) else "–"
+
+
+def _explained(table: Columns, place: Place, feature: int) -> tuple[list[str], list[Explanation]]:
+    """Names of the scores, and the explanations of all explainers that say anything."""
+    if "of_place" not in table:
+        return [], []
+    row = _row(table, place, feature, "site", "dictionary", "of_place", "feature")
+    if row < 0:
+        return [], []
+    found = [
+        Explanation(str(explainer), str(text), [in_words(float(one)) if np.isfinite(one) else "–" for one in scores])
+        for explainer, text, scores in zip(table["explainer"], table["text"][row], table["score_of"][row], strict=True)
+        if text
+    ]
+    return [str(name) for name in table["score"]], found
 
 
 def _edges(table: Columns, place: Place, feature: int) -> list[Edge]:

@@ -13,7 +13,7 @@ from polysem.workflow.declarations import modules_of
 
 FEATURE_TABLES = tuple(modules_of(ROOMS["dictionary"]))
 """Tables of the features of every dictionary, which one job makes: the modules of their folder."""
-CASE_TABLES = ("case_studies", "ablation", "steering", "automata")
+CASE_TABLES = ("case_studies", "ablation", "steering", "automata", "explanations")
 """Tables of a model that its case studies show."""
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""

@@ -5,6 +5,7 @@ them that are explained. Half A of the sequences is shown, half B is held out, s
 explanation has a text in common with one that made it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from polysem.tables.parts.reading import activation_rows, dictionary_of
 from polysem.tables.parts.showcase import showcase
 from polysem.tables.passes.ablation.spots import chosen_features
 from polysem.tables.passes.automata.sample import Sample, active_features, sampled
+from polysem.tables.passes.case_studies.chosen import Case, chosen_cases
 from polysem.tables.passes.embeddings.entering import entering
 from polysem.tables.passes.explanations.drawing import CHANCE, FEWEST, Half, layout
 from polysem.tables.passes.explanations.examples import ENOUGH, FEW, NEVER
@@ -32,6 +34,7 @@ CATALOGUE = "S1.F10"
 READS = (
     "tokens",
     "directions",
+    "case_studies",
     "relatives:weights",
     "relatives:store",
     "relatives:table:frequency",
@@ -81,7 +84,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
     store = TokenStore(inputs.path("tokens"))
     if not store.is_text:
         return xr.Dataset(attrs={"not_applicable": "explanations are of tokens in their text, and an image has none"})
-    found = [_draw(one, inputs, store) for one in inputs.each("relatives")]
+    cases = chosen_cases(inputs)
+    found = [_draw(one, inputs, store, cases) for one in inputs.each("relatives")]
     if not any(len(one.feature) for one in found):
         return xr.Dataset(attrs={"not_applicable": "no feature of the model is active on any eval token"})
     return _table(found, inputs)
@@ -105,7 +109,7 @@ class Found:
     window: Float[np.ndarray, "explained half context offset"]
 
 
-def _draw(one: Inputs, inputs: Inputs, store: TokenStore) -> Found:
+def _draw(one: Inputs, inputs: Inputs, store: TokenStore, cases: Sequence[Case]) -> Found:
     params, rows, dictionary = inputs.params, activation_rows(one), dictionary_of(one)
     sample: Sample = inputs.once(("sample", one.site), lambda: sampled(rows, store, params.explanation_tokens, None))
     halves = inputs.once(
@@ -123,7 +127,8 @@ def _draw(one: Inputs, inputs: Inputs, store: TokenStore) -> Found:
             for is_held_out in (False, True)
         ],
     )
-    feature = _chosen(one, params.explained_features)
+    studied = [case.feature for case in cases if case.place == one.place]
+    feature = _chosen(one, params.explained_features, studied)
     activation = active_features(rows, sample, dictionary, inputs.device)[:, feature].toarray().astype(np.float32)
     contexts = len(layout(params.explanation_examples))
     token = np.full((len(feature), 2, contexts), -1, np.int64)
@@ -165,15 +170,15 @@ def _beside(sample: Sample, offset: Int[np.ndarray, " offset"]) -> Int[np.ndarra
     return np.where(inside & (key[number] == wanted), number, -1)
 
 
-def _chosen(one: Inputs, count: int) -> Int[np.ndarray, " explained"]:
-    """Features at even steps of their ranks by frequency, and those worth showing."""
+def _chosen(one: Inputs, count: int, studied: list[int]) -> Int[np.ndarray, " explained"]:
+    """Features at even steps of their ranks by frequency, those worth showing, and those that are case studies."""
     frequency, tags = (
         xr.Dataset({name: (of.split(), found[name]) for name, of in wanted.items()})
         for wanted, found in (
             (wanted, read_arrays(Path(one.table_file(table)), wanted.__contains__)) for table, wanted in USED.items()
         )
     )
-    return chosen_features(frequency, count, showcase(frequency, tags, SHOWN))
+    return chosen_features(frequency, count, [*showcase(frequency, tags, SHOWN), *studied])
 
 
 USED = {
