@@ -3,6 +3,7 @@
 # What a table reads, holds and needs of `analysis:` stands in its module (polysem/tables/contract.py); inputs, params and
 # outputs follow from that. Outputs are marked as updated, because a step keeps what is made of the same.
 
+from polysem.workflow.readable import BESIDE
 from polysem.workflow.tables import FOUND_BY_NAME, all_contracts, contracts, modules
 
 try:
@@ -42,10 +43,12 @@ def measuring_code(kind, functions):
 
 
 def dictionary_spec(wildcards):
-    """What the step is told of each table; the same for all dictionaries that are encoded in the same way."""
+    """What the step is told of each table; the same for all dictionaries that are encoded in the same way and held
+    against the same others."""
     functions = tuple(tables.activation_functions(wildcards.dictionary))
     target, trained = tables.target(wildcards.dictionary), tables.trained(wildcards.dictionary)
-    key = (tables.kind(wildcards.model), functions, target, trained)
+    beside = tuple(tuple(tables.places(scope, place(wildcards))) for scope in BESIDE)
+    key = (tables.kind(wildcards.model), functions, target, trained, beside)
     if key not in dictionary_specs:
         stated = zip(contracts("dictionary").items(), modules("dictionary"), strict=True)
         said = {name: tables.stated(contract, module, place(wildcards)) for (name, contract), module in stated}

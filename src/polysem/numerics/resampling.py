@@ -1,5 +1,6 @@
 """How sure a number is: bootstrap intervals over whatever was drawn, sequences, features or tags, and Student's t."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -77,6 +78,22 @@ def intervals_of_means(values: NDArray[Any], seed: int = 0) -> tuple[Numbers, Nu
     columns = np.asarray(values, np.float64).reshape(-1, units).T
     means = np.concatenate([drawn @ columns / units for drawn in _drawn(units, seed)])
     low, high = np.quantile(means, [LOW, HIGH], axis=0).reshape(2, *values.shape[:-1])
+    return low, high
+
+
+def intervals_of_ratios(part: NDArray[Any], whole: NDArray[Any], seed: int = 0) -> tuple[Numbers, Numbers]:
+    """Ends of the 95 % intervals of ratios of sums over the last axis, all of the same resamples: two arrays without
+    that axis. Resamples in which a ratio is 0 / 0 are left out of its interval; NaN with fewer than two units, and
+    where no resample is left."""
+    shape, units = part.shape[:-1], part.shape[-1]
+    if units < 2:
+        return np.full(shape, np.nan), np.full(shape, np.nan)
+    columns = [np.asarray(values, np.float64).reshape(-1, units).T for values in (part, whole)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.concatenate([(drawn @ columns[0]) / (drawn @ columns[1]) for drawn in _drawn(units, seed)])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        low, high = np.nanquantile(found, [LOW, HIGH], axis=0).reshape(2, *shape)
     return low, high
 
 

@@ -212,6 +212,10 @@ class Tables:
         """`relatives`, as places."""
         return [place.at(site, name) for site, names in self._related(place.model).items() for name in names]
 
+    def of_neurons(self, place: Place) -> list[Place]:
+        """The neurons of the site of an SAE; nothing for the neurons themselves."""
+        return [] if place.dictionary == NEURONS else [place.of(NEURONS)]
+
 
 _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "dictionaries": Tables.of_dictionaries,
@@ -219,6 +223,7 @@ _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "others": Tables.of_others,
     "targets": Tables.of_targets,
     "relatives": Tables.of_relatives,
+    "neurons": Tables.of_neurons,
 }
 
 
