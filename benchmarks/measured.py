@@ -21,10 +21,12 @@ def stated(room: str, name: str, analysis: Analysis | None = None, **values: Any
     return Stated("c0de", contract.reads, {key: known[key] for key in contract.params}, values)
 
 
-def all_stated(place: Place, analysis: Analysis | None = None) -> dict[str, Stated]:
-    """The same of all tables of a dictionary, which is held against the neurons of its site."""
+def all_stated(place: Place, analysis: Analysis | None = None, control: Place | None = None) -> dict[str, Stated]:
+    """The same of all tables of a dictionary, which is held against the neurons of its site and the same one of a
+    `control`."""
     neurons = [] if place.dictionary == NEURONS else [place.of(NEURONS).names]
-    return {name: stated("dictionary", name, analysis, neurons=neurons) for name in modules_of(ROOMS["dictionary"])}
+    beside = {"neurons": neurons, "control": [] if control is None else [control.names]}
+    return {name: stated("dictionary", name, analysis, **beside) for name in modules_of(ROOMS["dictionary"])}
 
 
 def made(room: str, name: str, place: Place, kind: str, analysis: Analysis | None = None, **values: Any) -> xr.Dataset:

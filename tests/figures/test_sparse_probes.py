@@ -18,7 +18,9 @@ SIZES = {"tag": TAGS, "k": 4, "rank": 8, "neuron": 6}
 CONTRACT = load_table("dictionary", "sparse_probing")[1]
 
 
-def probing_table(dictionary: str = SAE, seed: int = 0, probed: int = TAGS, tags: int = TAGS) -> xr.Dataset:
+def probing_table(
+    dictionary: str = SAE, seed: int = 0, probed: int = TAGS, tags: int = TAGS, left_out: int = 0
+) -> xr.Dataset:
     """A table that holds what is declared, with numbers drawn at random."""
     random, sizes = np.random.default_rng(seed), SIZES | {"tag": tags}
     values: dict[str, np.ndarray] = {
@@ -28,11 +30,14 @@ def probing_table(dictionary: str = SAE, seed: int = 0, probed: int = TAGS, tags
         "neuron": np.arange(6),
         "probed": np.arange(tags) < probed,
         "probed_tags": np.array(probed),
+        "left_out_tags": np.array(left_out),
+        "kept": (np.arange(tags) < probed) & (np.arange(tags) >= left_out),
         "fewest": random.choice([1, 2, 4, 8, -1], tags),
     }
     table = xr.Dataset()
     for name, said in CONTRACT.variables.items():
-        if said.only != ("of neurons" if dictionary != "neurons" else "of SAEs"):
+        absent = "of neurons" if dictionary != "neurons" else "of SAEs"
+        if not said.only.startswith(absent) and ("control" not in said.only or left_out):
             found = values.get(name, random.random([sizes[dimension] for dimension in said.dimensions]))
             if "tag" in said.dimensions and name not in values:
                 found = np.where(np.reshape(np.arange(tags) < probed, (tags, *[1] * (found.ndim - 1))), found, np.nan)
@@ -63,6 +68,8 @@ CASES = {
     "a tag alone": ("sparse_probes", lambda: of_dictionary(probed=1)),
     "more tags than are drawn": ("sparse_probes", lambda: of_dictionary(tags=90, probed=85)),
     "a site": ("probes_by_dictionary", lambda: of_site("l1-x8_seed=0", "l1-x8_seed=1", "topk")),
+    "an SAE with a control": ("sparse_probes", lambda: of_dictionary(left_out=3)),
+    "a site with a control": ("probes_by_dictionary", lambda: of_site("l1-x8_seed=0", "topk", left_out=2)),
     "no SAE": ("probes_by_dictionary", of_site),
     "many SAEs": ("probes_by_dictionary", lambda: of_site(*(f"an-sae-with-a-long-name_seed={n}" for n in range(40)))),
 }  # fmt: skip
@@ -109,6 +116,21 @@ def test_lines_of_a_site_are_the_means_of_its_dictionaries(analysis):
         np.testing.assert_array_equal(line.get_ydata(), tables["sparse_probing"]["mean_f1"].values[row])
     shares = tables["sparse_probing"]["fewer_than_most_neurons_share"].values[1:]
     np.testing.assert_array_equal(right.lines[0].get_xdata(), shares)
+
+
+def test_a_control_is_beside_and_the_tags_that_it_tells_are_in_brackets(analysis):
+    tables = of_dictionary(left_out=3)
+    own, dense = tables["sparse_probing"], tables["neurons/sparse_probing"]["dense_f1"].values
+    figure = draw_from("sparse_probes", tables, analysis)
+    order = np.argsort(dense)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == [f"(tag {number})" if number < 3 else f"tag {number}" for number in order]
+    np.testing.assert_array_equal(figure.axes[0].lines[-1].get_xdata(), own["control_f1"].values[order, -1])
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "Mean F1 over 9 tags" in words and "Left out of means and shares: 3 tags in brackets" in words
+    site = of_site("topk", left_out=2)
+    lines = [line for line in draw_from("probes_by_dictionary", site, analysis).axes[0].lines if line.is_dashed()]
+    np.testing.assert_array_equal(lines[0].get_ydata(), site["sparse_probing"]["control_mean_f1"].values[0])
 
 
 @pytest.mark.parametrize(

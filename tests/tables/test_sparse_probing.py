@@ -56,9 +56,11 @@ def _folder(place):
 
 def tables(site) -> dict[str, xr.Dataset]:
     """The tables of the neurons and of the SAE."""
-    neurons = made("dictionary", "sparse_probing", site.place, "classifier", neurons=[])
+    neurons = made("dictionary", "sparse_probing", site.place, "classifier", neurons=[], control=[])
     write_table(_file(site.place), neurons)
-    of_sae = made("dictionary", "sparse_probing", site.place.of("l1"), "classifier", neurons=[site.place.names])
+    of_sae = made(
+        "dictionary", "sparse_probing", site.place.of("l1"), "classifier", neurons=[site.place.names], control=[]
+    )
     return {"neurons": neurons, "sae": of_sae}
 
 
@@ -134,13 +136,42 @@ def test_means_and_shares_are_those_of_the_tags_that_are_probed(site):
     assert "dense_f1" not in found["sae"] and "fewer_than_neurons" not in found["neurons"]
 
 
+def test_tags_that_all_activations_of_a_control_tell_as_well_are_left_out(site):
+    own = tables(site)
+    for interval, left in (((0.0, 0.0), 0), ((1.0, 1.0), 3), (None, 3)):
+        control = {name: table.copy() for name, table in own.items()}
+        if interval is not None:  # instead of the same numbers, whose intervals overlap with themselves
+            for table, front in ((control["neurons"], "dense_"), (control["sae"], ""), (control["neurons"], "")):
+                for name, end in (("f1_low", interval[0]), ("f1_high", interval[1])):
+                    table[front + name] = table[front + name] * 0 + end
+        place = Place("random", "s", "neurons", root=site.place.root)
+        found = {}
+        for name, dictionary in (("neurons", "neurons"), ("sae", "l1")):
+            write_table(_file(place.of(dictionary)), control[name])
+            beside = [] if dictionary == "neurons" else [site.place.names]
+            where = site.place.of(dictionary)
+            named = {"neurons": beside, "control": [place.of(dictionary).names]}
+            found[name] = made("dictionary", "sparse_probing", where, "classifier", **named)
+            write_table(_file(where), found[name])
+        for name, table in found.items():
+            kept = np.array([True, True, True, False]) & (left == 0)
+            assert table["kept"].values.tolist() == kept.tolist()
+            assert (int(table["probed_tags"]), int(table["left_out_tags"])) == (3, left)
+            assert table.attrs["control"] == "random"
+            np.testing.assert_array_equal(table["control_f1"], own[name]["f1"])
+            np.testing.assert_array_equal(table["f1"], own[name]["f1"])
+            assert np.isnan(table["sparse_probe_f1_1"]) == (left == 3)
+            expected = np.array([True, True, True, False]) & (left == 0)
+            np.testing.assert_array_equal(table["beyond_control"].values[:3], expected[:3])
+
+
 def test_a_dictionary_that_is_never_active_tells_nothing(site):
     place = site.place.of("silent")
     quiet = torch.full((LATENTS,), -1e6)
     parts = (torch.zeros(NEURONS, LATENTS), quiet, torch.ones(LATENTS, NEURONS), torch.zeros(NEURONS))
     save_sae(SAE(*parts, standard.Function()), _folder(place), {}, quiet)
     tables(site)
-    table = made("dictionary", "sparse_probing", place, "classifier", neurons=[site.place.names])
+    table = made("dictionary", "sparse_probing", place, "classifier", neurons=[site.place.names], control=[])
     assert (table["chosen"].values == -1).all() and np.isnan(table["difference"].values).all()
     assert (table["f1"].values[:3] == 0).all() and (table["auroc"].values[:3] == 0.5).all()
 

@@ -1,7 +1,8 @@
 """What the tables of a room can read, and the sentence for one that reads something else.
 
-The tables of a dictionary read of their own dictionary, and of those it is held against: the neurons of its site. A
-model has no store, and a site no weights, but those of the places in a scope.
+The tables of a dictionary read of their own dictionary, and of those it is held against: the neurons of its site, and
+the same dictionary of a random-model control. A model has no store, and a site no weights, but those of the places in a
+scope.
 """
 
 from polysem.io.errors import InputError
@@ -16,7 +17,7 @@ OF_SITE = (*OF_DICTIONARY, "store", "training store")
 """Those that a model itself does not have."""
 VALUES_OF_MODEL = ("sites", "series", "proxies")
 """Words of the params file that are of all sites of a model; the others are of one."""
-BESIDE = ("neurons",)
+BESIDE = ("neurons", "control")
 """Scopes of single dictionaries, which tables of a dictionary read."""
 SCOPES_OF = {
     "dictionary": BESIDE,

@@ -33,6 +33,8 @@ FOUND_BY_NAME = {
 DECLARED = {"CATALOGUE": str, "READS": tuple, "PARAMS": tuple, "VARIABLES": dict}
 """What every module of a table declares, as literals."""
 WHAT = f"a table declares {', '.join(DECLARED)} and has a function measure (see polysem.tables.contract)"
+CONTROL = "control"
+"""The scope of the dictionary of a random-model control."""
 OPTIONAL = {"ONLY": dict, "FILES": tuple}
 """What it may declare besides."""
 
@@ -62,6 +64,20 @@ def contracts(room: str) -> Mapping[str, Contract]:
                 )
             scalars[variable] = name
     return found
+
+
+def held_against_controls() -> list[str]:
+    """The tables that some table of a dictionary reads of a control, and those that they are made from, in the order of
+    their names."""
+    known = contracts("dictionary")
+    found: set[str] = set()
+    waiting = [read for one in known.values() for read in one.reads if read.startswith(f"{CONTROL}:{TABLE}")]
+    while waiting:
+        name = waiting.pop().rpartition(":")[2]
+        if name not in found:
+            found.add(name)
+            waiting += [read for read in known[name].reads if read.startswith(TABLE)]
+    return sorted(found)
 
 
 def all_contracts() -> None:
@@ -114,7 +130,7 @@ class Tables:
 
     def kind(self, model: str) -> str:
         """What a model is, "language" or "classifier"."""
-        return "classifier" if self._study.models[model].source == "classifier" else "language"
+        return "classifier" if self._study.every_model[model].source == "classifier" else "language"
 
     def target(self, dictionary: str) -> str:
         """The site that a dictionary predicts, if it is a transcoder; else ''."""
@@ -216,6 +232,20 @@ class Tables:
         """The neurons of the site of an SAE; nothing for the neurons themselves."""
         return [] if place.dictionary == NEURONS else [place.of(NEURONS)]
 
+    def of_control(self, place: Place) -> list[Place]:
+        """The same dictionary of the random-model control; nothing where the control has none, or there is none."""
+        control, study = self._study.control_of(place.model), self._study
+        if control is None or place.site not in study.controls[control].sites:
+            return []
+        there = study.dictionaries_of(control, place.site)
+        return [Place(control, place.site, place.dictionary, place.root)] if place.dictionary in there else []
+
+    def of_dictionary(self, model: str) -> dict[str, Contract]:
+        """The tables that a dictionary of a model has: all; of a control those that its model's are held against, and
+        the tables that these are made from."""
+        known = contracts("dictionary")
+        return {name: known[name] for name in (held_against_controls() if model in self._study.controls else known)}
+
 
 _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "dictionaries": Tables.of_dictionaries,
@@ -224,6 +254,7 @@ _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "targets": Tables.of_targets,
     "relatives": Tables.of_relatives,
     "neurons": Tables.of_neurons,
+    "control": Tables.of_control,
 }
 
 

@@ -20,9 +20,10 @@ CAPTION = """\
 How well few features tell whether a token carries a tag: F1, on half of the sequences, of logistic regressions on the
 features whose means differ most between tokens with the tag and without it, on the other half. Left: one feature, eight
 features with the 95 % bootstrap interval over sequences, eight neurons, and the probe on all activations of the site.
-Right: the fewest features, and the fewest neurons, that come within 0.02 of that probe; *more* than eight where none
-do. Sources: Gurnee et al. 2023, *Finding Neurons in a Haystack*; Karvonen et al. 2025, *SAEBench*; document S1 asks the
-question of single features.
+A cross marks as many features of the random-model control, where there is one; tags in brackets are those that all
+activations of the control tell as well. Right: the fewest features, and the fewest neurons, that come within 0.02 of
+the probe on all activations; *more* than eight where none do. Sources: Gurnee et al. 2023, *Finding Neurons in a
+Haystack*; Karvonen et al. 2025, *SAEBench*; document S1 asks the question of single features.
 """
 MOST = 70
 """Tags that are drawn, those that a probe on all activations tells best."""
@@ -53,7 +54,8 @@ def draw(sparse_probing: xr.Dataset, neurons_sparse_probing: xr.Dataset, analysi
     are_neurons = sparse_probing.attrs.get("dictionary") == NEURONS
     legend = _draw_f1(left, own, beside, height, are_neurons)
     _draw_fewest(right, own, beside, height, are_neurons)
-    left.set_yticks(height, [str(name) for name in own["tag"].to_numpy()], size=7, parse_math=False)
+    names = zip(own["tag"].to_numpy(), own["kept"].to_numpy().astype(bool), strict=True)
+    left.set_yticks(height, [str(name) if kept else f"({name})" for name, kept in names], size=7, parse_math=False)
     left.set(ylim=(-0.8, len(order) - 0.2), xlim=(-0.02, 1.02), xlabel="F1 on held-out sequences")
     right.set_xlabel("fewest within 0.02 of the\nF1 on all activations")
     theme.frame(
@@ -86,6 +88,10 @@ def _draw_f1(
     ]
     if not are_neurons:
         marks.insert(2, (beside["f1"].to_numpy()[:, -1], _mark(theme.COLOURS["bulk"], "D", "8 neurons", size=3.6)))
+    if "control_f1" in own:
+        marks.append(
+            (own["control_f1"].to_numpy()[:, -1], _mark(theme.FAINT, "x", f"8 {what}s, random model", size=3.6))
+        )
     axes.hlines(height, own["f1_low"].to_numpy()[:, -1], own["f1_high"].to_numpy()[:, -1], color=colour, linewidth=1.1)
     for values, mark in marks:
         axes.plot(
@@ -119,9 +125,12 @@ def _notes(table: xr.Dataset, neurons: xr.Dataset, left: int, are_neurons: bool)
     own = " / ".join(f"{value:.2f}" for value in table["mean_f1"].to_numpy())
     counts = ", ".join(map(str, table["k"].to_numpy().tolist()))
     dense = float(neurons["dense_probe_f1"])
-    means = f"Mean F1 over {theme.several(int(table['probed_tags']), 'tag')} with {counts}: {own}"
+    tags = int(table["probed_tags"]) - int(table["left_out_tags"])
+    means = f"Mean F1 over {theme.several(tags, 'tag')} with {counts}: {own}"
     if not are_neurons:
         means += f"; neurons {' / '.join(f'{value:.2f}' for value in neurons['mean_f1'].to_numpy())}"
+    if "control_mean_f1" in table:
+        means += f"; control {' / '.join(f'{value:.2f}' for value in table['control_mean_f1'].to_numpy())}"
     notes = [
         "Features chosen, probes fitted and thresholds set on half A of the sequences, scored on half B; lines: 95 % "
         "bootstrap intervals.",
@@ -131,6 +140,10 @@ def _notes(table: xr.Dataset, neurons: xr.Dataset, left: int, are_neurons: bool)
         share, low, high = (100 * float(table[f"fewer_than_most_neurons_share{end}"]) for end in ("", "_low", "_high"))
         notes.append(
             f"Fewer than 8 features do as well as 8 neurons for {share:.0f} % of the tags ({low:.0f}–{high:.0f} %)."
+        )
+    if out := int(table["left_out_tags"]):
+        notes.append(
+            f"Left out of means and shares: {theme.several(out, 'tag')} in brackets (intervals of F1 overlap)."
         )
     skipped = int((~table["probed"].to_numpy().astype(bool)).sum())
     if skipped:

@@ -22,7 +22,8 @@ PARAMS = ()
 TITLE = "Probes on few features of each dictionary"
 CAPTION = """\
 How well few features tell tags: mean F1 over the tags of probes on one, two, four and eight features of each
-dictionary, and on as many neurons, on held-out sequences; dashed, the probe on all activations of the site. Intervals
+dictionary, and on as many neurons, on held-out sequences; dashed, the probe on all activations of the site; dotted, the
+same dictionary of a random-model control. Tags that all activations of the control tell as well are left out. Intervals
 are 95 % bootstrap ones over tags. Right: for how many tags fewer than eight features do as well as eight neurons, and
 for how many fewer features than neurons come within 0.02 of the probe on all activations. Sources: Gurnee et al. 2023,
 *Finding Neurons in a Haystack*; Karvonen et al. 2025, *SAEBench*.
@@ -89,6 +90,8 @@ def _draw_means(axes: Axes, table: xr.Dataset, families: Sequence[str]) -> list[
         moved = counts * 2 ** (0.018 * (row - len(f1) / 2))
         axes.plot(moved, f1[row], zorder=3, **style)
         axes.vlines(moved, low[row], high[row], color=style["color"], linewidth=0.8, alpha=0.6, zorder=2)
+        if "control_mean_f1" in table and np.isfinite(control := table["control_mean_f1"].to_numpy()[row]).all():
+            axes.plot(moved, control, color=style["color"], linewidth=1.0, linestyle=(0, (1, 2)), zorder=2)
         known.setdefault(family, Line2D([], [], label=family, **style))
     dense = float(table["dense_probe_f1"].to_numpy()[0])
     style = {"color": theme.INK, "linewidth": 1.0, "linestyle": (0, (4, 3))}
@@ -97,7 +100,10 @@ def _draw_means(axes: Axes, table: xr.Dataset, families: Sequence[str]) -> list[
     axes.set_xticks(counts.tolist(), [str(count) for count in counts.tolist()])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="features of the probe", ylabel="mean F1 over tags (held out)", ylim=(0, 1.02))
-    return [*known.values(), Line2D([], [], label="all activations", **style)]
+    found = [*known.values(), Line2D([], [], label="all activations", **style)]
+    if "control_mean_f1" in table:
+        found.append(Line2D([], [], label="random model", color=theme.INK, linewidth=1.0, linestyle=(0, (1, 2))))
+    return found
 
 
 def _draw_shares(axes: Axes, table: xr.Dataset, names: Sequence[str]) -> None:
@@ -119,11 +125,17 @@ def _draw_shares(axes: Axes, table: xr.Dataset, names: Sequence[str]) -> None:
 
 
 def _notes(table: xr.Dataset, dictionaries: int) -> list[str]:
-    tags = int(table["probed_tags"].to_numpy()[0])
+    out = int(table["left_out_tags"].to_numpy()[0])
+    tags = int(table["probed_tags"].to_numpy()[0]) - out
     notes = [
         f"Over {theme.several(tags, 'tag')} with at least {table.attrs['least']} tokens in each half; features chosen, "
         "probes fitted and thresholds set on half A of the sequences, scored on half B. Lines: 95 % intervals."
     ]
+    if out:
+        notes.append(
+            f"Left out: {theme.several(out, 'tag')} that all activations of the random-model control tell as well "
+            "(their intervals of F1 overlap)."
+        )
     if more := max(0, dictionaries - MOST):
         notes.append(f"Not drawn: {more:,} more {'dictionary' if more == 1 else 'dictionaries'}.")
     return notes

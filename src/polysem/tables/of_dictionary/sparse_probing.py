@@ -5,8 +5,14 @@ between tokens with the tag and without it. The table of the neurons holds the p
 (`dense_f1`), and its direction (`dense_weight`); those of SAEs say how many features come as near to it as how many
 neurons. Tags that a half has on too few tokens are not probed, and their numbers are NaN.
 
+Where the model has a random-model control, the same dictionary of it stands beside (`control_f1`), and means and shares
+leave out the tags that all activations of the control tell as well: the 95 % interval of its F1 reaches that of the
+model. All dictionaries of a site leave out the same.
+
 Sources: Gurnee et al. 2023 (arXiv 2305.01610); Karvonen et al. 2025, SAEBench (arXiv 2503.09532).
 """
+
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -24,16 +30,24 @@ from polysem.tables.passes.probing.probes import (
     largest_differences,
     sparse_scores,
 )
-from polysem.tables.passes.probing.summaries import against_dense, against_neurons, means
+from polysem.tables.passes.probing.summaries import (
+    against_control,
+    against_dense,
+    against_neurons,
+    kept_tags,
+    means,
+)
 from polysem.tables.passes.probing.tokens import LEAST, ProbedTokens
 from polysem.tables.passes.survey.survey import gathered, surveyed
 from polysem.tables.passes.survey.tags import TagCounts, shared_counts
 
 CATALOGUE = "S1.X2"
-READS = ("survey", "store", "weights", "tokens", "neurons:table:sparse_probing")
+READS = ("survey", "store", "weights", "tokens", "neurons:table:sparse_probing", "control:table:sparse_probing")
 PARAMS = ("baseline_seed",)
 ONLY = {
-    "of neurons": ("dense_*", "neuron"),
+    "of neurons": ("dense_f1*", "dense_precision", "dense_recall", "dense_auroc", "dense_weight", "neuron"),
+    "of neurons, if the model has a random-model control": ("control_dense_*",),
+    "if the model has a random-model control": ("control_*", "beyond_control*"),
     "of SAEs": ("fewer_than_*", "more_than_*", "fewest_for_neurons"),
 }
 VARIABLES = {
@@ -55,6 +69,14 @@ VARIABLES = {
     "dense_recall": ("tag", "1", "recall of the probe on all activations (half B)"),
     "dense_auroc": ("tag", "1", "area under the ROC curve of the probe on all activations (half B)"),
     "dense_weight": ("tag neuron", "1/activation", "change of the log-odds with each neuron: the probe's direction"),
+    "control_f1": ("tag k", "1", "F1 of the probe on k features of the random-model control (half B)"),
+    "control_f1_low": ("tag k", "1", "lower end of its 95 % bootstrap interval over sequences"),
+    "control_f1_high": ("tag k", "1", "upper end of its 95 % bootstrap interval over sequences"),
+    "beyond_control": ("tag", "1", "whether with some k the interval of F1 lies above that of the control"),
+    "control_dense_f1": ("tag", "1", "F1 of the probe on all activations of the random-model control (half B)"),
+    "control_dense_f1_low": ("tag", "1", "lower end of its 95 % bootstrap interval over sequences"),
+    "control_dense_f1_high": ("tag", "1", "upper end of its 95 % bootstrap interval over sequences"),
+    "kept": ("tag", "1", "whether means and shares are over it: probed, and told better than by the control"),
     "fewest": ("tag", "feature", "fewest features with an F1 within 0.02 of the probe on all activations, -1: more"),
     "fewer_than_neurons": (
         "tag",
@@ -66,7 +88,11 @@ VARIABLES = {
     "mean_f1_low": ("k", "1", "lower end of its 95 % bootstrap interval over tags"),
     "mean_f1_high": ("k", "1", "upper end of its 95 % bootstrap interval over tags"),
     "mean_auroc": ("k", "1", "mean over tags of the AUROC of the probe on k features"),
+    "control_mean_f1": ("k", "1", "mean over tags of the F1 of the probe on k features of the random-model control"),
     "probed_tags": ("", "tag", "tags that are probed"),
+    "left_out_tags": ("", "tag", "tags that are probed and left out, as the random-model control tells them as well"),
+    "control_probe_f1_1": ("", "1", "mean over tags of the F1 of the probe on 1 feature of the random-model control"),
+    "beyond_control_share": ("", "1", "share of tags with an interval of F1 above that of the control with some k"),
     "sparse_probe_f1_1": ("", "1", "mean over tags of the F1 of the probe on 1 feature"),
     "sparse_probe_f1_8": ("", "1", "mean over tags of the F1 of the probe on 8 features"),
     "dense_probe_f1": ("", "1", "mean over tags of the F1 of the probe on all activations"),
@@ -132,14 +158,24 @@ def measure(inputs: Inputs) -> xr.Dataset:
         values["neuron"] = np.arange(neurons.rows.shape[1])
         dense_f1 = dense.f1
     else:
-        beside = inputs.each("neurons")[0].table("sparse_probing")
-        dense_f1 = beside["dense_f1"].values
+        of_neurons = inputs.each("neurons")[0].table("sparse_probing")
+        dense_f1 = of_neurons["dense_f1"].values
     values["fewest"] = against_dense(sparse.f1, dense_f1)
-    values |= means(sparse, dense_f1, values["fewest"], probed, seed)
+    beside = inputs.each("control")
+    control = beside[0].table("sparse_probing") if beside else None
+    values |= {"kept": of_neurons["kept"].values} if neurons is None else kept_tags(dense, control, probed)
+    kept = values["kept"].astype(np.bool_)
+    values |= means(sparse, dense_f1, values["fewest"], kept, seed)
+    values |= {"probed_tags": int(probed.sum()), "left_out_tags": int((probed & ~kept).sum())}
+    if control is not None:
+        values |= against_control(sparse, control, kept)
     if neurons is None:
-        values |= against_neurons(sparse.f1, values["fewest"], beside, probed, seed)
+        values |= against_neurons(sparse.f1, values["fewest"], of_neurons, kept, seed)
     values |= {"tag": np.array(counted.names, object), "k": np.array(FEATURES), "rank": np.arange(FEATURES[-1])}
-    return _table(values, {"least": LEAST, "fitted_tokens": int((tokens.weight > 0).sum()), "penalty": PENALTY})
+    attributes = {"control": beside[0].place.model} if beside else {}
+    return _table(
+        values, attributes | {"least": LEAST, "fitted_tokens": int((tokens.weight > 0).sum()), "penalty": PENALTY}
+    )
 
 
 def _named(scores: Scores, front: str) -> dict[str, np.ndarray]:
@@ -147,10 +183,10 @@ def _named(scores: Scores, front: str) -> dict[str, np.ndarray]:
     return {front + ends.get(name, name): values for name, values in vars(scores).items()}
 
 
-def _table(values: dict[str, np.ndarray], attributes: dict[str, float]) -> xr.Dataset:
+def _table(values: dict[str, np.ndarray], attributes: dict[str, Any]) -> xr.Dataset:
     made = {}
     for name, found in values.items():
         dimensions, unit, words = VARIABLES[name]
         made[name] = variable(tuple(dimensions.split()), found, words, unit)
-    coordinates = {name: made.pop(name) for name in ("tag", "k", "rank", "neuron") if name in made}
-    return labelled(made, coordinates, attributes)
+    along = [name for name in made if VARIABLES[name][0] == name]
+    return labelled(made, {name: made.pop(name) for name in along}, attributes)

@@ -37,7 +37,6 @@ def means(
     low, high = intervals_of_means(f1.T, seed)
     dense_low, dense_high = interval_of_values(dense[kept], np.mean, seed)
     return {
-        "probed_tags": tags,
         "mean_f1": of_f1,
         "mean_f1_low": low,
         "mean_f1_high": high,
@@ -48,6 +47,32 @@ def means(
         "dense_probe_f1_low": dense_low,
         "dense_probe_f1_high": dense_high,
         "as_good_as_dense_share": (fewest[kept] != MORE).mean() if tags else np.nan,
+    }
+
+
+def kept_tags(dense: Scores, control: xr.Dataset | None, probed: Bool[np.ndarray, " tag"]) -> dict[str, Any]:
+    """The tags that means and shares are over, by the probes on all activations: those that are probed, and of which
+    the interval of F1 lies above that of the random-model control, whose table of neurons `control` is."""
+    if control is None:
+        return {"kept": probed}
+    theirs = {f"control_dense_{name}": control[f"dense_{name}"].values for name in ("f1", "f1_low", "f1_high")}
+    with np.errstate(invalid="ignore"):
+        return theirs | {"kept": probed & (dense.low > theirs["control_dense_f1_high"])}
+
+
+def against_control(sparse: Scores, control: xr.Dataset, kept: Bool[np.ndarray, " tag"]) -> dict[str, Any]:
+    """The same dictionary of a random-model control, from its table, and which tags ours tells better with some number
+    of features: those of which the interval of F1 lies above that of the control."""
+    theirs = {name: control[name].values for name in ("f1", "f1_low", "f1_high")}
+    with np.errstate(invalid="ignore"):
+        beyond = (sparse.low > theirs["f1_high"]).any(1)
+    found: dict[str, Any] = {f"control_{name}": values for name, values in theirs.items()}
+    mean = theirs["f1"][kept].mean(0) if kept.any() else np.full(len(FEATURES), np.nan)
+    return found | {
+        "beyond_control": beyond,
+        "beyond_control_share": beyond[kept].mean() if kept.any() else np.nan,
+        "control_mean_f1": mean,
+        "control_probe_f1_1": mean[0],
     }
 
 
