@@ -7,6 +7,7 @@ import xarray as xr
 
 from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
+from polysem.params.base import NEURONS
 from polysem.tables.contract import ROOMS, load_table
 from polysem.tables.inputs import Job
 from polysem.tables.made_of import Stated, measured, prepare
@@ -23,9 +24,12 @@ def stated(room: str, name: str, analysis: Analysis | None = None, **values: Any
     return Stated("c0de", contract.reads, {key: known[key] for key in contract.params}, values)
 
 
-def all_stated(analysis: Analysis | None = None) -> dict[str, Stated]:
-    """The same of all tables of a dictionary."""
-    return {name: stated("dictionary", name, analysis) for name in modules_of(ROOMS["dictionary"])}
+def all_stated(place: Place, analysis: Analysis | None = None, control: Place | None = None) -> dict[str, Stated]:
+    """The same of all tables of a dictionary, which is held against the neurons of its site and the same one of a
+    `control`."""
+    neurons = [] if place.dictionary == NEURONS else [place.of(NEURONS).names]
+    beside = {"neurons": neurons, "control": [] if control is None else [control.names]}
+    return {name: stated("dictionary", name, analysis, **beside) for name in modules_of(ROOMS["dictionary"])}
 
 
 def made(room: str, name: str, place: Place, kind: str, analysis: Analysis | None = None, **values: Any) -> xr.Dataset:

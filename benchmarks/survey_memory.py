@@ -21,6 +21,7 @@ from tokenizers import Tokenizer, models
 from polysem.io.stores import create_array, written_store
 from polysem.layout.place import Place
 from polysem.params.analysis import Analysis
+from polysem.params.base import NEURONS
 from polysem.saes.activation_functions import topk
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.parts.directions import Directions, write_directions
@@ -85,6 +86,13 @@ def write_weights(path, neurons):
     write_directions(path, Directions(weights))
 
 
+def command(folder, dictionary, tables):
+    """The step that makes some tables of a dictionary."""
+    spec = {"model": "m", "site": SITE, "dictionary": dictionary, "kind": "language", "root": str(folder)}
+    config = json.dumps(spec | {"tables": tables})
+    return [sys.executable, "-m", "polysem", "step", "measure_dictionary", "--config", config]
+
+
 def peak(folder, rows, neurons, features, active, **params):
     """MiB that the step held at most. `params` are keys of `analysis:` that are not to have their defaults."""
     place = Place("m", SITE, "d", str(folder))
@@ -93,10 +101,10 @@ def peak(folder, rows, neurons, features, active, **params):
     write_tokenizer(Path(place.tokenizer))
     write_dictionary(Path(place.sae.path), neurons, features, active)
     write_weights(Path(place.directions), neurons)
-    tables = {name: asdict(said) for name, said in all_stated(Analysis(**params)).items()}
-    spec = {"model": "m", "site": SITE, "dictionary": "d", "kind": "language", "root": str(folder), "tables": tables}
-    command = [sys.executable, "-m", "polysem", "step", "measure_dictionary", "--config", json.dumps(spec)]
-    process = subprocess.Popen(command)
+    said = {name: asdict(one) for name, one in all_stated(place, Analysis(**params)).items()}
+    probed = {"sparse_probing": asdict(all_stated(place.of(NEURONS), Analysis(**params))["sparse_probing"])}
+    subprocess.run(command(folder, NEURONS, probed), check=True)
+    process = subprocess.Popen(command(folder, place.dictionary, said))
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"measure_dictionary ended with {os.waitstatus_to_exitcode(status)}")

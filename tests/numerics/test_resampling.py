@@ -99,3 +99,20 @@ def test_what_cannot_be_resampled_has_no_interval():
     assert np.isnan(interval_of_values(np.array([1.0, np.nan]))).all()
     assert np.isnan(interval_of_sums({"part": np.ones(1), "whole": np.ones(1)}, ratio)).all()
     assert np.isnan(interval_of_sums({"part": np.ones(3), "whole": np.array([0.0, 0.0, 1.0])}, ratio)).all()
+
+
+@pytest.mark.parametrize("together", [1 << 22, 100])
+def test_intervals_of_ratios_are_those_of_a_thousand_resamples_without_those_of_nothing(monkeypatch, together):
+    monkeypatch.setattr(resampling, "TOGETHER", together)
+    random = np.random.default_rng(3)
+    part, whole = random.random((2, 12)), np.zeros((2, 12))
+    whole[0] = 1 + random.random(12)
+    part[1, 1:], whole[1, 0] = 0, 2  # a resample without the first unit has 0 / 0
+    low, high = resampling.intervals_of_ratios(part, whole, 4)
+    generator = np.random.default_rng(4)
+    draws = [generator.multinomial(12, np.full(12, 1 / 12)) for _ in range(1000)]
+    for row in range(2):
+        slow = [(drawn @ part[row]) / (drawn @ whole[row]) for drawn in draws if drawn @ whole[row]]
+        np.testing.assert_allclose([low[row], high[row]], np.quantile(slow, [0.025, 0.975]), rtol=1e-9)
+    assert np.isnan(resampling.intervals_of_ratios(part[:, :1], whole[:, :1])).all()
+    assert np.isnan(resampling.intervals_of_ratios(0 * part, 0 * whole)).all()

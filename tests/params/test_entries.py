@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from polysem.params.base import CorpusSection, ModelSection
+from polysem.params.base import CorpusSection
 from polysem.params.recipes.base import Recipe
 from polysem.params.study import KINDS, kinds, load_study, section_class
 from polysem.workflow.checks.preflight import outside_paths
@@ -41,7 +41,7 @@ def test_no_entry_is_made_of_a_kind_that_does_not_say_what_hangs_on_it(kind):
     assert outside_paths(WholeRadio(source="radio", path="waves.wav")) == ["waves.wav"]
 
 
-@pytest.mark.parametrize("base", [CorpusSection, ModelSection, Recipe])
+@pytest.mark.parametrize("base", [CorpusSection, ModelEntry, Recipe])
 def test_every_kind_says_it(base):
     key = next(key for key in KINDS if base in KINDS[key])
     assert kinds(key)

@@ -71,7 +71,7 @@ def study(tmp_path_factory) -> SimpleNamespace:
     relatives = []
     wanted = {
         name: said
-        for name, said in all_stated(PARAMS).items()
+        for name, said in all_stated(place, PARAMS).items()
         if name in ("frequency", "alignment", "examples", "tags")
     }
     for site in SITES:

@@ -59,7 +59,12 @@ def study(activation_store, image_store, tmp_path):
 
 
 def make(place: Place, stated=None) -> None:
-    measure_dictionary(*place.names, "classifier", stated or all_stated(), root=place.root)
+    measure_dictionary(*place.names, "classifier", stated or all_stated(place), root=place.root)
+
+
+def make_neurons(study) -> None:
+    """The tables that those of SAEs of the site are held against."""
+    make(study.place)
 
 
 def read_tables(place: Place):
@@ -104,8 +109,9 @@ def test_all_tables_are_of_the_tokens_of_the_eval_store_and_each_says_whose_it_i
 
 def test_an_sae_is_measured_by_the_command_line_with_its_params(study):
     given = {"baseline_seed": 1, "head_ranks": 10, "top_examples": 3, "sampled_examples": 2}
+    make_neurons(study)
     place = study.place.of("l1")
-    stated = {name: asdict(said) for name, said in all_stated(Analysis(**given)).items()}
+    stated = {name: asdict(said) for name, said in all_stated(place, Analysis(**given)).items()}
     spec = {"tables": stated, "kind": "classifier", "root": place.root}
     command = [sys.executable, "-m", "polysem", "step", "measure_dictionary", "--config", json.dumps(spec)]
     subprocess.run([*command, "--model=m", "--site=s", "--dictionary=l1"], check=True)
@@ -147,7 +153,8 @@ def test_all_tables_of_a_transcoder_hold_what_they_declare_with_decoder_rows_at_
     write_directions(Path(place.directions), Directions(tensors))
     parts = (W_enc, torch.full((16,), -0.5), W_dec, torch.zeros(6), standard.Function())
     save_sae(Transcoder(*parts, target="t"), Path(place.sae.path), {}, torch.zeros(16))
-    measure_dictionary(*place.names, "classifier", all_stated(), "t", root=place.root)
+    make_neurons(study)
+    measure_dictionary(*place.names, "classifier", all_stated(place), "t", root=place.root)
     tables = read_tables(place)
     assert set(tables) == set(TABLES)
     assert {table.attrs["target"] for table in tables.values()} == {"t"}
@@ -170,17 +177,18 @@ def readers_of(name: str) -> set[str]:
 def test_an_edit_of_a_table_makes_it_and_what_reads_it_again_and_the_others_keep_bytes_and_date(study, table):
     make(study.place)
     aged(study.place)
-    edited = all_stated()
+    edited = all_stated(study.place)
     edited[table] = replace(edited[table], code="another")
     make(study.place, edited)
     assert made_again(study.place) == {table} | readers_of(table)
 
 
 def test_a_table_that_is_made_alone_has_the_bytes_that_it_has_among_all_others(study):
+    make_neurons(study)
     place = study.place.of("l1")
     make(place)
     before = {file.name: file.read_bytes() for file in Path(place.tables).iterdir()}
-    for table in ("frequency", "clusters", "logits", "ultra_low"):
+    for table in ("frequency", "clusters", "logits", "sparse_probing", "tags", "ultra_low"):
         (Path(place.tables) / f"{table}.nc").unlink()
         aged(place)
         make(place)
@@ -201,18 +209,19 @@ def test_a_table_that_is_made_alone_has_the_bytes_that_it_has_among_all_others(s
 def test_a_changed_key_makes_the_tables_that_declare_it_again(study, key, value, again):
     make(study.place)
     aged(study.place)
-    make(study.place, all_stated(Analysis(**{key: value})))
+    make(study.place, all_stated(study.place, Analysis(**{key: value})))
     assert made_again(study.place) == again
 
 
 def test_the_survey_runs_only_for_tables_that_need_activations(study, monkeypatch):
+    make_neurons(study)
     make(study.place.of("l1"))
 
     def refused(*_):
         raise AssertionError("the survey ran")
 
     monkeypatch.setattr(survey, "blocks", refused)
-    edited = all_stated()
+    edited = all_stated(study.place.of("l1"))
     for table in ("rank_frequency", "geometry", "alignment"):
         assert "survey" not in edited[table].reads
     edited["rank_frequency"] = replace(edited["rank_frequency"], code="another")
@@ -224,6 +233,7 @@ def test_the_survey_runs_only_for_tables_that_need_activations(study, monkeypatc
 
 
 def test_other_weights_make_the_tables_of_an_sae_again_and_not_those_of_the_neurons(study):
+    make_neurons(study)
     places = [study.place.of("l1"), study.place]
     for place in places:
         make(place)
@@ -241,7 +251,7 @@ def test_other_weights_make_the_tables_of_an_sae_again_and_not_those_of_the_neur
 
 def test_the_receipt_of_an_sae_says_which_one_the_tables_are_of(study):
     said = {}
-    for place in (study.place.of("l1"), study.place):
+    for place in (study.place, study.place.of("l1")):
         make(place)
         said[place.dictionary] = json.loads(Path(place.tables_receipt).read_text()).get("made_from")
     sae = study.place.of("l1").sae

@@ -18,12 +18,12 @@ rule extract_activations:
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest(
-            "polysem.activations.extract_activations", *study.models[wildcards.model].modules()
+            "polysem.activations.extract_activations", *study.every_model[wildcards.model].modules()
         ),
         spec=lambda wildcards: spec(
             site=wildcards.site,
-            limit=getattr(study.models[wildcards.model].activations, f"{wildcards.split}_tokens"),
-            dtype=study.models[wildcards.model].activations.dtype,
+            limit=getattr(study.every_model[wildcards.model].activations, f"{wildcards.split}_tokens"),
+            dtype=study.every_model[wildcards.model].activations.dtype,
             inputs=wildcards.split == "eval",
         ),
         model=MODEL.weights.path,

@@ -119,7 +119,7 @@ def names(values):
 
 def models_of(*sources):
     """Names of the models of some sources."""
-    return [name for name, model in study.models.items() if model.source in sources]
+    return [name for name, model in study.every_model.items() if model.source in sources]
 
 
 def spec(**values):
@@ -148,7 +148,7 @@ SAE_IDS = sae_ids(study.saes.values())
 
 wildcard_constraints:
     corpus=names(study.corpora),
-    model=names(study.models),
+    model=names(study.every_model),
     site=names({site for _, site in study.sites()}),
     toy=names(study.toys),
     split="train|eval",
@@ -175,12 +175,12 @@ def outside_content(section):
 
 def tokenization(wildcards):
     """The keys of a language model that decide its sequences."""
-    return study.models[wildcards.model].tokenization()
+    return study.every_model[wildcards.model].tokenization()
 
 
 def settings(wildcards):
     """The settings that a model is studied under, which go into `model.json` and so into every receipt."""
-    return study.models[wildcards.model].settings()
+    return study.every_model[wildcards.model].settings()
 
 
 def place(wildcards):

@@ -2,6 +2,7 @@
 
 LANGUAGE = models_of("trained", "transformers", "transformer_lens")
 IMPORTED = models_of("transformers", "transformer_lens")
+CONTROL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 rule train_tokenizer:
@@ -179,12 +180,67 @@ rule import_model:
         "--outside {params.content:q} --code {params.code} --log {log} > {log} 2>&1"
 
 
+def origin(wildcards):
+    """What `model.json` says of where a model comes from, beside what its `origin.json` does."""
+    model = study.every_model[wildcards.model]
+    beside = {"of": model.of, "seed": model.seed} if wildcards.model in study.controls else {}
+    return {"source": model.source, **beside}
+
+
+def original(wildcards):
+    """The model that a control is of."""
+    return Place(study.original(wildcards.model))
+
+
+rule randomise_model:
+    """A random-model control: a model with the entries of each weight tensor in random order."""
+    input:
+        lambda wildcards: [original(wildcards).weights.file(name) for name in CONTROL_FILES],
+    output:
+        [MODEL.weights.file(name) for name in CONTROL_FILES],
+    log:
+        "logs/randomise_model/{model}.log",
+    benchmark:
+        "logs/randomise_model/{model}.tsv"
+    wildcard_constraints:
+        model=names(study.controls),
+    params:
+        code=code_digest("polysem.models.randomise_model"),
+        spec=lambda wildcards: spec(seed=study.controls[wildcards.model].seed),
+        model=lambda wildcards: original(wildcards).weights.path,
+        folder=MODEL.weights.path,
+    shell:
+        "python -m polysem step randomise_model --model {params.model} --folder {params.folder} "
+        "--config {params.spec:q} --code {params.code} --log {log} > {log} 2>&1"
+
+
+rule copy_tokens:
+    """The sequences that a control reads: those of its model."""
+    input:
+        store=lambda wildcards: ancient(original(wildcards).tokens(wildcards.split).store),
+        receipt=lambda wildcards: original(wildcards).tokens(wildcards.split).receipt,
+    output:
+        store=directory(MODEL.tokens("{split}").store),
+        receipt=MODEL.tokens("{split}").receipt,
+    log:
+        "logs/copy_tokens/{model}/{split}.log",
+    benchmark:
+        "logs/copy_tokens/{model}/{split}.tsv"
+    wildcard_constraints:
+        model=names(study.controls),
+    params:
+        code=code_digest("polysem.models.copy_tokens"),
+    shell:
+        "python -m polysem step copy_tokens --store {input.store} --output {output.store} "
+        "--code {params.code} --log {log} > {log} 2>&1"
+
+
 rule record_model:
     """What a model folder holds, and the settings that the model is studied under."""
     input:
         lambda wildcards: [
             place(wildcards).weights.file(name)
-            for name in artifacts.model_files(study.models[wildcards.model])
+            for name in artifacts.model_files(study.every_model[wildcards.model])
             if name != "model.json"
         ],
     output:
@@ -196,9 +252,9 @@ rule record_model:
     params:
         code=code_digest("polysem.models.record_model"),
         spec=lambda wildcards: spec(
-            kind="classifier" if study.models[wildcards.model].source == "classifier" else "language",
+            kind="classifier" if study.every_model[wildcards.model].source == "classifier" else "language",
             settings=settings(wildcards),
-            origin={"source": study.models[wildcards.model].source},
+            origin=origin(wildcards),
         ),
         folder=MODEL.weights.path,
     shell:

@@ -13,7 +13,7 @@ def rows(wildcards):
         "model": here.weights.path,
         "tokens": here.tokens("train").store,
         "site": wildcards.site,
-        "dtype": study.models[wildcards.model].activations.dtype,
+        "dtype": study.every_model[wildcards.model].activations.dtype,
     }
 
 
@@ -30,7 +30,7 @@ def row_files(wildcards):
 def row_modules(wildcards):
     """The modules that a training finds by name to get its rows."""
     source = recipe(wildcards.sae).activations
-    models = study.models[wildcards.model].modules() if source == "streamed" else []
+    models = study.every_model[wildcards.model].modules() if source == "streamed" else []
     return [f"polysem.saes.sources.{source}", *models]
 
 

@@ -3,6 +3,7 @@
 # What a table reads, holds and needs of `analysis:` stands in its module (polysem/tables/contract.py); inputs, params and
 # outputs follow from that. Outputs are marked as updated, because a step keeps what is made of the same.
 
+from polysem.workflow.readable import BESIDE
 from polysem.workflow.tables import FOUND_BY_NAME, all_contracts, contracts, modules
 
 try:
@@ -13,17 +14,22 @@ except InputError as error:
 related = cache(tables.relatives)
 
 
-def table_inputs(*declared):
-    """An input function: what tables read, by the files that count, and the folders that belong to these."""
+def table_inputs(declared):
+    """An input function: what the tables that a job makes read, by the files that count, and the folders that belong to these."""
 
     def inputs(wildcards):
         files, folders = {}, {}
-        for contract in declared:
+        for contract in declared(wildcards):
             for found, paths in zip((files, folders), tables.files(contract, place(wildcards)), strict=True):
                 found |= dict.fromkeys(paths)
         return [*files, *map(ancient, folders)]
 
     return inputs
+
+
+def only(contract):
+    """A function: the one table that a job makes."""
+    return lambda wildcards: [contract]
 
 
 def dictionary_code(wildcards):
@@ -42,12 +48,15 @@ def measuring_code(kind, functions):
 
 
 def dictionary_spec(wildcards):
-    """What the step is told of each table; the same for all dictionaries that are encoded in the same way."""
+    """What the step is told of each table; the same for all dictionaries that are encoded in the same way and held
+    against the same others."""
     functions = tuple(tables.activation_functions(wildcards.dictionary))
     target, trained = tables.target(wildcards.dictionary), tables.trained(wildcards.dictionary)
-    key = (tables.kind(wildcards.model), functions, target, trained)
+    beside = tuple(tuple(tables.places(scope, place(wildcards))) for scope in BESIDE)
+    key = (tables.kind(wildcards.model), functions, target, trained, beside, wildcards.model in study.controls)
     if key not in dictionary_specs:
-        stated = zip(contracts("dictionary").items(), modules("dictionary"), strict=True)
+        wanted = tables.of_dictionary(wildcards.model)
+        stated = zip(wanted.items(), modules("dictionary", *wanted), strict=True)
         said = {name: tables.stated(contract, module, place(wildcards)) for (name, contract), module in stated}
         more = {name: value for name, value in (("target", target), ("trained", trained)) if value}
         dictionary_specs[key] = spec_file(kind=key[0], tables=said, **more)
@@ -60,7 +69,7 @@ dictionary_specs = {}
 rule measure_dictionary:
     """All that a dictionary's activations and weights tell: a table each."""
     input:
-        table_inputs(*contracts("dictionary").values()),
+        table_inputs(lambda wildcards: tables.of_dictionary(wildcards.model).values()),
     output:
         folder=update(directory(DICTIONARY.tables)),
         receipt=update(DICTIONARY.tables_receipt),
@@ -99,7 +108,7 @@ for room, pattern, wanted in (("site", SITE, "{model}/{site}"), ("model", MODEL,
             name:
                 f"measure_{table}"
             input:
-                table_inputs(contract),
+                table_inputs(only(contract)),
             output:
                 table=update(pattern.table(table)),
                 receipt=update(pattern.table_receipt(table)),

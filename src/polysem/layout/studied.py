@@ -15,3 +15,13 @@ def sites(study: Study) -> Iterator[Place]:
 def dictionaries(study: Study) -> Iterator[Place]:
     """Every dictionary of every site, the neurons first."""
     return (Place(*names) for names in study.dictionaries())
+
+
+def control_sites(study: Study) -> Iterator[Place]:
+    """Every site of every random-model control."""
+    return (Place(name, site) for name, control in study.controls.items() for site in control.sites)
+
+
+def control_dictionaries(study: Study) -> Iterator[Place]:
+    """Every dictionary of these, the neurons first."""
+    return (Place(*names) for names in study.control_dictionaries())

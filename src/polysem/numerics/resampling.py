@@ -1,5 +1,6 @@
 """How sure a number is: bootstrap intervals over whatever was drawn, sequences, features or tags, and Student's t."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -102,6 +103,22 @@ def _resampled(known: Numbers, statistic: Callable[..., Any], generator: np.rand
         for start in range(0, RESAMPLES, step)
     ]
     return np.asarray(np.concatenate(found))
+
+
+def intervals_of_ratios(part: NDArray[Any], whole: NDArray[Any], seed: int = 0) -> tuple[Numbers, Numbers]:
+    """Ends of the 95 % intervals of ratios of sums over the last axis, all of the same resamples: two arrays without
+    that axis. Resamples in which a ratio is 0 / 0 are left out of its interval; NaN with fewer than two units, and
+    where no resample is left."""
+    shape, units = part.shape[:-1], part.shape[-1]
+    if units < 2:
+        return np.full(shape, np.nan), np.full(shape, np.nan)
+    columns = [np.asarray(values, np.float64).reshape(-1, units).T for values in (part, whole)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.concatenate([(drawn @ columns[0]) / (drawn @ columns[1]) for drawn in _drawn(units, seed)])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        low, high = np.nanquantile(found, [LOW, HIGH], axis=0).reshape(2, *shape)
+    return low, high
 
 
 def _drawn(units: int, seed: int, held: int = 0) -> Iterator[NDArray[np.int64]]:

@@ -124,10 +124,15 @@ class Activations(Section):
     """Number format of the store."""
 
 
-class ModelSection(Entry):
+class ModelEntry(Entry):
     """An entry under `models:`; the subclass of each source stands in a module of the source's name."""
 
     source: str
+
+
+class ModelSection(ModelEntry):
+    """A model with all that it is studied under: an entry, or what one that names another comes to."""
+
     corpus: Name
     sites: list[str]
     activations: Activations

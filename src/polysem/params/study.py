@@ -3,20 +3,22 @@
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from polysem.io.errors import InputError
+from polysem.io.errors import InputError, named
 from polysem.params.addons import modules_of
 from polysem.params.analysis import Analysis
-from polysem.params.base import NEURONS, CorpusSection, ModelSection, Section
+from polysem.params.base import NEURONS, CorpusSection, ModelEntry, ModelSection, Section
 from polysem.params.case_studies import CaseStudies
 from polysem.params.explain import explain, nearest
 from polysem.params.explainers.base import RESERVED, Explainer
 from polysem.params.kinds import is_list, own_class
+from polysem.params.models.language import LanguageModel
+from polysem.params.models.randomised import ControlModel, RandomisedModel
 from polysem.params.names import check_distinct, check_length, check_name
 from polysem.params.recipes.base import Recipe
 from polysem.params.recipes.pretrained import PretrainedSae
@@ -44,7 +46,7 @@ class Kinds(NamedTuple):
 
 KINDS = {
     "corpora": Kinds("polysem.corpora.sources", CorpusSection, "source", "section"),
-    "models": Kinds("polysem.params.models", ModelSection, "source"),
+    "models": Kinds("polysem.params.models", ModelEntry, "source"),
     "saes": Kinds("polysem.saes.architectures", Recipe, "architecture", "recipe"),
     "explainers": Kinds("polysem.params.explainers", Explainer, "source"),
 }
@@ -104,6 +106,28 @@ class Study:
     analysis: Analysis
     sheets: Sheets
     case_studies: CaseStudies
+    controls: dict[str, ControlModel] = field(default_factory=dict)
+    """Random-model controls, which are under `models:` in the file; nothing but tables of their models shows them."""
+
+    @property
+    def every_model(self) -> dict[str, ModelSection]:
+        """The models and their controls."""
+        return {**self.models, **self.controls}
+
+    def control_of(self, model: str) -> str | None:
+        """The control of a model, if it has one."""
+        return next((name for name, control in self.controls.items() if control.of == model), None)
+
+    def original(self, model: str) -> str:
+        """The model that a control is of; of every other model its own name."""
+        return self.controls[model].of if model in self.controls else model
+
+    def control_dictionaries(self) -> Iterator[tuple[str, str, str]]:
+        """Every (control, site, dictionary), the neurons first."""
+        for name, control in self.controls.items():
+            for site in control.sites:
+                for dictionary in self.dictionaries_of(name, site):
+                    yield name, site, dictionary
 
     def sites(self) -> Iterator[tuple[str, str]]:
         """Every (model, site)."""
@@ -112,8 +136,12 @@ class Study:
                 yield name, site
 
     def saes_of(self, model: str, site: str) -> list[str]:
-        """Ids of the SAEs of a site of a model."""
-        return [sae.id for sae in self.saes.values() if sae.belongs_to(model, site)]
+        """Ids of the SAEs of a site of a model; of a control those that name it."""
+        return [
+            sae.id
+            for sae in self.saes.values()
+            if sae.belongs_to(model, site) and not (model in self.controls and sae.recipe.models == "all")
+        ]
 
     def known(self) -> Iterator[tuple[str, str]]:
         """Every (toy, SAE)."""
@@ -141,6 +169,7 @@ class Study:
         return {
             "corpora": {name: section.values() for name, section in self.corpora.items()},
             "models": {name: section.values() for name, section in self.models.items()},
+            "controls": {name: section.values() for name, section in self.controls.items()},
             "saes": {sae.id: sae.recipe.values() for sae in self.saes.values()},
             "families": self.families(self.saes),
             "explainers": {name: section.values() for name, section in self.explainers.items()},
@@ -156,7 +185,9 @@ def load_study(path: Path) -> Study:
     spelling."""
     raw = require_sections(path)
     corpora = {name: _section("corpora", name, entry.plain()) for name, entry in _entries(raw, "corpora", path)}
-    models = {name: _section("models", name, entry.plain()) for name, entry in _entries(raw, "models", path)}
+    entries = {name: _section("models", name, entry.plain()) for name, entry in _entries(raw, "models", path)}
+    models = {name: entry for name, entry in entries.items() if isinstance(entry, ModelSection)}
+    controls = {name: _control(name, entry, entries) for name, entry in entries.items() if name not in models}
     saes: dict[str, Sae] = {}
     for name, entry in _entries(raw, "saes", path):
         saes |= _grid(name, entry)
@@ -173,9 +204,27 @@ def load_study(path: Path) -> Study:
         _single(raw, "analysis", Analysis),
         _single(raw, "sheets", Sheets),
         _single(raw, "case_studies", CaseStudies),
+        controls,
     )
     _check_references(study)
     return study
+
+
+def _control(name: str, entry: RandomisedModel, entries: Mapping[str, ModelEntry]) -> ControlModel:
+    """The control that an entry asks for; InputError where it cannot be one."""
+    model = entries.get(entry.of)
+    others = [other for other, said in entries.items() if isinstance(said, LanguageModel)]
+    if not isinstance(model, LanguageModel):
+        kind = "is no language model" if entry.of in entries else "is no entry"
+        raise InputError(
+            f"models.{name}.of names {entry.of!r}, which {kind}{nearest(entry.of, others)}; language models are "
+            f"{', '.join(others) or 'none'}"
+        )
+    twins = [other for other, said in entries.items() if isinstance(said, RandomisedModel) and said.of == entry.of]
+    if twins[0] != name:
+        raise InputError(f"models.{twins[0]} and models.{name} are both controls of {entry.of}; remove one")
+    with named(f"models.{name}", ValueError):
+        return entry.control_of(model)
 
 
 def require_sections(path: Path) -> Spelled:
@@ -311,14 +360,16 @@ def _check_references(study: Study) -> None:
             )
     for sae in study.saes.values():
         for wanted in [] if sae.recipe.models == "all" else sae.recipe.models:
-            if wanted not in study.models:
+            if wanted not in study.every_model:
                 raise InputError(
-                    f"saes.{sae.id}: models names {wanted!r}{nearest(wanted, list(study.models))}; "
-                    f"models are {', '.join(study.models)}"
+                    f"saes.{sae.id}: models names {wanted!r}{nearest(wanted, list(study.every_model))}; "
+                    f"models are {', '.join(study.every_model)}"
                 )
+            if wanted in study.controls:
+                _check_control(study, sae, wanted)
     for sae in study.saes.values():
         for name in study.models if sae.recipe.models == "all" else sae.recipe.models:
-            sites = study.models[name].sites
+            sites = study.every_model[name].sites
             if sae.imported and sae.imported.site not in sites:
                 raise InputError(
                     f"saes.{sae.id}: site is {sae.imported.site!r}{nearest(sae.imported.site, sites)}, which is not "
@@ -337,6 +388,22 @@ def _check_references(study: Study) -> None:
     dictionaries = ["/".join(key) for key in study.dictionaries()]
     study.sheets.require(dictionaries)
     study.case_studies.require(list(dict.fromkeys(sae.recipe_name for sae in study.saes.values())), dictionaries)
+
+
+def _check_control(study: Study, sae: Sae, control: str) -> None:
+    """An SAE of a control is one of its model, too: it is there to be held against that."""
+    model = study.original(control)
+    if sae.imported:
+        raise InputError(
+            f"saes.{sae.id}: models names {control!r}, a random-model control, on which nobody else trained an SAE; "
+            "leave it out"
+        )
+    if not any(sae.belongs_to(model, site) for site in study.controls[control].sites if sae.belongs_to(control, site)):
+        raise InputError(
+            f"saes.{sae.id}: models names {control!r}, the control of {model}, and not {model} itself at the same "
+            f"sites ({', '.join(study.controls[control].sites)}), so that there is nothing to hold it against; name "
+            "both, or neither"
+        )
 
 
 def _check_target(sae: Sae, model: str, sites: Sequence[str]) -> None:
@@ -358,7 +425,7 @@ def _check_target(sae: Sae, model: str, sites: Sequence[str]) -> None:
 def _check_sites(study: Study, identity: str, recipe: Recipe) -> None:
     """Every site that a recipe names must be one of its models'."""
     models = study.models if recipe.models == "all" else recipe.models
-    known = list(dict.fromkeys(site for name in models for site in study.models[name].sites))
+    known = list(dict.fromkeys(site for name in models for site in study.every_model[name].sites))
     for wanted in recipe.sites:
         if wanted not in known:
             raise InputError(
@@ -398,7 +465,7 @@ def _check_explainers(study: Study) -> None:
 def _check_toys(study: Study) -> None:
     recipes = list(dict.fromkeys(sae.recipe_name for sae in study.saes.values() if sae.trained))
     for name, toy in study.toys.items():
-        if twin := next((model for model in study.models if model.casefold() == name.casefold()), None):
+        if twin := next((model for model in study.every_model if model.casefold() == name.casefold()), None):
             called = "has this name" if twin == name else f"is called {twin!r}, which differs in case alone"
             raise InputError(f"toys.{name}: a model {called}, too; rename one, as both become folders")
         for wanted in toy.saes:
@@ -416,7 +483,7 @@ def _check_toys(study: Study) -> None:
 def _check_batch(study: Study, model: str, name: str, recipe: Recipe) -> None:
     if recipe.activations == "streamed":
         return
-    rows = study.models[model].activations.train_tokens
+    rows = study.every_model[model].activations.train_tokens
     if recipe.batch_size > min(rows, recipe.tokens):
         raise InputError(
             f"saes.{name}: batch_size = {recipe.batch_size} exceeds "

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from polysem.layout.annotations import is_annotated
 from polysem.layout.place import PLOTS, RECEIPT, RESULTS, SPLITS, Folder, Place, Stored, corpus, known, known_table
-from polysem.layout.studied import dictionaries, sites
+from polysem.layout.studied import control_dictionaries, control_sites, dictionaries, sites
 from polysem.params.base import NEURONS, ModelSection
 from polysem.params.comparisons import firsts_of_recipes
 from polysem.params.study import Study
@@ -141,25 +141,28 @@ def plots(study: Study) -> list[str]:
 
 
 def token_stores(study: Study) -> list[Stored]:
-    """The stores of what all models read."""
-    return [Place(model).tokens(split) for model in study.models for split in SPLITS]
+    """The stores of what all models read, and their controls."""
+    return [Place(model).tokens(split) for model in study.every_model for split in SPLITS]
 
 
 def activation_splits(study: Study) -> Iterator[tuple[Place, str]]:
     """The sites and splits whose activations are stored. A site of a language model whose SAEs are all imported, or
     trained on streamed activations, has no train store, unless a transcoder predicts it from a stored one; by that of a
-    classifier dead features are told."""
+    classifier dead features are told. A control without SAEs has none."""
+    everywhere = [*sites(study), *control_sites(study)]
     predicted = {
         (site.model, recipe.target)
-        for site in sites(study)
+        for site in everywhere
         for sae in study.saes_of(site.model, site.site)
         if (recipe := study.saes[sae].trained) and recipe.activations == "stored"
     }
-    for site in sites(study):
+    for site in everywhere:
         saes = [study.saes[sae].trained for sae in study.saes_of(site.model, site.site)]
-        reads_store = not saes or any(recipe and recipe.activations == "stored" for recipe in saes)
+        reads_store = (not saes and site.model not in study.controls) or any(
+            recipe and recipe.activations == "stored" for recipe in saes
+        )
         reads_store |= (site.model, site.site) in predicted
-        reads_store |= study.models[site.model].source == "classifier"
+        reads_store |= study.every_model[site.model].source == "classifier"
         for split in SPLITS if reads_store else ("eval",):
             yield site, split
 
@@ -170,21 +173,22 @@ def stores(study: Study) -> list[Stored]:
 
 
 def receipts(study: Study) -> list[str]:
-    """The receipts of all stores, and the records of all models."""
-    return [Place(model).record for model in study.models] + [store.receipt for store in stores(study)]
+    """The receipts of all stores, and the records of all models and controls."""
+    return [Place(model).record for model in study.every_model] + [store.receipt for store in stores(study)]
 
 
 def recorded(study: Study) -> list[str]:
     """All artifacts but the report and those that live in git: these must not exist without a record of how they were
     made."""
     files = [corpus(name) for name in study.corpora]
-    for name, model in study.models.items():
+    for name, model in study.every_model.items():
         files += [Place(name).weights.file(file) for file in model_files(model)]
-    for each in dictionaries(study):
+    measured = [*dictionaries(study), *control_dictionaries(study)]
+    for each in measured:
         if each.dictionary != NEURONS:
             files += sae_files(each, TRAINED_SAE_FILES if study.saes[each.dictionary].trained else SAE_FILES)
     files += [Place(model).directions for model in study.models]
-    files += [path for one in dictionaries(study) for path in (one.tables, one.tables_receipt)]
+    files += [path for one in measured for path in (one.tables, one.tables_receipt)]
     files += [table + RECEIPT for table in _tables_of_places(study)]
     files += explanations(study)
     stored = [file for store in stores(study) for file in store.files]

@@ -1,7 +1,8 @@
 """What the tables of a room can read, and the sentence for one that reads something else.
 
-A step makes all tables of a dictionary, and is told the same for all dictionaries of a kind; so these read of their own
-dictionary alone. A model has no store, and a site no weights, but those of the places in a scope.
+The tables of a dictionary read of their own dictionary, and of those it is held against: the neurons of its site, and
+the same dictionary of a random-model control. A model has no store, and a site no weights, but those of the places in a
+scope.
 """
 
 from polysem.io.errors import InputError
@@ -18,7 +19,13 @@ OF_MODEL = ("explanations",)
 """Those that a model alone has: they are made of the tables of its dictionaries."""
 VALUES_OF_MODEL = ("sites", "series", "proxies", "case_studies", "scores")
 """Words of `VALUES` that are of all sites of a model; the others are of one."""
-SCOPES_OF = {"dictionary": (), "site": tuple(SCOPES), "model": ("relatives", "reseeded")}
+BESIDE = ("neurons", "control")
+"""Scopes of single dictionaries, which tables of a dictionary read."""
+SCOPES_OF = {
+    "dictionary": BESIDE,
+    "site": tuple(scope for scope in SCOPES if scope not in BESIDE),
+    "model": ("relatives", "reseeded"),
+}
 """The scopes that the tables of each room can name."""
 SITES = ("targets",)
 """Scopes of sites; the others are of dictionaries."""

@@ -37,6 +37,8 @@ SCORES = "scores"
 DECLARED = {"CATALOGUE": str, "READS": tuple, "PARAMS": tuple, "VARIABLES": dict}
 """What every module of a table declares, as literals."""
 WHAT = f"a table declares {', '.join(DECLARED)} and has a function measure (see polysem.tables.contract)"
+CONTROL = "control"
+"""The scope of the dictionary of a random-model control."""
 OPTIONAL = {"ONLY": dict, "FILES": tuple}
 """What it may declare besides."""
 
@@ -66,6 +68,20 @@ def contracts(room: str) -> Mapping[str, Contract]:
                 )
             scalars[variable] = name
     return found
+
+
+def held_against_controls() -> list[str]:
+    """The tables that some table of a dictionary reads of a control, and those that they are made from, in the order of
+    their names."""
+    known = contracts("dictionary")
+    found: set[str] = set()
+    waiting = [read for one in known.values() for read in one.reads if read.startswith(f"{CONTROL}:{TABLE}")]
+    while waiting:
+        name = waiting.pop().rpartition(":")[2]
+        if name not in found:
+            found.add(name)
+            waiting += [read for read in known[name].reads if read.startswith(TABLE)]
+    return sorted(found)
 
 
 def all_contracts() -> None:
@@ -119,7 +135,7 @@ class Tables:
 
     def kind(self, model: str) -> str:
         """What a model is, "language" or "classifier"."""
-        return "classifier" if self._study.models[model].source == "classifier" else "language"
+        return "classifier" if self._study.every_model[model].source == "classifier" else "language"
 
     def target(self, dictionary: str) -> str:
         """The site that a dictionary predicts, if it is a transcoder; else ''."""
@@ -227,6 +243,24 @@ class Tables:
             for other in reseeded(study, model, site).values()
         ]
 
+    def of_neurons(self, place: Place) -> list[Place]:
+        """The neurons of the site of an SAE; nothing for the neurons themselves."""
+        return [] if place.dictionary == NEURONS else [place.of(NEURONS)]
+
+    def of_control(self, place: Place) -> list[Place]:
+        """The same dictionary of the random-model control; nothing where the control has none, or there is none."""
+        control, study = self._study.control_of(place.model), self._study
+        if control is None or place.site not in study.controls[control].sites:
+            return []
+        there = study.dictionaries_of(control, place.site)
+        return [Place(control, place.site, place.dictionary, place.root)] if place.dictionary in there else []
+
+    def of_dictionary(self, model: str) -> dict[str, Contract]:
+        """The tables that a dictionary of a model has: all; of a control those that its model's are held against, and
+        the tables that these are made from."""
+        known = contracts("dictionary")
+        return {name: known[name] for name in (held_against_controls() if model in self._study.controls else known)}
+
 
 def scores_of(model: str) -> list[dict[str, Any]]:
     """What people gave on the rubric sheet of a model. A study reads it once, so that scores which are saved meanwhile
@@ -241,6 +275,8 @@ _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "targets": Tables.of_targets,
     "relatives": Tables.of_relatives,
     "reseeded": Tables.of_reseeded,
+    "neurons": Tables.of_neurons,
+    "control": Tables.of_control,
 }
 
 

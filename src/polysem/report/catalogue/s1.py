@@ -148,6 +148,18 @@ ENTRIES = (
         absent="params.yaml names no toys.",
         toys=True,
     ),
+    Entry(
+        id="S1.X2",
+        title="Sparse probing",
+        published="No number of the document: how few features, or neurons, classify a token by a known tag as well as "
+        "a probe on all activations does (Gurnee et al. 2023; SAEBench 2025).",
+        shown="F1 on a held-out half of logistic regressions on the 1, 2, 4 and 8 features that differ most, for every "
+        "tag, beside neurons and the probe on all activations; and for how many tags fewer features than neurons "
+        "suffice.",
+        absent="It needs tags: a generated corpus has them, real text gets them from proxies, images are of classes.",
+        metrics=("sparse_probe_f1_1", "sparse_probe_f1_8", "dense_probe_f1", "fewer_than_neurons_share"),
+        tables=("sparse_probing",),
+    ),
 )
 
 LATER: tuple[tuple[str, str], ...] = ()

@@ -4,10 +4,8 @@ import xarray as xr
 
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.monosemanticity import alignment_statistics
-from polysem.tables.parts.reading import dictionary_of
-from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.survey.survey import gathered, surveyed
-from polysem.tables.passes.survey.tags import TagCounts
+from polysem.tables.passes.survey.tags import TagCounts, shared_counts
 
 CATALOGUE = "S0.X3 S1.F2"
 READS = ("survey", "store", "weights", "tokens", "table:alignment")
@@ -127,7 +125,7 @@ VARIABLES = {
 
 def gatherer(inputs: Inputs) -> TagCounts:
     """What counts tags and features during the survey."""
-    return TagCounts(TokenTags(inputs.path("tokens")), dictionary_of(inputs).features)
+    return shared_counts(inputs)
 
 
 def measure(inputs: Inputs) -> xr.Dataset:

@@ -93,6 +93,10 @@ class Sample:
         # The lowest bit of the place decides on the half, so that the highest ones are free to thin by.
         return tokens.of(place_of(tokens.sequence) >> np.uint64(64 - self._shift) == 0)
 
+    def numbers(self) -> NDArray[np.int64]:
+        """The number of each token in the store, ascending, [token]."""
+        return np.concatenate([np.zeros(0, np.int64), *(part.number for part in self._parts)])
+
     def sequences(self) -> NDArray[np.int64]:
         """The sequence of each token, [token]."""
         return np.concatenate([np.zeros(0, np.int64), *(part.sequence for part in self._parts)])
@@ -108,7 +112,7 @@ class Sample:
         wanted = np.unique(features)
         if not len(wanted):
             return {}
-        number = np.concatenate([np.zeros(0, np.int64), *(part.number for part in self._parts)])
+        number = self.numbers()
         rows, places, values = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
         for look in again():
             entries = look.entries

@@ -69,6 +69,9 @@ def jobs(study: Study) -> Iterator[Job]:
     for name, model in study.models.items():
         yield _model(name, model, study)
         yield from _tokens(name, model, study)
+    for name, control in study.controls.items():
+        yield _control(name, study)
+        yield from _tokens(name, control, study)
     yield from _activations(study)
     yield from _saes(study)
     yield from _toys(study)
@@ -78,7 +81,7 @@ def jobs(study: Study) -> Iterator[Job]:
 
 def store_bytes(study: Study, at: Place, split: str) -> float | None:
     """Bytes of the activation store of a site, at most; None if the widths of its model are not known."""
-    name, site = at.model, at.site
+    name, site = study.original(at.model), at.site
     model = study.models[name]
     neurons = width(name, model, site)
     if neurons is None:
@@ -121,6 +124,17 @@ def _model(name: str, model: ModelSection, study: Study) -> Job:
     return Job("models", name, outputs, size if needs.is_downloaded else 0.0, size, memory=2 * size)
 
 
+def _control(name: str, study: Study) -> Job:
+    """A random-model control, which is as large as its model."""
+    original = study.original(name)
+    outputs = tuple(Place(name).weights.file(file) for file in artifacts.model_files(study.controls[name]))
+    shape = known_shape(original, study.models[original])
+    if shape is None:
+        return Job("models", name, outputs, 0.0, None, memory=None, missing=(_no_shape(original),))
+    size = float(FLOAT * parameters(shape))
+    return Job("models", name, outputs, 0.0, size, memory=2 * size)
+
+
 def _tokens(name: str, model: ModelSection, study: Study) -> Iterator[Job]:
     stored = study.corpora[model.corpus].needs().stored
     for split in SPLITS:
@@ -131,26 +145,27 @@ def _tokens(name: str, model: ModelSection, study: Study) -> Iterator[Job]:
 
 def _activations(study: Study) -> Iterator[Job]:
     for at, split in artifacts.activation_splits(study):
-        name, site = at.model, at.site
+        name, site = study.original(at.model), at.site
         model, size = study.models[name], store_bytes(study, at, split)
-        outputs = at.activations(split).files
+        outputs, label = at.activations(split).files, f"{at.model} {site} {split}"
         if size is None:
             missing = (_no_shape(name),)
-            yield Job("activations", f"{name} {site} {split}", outputs, 0.0, None, None, memory=None, missing=missing)
+            yield Job("activations", label, outputs, 0.0, None, None, memory=None, missing=missing)
             continue
         flops = _rows(study, model, split) * _flops_to(name, model, site, study)
         memory = float(FLOAT * _weights(name, model, study))
-        yield Job("activations", f"{name} {site} {split}", outputs, 0.0, size, (flops, flops), memory=memory)
+        yield Job("activations", label, outputs, 0.0, size, (flops, flops), memory=memory)
 
 
 def _saes(study: Study) -> Iterator[Job]:
-    for name, site, dictionary in study.dictionaries():
+    for of, site, dictionary in (*study.dictionaries(), *study.control_dictionaries()):
         if dictionary == NEURONS:
             continue
+        name = study.original(of)
         sae, model = study.saes[dictionary], study.models[name]
         files = artifacts.TRAINED_SAE_FILES if sae.trained else artifacts.SAE_FILES
-        outputs = tuple(artifacts.sae_files(Place(name, site, dictionary), files))
-        label = f"{name} {site} {dictionary}"
+        outputs = tuple(artifacts.sae_files(Place(of, site, dictionary), files))
+        label = f"{of} {site} {dictionary}"
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
         if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)
@@ -205,9 +220,10 @@ def _tables(study: Study) -> Iterator[Job]:
         yield Job("tables", f"{name} clusters", (Place(name).table("cluster_relations"),), seconds=2 * START)
     for name, site in study.sites():
         yield _fidelity(study, name, site)
-    for name, site, dictionary in study.dictionaries():
+    for of, site, dictionary in (*study.dictionaries(), *study.control_dictionaries()):
+        name = study.original(of)
         model = study.models[name]
-        label, outputs = f"{name} {site} {dictionary}", (Place(name, site, dictionary).tables_receipt,)
+        label, outputs = f"{of} {site} {dictionary}", (Place(of, site, dictionary).tables_receipt,)
         neurons, features = width(name, model, site), _features(study, name, site, dictionary)
         if neurons is None or features is None:
             missing = (_no_shape(name) if neurons is None else _no_features(dictionary),)

@@ -12,7 +12,7 @@ from typing import Any
 from polysem.io.errors import InputError
 from polysem.io.folders import read_folder_receipt, renewed_receipt
 from polysem.layout.place import ANY_DICTIONARY, RESULTS, SPLITS, Place, all_figures, corpus
-from polysem.layout.studied import dictionaries, sites
+from polysem.layout.studied import control_dictionaries, control_sites, dictionaries, sites
 from polysem.params.base import TOGETHER
 from polysem.params.explain import nearest
 from polysem.params.study import Study, load_study
@@ -81,12 +81,12 @@ def sections(study: Study) -> dict[str, str]:
     """The entry of the params file that the values of a step stand under, by what it makes; all else is made with those
     of `analysis`."""
     found = {corpus(name): f"corpora.{name}" for name in study.corpora}
-    for name, model in study.models.items():
+    for name, model in study.every_model.items():
         of_model = [Place(name).weights.file(file) for file in model_files(model)]
-        stores = [Place(name), *(site for site in sites(study) if site.model == name)]
+        stores = [Place(name), *(site for site in [*sites(study), *control_sites(study)] if site.model == name)]
         of_model += [file for at in stores for split in SPLITS for file in _stored(at, split)]
         found |= dict.fromkeys(of_model, f"models.{name}")
-    for place in dictionaries(study):
+    for place in [*dictionaries(study), *control_dictionaries(study)]:
         if sae := study.saes.get(place.dictionary):
             found |= dict.fromkeys(sae_files(place, TRAINED_SAE_FILES), f"saes.{sae.recipe_name}")
     return found

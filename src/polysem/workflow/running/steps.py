@@ -30,6 +30,8 @@ STEPS = {
             "store_images",
             "import_classifier",
             "import_model",
+            "randomise_model",
+            "copy_tokens",
             "record_model",
         ),
         "activations": ("extract_activations",),

@@ -60,15 +60,17 @@ def survey(
 def surveyed(inputs: Inputs) -> Survey:
     """The pass of the job, run when the first table asks for it; reads `survey`, `store` and `weights`.
 
-    It takes the gatherers of all tables that the job makes: of each module that has one, `gatherer(inputs)`.
+    It takes the gatherers of all tables that the job makes: of each module that has one, `gatherer(inputs)`; one that
+    several of them share gets each block once.
     """
     inputs.require("survey")
 
     def run() -> Survey:
         making = inputs.job.making.items()
         gatherers = {name: module.gatherer(its) for name, (module, its) in making if hasattr(module, "gatherer")}
+        each = [*{id(gatherer): gatherer for gatherer in gatherers.values()}.values()]
         rows, dictionary = activation_rows(inputs), dictionary_of(inputs)
-        again = survey(rows, dictionary, [*gatherers.values()], inputs.device, inputs.job.folder)
+        again = survey(rows, dictionary, each, inputs.device, inputs.job.folder)
         return Survey(again, gatherers)
 
     return inputs.once("survey", run)

@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from polysem.tables.inputs import Inputs
 from polysem.tables.parts.labels import index, labelled, scalar, variable
+from polysem.tables.parts.reading import dictionary_of
 from polysem.tables.parts.tag_counts import CHOOSING, HELD_OUT, Counts, Numbers, all_pairs, ratio, some_pairs
 from polysem.tables.parts.tag_distributions import EDGES, Chosen, Distributions, candidates, choose, distributions
 from polysem.tables.parts.tagged_sample import MOST, Entries, Sample, Tokens
@@ -33,6 +35,13 @@ PENDING_TOKENS, PENDING_ENTRIES = 8192, 1 << 22
 """Counted together: sums over a block have as many numbers as features and tags, whatever the block's size."""
 
 
+def shared_counts(inputs: Inputs) -> "TagCounts":
+    """What counts tags and features during the survey, one of a job for all of its tables; reads `tokens`, `store` and
+    `weights`."""
+    tags = inputs.path("tokens")
+    return inputs.once("tag counts", lambda: TagCounts(TokenTags(tags), dictionary_of(inputs).features))
+
+
 class TagCounts:
     """Gathers the table `tags` over the blocks of a dictionary; memory is bounded by features × tags and by `most`.
 
@@ -44,6 +53,21 @@ class TagCounts:
         self._counts = Counts(features, len(tags.names))
         self._sample = Sample(most)
         self._pending: list[Entries] = []
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tags."""
+        return self._tags.names
+
+    @property
+    def sample(self) -> Sample:
+        """The tokens that are looked at for ranks and distributions."""
+        return self._sample
+
+    def counts(self) -> Counts:
+        """How often and how strongly features are active on the tokens of each tag, of all that was gathered."""
+        self._count()
+        return self._counts
 
     def add(self, block: Block) -> None:
         """Gather the tokens of a block."""
@@ -88,8 +112,7 @@ class TagCounts:
 
         Source: documents S1 (testing a feature by a proxy of its context) and S0 (the last open question).
         """
-        self._count()
-        counts, names = self._counts, self._tags.names
+        counts, names = self.counts(), self.names
         active = best_active(counts)
         tried = candidates(counts, active)
         activations = self._sample.activations(np.concatenate([np.zeros(0, np.int64), *tried]), again)

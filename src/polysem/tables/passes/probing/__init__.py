@@ -1,0 +1,1 @@
+"""Probes: how well some features, or all activations of a site, tell whether a token carries a tag."""
