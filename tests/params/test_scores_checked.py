@@ -53,7 +53,10 @@ def test_scores_reach_the_table_of_their_model_as_they_were_when_the_run_began(s
     put(Path(), "bo.json", GOOD | {"author": "Bo"})
     assert tables.stated(contract, module, Place(MODEL)) == said
     assert len(Tables(study).stated(contract, module, Place(MODEL))["values"]["scores"]) == 2
+    Path("labels/digits/rubric").mkdir(parents=True)
+    Path("labels/digits/rubric/ada.json").write_text("{")
     assert tables.stated(contract, module, Place("digits"))["values"]["scores"] == []
+    assert Tables(loaded(features=0)).stated(contract, module, Place(MODEL))["values"]["scores"] == []
     assert "scores" not in told({"stated": said}) and "rubric_features" in told({"stated": said})
 
 

@@ -191,6 +191,17 @@ def test_scores_of_a_stranger_s_items_alone_are_counted_and_nothing_else(case):
     assert float(found["rubric_other_scores"]) == 1 and "rater" not in found
 
 
+def test_whatever_a_rater_is_called_and_writes_the_table_holds_it(tmp_path):
+    case, texts = RubricCase(tmp_path), ("A\0da", "<b>\u202e</b>", "🦊 שלום", "'; --")
+    table = case.table()
+    items, sheet = table["item"].to_numpy().tolist(), table.attrs["sheet"]
+    case.write([scores_of(text, sheet, given(items[0], 1, 1, 1, 1, explanation=text)) for text in texts])
+    found = read_table(Path(case.place.table("rubric")))
+    wanted = sorted(text.replace("\0", "␀") for text in texts)
+    assert found["rater"].to_numpy().tolist() == wanted
+    assert found["explanation"].to_numpy()[:, 0].tolist() == wanted
+
+
 def test_an_item_that_the_sheet_does_not_have_is_refused(case, table):
     with pytest.raises(InputError, match="Ada scores the item ffffffffffffffff, and the rubric sheet of toy has none"):
         case.table([scores_of("Ada", table.attrs["sheet"], given("f" * 16, 3, 5, 3, 3))])

@@ -131,7 +131,7 @@ class Tables:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._related = cache(self.relatives)
-        self._scores = cache(scores_of)
+        self._scores = cache(self.scores)
 
     def kind(self, model: str) -> str:
         """What a model is, "language" or "classifier"."""
@@ -212,6 +212,12 @@ class Tables:
             site: [NEURONS, *comparisons.firsts_of_recipes(study, model, site)] for site in study.models[model].sites
         }
 
+    def scores(self, model: str) -> list[dict[str, Any]]:
+        """What people gave on the rubric sheet of a model; nothing for one that has none. It is read once for all jobs,
+        so that scores which are saved meanwhile fail none, and are there in the next run."""
+        has_sheet = self.kind(model) == "language" and self._study.analysis.rubric_features > 0
+        return [one.values() for one in read_scores(Place(model))] if has_sheet else []
+
     def of_dictionaries(self, place: Place) -> list[Place]:
         """All dictionaries of a site."""
         return [place.of(name) for name in self._study.dictionaries_of(place.model, place.site)]
@@ -260,12 +266,6 @@ class Tables:
         the tables that these are made from."""
         known = contracts("dictionary")
         return {name: known[name] for name in (held_against_controls() if model in self._study.controls else known)}
-
-
-def scores_of(model: str) -> list[dict[str, Any]]:
-    """What people gave on the rubric sheet of a model. A study reads it once, so that scores which are saved meanwhile
-    fail no job, and are there in the next run."""
-    return [one.values() for one in read_scores(Place(model))]
 
 
 _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {

@@ -42,14 +42,19 @@ class Scored:
 def by_rater(scores: Sequence[Scores], items: Sequence[str]) -> Scored:
     """Scores of the items of a sheet, raters by name; an author may have files of several sheets."""
     place = {name: number for number, name in enumerate(items)}
-    known = [(read.author, one) for read in scores for one in read.scores if one.item in place]
+    known = [(_storable(read.author), one) for read in scores for one in read.scores if one.item in place]
     raters = sorted({author for author, _ in known})
     score = np.full((len(raters), len(items), len(CRITERIA)), np.nan)
     explanation = np.full((len(raters), len(items)), "", object)
     for author, one in known:
         at = raters.index(author), place[one.item]
-        score[at], explanation[at] = one.points, one.explanation.replace("\0", "␀")
+        score[at], explanation[at] = one.points, _storable(one.explanation)
     return Scored(raters, score, explanation, sum(len(read.scores) for read in scores) - len(known))
+
+
+def _storable(text: str) -> str:
+    """The text without NUL, of which netCDF takes none."""
+    return text.replace("\0", "␀")
 
 
 def estimate(values: Numbers, statistic: Callable[..., float], seed: int) -> Numbers:
