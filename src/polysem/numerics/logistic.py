@@ -67,8 +67,10 @@ def _minimum(z: Numbers, y: Numbers, share: Numbers, penalties: Numbers, rate: N
     at = np.zeros((z.shape[1], y.shape[1]))
     at[-1] = np.log(rate / (1 - rate))
     ridge = penalties[:, None]
-    smoothed: Numbers | None
-    smoothed = None if z.shape[1] <= DIRECT else np.linalg.inv(CURVATURE * (z.T @ (share * z)) + _last_free(penalties))
+    smoothed: Numbers | None = None
+    if z.shape[1] > DIRECT:
+        bent = CURVATURE * (z.T @ (share * z)) + _last_free(penalties)
+        smoothed = np.asarray(np.linalg.inv(bent), np.float64)
 
     def losses(coefficients: Numbers) -> tuple[Numbers, Numbers]:
         odds = z @ coefficients

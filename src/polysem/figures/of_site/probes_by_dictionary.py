@@ -119,7 +119,7 @@ def _draw_shares(axes: Axes, table: xr.Dataset, names: Sequence[str]) -> None:
         axes.hlines(place, low, high, color=theme.COLOURS[colour], linewidth=1.1, zorder=2)
     short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
     axes.set_yticks(range(len(names)), short, size=7.5, parse_math=False)
-    axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(-0.02, 1.02), xlabel="share of tags for which fewer features do")
+    axes.set(ylim=(len(names) - 0.5, -0.5), xlim=(-0.02, 1.02), xlabel="share of tags")
     axes.grid(True, axis="x")
     axes.tick_params(axis="y", length=0)
 

@@ -136,7 +136,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
     seed = inputs.params.baseline_seed
     tokens = ProbedTokens.of(counted.sample, len(counted.names))
     probed = tokens.probed()
-    values: dict[str, np.ndarray] = {"probed": probed}
+    values: dict[str, Any] = {"probed": probed}
     for name, half in (("tokens_choosing", ~tokens.held_out), ("tokens_held_out", tokens.held_out)):
         values[name] = tokens.carried[half].sum(0)
     neurons = NeuronColumns(activation_rows(inputs), tokens) if is_neurons(inputs) else None
@@ -183,7 +183,7 @@ def _named(scores: Scores, front: str) -> dict[str, np.ndarray]:
     return {front + ends.get(name, name): values for name, values in vars(scores).items()}
 
 
-def _table(values: dict[str, np.ndarray], attributes: dict[str, Any]) -> xr.Dataset:
+def _table(values: dict[str, Any], attributes: dict[str, Any]) -> xr.Dataset:
     made = {}
     for name, found in values.items():
         dimensions, unit, words = VARIABLES[name]

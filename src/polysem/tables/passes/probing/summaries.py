@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 
 from polysem.numerics.resampling import interval_of_values, intervals_of_means
 from polysem.tables.passes.probing.probes import FEATURES, Scores
@@ -65,7 +66,7 @@ def against_control(sparse: Scores, control: xr.Dataset, kept: Bool[np.ndarray, 
     of features: those of which the interval of F1 lies above that of the control."""
     theirs = {name: control[name].values for name in ("f1", "f1_low", "f1_high")}
     with np.errstate(invalid="ignore"):
-        beyond = (sparse.low > theirs["f1_high"]).any(1)
+        beyond: NDArray[np.bool_] = np.any(sparse.low > theirs["f1_high"], axis=1)
     found: dict[str, Any] = {f"control_{name}": values for name, values in theirs.items()}
     mean = theirs["f1"][kept].mean(0) if kept.any() else np.full(len(FEATURES), np.nan)
     return found | {
