@@ -130,7 +130,7 @@ def test_a_bad_value_is_named_with_what_is_allowed(refused, old, new, said):
         ("source: generated", "source: generatd",
             "corpora.stories.source is 'generatd' (did you mean 'generated'?); allowed: files, generated, huggingface"),
         ("source: trained", "source: trainde", "models.tiny.source is 'trainde' (did you mean 'trained'?); allowed:"),
-        ("source: classifier, ", "", "models.mlp.source is missing; allowed: classifier, randomised, trained, transformer_lens"),
+        ("source: classifier, ", "", "models.mlp.source is missing; allowed: classifier, randomised, trained, transf"),
         ("architecture: relu", "architecture: topkk", "architecture is 'topkk' (did you mean 'topk'?); allowed: "),
         ("architecture: relu", "architecture: [relu, topk]", "saes.l1-x8.architecture is ['relu', 'topk']; allowed:"),
         ("source: generated", "source: base", "corpora.stories.source is 'base'"),
