@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from polysem.params.base import CorpusSection
+from polysem.params.base import CorpusSection, ModelEntry
 from polysem.params.recipes.base import Recipe
 from polysem.params.study import KINDS, kinds, load_study, section_class
 from polysem.workflow.checks.preflight import outside_paths
