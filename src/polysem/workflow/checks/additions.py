@@ -15,6 +15,7 @@ GROUPS = (
     "polysem.figures.of_model",
     "polysem.figures.of_site",
     "polysem.figures.of_toy",
+    "polysem.params.explainers",
     "polysem.params.models",
     "polysem.saes.activation_functions",
     "polysem.saes.architectures",
