@@ -9,8 +9,6 @@ import xarray as xr
 
 from polysem.io.tables import write_table
 from polysem.layout.place import Place
-from polysem.params.analysis import Analysis
-from polysem.params.sheets import Sheets
 from polysem.report.write_case_studies import write_case_studies
 
 from .sheet_case import MODEL, SAE, SITE, SheetCase
@@ -131,9 +129,8 @@ def case(tmp_path) -> SheetCase:
 def written(case: SheetCase) -> dict[str, str]:
     folder = case.folder / "report/case_studies" / MODEL
     folder.parent.mkdir(parents=True, exist_ok=True)
-    choice = Sheets().choice(MODEL, "", "", Analysis())
     tokenizer = case.folder / "models" / MODEL / "tokenizer.json"
-    write_case_studies(Place(MODEL), tokenizer, folder, choice, TABLES, {}, str(case.folder))
+    write_case_studies(Place(MODEL), tokenizer, folder, 1e-3, 1e-4, TABLES, {}, str(case.folder))
     return {file.name: file.read_text(encoding="utf-8") for file in folder.glob("*.html")}
 
 

@@ -25,6 +25,7 @@ OF_PLACES = [
         "explanations",
         "steering",
         "rubric",
+        "case_studies",
     )
 ]
 """Jobs of tables in which all dictionaries of a site or of a model stand together."""
@@ -37,6 +38,7 @@ TOPK = [
     "index_features/*",
     "draw_model_figures/*",
     "write_sheets/*",
+    "write_case_studies/*",
 ]
 """The sheets of other dictionaries of the model name similar clusters of this one."""
 L1 = [pattern.replace("/*", "/stories-1l*", 1).replace("topk", "l1") for pattern in TOPK]
@@ -49,6 +51,7 @@ SURVEYED = [
     "draw_*",
     "index_features/*",
     "write_sheets/*",
+    "write_case_studies/*",
     *COLLECTING,
 ]
 TRAINER = "src/polysem/saes/trainer.py"
@@ -57,6 +60,7 @@ TRAINER = "src/polysem/saes/trainer.py"
 def behind_model(model):
     """All jobs but those that make the model's text and weights."""
     rules = ("extract_*", "train_sae", "measure_*", "explain_features", "draw_*", "index_features", "write_sheets")
+    rules = (*rules, "write_case_studies")
     return [f"{rule}/{model}*" for rule in rules] + COLLECTING
 
 
@@ -120,8 +124,8 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("figures/of_site/loss_recovered", ["draw_site_figures/*", *TOLD]),
         ("report/gallery", ["write_report"]),
         ("workflow/artifacts", TOLD),
-        ("report/visible", ["write_sheets/*", "write_report"]),
-        ("index/top_tokens", ["index_features/*", "write_sheets/*", "write_report"]),
+        ("report/visible", ["write_sheets/*", "write_case_studies/*", "write_report"]),
+        ("index/top_tokens", ["index_features/*", "write_sheets/*", "write_case_studies/*", "write_report"]),
         ("corpora/stories/cast", ["*stories*", "measure_steering/*", "draw_model_figures/*", *COLLECTING]),
     ],
 )
@@ -149,7 +153,10 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
     file.write_text("feature,label,author,note\n3,dogs,Ada,\n")
     plan = repository.plan()
     assert plan.pending == plan.matching(
-        "draw_figures/stories-1l/*/topk-x4", "write_sheets/stories-1l/*/topk-x4", *TOLD
+        "draw_figures/stories-1l/*/topk-x4",
+        "write_sheets/stories-1l/*/topk-x4",
+        "write_case_studies/stories-1l",
+        *TOLD,
     )
 
 
@@ -179,6 +186,8 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
                         "explain_features",
                         "measure_steering",
                         "measure_rubric",
+                        "measure_case_studies",
+                        "write_case_studies",
                     )
                 ),
                 "draw_model_figures/stories-1l",
@@ -189,7 +198,11 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
         ("eval_documents: 300", "eval_documents: 299", ["*stories*", *COLLECTING]),
         ("fidelity_tokens: 2048", "fidelity_tokens: 1024", [*FIDELITY, *CHECKED]),
         ("analysis:", "analysis:\n  head_ranks: 900", SURVEYED),
-        ("analysis:", "analysis:\n  rare_frequency: 2e-3", ["draw_figures/*", "write_sheets/*", *CHECKED]),
+        (
+            "analysis:",
+            "analysis:\n  rare_frequency: 2e-3",
+            ["draw_figures/*", "write_sheets/*", "write_case_studies/*", *CHECKED],
+        ),
         (
             "analysis:",
             'analysis:\n  probes: ["a [ball|box]"]',
@@ -198,7 +211,7 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
         (
             "analysis:",
             "analysis:\n  steering_doses: [1, 3]",
-            ["measure_steering/*", "draw_model_figures/*", *CHECKED],
+            ["measure_steering/*", "write_case_studies/*", "draw_model_figures/*", *CHECKED],
         ),
         ("analysis:", "sheets:\n  random: 3\n\nanalysis:", ["write_sheets/*", "write_report"]),
     ],

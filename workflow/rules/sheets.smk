@@ -116,7 +116,8 @@ rule write_case_studies:
         outside=outside(CASE_PAGE),
         spec=lambda wildcards: spec_file(
             place={"model": wildcards.model},
-            params=study.sheets.choice(wildcards.model, "", "", study.analysis).values(),
+            rare_frequency=study.analysis.rare_frequency,
+            ultra_low_frequency=study.analysis.ultra_low_frequency,
             tables=artifacts.CASE_TABLES,
             annotations=annotated_dictionaries(wildcards.model),
             root=RESULTS,

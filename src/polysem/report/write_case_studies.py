@@ -20,6 +20,17 @@ from polysem.report.sheet_tables import read_rows
 from polysem.report.write_sheets import FILES, TEMPLATES, shared_values, sheet_environment
 
 HOME = "../../index.html"
+NOTHING_CHOSEN: dict[str, Any] = {
+    "polysemantic": 0,
+    "random": 0,
+    "seed": 0,
+    "shown": False,
+    "annotated": False,
+    "all": False,
+    "listed": [],
+    "listed_neurons": [],
+}
+"""Which features have sheets decides nothing here."""
 PAGE, INDEX = "case.html.j2", "cases_index.html.j2"
 
 
@@ -27,7 +38,8 @@ def write_case_studies(
     place: Place,
     tokenizer: Path,
     output: Path,
-    params: SheetChoice,
+    rare_frequency: float,
+    ultra_low_frequency: float,
     tables: list[str],
     annotations: dict[str, Annotations],
     root: str,
@@ -38,7 +50,8 @@ def write_case_studies(
         place: The model.
         tokenizer: Its `tokenizer.json`.
         output: Folder to write, whole or not at all.
-        params: What is rare, of whatever dictionary.
+        rare_frequency: Share of tokens below which a feature is rare.
+        ultra_low_frequency: Share of tokens below which its frequency is ultra-low.
         tables: Tables of the model that are read.
         annotations: What people said of features, by `model/site/dictionary`, of those dictionaries that have any.
         root: The folder of all artifacts.
@@ -47,6 +60,7 @@ def write_case_studies(
     """
     place = Place(place.model, root=root)
     of_model = {name: read_columns(Path(place.table(name))) for name in tables}
+    choice = SheetChoice(**NOTHING_CHOSEN, rare_frequency=rare_frequency, ultra_low_frequency=ultra_low_frequency)
     contexts = TextContexts(Vocabulary(load_tokenizer(tokenizer)))
     table = of_model["case_studies"]
     cases = []
@@ -62,7 +76,7 @@ def write_case_studies(
         for number, case in enumerate(cases):
             said = _said(annotations, case)
             text = page.render(
-                **_values(case, params, contexts),
+                **_values(case, choice, contexts),
                 case=case,
                 said=said,
                 before=cases[number - 1] if number else None,
@@ -96,11 +110,11 @@ def _said(annotations: dict[str, Annotations], case: CaseStudy) -> FeatureAnnota
     return known.about(Path(case.place.tables_receipt)).get(case.feature, FeatureAnnotations())
 
 
-def _values(case: CaseStudy, params: SheetChoice, contexts: TextContexts) -> dict[str, Any]:
+def _values(case: CaseStudy, choice: SheetChoice, contexts: TextContexts) -> dict[str, Any]:
     """What the sheet's template needs; nothing that it names has a page here."""
     is_neuron = case.place.dictionary == NEURONS
     rows = read_rows(Path(case.place.tables), [case.feature])
-    contents = SheetContents(rows, contexts, params, is_neuron)
+    contents = SheetContents(rows, contexts, choice, is_neuron)
     return shared_values(case.place, contexts) | {
         "home": HOME,
         "report_page": f"../../pages/models/{quote(case.place.path)}.html",
