@@ -1,6 +1,7 @@
 """The API over real sockets: what it answers, and what it refuses."""
 
 import json
+from argparse import Namespace
 
 import jsonschema
 import pytest
@@ -8,6 +9,8 @@ from explorer_server import address
 from explorer_study import MODEL
 
 import polysem
+from polysem.io.errors import InputError
+from polysem.workflow.commands.explore import command
 
 PLACE = f"{MODEL}/blocks.0.mlp.hook_post/standard"
 SEARCH = {"model": MODEL, "text": "red ball", "density": 1}
@@ -69,8 +72,8 @@ def test_a_search_that_cannot_be_is_a_sentence(served, changed, status, said):
     [
         ({"place": PLACE, "features": [500], "texts": ["a"]}, 404, "has no feature 500; it has 0 … 499"),
         ({"place": PLACE, "features": [-1], "texts": ["a"]}, 400, "activations.features.0: found -1"),
-        ({"place": PLACE, "features": list(range(65)), "texts": ["a"]}, 400, "at most 64 items"),
-        ({"place": PLACE, "features": [0], "texts": ["a"] * 65}, 400, "at most 64 items"),
+        ({"place": PLACE, "features": list(range(65)), "texts": ["a"]}, 400, "it has 65 entries, and 64 are allowed"),
+        ({"place": PLACE, "features": [0], "texts": ["a"] * 65}, 400, "it has 65 entries, and 64 are allowed"),
         ({"place": PLACE, "features": [0], "texts": ["a" * 801]}, 400, "has 801 characters"),
         ({"place": PLACE, "features": [0], "texts": [""]}, 400, "the text is empty"),
         ({"place": PLACE, "features": [0], "texts": ["\ud800"]}, 400, "half of a surrogate pair"),
@@ -138,3 +141,8 @@ def test_each_parameter_of_the_schema_is_taken(served):
     asked = SEARCH | values
     assert {one["name"] for one in schema["paths"]["/api/search"]["get"]["parameters"]} == set(asked)
     assert len(answer(served.get(address("/api/search", **asked)))["results"]) == 3
+
+
+def test_a_port_that_there_is_not_is_a_sentence(tmp_path):
+    with pytest.raises(InputError, match="--port: found 99999; allowed are 0, for any that is free, to 65535"):
+        command(Namespace(results=tmp_path, add=None, format=None, model=None, site=None, port=99999))

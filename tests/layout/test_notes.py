@@ -204,7 +204,9 @@ def test_what_a_killed_writer_and_editors_leave_is_no_note(tmp_path):
         ({"weights": "?"}, "is no sha256"),
         ({"comment": "\udc80"}, "comments.0.text: found '\\\\udc80', allowed is a valid string"),
         ({"comment": " "}, "the text is empty"),
-        ({"label": "x" * 2000}, "label: found"),
+        ({"label": "x" * 2000}, "label: it has 2,000 characters, and 1,000 are allowed"),
+        ({"note": "more"}, "there is a note, and no label"),
+        ({"label": "", "note": "more"}, "there is a note, and no label"),
     ],
 )
 def test_what_no_note_can_hold_is_refused_before_anything_is_written(tmp_path, values, problem):

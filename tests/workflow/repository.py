@@ -168,7 +168,7 @@ def job_of(rule: str, output: str) -> str:
         return f"{rule}/{path.parent if together else str(path).removesuffix('.json')}"
     if Path(output).parts[1] == "index":
         return f"{rule}/{path.parts[0].removesuffix('.json')}"
-    if Path(output).parts[1:3] == ("report", "sheets"):
+    if Path(output).parts[1:3] in (("report", "sheets"), ("report", "case_studies")):
         return f"{rule}/{Path(*Path(output).parts[3:]).as_posix().removesuffix('.json')}"
     if rule == "measure_dictionary":
         return f"{rule}/{str(path).removesuffix('.json')}"

@@ -48,6 +48,8 @@ def test_an_imported_sae_is_treated_like_a_trained_one(with_published):
         "measure_ablation/stories-1l",
         "measure_steering/stories-1l",
         "measure_rubric/stories-1l",
+        "measure_case_studies/stories-1l",
+        "write_case_studies/stories-1l",
         "measure_automata/stories-1l",
         "measure_explained_examples/stories-1l",
         "explain_features/stories-1l",

@@ -11,20 +11,21 @@ pytestmark = pytest.mark.workflow
 
 SITE = "blocks.0.mlp.hook_post"
 SAE = f"stories-1l/{SITE}/topk-x4"
+PAGES = {f"write_sheets/{SAE}", "write_case_studies/stories-1l", "write_report"}
+"""Jobs whose pages show what people say of features."""
 SHEETS = f"results/report/sheets/{SAE}"
 
 
 def test_a_star_and_a_comment_write_sheets_of_their_dictionary_and_the_report_and_a_label_its_figures_too(repository):
-    sheets = {f"write_sheets/{SAE}", "write_report"}
     for options in (["--star"], ["--comment", "look at <b>this</b>"]):
         repository.polysem("notes", "add", SAE, "3", "--author", "Ada", *options)
-        assert repository.plan().pending == sheets
+        assert repository.plan().pending == PAGES
     repository.polysem("notes", "add", SAE, "3", "--author", "Ada", "--label", "dogs")
-    with_figures = sheets | {f"draw_figures/{SAE}", "collect_provenance"}
+    with_figures = PAGES | {f"draw_figures/{SAE}", "collect_provenance"}
     assert repository.plan().pending == with_figures
     repository.polysem("notes", "add", SAE, "3", "--author", "Ada", "--label", "")
     repository.polysem("notes", "add", f"stories-1l/{SITE}/neurons", "3", "--author", "Ada", "--star")
-    assert repository.plan().pending == sheets | {f"write_sheets/stories-1l/{SITE}/neurons"}
+    assert repository.plan().pending == PAGES | {f"write_sheets/stories-1l/{SITE}/neurons"}
 
 
 def test_a_starred_feature_gets_a_sheet_and_loses_its_mark_with_another_training(repository):
@@ -35,7 +36,7 @@ def test_a_starred_feature_gets_a_sheet_and_loses_its_mark_with_another_training
     repository.polysem("notes", "add", SAE, str(feature), "--author", "Ada", "--star", "--comment", "see <b>this</b>")
     with repository.executed() as ran:
         repository.snakemake()
-    assert ran == {f"write_sheets/{SAE}", "write_report"}
+    assert ran == PAGES
     page = repository / f"{SHEETS}/{feature}.html"
     assert "★" in page.read_text() and "see &lt;b&gt;this&lt;/b&gt;" in page.read_text()
     index = (repository / "results/report/pages/static/search-index.js").read_text()

@@ -33,6 +33,7 @@ RELATED = [
     "measure_twins/digits",
     "measure_steering/digits",
     "measure_rubric/digits",
+    "measure_case_studies/digits",
     "draw_model_figures/digits",
     f"write_sheets/{SITE}/*",
 ]
@@ -40,6 +41,7 @@ RELATED = [
 OF_PLACES = (
     "comparison", "fidelity", "embedding_loss", "cluster_relations", "match_layers", "concept_probes", "twins",
     "ablation", "automata", "explained_examples", "explanations", "steering", "rubric",
+    "case_studies",
 )  # fmt: skip
 """Tables in which SAEs stand together, each with a receipt beside it."""
 RECIPE = """  tiny:

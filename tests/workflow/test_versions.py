@@ -67,6 +67,7 @@ def test_a_changed_param_in_a_fresh_clone_reruns_exactly_its_dependants(changed,
         "/explained_examples.nc",
         "/explanations.nc",
         "/rubric.nc",
+        "/case_studies.nc",
         "/twins.nc",
         "/features.sqlite",
     )

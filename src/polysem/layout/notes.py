@@ -130,6 +130,8 @@ def write_note(
     Returns what stands there now. Raises InputError for what no note can hold, and for an existing file that is no
     note.
     """
+    if label == "" and note:
+        raise InputError("there is a note, and no label that it is about; write it as a comment")
     given = {"star": star, "label": label, "note": "" if label == "" else note}
     changed = {key: value for key, value in given.items() if value is not None}
     begun = _validated({"feature": feature, "author": author, "weights": weights}, "the note")

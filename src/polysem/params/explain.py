@@ -7,6 +7,10 @@ from pydantic import BaseModel, ValidationError
 
 from polysem.params.base import Section
 
+TOO_LONG = {"string_too_long": "characters", "too_long": "entries"}
+SHOWN = 300
+"""Characters of what was found that are repeated."""
+
 
 def nearest(found: str, allowed: list[str]) -> str:
     """` (did you mean 'x'?)` for a likely misspelling, else nothing."""
@@ -31,8 +35,12 @@ def explain(error: ValidationError, section: type[Section], where: str) -> str:
         return f"{key}: {problem['ctx']['error']}"
     if problem["type"] == "string_too_short":
         return f"{key}: the text is empty; write one, or leave the key out"
+    if problem["type"] in TOO_LONG:
+        count, most = len(found), problem["ctx"]["max_length"]
+        return f"{key}: it has {count:,} {TOO_LONG[problem['type']]}, and {most:,} are allowed"
     message = problem["msg"].removeprefix("Input should be ")
-    return f"{key}: found {found!r}, allowed is {message}"
+    said = repr(found)
+    return f"{key}: found {said if len(said) <= SHOWN else said[:SHOWN] + '…'}, allowed is {message}"
 
 
 def _section_at(section: type[Section], path: list[str]) -> type[BaseModel]:

@@ -152,6 +152,47 @@ def test_a_star_a_label_and_a_comment_stay(page, address, repository):
     expect(page.get_by_role("button", name="Star", exact=True)).to_have_attribute("aria-pressed", "false")
 
 
+def test_what_is_typed_and_not_saved_outlives_a_star_and_another_field(page, address):
+    page.goto(f"{address}{SAE}/41")
+    page.get_by_text("Label or comment as Ada").click()
+    page.get_by_label("A comment").fill("half a sentence")
+    page.get_by_role("button", name="Star").click()
+    expect(page.get_by_role("button", name="Starred")).to_be_visible()
+    expect(page.get_by_label("A comment")).to_have_value("half a sentence")
+    page.get_by_label("What you call it").fill("openings")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".labels .label")).to_have_text("openings")
+    expect(page.get_by_label("A comment")).to_have_value("half a sentence")
+
+
+def test_a_page_that_was_opened_before_takes_no_label_away(open_page, address):
+    first, second = open_page(), open_page()
+    for page in (first, second):
+        page.goto(f"{address}{SAE}/51")
+        page.get_by_text("Label or comment as Ada").click()
+    first.get_by_label("What you call it").fill("from the first")
+    first.get_by_role("button", name="Save").click()
+    expect(first.locator(".labels .label")).to_have_text("from the first")
+    second.get_by_label("more about that").fill("from the second")
+    second.get_by_role("button", name="Save").click()
+    expect(second.locator(".labels .label")).to_have_text("from the first")
+    expect(second.locator(".labels .note")).to_have_text("from the second")
+
+
+def test_for_programs_a_feature_has_its_own_rows_and_nothing_of_others(page, address):
+    found = page.request.get(f"{address}/api/feature{SAE}/11").json()
+    assert found["feature"] == 11 and found["tables"]["examples"]["activation"]["dimensions"] == ["feature", "example"]
+    named = {name: one["dimensions"] for variables in found["tables"].values() for name, one in variables.items()}
+    assert all("feature" in dimensions or dimensions == [name] for name, dimensions in named.items())
+
+
+def test_a_page_holds_eight_texts_and_says_so_of_more(page, address):
+    texts = "&".join(["text=a"] * 8)
+    assert page.request.get(f"{address}{SAE}/11?{texts}").ok
+    refused = page.request.get(f"{address}{SAE}/11?{texts}&text=b")
+    assert refused.status == 400 and "the address has 9 texts, and 8 stand side by side" in refused.text()
+
+
 def test_a_list_is_exported_as_a_folder_that_opens_from_disk(page, address, repository, tmp_path):
     page.goto(f"{address}{SAE}/21")
     page.get_by_role("button", name="Star").click()

@@ -1,5 +1,6 @@
 """What was measured of a feature, and what people say of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from polysem.explorer.api.questions import body, parameters
 from polysem.explorer.explorer import Explorer
 from polysem.explorer.inference.jobs import checked
 from polysem.explorer.pages.shown import UNSAID, Shown, ShownDictionary
+from polysem.index.stored_rows import Variable
+from polysem.io.columns import FEATURE, Columns
 from polysem.io.errors import InputError
 from polysem.layout.annotations import FeatureAnnotations, weights_of
 from polysem.layout.notes import write_note
@@ -60,15 +63,18 @@ def _described(shown: Shown, model: str, site: str, dictionary: str, number: str
     feature = _number(number, found)
     said = found.said.get(feature, UNSAID)
     rows = found.index.rows(feature)
-    tables = {
-        table: {
-            name: {"dimensions": found.index.variables(table)[name].dimensions, "values": _plain(values)}
-            for name, values in columns.arrays.items()
-        }
-        for table, columns in rows.items()
-    }
+    tables = {table: _own(columns, found.index.variables(table)) for table, columns in rows.items()}
     names = {"model": model, "site": site, "dictionary": dictionary, "feature": feature}
     return {**names, **_said(said), "tables": tables}
+
+
+def _own(columns: Columns, variables: Mapping[str, Variable]) -> dict[str, Any]:
+    """What a table has of the feature, and the coordinates along it; not what it has of others, such as those that
+    figures show, or of the whole dictionary."""
+    dimensions = {name: tuple(variables[name].dimensions) for name in columns.arrays}
+    along = {one for name in dimensions if FEATURE in dimensions[name] for one in dimensions[name]}
+    kept = [name for name, own in dimensions.items() if FEATURE in own or (own == (name,) and name in along)]
+    return {name: {"dimensions": dimensions[name], "values": _plain(columns.arrays[name])} for name in kept}
 
 
 def _said(said: FeatureAnnotations) -> dict[str, Any]:

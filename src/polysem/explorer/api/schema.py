@@ -104,7 +104,7 @@ class FeatureAnswer:
     comments: list[Commented]
     """The oldest first."""
     tables: dict[str, dict[str, Values]]
-    """By table and variable."""
+    """By table and variable: what is of the feature, and the coordinates along it."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from polysem.explorer.pages.importance import found_alike, measured_importance
 from polysem.explorer.pages.rendering import rendered
 from polysem.explorer.pages.sheet import page_values
 from polysem.explorer.pages.shown import Shown, word_of
+from polysem.io.errors import InputError
 from polysem.layout.place import Place
 from polysem.report.contexts import ImageContexts, TextContexts, context
 from polysem.report.numbers import in_words
@@ -84,7 +85,9 @@ def _asked(request: Request) -> Asked:
     shown: Shown = request.state.shown
     names = [request.path_params[key] for key in ("model", "site", "dictionary")]
     number = request.path_params["feature"]
-    texts = [text.replace("\r\n", "\n") for text in request.query_params.getlist("text")][:MOST]
+    texts = [text.replace("\r\n", "\n") for text in request.query_params.getlist("text")]
+    if len(texts) > MOST:
+        raise InputError(f"the address has {len(texts)} texts, and {MOST} stand side by side; leave some of them out")
     if facts := _added(request.app.state.explorer, names):
         place = shown.study.results.place(*names)
         feature = _number(number, place, facts["features"])

@@ -8,6 +8,14 @@ function begin() {
   if (form) form.hidden = false;
 }
 
+const FIELDS = ["label", "note", "comment"];
+
+// What was typed into some fields and not saved: others of the same author may have written what stood there before.
+function typed(form, names) {
+  const fields = names.map((name) => form.elements[name]).filter((field) => field.value !== field.defaultValue);
+  return Object.fromEntries(fields.map((field) => [field.name, field.value]));
+}
+
 async function write(form, change) {
   const wrong = document.getElementById("unsaved");
   wrong.hidden = true;
@@ -26,9 +34,12 @@ async function write(form, change) {
     return;
   }
   const isOpen = form.querySelector("details").open;
+  const kept = typed(form, FIELDS.filter((name) => !(name in change)));
   if (await show(document.getElementById("notes"), location.pathname)) {
     begin();
-    document.querySelector("#write details").open = isOpen;
+    const now = document.getElementById("write");
+    now.querySelector("details").open = isOpen;
+    for (const [name, value] of Object.entries(kept)) now.elements[name].value = value;
     document.getElementById("said").textContent = "Saved.";
   }
 }
@@ -39,8 +50,9 @@ if (content) {
     const button = event.target.closest("button");
     if (!form || !button) return;
     if (button.id === "star") write(form, { star: button.ariaPressed !== "true" });
-    const names = button.dataset.write?.split(" ") ?? [];
-    if (names.length) write(form, Object.fromEntries(names.map((name) => [name, form.elements[name].value])));
+    const change = typed(form, button.dataset.write?.split(" ") ?? []);
+    if (Object.keys(change).length) write(form, change);
+    else if (button.dataset.write) document.getElementById("said").textContent = "Nothing was changed.";
   });
   content.addEventListener("submit", (event) => {
     if (event.target.id !== "write") return;

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 PORT = 8070
+LAST_PORT = 65_535
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,8 @@ def command(options: argparse.Namespace) -> int:
 
     if options.add is None and (given := [key for key in ("format", "model", "site") if getattr(options, key)]):
         raise InputError(f"--{given[0]} says something of an SAE that is added; name it as --add")
+    if not 0 <= options.port <= LAST_PORT:
+        raise InputError(f"--port: found {options.port}; allowed are 0, for any that is free, to {LAST_PORT}")
     study = open_study(options.results)
     home_cache.provide()
     added = () if options.add is None else (addition(options),)
