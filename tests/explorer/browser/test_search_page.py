@@ -150,8 +150,7 @@ def test_the_keyboard_alone_suffices(page, address):
     page.keyboard.press("Space")
     expect(page).to_have_url(re.compile("tokens=2"))
     expect(page.locator("#token-2")).to_be_focused()
-    outline = page.locator("#token-2 + span .token").evaluate("each => getComputedStyle(each).outlineStyle")
-    assert outline == "solid"
+    expect(page.locator("#token-2 + span .token")).to_have_css("outline-style", "solid")
     page.goto(f"{address}{SAE}/7")
     page.keyboard.press("ArrowRight")
     page.wait_for_url("**/8")
