@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import xarray as xr
-from measured import all_stated, made
+from measured import made, stated
 from scipy.stats import spearmanr
 
 from polysem.activations.extract_activations import extract_activations
@@ -69,11 +69,7 @@ def study(tmp_path_factory) -> SimpleNamespace:
     Path(place.directions).parent.mkdir(parents=True)
     write_directions(Path(place.directions), directions_of(subject, SITES, {}))
     relatives = []
-    wanted = {
-        name: said
-        for name, said in all_stated(place, PARAMS).items()
-        if name in ("frequency", "alignment", "examples", "tags")
-    }
+    wanted = {name: stated("dictionary", name, PARAMS) for name in ("frequency", "alignment", "examples", "tags")}
     for site in SITES:
         extract_activations(model, tokens, site, Path(place.at(site).activations("eval").store), 10_000, "float32", "")
         W_enc, W_dec = (torch.randn(shape, generator=drawn) for shape in ((NEURONS, FEATURES), (FEATURES, NEURONS)))
