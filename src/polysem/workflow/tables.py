@@ -287,7 +287,9 @@ def _recipes(study: Study, place: Place) -> dict[str, dict[str, Any]]:
 
 def _case_studies(study: Study, place: Place) -> dict[str, Any]:
     sites = study.models[place.model].sites
-    names = list(dict.fromkeys(name for site in sites for name in study.saes_of(place.model, site)))
+    names = list(
+        dict.fromkeys(name for site in sites for name in comparisons.firsts_of_recipes(study, place.model, site))
+    )
     other_seeds = {
         f"{site}/{name}": other for site in sites for name, other in reseeded(study, place.model, site).items()
     }
