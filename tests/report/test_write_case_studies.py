@@ -82,8 +82,12 @@ def other_tables(place: Place) -> None:
         "way": ("way", objects("feature", "unsteered")),
         "dose": ("dose", [1.0, 2.0]),
         "prompt": ("text", objects("")),
-        "tag_share": (each, [[[[0.75], [0.5]], [[0.0], [0.0]]]]),
-        "loss": (each, [[[[0.0], [1.0]], [[0.0], [0.0]]]]),
+        "tag_share_of": (each[:3], [[[0.75, 0.5], [0.0, 0.0]]]),
+        "tag_share_of_low": (each[:3], [[[0.625, np.nan], [np.nan, np.nan]]]),
+        "tag_share_of_high": (each[:3], [[[1.0, np.nan], [np.nan, np.nan]]]),
+        "perplexity_of": (each[:3], [[[1.0, 2.718], [1.0, 1.0]]]),
+        "perplexity_of_low": (each[:3], np.full((1, 2, 2), np.nan)),
+        "perplexity_of_high": (each[:3], np.full((1, 2, 2), np.nan)),
         "continuation": (each, np.array([[[[HOSTILE], [""]], [["as it is"], [""]]]], object)),
     }
     write(place, "steering", steering)
@@ -136,20 +140,22 @@ def written(case: SheetCase) -> dict[str, str]:
 
 def test_a_page_says_what_is_met_and_what_was_done_with_the_feature(case) -> None:
     pages = written(case)
-    page = " ".join(pages[f"{SITE}-{SAE}-1.html"].split())
+    page = " ".join(pages["1.html"].split())
     assert "0.9375 (0.5 to 1)</td><td>met" in page
     assert "50 %</td><td>not met" in page
     assert "0.6875 (0.6 to 0.7) above neuron 3</td><td>met" in page
     assert "no SAE of the same recipe has another seed</td><td>not known" in page
     assert "4 nat" in page and 'class="i4" title="importance 1.00"' in page, "the largest loss has the widest line"
-    assert "<td>75 %</td><td>50 %</td><td>1</td><td>2.718</td>" in page, "shares and perplexities at both doses"
+    assert "<td>0.75<br><small>0.625 to 1</small></td><td>0.5</td><td>1</td><td>2.718</td>" in page, (
+        "shares and perplexities at both doses"
+    )
     assert "<td>0.625</td><td>–</td>" in page and "No explainer" not in page
     assert "after itself</th><td>30.5</td><td>12</td><td>62.5 %</td><td>confirmed" in page
     assert "99" not in page.split('id="automata"')[1], "the loop of feature 8 is none of its business"
 
 
 def test_the_neuron_has_the_same_page_without_a_bar(case) -> None:
-    page = written(case)[f"{SITE}-neurons-3.html"]
+    page = written(case)["2.html"]
     assert "The bar" not in page and "0.25" in page
     assert "It was not ablated" in page and "No explainer says anything of it" in page
     assert "Neurons are steered beside the feature of their tag" in page
@@ -158,7 +164,7 @@ def test_the_neuron_has_the_same_page_without_a_bar(case) -> None:
 def test_hostile_text_is_text_on_all_pages(case) -> None:
     for name, page in written(case).items():
         assert "<script>alert" not in page and "\u202e" not in page, name
-    assert "&lt;script&gt;" in written(case)[f"{SITE}-{SAE}-1.html"]
+    assert "&lt;script&gt;" in written(case)["1.html"]
 
 
 def test_the_receipt_lists_the_pages_and_the_index_leads_to_them(case) -> None:
@@ -182,3 +188,15 @@ def test_feature_numbers_of_one_site_do_not_mix_with_those_of_another(case) -> N
     cases_table(place, site=("case", objects(SITE, "blocks.1.mlp.hook_post")))
     with pytest.raises(Exception, match=r"blocks\.1"):
         written(case)
+
+
+def test_the_best_feature_of_two_tags_has_a_page_for_each(case) -> None:
+    both = {
+        "dictionary": ("case", objects(SAE, SAE)),
+        "feature": ("case", [1, 1]),
+        "tag": ("case", objects("kind:dna", "kind:code")),
+    }
+    cases_table(Place(MODEL, root=str(case.folder)), **both)
+    pages = written(case)
+    assert "kind:dna" in pages["1.html"].split("<main")[1] and "kind:code" not in pages["1.html"].split("<main")[1]
+    assert "kind:code" in pages["2.html"].split("<main")[1]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, model_validator
 
@@ -134,7 +134,7 @@ def write_note(
         raise InputError("there is a note, and no label that it is about; write it as a comment")
     given = {"star": star, "label": label, "note": "" if label == "" else note}
     changed = {key: value for key, value in given.items() if value is not None}
-    begun = _validated({"feature": feature, "author": author, "weights": weights}, "the note")
+    begun = validated(Note, {"feature": feature, "author": author, "weights": weights}, "the note")
     path = root / place.notes / file_name(begun.feature, begun.author, begun.weights)
     with _alone(root):
         _require_own_folder(place, root)
@@ -144,7 +144,7 @@ def write_note(
         comments = [one.values() for one in there.comments]
         if comment is not None:
             comments.append({"date": datetime.now(UTC).date().isoformat(), "text": comment})
-        after = _validated(there.values() | changed | {"comments": comments}, "the note")
+        after = validated(Note, there.values() | changed | {"comments": comments}, "the note")
         if after.is_empty:
             path.unlink(missing_ok=True)
             return None
@@ -163,10 +163,6 @@ def _read(file: Path) -> Note:
 
 
 _EXPECTED = "a note is a JSON object with feature, author and weights, and star, label, note or comments"
-
-
-def _validated(values: dict[str, Any], where: str) -> Note:
-    return validated(Note, values, where)
 
 
 def _require_own_folder(place: Place, root: Path) -> None:

@@ -63,13 +63,11 @@ def firsts_of_recipes(study: Study, model: str, site: str) -> list[str]:
 def reseeded(study: Study, model: str, site: str) -> dict[str, str]:
     """Of the first SAE of each recipe at a site the first other one that differs from it in nothing but the seed; those
     that have none are missing."""
-    firsts = firsts_of_recipes(study, model, site)
+    firsts = set(firsts_of_recipes(study, model, site))
     found: dict[str, str] = {}
-    for pair in pairs(study, model, site):
-        if pair.relation == "seed":
-            one, other = sorted((pair.dictionary, pair.other), key=firsts.__contains__, reverse=True)
-            if one in firsts:
-                found.setdefault(one, other)
+    for later, relation, earlier in _references([study.saes[sae] for sae in study.saes_of(model, site)]):
+        if relation == "seed" and earlier in firsts:
+            found.setdefault(earlier, later.id)
     return found
 
 

@@ -55,11 +55,12 @@ class Part(NamedTuple):
 
 
 class Way(NamedTuple):
-    """What leads the model, and how much of what it writes carries the tag at each dose."""
+    """What leads the model, and at each dose how much of what it writes carries the tag, and how unlikely that is."""
 
     name: str
-    shares: list[str]
-    perplexities: list[str]
+    shares: list[tuple[str, str]]
+    """Number and interval."""
+    perplexities: list[tuple[str, str]]
 
 
 class Pair(NamedTuple):
@@ -99,6 +100,8 @@ class Context(NamedTuple):
 class CaseStudy:
     """What is shown of one case."""
 
+    number: int
+    """Its place in the table: the best feature of two tags is two cases."""
     place: Place
     feature: int
     tag: str
@@ -120,7 +123,7 @@ class CaseStudy:
     @property
     def address(self) -> str:
         """The name of its page."""
-        return f"{self.place.site}-{self.place.dictionary}-{self.feature}.html"
+        return f"{self.number + 1}.html"
 
     @property
     def is_neuron(self) -> bool:
@@ -128,14 +131,22 @@ class CaseStudy:
         return self.place.dictionary == NEURONS
 
 
-def case_study(tables: Tables, number: int, tags: Columns, contexts: TextContexts, model: str, root: str) -> CaseStudy:
-    """The case of this number in the table `case_studies`; `tags` is the table of its dictionary."""
+def places_of(cases: Columns, model: Place) -> list[Place]:
+    """The dictionary of each case of a model."""
+    if "feature" not in cases:
+        return []
+    names = zip(cases["site"].tolist(), cases["dictionary"].tolist(), strict=True)
+    return [model.at(site, dictionary) for site, dictionary in names]
+
+
+def case_study(tables: Tables, number: int, place: Place, tags: Columns, contexts: TextContexts) -> CaseStudy:
+    """The case of this number in the table `case_studies`; `tags` is the table of its dictionary, `place`."""
     cases = tables["case_studies"]
-    place = Place(model, str(cases["site"][number]), str(cases["dictionary"][number]), root)
     feature, tag = int(cases["feature"][number]), str(cases["tag"][number])
     with_tag, without_tag = _split(tags, feature, tag)
     ways, doses, pairs = _steered(tables["steering"], place, feature)
     return CaseStudy(
+        number,
         place,
         feature,
         tag,
@@ -265,10 +276,12 @@ def _steered(table: Columns, place: Place, feature: int) -> tuple[list[Way], lis
     row, names = int(np.flatnonzero(mine)[0]), [str(name) for name in table["way"]]
     ways = []
     for number, name in enumerate(names):
-        shares = table["tag_share"][row, number].mean(axis=1)
-        losses = table["loss"][row, number].mean(axis=1)
-        if np.isfinite(losses).any():
-            ways.append(Way(WAYS[name], [*map(_percent, shares)], [*map(_perplexity, losses)]))
+        shares, perplexities = (
+            np.stack([table[f"{which}{end}"][row, number] for end in ("", "_low", "_high")], axis=1)
+            for which in ("tag_share_of", "perplexity_of")
+        )
+        if np.isfinite(perplexities).any():
+            ways.append(Way(WAYS[name], [*map(_estimate, shares)], [*map(_estimate, perplexities)]))
     one = table["dose"].tolist().index(1)
     texts = {name: table["continuation"][row, names.index(name), one] for name in ("unsteered", "feature")}
     pairs = [
@@ -280,10 +293,6 @@ def _steered(table: Columns, place: Place, feature: int) -> tuple[list[Way], lis
 
 def _percent(value: float) -> str:
     return f"{100 * value:.3g} %" if np.isfinite(value) else "–"
-
-
-def _perplexity(loss: float) -> str:
-    return in_words(float(np.exp(loss))) if np.isfinite(loss) else "–"
 
 
 def _explained(table: Columns, place: Place, feature: int) -> tuple[list[str], list[Explanation]]:

@@ -1,11 +1,12 @@
 """S1.F11: the step that writes the case studies of a model, a page each."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from polysem.io.columns import read_columns
+from polysem.io.columns import Columns, read_columns
 from polysem.io.folders import written_folder
 from polysem.layout.annotations import Annotations, FeatureAnnotations
 from polysem.layout.place import Place
@@ -13,7 +14,7 @@ from polysem.models.tokenizer import load_tokenizer
 from polysem.models.vocabulary import Vocabulary
 from polysem.params.base import NEURONS
 from polysem.params.sheets import SheetChoice
-from polysem.report.case_content import CaseStudy, case_study
+from polysem.report.case_content import CaseStudy, case_study, places_of
 from polysem.report.contexts import TextContexts
 from polysem.report.sheet_content import SheetContents
 from polysem.report.sheet_tables import read_rows
@@ -31,6 +32,7 @@ NOTHING_CHOSEN: dict[str, Any] = {
     "listed_neurons": [],
 }
 """Which features have sheets decides nothing here."""
+NO_PAGES: dict[str, Any] = {"home": HOME, "groups": [], "pages": (), "neuron_pages": (), "pointing": []}
 PAGE, INDEX = "case.html.j2", "cases_index.html.j2"
 
 
@@ -63,22 +65,19 @@ def write_case_studies(
     choice = SheetChoice(**NOTHING_CHOSEN, rare_frequency=rare_frequency, ultra_low_frequency=ultra_low_frequency)
     contexts = TextContexts(Vocabulary(load_tokenizer(tokenizer)))
     table = of_model["case_studies"]
-    cases = []
-    for number in range(len(table["feature"]) if "feature" in table else 0):
-        of = place.at(str(table["site"][number]), str(table["dictionary"][number]))
-        tags = read_columns(Path(of.table("tags")))
-        cases.append(case_study(of_model, number, tags, contexts, place.model, root))
+    places = places_of(table, place)
+    studied = {one: _Studied(one, table, places, choice, contexts) for one in dict.fromkeys(places)}
+    cases = [case_study(of_model, number, one, studied[one].tags, contexts) for number, one in enumerate(places)]
     environment = sheet_environment()
     page = environment.get_template(PAGE)
     with written_folder(output) as (folder, receipt):
         for name in FILES:
             shutil.copyfile(TEMPLATES / name, folder / name)
         for number, case in enumerate(cases):
-            said = _said(annotations, case)
             text = page.render(
-                **_values(case, choice, contexts),
+                **(shared_values(case.place, contexts) | studied[case.place].values(case.feature)),
                 case=case,
-                said=said,
+                said=_said(annotations, case),
                 before=cases[number - 1] if number else None,
                 after=cases[number + 1] if number + 1 < len(cases) else None,
             )
@@ -110,18 +109,29 @@ def _said(annotations: dict[str, Annotations], case: CaseStudy) -> FeatureAnnota
     return known.about(Path(case.place.tables_receipt)).get(case.feature, FeatureAnnotations())
 
 
-def _values(case: CaseStudy, choice: SheetChoice, contexts: TextContexts) -> dict[str, Any]:
-    """What the sheet's template needs; nothing that it names has a page here."""
-    is_neuron = case.place.dictionary == NEURONS
-    rows = read_rows(Path(case.place.tables), [case.feature])
-    contents = SheetContents(rows, contexts, choice, is_neuron)
-    return shared_values(case.place, contexts) | {
-        "home": HOME,
-        "report_page": f"../../pages/models/{quote(case.place.path)}.html",
-        "sheet": contents.of(0),
-        "target": rows.alignment.attributes.get("target"),
-        "groups": [],
-        "pages": (),
-        "neuron_pages": (),
-        "pointing": [],
-    }
+class _Studied:
+    """The sheets of all case studies of one dictionary, of which no other feature has a page here."""
+
+    def __init__(
+        self, place: Place, cases: Columns, places: Sequence[Place], choice: SheetChoice, contexts: TextContexts
+    ) -> None:
+        """`places` are the dictionaries of all `cases`."""
+        mine = {int(feature) for feature, of in zip(cases["feature"], places, strict=True) if of == place}
+        self._features = sorted(mine)
+        self._rows = read_rows(Path(place.tables), self._features)
+        self._contents = SheetContents(self._rows, contexts, choice, place.dictionary == NEURONS)
+        self._report_page = f"../../pages/models/{quote(place.path)}.html"
+
+    @property
+    def tags(self) -> Columns:
+        """The table of tags; what is over tags is whole."""
+        return self._rows.tags
+
+    def values(self, feature: int) -> dict[str, Any]:
+        """What the sheet's template needs beside what all sheets share."""
+        return {
+            **NO_PAGES,
+            "report_page": self._report_page,
+            "sheet": self._contents.of(self._features.index(feature)),
+            "target": self._rows.alignment.attributes.get("target"),
+        }

@@ -31,7 +31,12 @@ from polysem.tables.parts.spelled import spelled
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.case_studies.chosen import chosen_cases
 from polysem.tables.passes.steering.choice import Candidates, Chosen, candidates, chosen_features
-from polysem.tables.passes.steering.numbers import at_the_maximum, means_by_site, spearman
+from polysem.tables.passes.steering.numbers import (
+    at_the_maximum,
+    means_by_site,
+    means_over_texts,
+    spearman,
+)
 from polysem.tables.passes.steering.prompts import LONGEST, EvalTexts, Ids, eval_texts
 from polysem.tables.passes.steering.ways import (
     EDITED,
@@ -87,6 +92,12 @@ VARIABLES = {
     "tag_share": ("steered way dose text", "1", "share of the written tokens with the tag, by its recogniser"),
     "promoted_share": ("steered way dose text", "1", "share of the written tokens that its logit weights raise most"),
     "loss": ("steered way dose text", "nat", "mean -log p of the written tokens under the model as it is"),
+    "tag_share_of": ("steered way dose", "1", "mean over texts of the tag share"),
+    "tag_share_of_low": ("steered way dose", "1", "lower end of its 95 % bootstrap interval over texts"),
+    "tag_share_of_high": ("steered way dose", "1", "upper end of its 95 % bootstrap interval over texts"),
+    "perplexity_of": ("steered way dose", "1", "perplexity under the model as it is, by the mean loss over texts"),
+    "perplexity_of_low": ("steered way dose", "1", "lower end of its 95 % bootstrap interval over texts"),
+    "perplexity_of_high": ("steered way dose", "1", "upper end of its 95 % bootstrap interval over texts"),
     "tag_gain": ("steered", "1", "tag share at dose 1 less that of the model as it is"),
     "promoted_gain": ("steered", "1", "promoted share at dose 1 less that of the model as it is"),
     "site_name": ("place", "1", "site"),
@@ -203,10 +214,10 @@ def _chosen(
             by_site.setdefault(its.site, []).append(candidates(its, subject))
         except InputError as error:
             left_out.append(f"{its.site} / {its.place.dictionary} cannot be edited: {error}")
-    chosen = []
+    chosen, cases = [], chosen_cases(inputs)
     for site, each in by_site.items():
-        cases = [case for case in chosen_cases(inputs) if case.place.site == site]
-        chosen += chosen_features(subject, each, cases, trusted, inputs.params.steered_features, prompts)
+        here = [case for case in cases if case.place.site == site]
+        chosen += chosen_features(subject, each, here, trusted, inputs.params.steered_features, prompts)
     neurons = {site: one for site, each in by_site.items() for one in each if one.name == NEURONS}
     return chosen, neurons, left_out
 
@@ -328,6 +339,15 @@ def _of_features(plans: Sequence[Plan], texts: int, vocabulary: Vocabulary) -> d
     }
 
 
+def _of_each(numbers: Numbers, seed: int) -> dict[str, Any]:
+    """Means over the texts of each feature, with their intervals."""
+    values: dict[str, Any] = {}
+    for name, of, turned in (("tag_share_of", numbers.tag_share, np.array), ("perplexity_of", numbers.loss, np.exp)):
+        found = means_over_texts(of, seed)
+        values |= {f"{name}{end}": turned(part) for end, part in zip(ENDS, found, strict=True)}
+    return values
+
+
 def _of_sites(sites: Sequence[str], numbers: Numbers, one: int, seed: int) -> dict[str, Any]:
     """Means over the features of each site, with their intervals."""
     names = list(dict.fromkeys(sites))
@@ -357,6 +377,7 @@ def _table(
         "prompt": _texts(_in_words(written.prompt, vocabulary) for written in run.unsteered),
         "sample": np.arange(len(run.unsteered)) % params.steering_samples,
         **vars(numbers),
+        **_of_each(numbers, seed),
         **_of_sites([plan.chosen.of.site for plan in plans], numbers, one, seed),
         "recognised_tag": _texts(f1),
         "recogniser_f1": np.array(list(f1.values())),

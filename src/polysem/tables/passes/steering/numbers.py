@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from polysem.numerics.resampling import HIGH, LOW, RESAMPLES, interval_of_values
+from polysem.numerics.resampling import HIGH, LOW, RESAMPLES, interval_of_values, intervals_of_means
 from polysem.tables.passes.steering.ways import WAYS
 
 FEWEST = 5
@@ -27,6 +27,18 @@ def means_by_site(
         if len(known):
             mean[place] = known.mean()
             low[place], high[place] = interval_of_values(known, np.mean, seed)
+    return mean, low, high
+
+
+def means_over_texts(
+    numbers: Float[np.ndarray, "steered way dose text"], seed: int
+) -> tuple[Float[np.ndarray, "steered way dose"], Float[np.ndarray, "steered way dose"], Float[np.ndarray, "..."]]:
+    """Means over the texts of each feature, and the ends of their 95 % bootstrap intervals over these; NaN where a text
+    has no number."""
+    known = np.isfinite(numbers).all(axis=-1)
+    mean, low, high = (np.full(known.shape, np.nan) for _ in range(3))
+    mean[known] = numbers[known].mean(axis=-1)
+    low[known], high[known] = intervals_of_means(numbers[known], seed)
     return mean, low, high
 
 
