@@ -122,7 +122,7 @@ def test_the_same_author_in_many_tabs_and_processes_loses_nothing(tmp_path):
         ({"weights": "A" * 64}, "is no sha256"),
         ({"star": "yes"}, ", star: found 'yes'"),
         ({"label": None}, ", label: found None"),
-        ({"label": "x" * 1001}, ", label: found"),
+        ({"label": "x" * 1001}, ", label: it has 1,001 characters, and 1,000 are allowed"),
         ({"lable": "x"}, ", lable: unknown key (did you mean 'label'?)"),
         ({"note": "big"}, ", there is a note, and no label that it is about"),
         ({"comments": "x"}, ", comments: found 'x'"),
