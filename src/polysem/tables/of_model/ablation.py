@@ -22,12 +22,12 @@ from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.directions import Directions, weights_around
 from polysem.tables.parts.intervals import INTERVALS
-from polysem.tables.parts.labels import COMPRESSED, labelled, variable
+from polysem.tables.parts.labels import COMPRESSED, ESTIMATES, labelled, variable
 from polysem.tables.parts.words import words
 from polysem.tables.passes.ablation.measured import Effects, concentrated_on, measure_effects
 from polysem.tables.passes.ablation.shown import Contexts, shown_contexts, shown_features
 from polysem.tables.passes.ablation.spots import Spots, choose_spots, chosen_features
-from polysem.tables.passes.ablation.summaries import ABOVE, ESTIMATES, Numbers, of_dictionary, of_features
+from polysem.tables.passes.ablation.summaries import ABOVE, Numbers, of_dictionary, of_features
 from polysem.tables.passes.case_studies.chosen import Case, chosen_cases
 
 CATALOGUE = "S1.F4"

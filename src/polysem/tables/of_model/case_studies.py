@@ -16,7 +16,7 @@ from polysem.io.tables import read_arrays
 from polysem.models.batches import TokenStore
 from polysem.params.base import NEURONS
 from polysem.tables.inputs import Inputs
-from polysem.tables.parts.labels import labelled, scalar, variable
+from polysem.tables.parts.labels import ESTIMATES, labelled, scalar, variable
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.case_studies.chosen import LISTED, Case, chosen_cases
 from polysem.tables.passes.case_studies.of_tag import STATISTICS, Numbers, beside_neuron, of_tag
@@ -67,7 +67,6 @@ VARIABLES = {
 }
 F1, EFFECT, GAP, TWIN = 0.9, 0.95, 0.1, 0.8
 """The bar."""
-ESTIMATES = ("estimate", "low", "high")
 PARTS = ("meets_f1", "meets_effect", "meets_neuron", "meets_twin")
 UNMEASURED = -1
 

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from polysem.io.tables import read_arrays
 from polysem.tables.inputs import Inputs
-from polysem.tables.parts.labels import labelled, variable
+from polysem.tables.parts.labels import ESTIMATES, labelled, variable
 from polysem.tables.passes.explanations.agreement import TRUTHS, agreements
 from polysem.tables.passes.explanations.drawing import CHANCE
 from polysem.tables.passes.explanations.examples import Examples
 from polysem.tables.passes.explanations.scored import Said, scored
 from polysem.tables.passes.explanations.scores import SCORES
-from polysem.tables.passes.explanations.summaries import ESTIMATES, QUARTILES, listed, means, quartiles
+from polysem.tables.passes.explanations.summaries import QUARTILES, listed, means, quartiles
 
 CATALOGUE = "S1.F10"
 READS = (

@@ -15,7 +15,7 @@ from polysem.layout.rubric import CRITERIA, MOST, Scores, require_known_items, s
 from polysem.models.batches import TokenStore
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.intervals import INTERVALS
-from polysem.tables.parts.labels import COMPRESSED, labelled, variable
+from polysem.tables.parts.labels import COMPRESSED, ESTIMATES, labelled, variable
 from polysem.tables.parts.words import words
 from polysem.tables.passes.rubric.items import FEATURE, NEURON, Item, choose_items
 from polysem.tables.passes.rubric.scored import Scored, agreement, by_rater, difference, estimate
@@ -102,7 +102,6 @@ ONLY = {
 }
 COORDINATES = ("item", "offset", "rater", "criterion", "group", "estimate")
 GROUPS = {"features": FEATURE, "neurons": NEURON}
-ESTIMATES = ("estimate", "low", "high")
 Numbers = dict[str, Any]
 
 

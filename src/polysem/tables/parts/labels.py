@@ -11,6 +11,10 @@ COMPRESSED: Final = {"zlib": True, "complevel": 1, "shuffle": True}
 """Encoding of large variables that repeat themselves; give each a copy."""
 
 
+ESTIMATES = ("estimate", "low", "high")
+"""A number, and the ends of its 95 % bootstrap interval."""
+
+
 def variable(dimensions: str | tuple[str, ...], values: ArrayLike, long_name: str, units: str) -> xr.Variable:
     """A variable with its name in words and its unit; a share or a count of nothing has the unit "1"."""
     return xr.Variable(dimensions, np.asarray(values), {"long_name": long_name, "units": units})

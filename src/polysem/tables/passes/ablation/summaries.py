@@ -14,8 +14,6 @@ from polysem.tables.passes.ablation.spots import Spots
 ABOVE = 0.95
 """Share of the random directions that counts as most of them."""
 QUARTILES = (0.5, 0.25, 0.75)
-ESTIMATES = ("estimate", "low", "high")
-"""A number of a dictionary, and the ends of its 95 % bootstrap interval over features."""
 MEDIANS = (
     "kl", "later_kl", "target_change", "random_ratio", "weight_correlation", "direct_share", "concentration",
     "consistency",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from polysem.numerics.paired_sums import paired_terms, pearson_of_sums
 from polysem.numerics.resampling import interval_of_sums
 from polysem.tables.parts.token_tags import held_out
 from polysem.tables.passes.case_studies.chosen import Case
@@ -22,7 +23,7 @@ def of_tag(seen: Seen, case: Case, seed: int) -> dict[str, list[float]]:
     if not case.tag:
         return dict.fromkeys(STATISTICS, UNKNOWN)
     sums = _sums(seen, case)
-    return {name: with_interval(sums, statistic, seed) for name, statistic in STATISTICS.items()}
+    return {name: with_interval(sums, statistic, seed, _tagged(sums)) for name, statistic in STATISTICS.items()}
 
 
 def beside_neuron(
@@ -32,14 +33,13 @@ def beside_neuron(
     if not case.tag or of_neuron is None or neuron is None:
         return UNKNOWN, UNKNOWN
     both = _sums(seen, case) | {f"neuron_{name}": sums for name, sums in _sums(of_neuron, neuron).items()}
-    neurons = with_interval(both, lambda sums: _f1(sums, "neuron_"), seed)
-    return neurons, with_interval(both, lambda sums: _f1(sums) - _f1(sums, "neuron_"), seed)
+    neurons = with_interval(both, lambda sums: _f1(sums, "neuron_"), seed, _tagged(both))
+    return neurons, with_interval(both, lambda sums: _f1(sums) - _f1(sums, "neuron_"), seed, _tagged(both))
 
 
-def with_interval(sums: Sums, statistic: Statistic, seed: int) -> list[float]:
-    """A statistic of sums over sequences, and the ends of its 95 % bootstrap interval; sequences with the tag, of which
-    there may be few, are drawn among themselves."""
-    strata = (sums["tag"] > 0).astype(np.int64) if "tag" in sums else None
+def with_interval(sums: Sums, statistic: Statistic, seed: int, strata: NDArray[np.int64] | None = None) -> list[float]:
+    """A statistic of sums over sequences, and the ends of its 95 % bootstrap interval; with `strata`, sequences of one
+    number are drawn among themselves."""
     with np.errstate(invalid="ignore", divide="ignore"):
         whole = float(statistic({name: np.asarray(values.sum()) for name, values in sums.items()}))
     return [whole, *interval_of_sums(sums, statistic, seed, strata)]
@@ -52,31 +52,29 @@ def by_sequence(sequence: NDArray[np.int64], values: Numbers) -> Numbers:
 
 
 def _sums(seen: Seen, case: Case) -> Sums:
+    """Of pairs of activation (x) and tag (y), and of tokens above the threshold."""
     here = held_out(seen.sequence)
     value, tag = seen.activations[case.feature][here], seen.carried[case.tag][here].astype(np.float64)
     above = ((value > 0) & (value >= case.threshold)).astype(np.float64)
-    terms = {"tokens": np.ones_like(value), "tag": tag, "above": above, "both": above * tag}
-    terms |= {"mass": value, "mass_with": value * tag, "squares": value * value}
+    terms = paired_terms(value, tag) | {"above": above, "both": above * tag}
     return {name: by_sequence(seen.sequence[here], values) for name, values in terms.items()}
 
 
+def _tagged(sums: Sums) -> NDArray[np.int64]:
+    """Whether each sequence has the tag: there may be few, and none of them is to be missing from a resample."""
+    return (sums["y"] > 0).astype(np.int64)
+
+
 def _f1(sums: Mapping[str, Numbers], whose: str = "") -> Numbers:
-    return 2 * sums[f"{whose}both"] / (sums[f"{whose}tag"] + sums[f"{whose}above"])
-
-
-def _sensitivity(sums: Mapping[str, Numbers]) -> Numbers:
-    tokens, tag, mass = sums["tokens"], sums["tag"], sums["mass"]
-    covariance = sums["mass_with"] - tag * mass / tokens
-    variances = (tag - tag * tag / tokens) * (sums["squares"] - mass * mass / tokens)
-    return np.asarray(covariance / np.sqrt(variances))
+    return 2 * sums[f"{whose}both"] / (sums[f"{whose}y"] + sums[f"{whose}above"])
 
 
 STATISTICS: Mapping[str, Statistic] = {
     "precision": lambda sums: sums["both"] / sums["above"],
-    "recall": lambda sums: sums["both"] / sums["tag"],
+    "recall": lambda sums: sums["both"] / sums["y"],
     "f1": _f1,
-    "specificity": lambda sums: sums["mass_with"] / sums["mass"],
-    "sensitivity": _sensitivity,
-    "mean_with": lambda sums: sums["mass_with"] / sums["tag"],
-    "mean_without": lambda sums: (sums["mass"] - sums["mass_with"]) / (sums["tokens"] - sums["tag"]),
+    "specificity": lambda sums: sums["xy"] / sums["x"],
+    "sensitivity": pearson_of_sums,
+    "mean_with": lambda sums: sums["xy"] / sums["y"],
+    "mean_without": lambda sums: (sums["x"] - sums["xy"]) / (sums["n"] - sums["y"]),
 }

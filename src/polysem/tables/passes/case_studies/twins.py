@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from polysem.activations.rows import ActivationRows
 from polysem.layout.place import Place
+from polysem.numerics.paired_sums import paired_terms, pearson_of_sums
 from polysem.tables.inputs import Inputs
 from polysem.tables.passes.case_studies.chosen import Case
 from polysem.tables.passes.case_studies.of_tag import UNKNOWN, Numbers, Sums, by_sequence, with_interval
@@ -51,7 +52,7 @@ def _best(
     best = np.where(known, np.where(np.isfinite(correlation), correlation, -np.inf).argmax(axis=1), -1)
     kept = np.concatenate([f[:, best].numpy() for f in encoded(other, rows)]).astype(np.float64)
     return [
-        (feature, with_interval(_sums(own[:, case], kept[:, case], sequence), _correlation, seed))
+        (feature, with_interval(_sums(own[:, case], kept[:, case], sequence), pearson_of_sums, seed))
         if feature >= 0
         else (-1, UNKNOWN)
         for case, feature in enumerate(best.tolist())
@@ -77,12 +78,4 @@ def _correlations(
 
 
 def _sums(one: Numbers, other: Numbers, sequence: Int[np.ndarray, " token"]) -> Sums:
-    terms = {"tokens": np.ones_like(one), "one": one, "other": other}
-    terms |= {"ones": one * one, "others": other * other, "both": one * other}
-    return {name: by_sequence(sequence, values) for name, values in terms.items()}
-
-
-def _correlation(sums: Mapping[str, Numbers]) -> Numbers:
-    tokens, one, other = sums["tokens"], sums["one"], sums["other"]
-    variances = (sums["ones"] - one * one / tokens) * (sums["others"] - other * other / tokens)
-    return np.asarray((sums["both"] - one * other / tokens) / np.sqrt(variances))
+    return {name: by_sequence(sequence, values) for name, values in paired_terms(one, other).items()}

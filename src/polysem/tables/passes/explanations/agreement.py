@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from polysem.numerics.paired_sums import paired_terms, pearson_of_sums
 from polysem.numerics.ranks import ranks
 from polysem.numerics.resampling import interval_of_sums
-from polysem.tables.passes.explanations.summaries import ESTIMATES
+from polysem.tables.parts.labels import ESTIMATES
 
 TRUTHS: Mapping[str, str] = MappingProxyType(
     {"main_tag_f1": "F1 of the main tag", "mean_cosine": "cosine of strong examples"}
@@ -43,11 +44,5 @@ def rank_agreement(
     if known.sum() < FEWEST or np.ptp(a[known]) == 0 or np.ptp(b[known]) == 0:
         return np.nan, np.nan, np.nan
     x, y = (ranks(of[known]) - (known.sum() + 1) / 2 for of in (a, b))
-    sums = {"n": np.ones(len(x)), "x": x, "y": y, "xx": x * x, "yy": y * y, "xy": x * y}
-    return float(x @ y / np.sqrt((x @ x) * (y @ y))), *interval_of_sums(sums, _pearson, seed)
-
-
-def _pearson(of: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    covariance = of["xy"] - of["x"] * of["y"] / of["n"]
-    spread = (of["xx"] - of["x"] ** 2 / of["n"]) * (of["yy"] - of["y"] ** 2 / of["n"])
-    return np.asarray(covariance / np.sqrt(spread))
+    interval = interval_of_sums(paired_terms(x, y), pearson_of_sums, seed)
+    return float(x @ y / np.sqrt((x @ x) * (y @ y))), *interval

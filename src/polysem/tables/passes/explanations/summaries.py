@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
 from polysem.numerics.resampling import interval_of_values
+from polysem.tables.parts.labels import ESTIMATES
 
-ESTIMATES = ("estimate", "low", "high")
 QUARTILES = ("median", "lower", "upper")
 _AT = (0.5, 0.25, 0.75)
 
