@@ -1,5 +1,7 @@
-"""Sums over pairs of numbers, of which correlations are made: those of parts add up to those of the whole, and parts can
-be resampled."""
+"""Sums over pairs of numbers, of which correlations are made.
+
+Those of parts add up to those of the whole, so that parts can be resampled.
+"""
 
 from collections.abc import Mapping
 
