@@ -98,6 +98,18 @@ class Explorer:
         if rest not in there:
             raise UnknownNameError(f"{model} has no {rest!r}{nearest(rest, there)}; there are: {', '.join(there)}")
 
+    def added(self, *names: str) -> dict[str, Any] | None:
+        """What is known of an SAE that was added, by model, site and dictionary; None if none of these names was."""
+        return next((one for one in self.inference.added if names == _names_of(one)), None)
+
+    def require_measured(self, *names: str) -> None:
+        """InputError for an SAE that was added, of which no run measured anything."""
+        if self.added(*names):
+            raise InputError(
+                f"{'/'.join(names)} was added with --add and never measured: its features are searched and tried; a "
+                "run of the entry that the command printed measures the rest"
+            )
+
     def labelled(self, answer: bytes) -> dict[str, Any]:
         """The answer to a search with what people call the features that it found."""
         found: dict[str, Any] = json.loads(answer)
@@ -107,3 +119,7 @@ class Explorer:
     @cached_property
     def _labels(self) -> Labels:
         return Labels()
+
+
+def _names_of(added: dict[str, Any]) -> tuple[str, ...]:
+    return added["model"], added["site"], added["dictionary"]

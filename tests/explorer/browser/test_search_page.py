@@ -1,8 +1,10 @@
 """U1 in a browser: what somebody does on the search page, and what they see."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
+from explorer_server import Served
 
 from .conftest import SAE, expect
 
@@ -156,3 +158,31 @@ def test_the_keyboard_alone_suffices(page, address):
     page.wait_for_url("**/8")
     page.keyboard.press("ArrowLeft")
     page.wait_for_url("**/7")
+
+
+def test_a_text_is_read_as_it_is_with_new_lines_at_its_ends(page, address):
+    asked = {"text": "\n\nred ball\n", "density": 1}
+    tokens = page.request.get(f"{address}/api/search", params={"model": "stories-1l", **asked}).json()["tokens"]
+    assert tokens[1].startswith("\n") and tokens[-1] == "\n"
+    page.goto(f"{address}/?{urlencode(asked)}")
+    expect(page.locator("[name=tokens]")).to_have_count(len(tokens))
+    expect(page.get_by_label("A text")).to_have_value(asked["text"])
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("[name=tokens]")).to_have_count(len(tokens))
+    assert "text=%0A%0Ared+ball%0A" in page.url
+
+
+def test_what_a_page_asks_for_beside_texts_stays_in_its_address(page, address):
+    page.goto(f"{address}{SAE}/7?importance=true")
+    page.get_by_role("textbox", name="Text 1").fill("a red ball")
+    expect(page).to_have_url(re.compile(r"importance=true&text=a\+red\+ball$"))
+    assert page.locator("a[rel=next]").get_attribute("href").endswith("text=a+red+ball")
+
+
+def test_an_sae_that_was_added_is_among_those_to_browse(page, repository):
+    path = repository / f"results/saes{SAE}"
+    with Served(repository / "results", "--add", str(path), "--format", "saelens", folder=repository.folder) as served:
+        served.ready()
+        page.goto(f"http://{served.host}:{served.port}/browse")
+        link = page.get_by_role("link", name="topk-x4-2")
+        expect(link).to_have_attribute("href", f"{SAE}-2/0")

@@ -48,6 +48,7 @@ async def feature(request: Request) -> Response:
     """The rows of one feature in all tables, with labels, stars and comments."""
     parameters(request, None)
     names = [request.path_params[key] for key in ("model", "site", "dictionary", "feature")]
+    request.app.state.explorer.require_measured(*names[:3])
     return JSONResponse(await run_in_threadpool(_described, request.app.state.shown(), *names))
 
 
@@ -106,6 +107,7 @@ def _noted(explorer: Explorer, change: NoteChange) -> dict[str, Any] | None:
     names = change.place.split("/")
     if len(names) != 3:
         raise InputError(f"place is {change.place!r}; it is model/site/dictionary")
+    explorer.require_measured(*names)
     model, site, dictionary = names
     found = explorer.study[model][site][dictionary]
     results = found.site.results

@@ -47,7 +47,7 @@ def parameters(request: Request, job: type[Job] | None) -> dict[str, Any]:
     InputError for a parameter that the job has not, for one that is named twice and is no list, and for no text."""
     fields = {} if job is None else job.model_fields
     found: dict[str, Any] = {}
-    for name, values in _given(request).items():
+    for name, values in readable(request.url.query).items():
         if name not in fields:
             allowed = f"allowed here: {', '.join(fields)}" if fields else f"{request.url.path} takes none"
             raise InputError(f"there is no parameter {name!r}{nearest(name, list(fields))}; {allowed}")
@@ -58,11 +58,12 @@ def parameters(request: Request, job: type[Job] | None) -> dict[str, Any]:
     return found
 
 
-def _given(request: Request) -> dict[str, list[str]]:
-    """All values by name; an address that is no UTF-8 is refused, as the text would be another one."""
+def readable(query: str) -> dict[str, list[str]]:
+    """All values of an address's query by name. InputError for one that is no UTF-8, as its text would be another one,
+    and for too many."""
     try:
-        query = request.url.query.encode("ascii").decode()
-        return parse_qs(query, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
+        given = query.encode("ascii").decode()
+        return parse_qs(given, keep_blank_values=True, errors="strict", max_num_fields=MOST_PARAMETERS)
     except UnicodeError:
         raise InputError("the parameters are no UTF-8; encode them as UTF-8, each byte as % and two digits") from None
     except ValueError:

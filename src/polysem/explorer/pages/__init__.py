@@ -1,6 +1,8 @@
 """Pages of the explorer: what the templates are filled with. Modules of JavaScript in `static` ask for parts of the
 same pages, so all text is escaped here, in one place."""
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from polysem.explorer.explorer import Explorer
@@ -11,6 +13,13 @@ from polysem.explorer.pages.rendering import answered
 from polysem.explorer.pages.search import lucky, search_page
 from polysem.explorer.pages.shown import Shown
 from polysem.explorer.pages.static import static_file
+from polysem.study.names import UnknownNameError
+
+
+async def missing_page(request: Request) -> Response:
+    """Any other address."""
+    raise UnknownNameError(f"there is no page {request.url.path!r}")
+
 
 PAGES = {
     "/": search_page,
@@ -20,7 +29,9 @@ PAGES = {
     "/{model}/{site}/{dictionary}": dictionary_page,
     "/{model}/{site}/{dictionary}/{feature}": feature_page,
     "/{model}/{site}/{dictionary}/{feature}/tried": tried_text,
+    "/{rest:path}": missing_page,
 }
+"""The first that fits answers."""
 
 
 def routes(explorer: Explorer) -> list[BaseRoute]:

@@ -60,7 +60,7 @@ class Line:
 
 
 async def browse_page(request: Request) -> Response:
-    """All models with their sites and dictionaries."""
+    """All models with their sites and dictionaries, and SAEs that were added."""
     shown: Shown = request.state.shown
 
     def models() -> dict[str, Any]:
@@ -75,13 +75,19 @@ async def browse_page(request: Request) -> Response:
             for model, sites in shown.study.items()
         }
 
-    return rendered(request, "browse.html.j2", models=await run_in_threadpool(models), readers=shown.language_models)
+    added = [
+        (one, feature_address(shown.study.results.place(one["model"], one["site"], one["dictionary"]), 0))
+        for one in request.app.state.explorer.inference.added
+    ]
+    found = await run_in_threadpool(models)
+    return rendered(request, "browse.html.j2", models=found, added=added, readers=shown.language_models)
 
 
 async def dictionary_page(request: Request) -> Response:
     """The features of a dictionary, sorted, a hundred at a time."""
-    names, params = request.path_params, request.query_params
-    dictionary = request.state.shown.dictionary(names["model"], names["site"], names["dictionary"])
+    names, params = [request.path_params[key] for key in ("model", "site", "dictionary")], request.query_params
+    request.app.state.explorer.require_measured(*names)
+    dictionary = request.state.shown.dictionary(*names)
     values = await run_in_threadpool(_listed, dictionary, dict(params))
     return rendered(request, "dictionary.html.j2", **values)
 

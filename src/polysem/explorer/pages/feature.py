@@ -88,19 +88,13 @@ def _asked(request: Request) -> Asked:
     texts = [text.replace("\r\n", "\n") for text in request.query_params.getlist("text")]
     if len(texts) > MOST:
         raise InputError(f"the address has {len(texts)} texts, and {MOST} stand side by side; leave some of them out")
-    if facts := _added(request.app.state.explorer, names):
+    if facts := request.app.state.explorer.added(*names):
         place = shown.study.results.place(*names)
         feature = _number(number, place, facts["features"])
         return Asked(place, feature, texts, shown.contexts(place.model), None, facts)
     dictionary = shown.dictionary(*names)
     feature = _number(number, dictionary.place, dictionary.features)
     return Asked(dictionary.place, feature, texts, dictionary.contexts, dictionary.largest(feature), None)
-
-
-def _added(explorer: Explorer, names: list[str]) -> dict[str, Any] | None:
-    """What is known of an SAE that was added; None if none of these names was."""
-    added = (one for one in explorer.inference.added if [one["model"], one["site"], one["dictionary"]] == names)
-    return next(added, None)
 
 
 async def _tried(explorer: Explorer, asked: Asked) -> list[Tried]:

@@ -77,7 +77,7 @@ def read_form(params: QueryParams, models: list[str]) -> Form:
     an unknown field, a model that is none of these, a number that is none."""
     if not models:
         raise InputError("this study has no model that reads text; its dictionaries can be browsed")
-    text = params.get("text", "").replace("\r\n", "\n").strip("\n")
+    text = params.get("text", "").replace("\r\n", "\n")
     given: dict[str, Any] = {"model": models[0], **dict(params), "text": text or "."}
     given |= {name: params.getlist(name) for name in SEVERAL if name in params}
     job = checked(SearchJob, given, "search")

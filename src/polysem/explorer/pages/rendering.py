@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from polysem.explorer.api.errors import STATUSES, Handler
+from polysem.explorer.api.questions import readable
 from polysem.explorer.explorer import Explorer
 from polysem.explorer.pages.shown import Shown
 from polysem.report.numbers import in_words
@@ -54,6 +55,7 @@ def answered(handler: Handler, current: Callable[[], Shown]) -> Handler:
     async def answer(request: Request) -> Response:
         request.state.shown = current()
         try:
+            readable(request.url.query)
             return await handler(request)
         except tuple(STATUSES) as error:
             status = status_of(error)

@@ -80,7 +80,7 @@ async def search_page(request: Request) -> Response:
     """The form; with a text, its answer."""
     explorer: Explorer = request.app.state.explorer
     shown: Shown = request.state.shown
-    form, answer, error, status = Form(), None, "", OK
+    form, answer, error, status = Form(text=request.query_params.get("text", "")), None, "", OK
     try:
         form = read_form(request.query_params, shown.language_models)
         if form.text:

@@ -18,13 +18,16 @@ function tell(box) {
   document.getElementById("said").textContent = strongest?.textContent ?? "";
 }
 
-// The address says which texts are there, so that it can be sent to somebody.
+// The address says which texts are there, beside what else it asks for, so that it can be sent to somebody.
 function remember() {
+  const asked = new URLSearchParams(location.search);
+  asked.delete("text");
   const texts = new URLSearchParams();
   for (const box of tries.querySelectorAll("textarea")) if (box.value.trim() !== "") texts.append("text", box.value);
-  const query = texts.toString();
+  for (const [name, text] of texts) asked.append(name, text);
+  const query = asked.toString();
   history.replaceState(null, "", query ? `${location.pathname}?${query}` : location.pathname);
-  for (const link of document.querySelectorAll("a[rel=prev], a[rel=next]")) link.search = query;
+  for (const link of document.querySelectorAll("a[rel=prev], a[rel=next]")) link.search = texts.toString();
 }
 
 function add(text) {

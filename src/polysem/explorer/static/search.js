@@ -9,7 +9,7 @@ let shown = here();
 
 function address() {
   const ask = document.getElementById("ask");
-  const text = ask.elements.text.value.trim() === "" ? "" : ask.elements.text.value;
+  const text = ask.elements.text.value;
   const asked = new URLSearchParams();
   const first = ask.elements.model?.options[0].value;
   for (const [name, value] of new FormData(ask)) {
@@ -18,7 +18,7 @@ function address() {
   asked.delete("text");
   if (text) asked.set("text", text);
   const refine = document.getElementById("refine");
-  const same = refine && new FormData(refine).get("text") === text.replaceAll("\r\n", "\n").replace(/^\n+|\n+$/g, "");
+  const same = refine && new FormData(refine).get("text") === text.replaceAll("\r\n", "\n");
   if (same) for (const token of new FormData(refine).getAll("tokens")) asked.append("tokens", token);
   const query = asked.toString();
   return query ? `/?${query}` : "/";
@@ -62,7 +62,7 @@ document.addEventListener("change", (event) => {
   if (!form?.matches("#ask, #refine") || event.target.name === "text") return;
   const list = event.target.closest(".several");
   if (list) count(list);
-  if (form.id === "refine" || document.getElementById("text").value.trim() !== "") answer();
+  if (form.id === "refine" || document.getElementById("text").value !== "") answer();
 });
 document.addEventListener("keydown", (event) => {
   if (event.target.id === "text" && event.key === "Enter" && !event.shiftKey && !event.isComposing) {
