@@ -170,7 +170,7 @@ def job_of(rule: str, output: str) -> str:
         return f"{rule}/{path.parts[0].removesuffix('.json')}"
     if Path(output).parts[1:3] in (("report", "sheets"), ("report", "case_studies")):
         return f"{rule}/{Path(*Path(output).parts[3:]).as_posix().removesuffix('.json')}"
-    if rule == "measure_dictionary":
+    if rule in ("measure_dictionary", "measure_neurons"):
         return f"{rule}/{str(path).removesuffix('.json')}"
     is_store = Path(output).parts[1] in ("tokens", "activations")
     return f"{rule}/{path.with_suffix('') if is_store else path.parent}"

@@ -46,6 +46,7 @@ L1 = [pattern.replace("/*", "/stories-1l*", 1).replace("topk", "l1") for pattern
 FIDELITY = ["measure_fidelity/*", "measure_embedding_loss/*", "draw_site_figures/*"]
 SURVEYED = [
     "measure_dictionary/*",
+    "measure_neurons/*",
     *OF_PLACES,
     "explain_features/*",
     "draw_*",

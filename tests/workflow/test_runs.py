@@ -115,7 +115,7 @@ def test_a_streamed_sae_and_one_kept_away_from_its_rare_features_come_out_of_the
     folder = f"results/saes/{SITE}/"
     with repository.executed() as ran:
         repository.snakemake(f"{folder}away/cfg.json")
-    measured = {f"measure_dictionary/{SITE}/{name}" for name in ("stream", "neurons")}
+    measured = {f"measure_dictionary/{SITE}/stream", f"measure_neurons/{SITE}/neurons"}
     assert ran == measured | {f"train_sae/{SITE}/stream", f"train_sae/{SITE}/away"}
     saes = {name: load_sae(repository / folder / name, 32) for name in ("stream", "away")}
     frequency = read_table(repository / f"results/tables/{SITE}/stream/frequency.nc")["frequency"].values

@@ -66,25 +66,39 @@ def dictionary_spec(wildcards):
 dictionary_specs = {}
 
 
-rule measure_dictionary:
-    """All that a dictionary's activations and weights tell: a table each."""
-    input:
-        table_inputs(lambda wildcards: tables.of_dictionary(wildcards.model).values()),
-    output:
-        folder=update(directory(DICTIONARY.tables)),
-        receipt=update(DICTIONARY.tables_receipt),
-    log:
-        "logs/measure_dictionary/{model}/{site}/{dictionary}.log",
-    benchmark:
-        "logs/measure_dictionary/{model}/{site}/{dictionary}.tsv"
-    resources:
-        gpu=GPU,
-    params:
-        code=dictionary_code,
-        spec=dictionary_spec,
-    shell:
-        "python -m polysem step measure_dictionary --model {wildcards.model} --site {wildcards.site} "
-        "--dictionary {wildcards.dictionary} --config {params.spec} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
+# Tables of SAEs read those of neurons, and tables of a model those of its random-model control. Rules of their own for
+# each, as `--until` stops Snakemake at the first job of a rule on which others of that rule wait.
+for measured, models, dictionaries in (
+    ("measure_dictionary", study.models, SAE_IDS),
+    ("measure_neurons", study.models, NEURONS),
+    ("measure_control_dictionary", study.controls, SAE_IDS),
+    ("measure_control_neurons", study.controls, NEURONS),
+):
+
+    rule:
+        name:
+            measured
+        input:
+            table_inputs(lambda wildcards: tables.of_dictionary(wildcards.model).values()),
+        output:
+            folder=update(directory(DICTIONARY.tables)),
+            receipt=update(DICTIONARY.tables_receipt),
+        log:
+            f"logs/{measured}/{{model}}/{{site}}/{{dictionary}}.log",
+        benchmark:
+            f"logs/{measured}/{{model}}/{{site}}/{{dictionary}}.tsv"
+        wildcard_constraints:
+            model=names(models),
+            dictionary=dictionaries,
+        resources:
+            gpu=GPU,
+        params:
+            code=dictionary_code,
+            spec=dictionary_spec,
+        shell:
+            "python -m polysem step measure_dictionary --model {wildcards.model} --site {wildcards.site} "
+            "--dictionary {wildcards.dictionary} --config {params.spec} {DEVICE} --code {params.code} --log {log} "
+            "> {log} 2>&1"
 
 
 def table_code(contract, module):

@@ -25,8 +25,9 @@ How well few features tell tags: mean F1 over the tags of probes on one, two, fo
 dictionary, and on as many neurons, on held-out sequences; dashed, the probe on all activations of the site; dotted, the
 same dictionary of a random-model control. Tags that all activations of the control tell as well are left out. Intervals
 are 95 % bootstrap ones over tags. Right: for how many tags fewer than eight features do as well as eight neurons, and
-for how many fewer features than neurons come within 0.02 of the probe on all activations. Sources: Gurnee et al. 2023,
-*Finding Neurons in a Haystack*; Karvonen et al. 2025, *SAEBench*.
+for how many fewer features than neurons come within 0.02 of the probe on all activations. The same question as in
+document S1, one tag at a time, by the method of Gurnee et al. 2023, *Finding Neurons in a Haystack*, and Karvonen et
+al. 2025, *SAEBench*.
 """
 MOST = 24
 """Dictionaries that are drawn, the neurons and the first SAEs."""
