@@ -12,7 +12,7 @@ from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.numerics import pair_counts
 from polysem.numerics.pair_counts import PairCounts
-from polysem.tables.measure_table import measure_table
+from polysem.tables.measure_tables import measure_tables
 from polysem.tables.of_model import model
 from polysem.tables.of_model.model import count_pairs, model_reference
 from polysem.tables.parts.directions import Directions
@@ -137,9 +137,8 @@ def test_a_classifier_is_compared_with_the_shares_of_the_classes(classifier, ima
     image_store(pixels, labels, 3, "m/eval")
     monkeypatch.setattr(model, "LIMIT", 10)
     place = Place("m", root=str(tmp_path))
-    measure_table(
-        "model", "m", "classifier", stated("model", "model", sites=["layers.0.hook_post"]), root=str(tmp_path)
-    )
+    tables = {"model": stated("model", "model", sites=["layers.0.hook_post"])}
+    measure_tables("m", "classifier", tables, root=str(tmp_path))
     table = read_table(Path(place.table("model")))
     assert Directions.read(Path(place.directions)).output_weights("layers.0.hook_post").shape == (8, 3)
     assert table.attrs["model"] == "m"

@@ -13,14 +13,14 @@ JOBS = {
     "s1-one-layer": {"train_model": 2, "train_sae": 6},
     "s1-case-studies": {"train_model": 3, "train_sae": 6, "write_case_studies": 3},
     "s2-gelu-1l": {"import_model": 2, "import_sae": 2, "train_sae": 22},
-    "s3-gpt2-small": {"import_model": 1, "measure_neurons": 12, "measure_cluster_relations": 1},
+    "s3-gpt2-small": {"import_model": 1, "measure_neurons": 12, "measure_features": 1},
     "s3-language": {"train_model": 1, "train_sae": 8},
     "s3-mnist": {"train_classifier": 1, "train_sae": 15},
     "smollm2-135m": {"import_model": 1, "measure_neurons": 4},
-    "s4-gpt2-small": {"import_model": 1, "import_sae": 24, "measure_dictionary": 24, "measure_match_layers": 1},
+    "s4-gpt2-small": {"import_model": 1, "import_sae": 24, "measure_dictionary": 24, "measure_features": 1},
     "s4-layers": {"train_model": 1, "train_sae": 6, "measure_dictionary": 6, "draw_model_figures": 1},
     "tinystories-656k": {"import_model": 1, "train_sae": 4},
-    "transcoders": {"train_model": 1, "train_sae": 8, "measure_dictionary": 8, "measure_fidelity": 3},
+    "transcoders": {"train_model": 1, "train_sae": 8, "measure_dictionary": 8, "measure_site": 3},
 }
 """How many jobs of some rules each preset has: its models, and its published and its trained SAEs."""
 

@@ -10,30 +10,12 @@ TOLD = ["collect_provenance", "write_report"]
 """What follows from any figure."""
 CHECKED = ["collect_metrics", "check_claims", *TOLD]
 COLLECTING = [*CHECKED, "collect_plots"]
-OF_PLACES = [
-    f"measure_{table}/*"
-    for table in (
-        "fidelity",
-        "comparison",
-        "embedding_loss",
-        "cluster_relations",
-        "match_layers",
-        "twins",
-        "ablation",
-        "automata",
-        "explained_examples",
-        "explanations",
-        "steering",
-        "rubric",
-        "case_studies",
-    )
-]
-"""Jobs of tables in which all dictionaries of a site or of a model stand together."""
+OF_FEATURES = ["measure_features/*", "explain_features/*", "measure_explanations/*"]
+OF_PLACES = ["measure_site/*", *OF_FEATURES]
+"""Jobs of what stands in tables in which all dictionaries of a site or of a model stand together."""
 TOPK = [
     *(f"{rule}/*/topk-x4" for rule in ("train_sae", "measure_dictionary", "draw_figures")),
     *OF_PLACES,
-    "explain_features/*",
-    "measure_concept_probes/*",
     "draw_site_figures/*",
     "index_features/*",
     "draw_model_figures/*",
@@ -43,12 +25,11 @@ TOPK = [
 """The sheets of other dictionaries of the model name similar clusters of this one."""
 L1 = [pattern.replace("/*", "/stories-1l*", 1).replace("topk", "l1") for pattern in TOPK]
 """The preset trains it at the site of stories-1l alone."""
-FIDELITY = ["measure_fidelity/*", "measure_embedding_loss/*", "draw_site_figures/*"]
+FIDELITY = ["measure_site/*", "draw_site_figures/*"]
 SURVEYED = [
     "measure_dictionary/*",
     "measure_neurons/*",
     *OF_PLACES,
-    "explain_features/*",
     "draw_*",
     "index_features/*",
     "write_sheets/*",
@@ -130,7 +111,10 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("workflow/artifacts", TOLD),
         ("report/visible", ["write_sheets/*", "write_case_studies/*", "write_report"]),
         ("index/top_tokens", ["index_features/*", "write_sheets/*", "write_case_studies/*", "write_report"]),
-        ("corpora/stories/cast", ["*stories*", "measure_steering/*", "draw_model_figures/*", *COLLECTING]),
+        (
+            "corpora/stories/cast",
+            ["*stories*", "measure_features/*", "measure_explanations/*", "draw_model_figures/*", *COLLECTING],
+        ),
     ],
 )
 def test_a_real_edit_of_an_imported_module_reruns_exactly_its_dependants(repository, module, patterns):
@@ -180,17 +164,9 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
                 *(
                     f"{rule}/stories-1l"
                     for rule in (
-                        "measure_cluster_relations",
-                        "measure_match_layers",
-                        "measure_twins",
-                        "measure_ablation",
-                        "measure_automata",
-                        "measure_explained_examples",
-                        "measure_explanations",
+                        "measure_features",
                         "explain_features",
-                        "measure_steering",
-                        "measure_rubric",
-                        "measure_case_studies",
+                        "measure_explanations",
                         "write_case_studies",
                     )
                 ),
@@ -210,12 +186,12 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
         (
             "analysis:",
             'analysis:\n  probes: ["a [ball|box]"]',
-            ["measure_concept_probes/*", "draw_model_figures/*", *CHECKED],
+            [*OF_FEATURES, "write_case_studies/*", "draw_model_figures/*", *CHECKED],
         ),
         (
             "analysis:",
             "analysis:\n  steering_doses: [1, 3]",
-            ["measure_steering/*", "write_case_studies/*", "draw_model_figures/*", *CHECKED],
+            [*OF_FEATURES, "write_case_studies/*", "draw_model_figures/*", *CHECKED],
         ),
         ("analysis:", "sheets:\n  random: 3\n\nanalysis:", ["write_sheets/*", "write_report"]),
     ],

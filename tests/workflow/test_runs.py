@@ -17,23 +17,14 @@ pytestmark = pytest.mark.workflow
 QUICK = (ROOT / "presets/quick.yaml").read_text()
 SITE = "digits/layers.0.hook_post"
 TOGETHER = [
-    *(f"measure_{table}/{SITE}" for table in ("fidelity", "comparison", "embedding_loss")),
+    f"measure_site/{SITE}",
     f"draw_site_figures/{SITE}",
     "index_features/digits",
 ]
 """What takes all dictionaries of the site, or of the model, together."""
 RELATED = [
-    "measure_cluster_relations/digits",
-    "measure_match_layers/digits",
-    "measure_concept_probes/digits",
-    "measure_ablation/digits",
-    "measure_automata/digits",
-    "measure_explained_examples/digits",
+    "measure_features/digits",
     "measure_explanations/digits",
-    "measure_twins/digits",
-    "measure_steering/digits",
-    "measure_rubric/digits",
-    "measure_case_studies/digits",
     "draw_model_figures/digits",
     f"write_sheets/{SITE}/*",
 ]

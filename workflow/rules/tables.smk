@@ -4,7 +4,7 @@
 # outputs follow from that. Outputs are marked as updated, because a step keeps what is made of the same.
 
 from polysem.workflow.readable import BESIDE
-from polysem.workflow.tables import FOUND_BY_NAME, all_contracts, contracts, modules
+from polysem.workflow.tables import FOUND_BY_NAME, all_contracts, contracts, modules, together
 
 try:
     all_contracts()
@@ -18,18 +18,10 @@ def table_inputs(declared):
     """An input function: what the tables that a job makes read, by the files that count, and the folders that belong to these."""
 
     def inputs(wildcards):
-        files, folders = {}, {}
-        for contract in declared(wildcards):
-            for found, paths in zip((files, folders), tables.files(contract, place(wildcards)), strict=True):
-                found |= dict.fromkeys(paths)
+        files, folders = tables.files(declared(wildcards), place(wildcards))
         return [*files, *map(ancient, folders)]
 
     return inputs
-
-
-def only(contract):
-    """A function: the one table that a job makes."""
-    return lambda wildcards: [contract]
 
 
 def dictionary_code(wildcards):
@@ -79,7 +71,7 @@ for measured, models, dictionaries in (
         name:
             measured
         input:
-            table_inputs(lambda wildcards: tables.of_dictionary(wildcards.model).values()),
+            table_inputs(lambda wildcards: [*tables.of_dictionary(wildcards.model).values()]),
         output:
             folder=update(directory(DICTIONARY.tables)),
             receipt=update(DICTIONARY.tables_receipt),
@@ -101,46 +93,57 @@ for measured, models, dictionaries in (
             "> {log} 2>&1"
 
 
-def table_code(contract, module):
-    """A param: the digest of all that makes a table of a site or a model."""
+def tables_code(room, names):
+    """A param: the digest of all that makes some tables of a site or a model."""
     return lambda wildcards: code_digest(
-        "polysem.tables.measure_table", module, *tables.found_by_name(contract, place(wildcards))
+        "polysem.tables.measure_tables", *modules(room, *names), *found_for(room, names, place(wildcards))
     )
 
 
-def table_spec(contract, module):
-    """A param: what the step is told of the table."""
+def found_for(room, names, of):
+    """The modules that some tables use without importing them."""
+    return dict.fromkeys(found for name in names for found in tables.found_by_name(contracts(room)[name], of))
+
+
+def tables_spec(room, names):
+    """A param: what the step is told of each table."""
+    stated = {name: (contracts(room)[name], *modules(room, name)) for name in names}
     return lambda wildcards: spec_file(
-        kind=tables.kind(wildcards.model), stated=tables.stated(contract, module, place(wildcards))
+        kind=tables.kind(wildcards.model),
+        tables={name: tables.stated(*each, place(wildcards)) for name, each in stated.items()},
     )
+
+
+def made_together(room, names):
+    """A function: what the tables declare that a job makes."""
+    return lambda wildcards: [contracts(room)[name] for name in names]
 
 
 for room, pattern, wanted in (("site", SITE, "{model}/{site}"), ("model", MODEL, "{model}")):
-    for (table, contract), module in zip(contracts(room).items(), modules(room), strict=True):
+    for measured, made in together(room).items():
 
         rule:
             name:
-                f"measure_{table}"
+                measured
             input:
-                table_inputs(only(contract)),
+                table_inputs(made_together(room, made)),
             output:
-                table=update(pattern.table(table)),
-                receipt=update(pattern.table_receipt(table)),
-                files=update([f"{pattern.tables}/{file}" for file in contract.files]),
+                tables=update([pattern.table(name) for name in made]),
+                receipts=update([pattern.table_receipt(name) for name in made]),
+                files=update([f"{pattern.tables}/{file}" for name in made for file in contracts(room)[name].files]),
             log:
-                f"logs/measure_{table}/{wanted}.log",
+                f"logs/{measured}/{wanted}.log",
             benchmark:
-                f"logs/measure_{table}/{wanted}.tsv"
+                f"logs/{measured}/{wanted}.tsv"
             resources:
                 gpu=GPU,
             params:
-                code=table_code(contract, module),
-                spec=table_spec(contract, module),
+                code=tables_code(room, made),
+                spec=tables_spec(room, made),
                 place="--model {model}" + (" --site {site}" if room == "site" else ""),
-                table=table,
             shell:
-                "python -m polysem step measure_{params.table} --table {params.table} {params.place} "
-                "--config {params.spec} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"
+                "python -m polysem step measure_tables {params.place} --config {params.spec} {DEVICE} "
+                "--code {params.code} --log {log} > {log} 2>&1"
 
 
 rule collect_metrics:

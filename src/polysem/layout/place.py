@@ -169,7 +169,7 @@ class Place:
         return self.tables + RECEIPT
 
     def table_receipt(self, name: str) -> str:
-        """The receipt of a table of the site or of the model, each of which is made by a job of its own."""
+        """The receipt of a table of the site or of the model, each of which has its own."""
         if self.dictionary:
             raise ValueError(f"the tables of {self.path} have one receipt, tables_receipt")
         return self.table(name) + RECEIPT

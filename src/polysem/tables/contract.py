@@ -9,7 +9,8 @@ can be read without importing it (`polysem.workflow.declarations`):
 - `VARIABLES`: by name the dimensions, the unit and the long name of every variable, coordinates included;
 - `ONLY`, where not every variable is always there: names, or patterns of names (`*`), by when they are;
 - `FILES`, where there are such: files of other forms that the module makes with the table;
-- `OF_DECODERS = True`, if it holds decoder rows, which a transcoder has at the site that it predicts.
+- `OF_DECODERS = True`, if it holds decoder rows, which a transcoder has at the site that it predicts;
+- `DETERMINISTIC = True`, if torch has to refuse kernels whose last digits vary from run to run, as some do on a GPU.
 
 Its function `measure(inputs) -> xr.Dataset` makes it. A module that takes part in the survey of activations has
 `gatherer(inputs)`, too (`tables.passes.survey`), and one with `FILES` has `write_files(inputs, folder)`.
@@ -77,6 +78,13 @@ class Contract:
     files: tuple[str, ...] = ()
     of_decoders: bool = False
     """Whether it holds decoder rows."""
+    deterministic: bool = False
+    """Whether kernels are refused whose last digits vary."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of the same dictionary, site or model that it reads."""
+        return tables_in(self.reads)
 
     @classmethod
     def of(cls, name: str, constants: Mapping[str, Any]) -> "Contract":
@@ -107,6 +115,7 @@ class Contract:
             },
             tuple(constants.get("FILES", ())),
             bool(constants.get("OF_DECODERS", False)),
+            bool(constants.get("DETERMINISTIC", False)),
         )
 
     def require(self, table: "xr.Dataset") -> None:
@@ -125,6 +134,11 @@ class Contract:
     def _not_applicable(self, table: "xr.Dataset") -> bool:
         """Whether a table says that it does not apply, and holds nothing."""
         return "not_applicable" in table.attrs and not table.data_vars
+
+
+def tables_in(reads: Sequence[str]) -> tuple[str, ...]:
+    """Of what a table reads, the other tables of its dictionary, site or model."""
+    return tuple(read.removeprefix(TABLE) for read in reads if read.startswith(TABLE))
 
 
 def load_table(room: str, name: str) -> tuple[ModuleType, Contract]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -15,10 +16,10 @@ from polysem.io.errors import InputError
 from polysem.io.folders import artifact_digest
 from polysem.layout.place import Place
 from polysem.params.base import ALL_DICTIONARIES
-from polysem.tables.contract import TABLE, Contract, load_table
+from polysem.tables.contract import TABLE, Contract, load_table, tables_in
 from polysem.tables.inputs import Inputs, Job, given_analysis
 from polysem.tables.sources import PASSES, SOURCES, VALUES, scoped
-from polysem.training.determinism import torch_is_needed
+from polysem.training.determinism import deterministic_kernels, torch_is_needed
 
 LIBRARIES = ("numpy", "polysem", "torch", "xarray")
 
@@ -37,7 +38,7 @@ class Stated:
     @property
     def tables(self) -> tuple[str, ...]:
         """The tables of the same dictionary, site or model that it reads."""
-        return tuple(read.removeprefix(TABLE) for read in self.reads if read.startswith(TABLE))
+        return tables_in(self.reads)
 
 
 def made_of(stated: Stated, job: Job, digests: Mapping[str, str]) -> str:
@@ -105,7 +106,8 @@ def prepare(room: str, stated: Mapping[str, Stated], job: Job) -> dict[str, Cont
 def measured(name: str, contract: Contract, stated: Stated, job: Job) -> xr.Dataset:
     """A table, made and held against its contract, which says whose it is and what made it."""
     module, inputs = job.making[name]
-    table: xr.Dataset = module.measure(inputs)
+    with deterministic_kernels() if contract.deterministic else nullcontext():
+        table: xr.Dataset = module.measure(inputs)
     contract.require(table)
     whose = dict(zip(("model", "site", "dictionary"), job.place.names, strict=False))
     if "site" in whose:

@@ -1,6 +1,7 @@
 """Kernels that give the same numbers every time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 WHEN_LOADED: list[Callable[[], None]] = []
 """What a step that loads torch on its way, if at all, has to do then: set threads and kernels."""
@@ -23,3 +24,18 @@ def require_deterministic_kernels() -> None:
 
     torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@contextmanager
+def deterministic_kernels() -> Iterator[None]:
+    """Within it, torch refuses such kernels; after it, what held before holds."""
+    import torch
+    import torch.utils.deterministic as memory
+
+    before = torch.get_deterministic_debug_mode(), memory.fill_uninitialized_memory  # type: ignore[attr-defined]
+    require_deterministic_kernels()
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before[0])
+        memory.fill_uninitialized_memory = before[1]  # type: ignore[attr-defined]

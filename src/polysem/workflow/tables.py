@@ -1,6 +1,6 @@
 """The jobs of the tables, from what their modules declare: inputs, outputs, values and digests of code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -39,6 +39,8 @@ DECLARED = {"CATALOGUE": str, "READS": tuple, "PARAMS": tuple, "VARIABLES": dict
 WHAT = f"a table declares {', '.join(DECLARED)} and has a function measure (see polysem.tables.contract)"
 CONTROL = "control"
 """The scope of the dictionary of a random-model control."""
+EXPLAINED = ("explanations", SCORES)
+"""What tables read that explainers, or people, have made of others."""
 OPTIONAL = {"ONLY": dict, "FILES": tuple}
 """What it may declare besides."""
 
@@ -52,11 +54,8 @@ def contracts(room: str) -> Mapping[str, Contract]:
     """
     known = modules_of(ROOMS[room])
     found = {name: _contract(room, name, module) for name, module in known.items()}
-    tables = {
-        name: [read.removeprefix(TABLE) for read in one.reads if read.startswith(TABLE)] for name, one in found.items()
-    }
     with named(f"tables of a {room}", ValueError):
-        in_order(tables)
+        in_order({name: one.tables for name, one in found.items()})
     scalars: dict[str, str] = {}
     for name, contract in found.items():
         for variable in (key for key, said in contract.variables.items() if not said.dimensions):
@@ -85,8 +84,8 @@ def held_against_controls() -> list[str]:
 
 
 def all_contracts() -> None:
-    """InputError where a table of any room is not declared as it should be, or two with rules of their own have one
-    name."""
+    """InputError where a table of any room is not declared as it should be, or a site and a model have tables of
+    one name."""
     for room in ROOMS:
         contracts(room)
     for name in contracts("site").keys() & contracts("model").keys():
@@ -119,6 +118,27 @@ def _contract(room: str, name: str, module: str) -> Contract:
         return Contract.of(name, found)
 
 
+@cache
+def together(room: str) -> Mapping[str, tuple[str, ...]]:
+    """The tables of a site or of a model that one job makes, by its rule.
+
+    All of a site; of a model those that are of itself, which tables of dictionaries read, those that read its
+    dictionaries, and those that read what explainers, or people, made of these.
+    """
+    known = contracts(room)
+    if room == "site":
+        return {"measure_site": tuple(known)}
+    made: dict[str, list[str]] = {"measure_model": [], "measure_features": [], "measure_explanations": []}
+    waves = [*made]
+    wave_of: dict[str, int] = {}
+    for name in in_order({name: one.tables for name, one in known.items()}):
+        reads = known[name].reads
+        own = 2 if set(reads) & set(EXPLAINED) else int(any(scoped(read)[0] for read in reads))
+        wave_of[name] = max([own, *(wave_of[other] for other in known[name].tables)])
+        made[waves[wave_of[name]]].append(name)
+    return {rule: tuple(names) for rule, names in made.items()}
+
+
 def modules(room: str, *names: str) -> list[str]:
     """The modules of some tables, or of all of a room."""
     known = modules_of(ROOMS[room])
@@ -145,17 +165,17 @@ class Tables:
         """Whether a dictionary is an SAE that is trained here."""
         return dictionary not in ("", NEURONS) and self._study.saes[dictionary].trained is not None
 
-    def files(self, contract: Contract, place: Place) -> tuple[list[str], list[str]]:
-        """The files that a job of this table has as inputs, and the folders that it reads beside them, which count by
+    def files(self, made: Sequence[Contract], place: Place) -> tuple[list[str], list[str]]:
+        """The files that a job of these tables has as inputs, and the folders that it reads beside them, which count by
         these files."""
         files: dict[str, None] = {}
         folders: dict[str, None] = {}
-        for read in contract.reads:
+        here = {f"{TABLE}{contract.name}" for contract in made}
+        for read in dict.fromkeys(read for contract in made for read in contract.reads if read not in here):
             scope, what = scoped(read)
             for one in self.places(scope, place) if scope else [place]:
                 if what.startswith(TABLE):
-                    if scope or not place.dictionary:
-                        files[one.receipt_of_table(what.removeprefix(TABLE))] = None
+                    files[one.receipt_of_table(what.removeprefix(TABLE))] = None
                 elif what in SOURCES and SOURCES[what].is_there(self.kind(one.model), self.trained(one.dictionary)):
                     files |= dict.fromkeys(SOURCES[what].files(one))
                     folders |= dict.fromkeys([SOURCES[what].path(one)] if SOURCES[what].folder else [])

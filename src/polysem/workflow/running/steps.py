@@ -1,24 +1,10 @@
-"""The steps of the workflow: each is a function in a module of its name, which `polysem step NAME` runs.
-
-The tables of sites and models have a step each, too, `measure_fidelity`; one function makes them all.
-"""
+"""The steps of the workflow: each is a function in a module of its name, which `polysem step NAME` runs."""
 
 from collections.abc import Callable
 from importlib import import_module
 
 from polysem.io.errors import InputError
 from polysem.params.explain import nearest
-from polysem.workflow.declarations import modules_of
-
-OF_TABLES = "measure_"
-OF_ONE_TABLE = "polysem.tables.measure_table"
-"""The module that makes them. It is found by name: what this one imports is code of every step."""
-TABLES = {
-    f"{OF_TABLES}{table}": module
-    for room in ("of_site", "of_model")
-    for table, module in modules_of(f"polysem.tables.{room}").items()
-}
-"""The modules of tables that have a job of their own, by their steps."""
 
 STEPS = {
     name: f"polysem.{room}.{name}"
@@ -39,6 +25,7 @@ STEPS = {
         "saes": ("train_sae", "import_sae"),
         "tables": (
             "measure_dictionary",
+            "measure_tables",
             "collect_metrics",
             "collect_plots",
         ),
@@ -50,9 +37,9 @@ STEPS = {
         "workflow.provenance": ("collect_provenance",),
     }.items()
     for name in names
-} | TABLES
-"""The module of each step. A rule, its step and its log share the name."""
-DETERMINISTIC = frozenset({"extract_activations", "train_sae", "recover_features", "measure_cluster_relations"})
+}
+"""The module of each step. A rule, its step and its log share the name, but for the rules of tables (tables.smk)."""
+DETERMINISTIC = frozenset({"extract_activations", "train_sae", "recover_features"})
 """Steps that refuse kernels whose last digits vary from run to run, as some do on a GPU."""
 
 
@@ -65,6 +52,5 @@ def step_module(name: str) -> str:
 
 def load_step(name: str) -> Callable[..., None]:
     """The function of a step, its module imported; InputError, with the nearest name, if there is none."""
-    module, function = (OF_ONE_TABLE, "measure_table") if name in TABLES else (step_module(name), name)
-    found: Callable[..., None] = getattr(import_module(module), function)
+    found: Callable[..., None] = getattr(import_module(step_module(name)), name)
     return found
