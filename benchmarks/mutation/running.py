@@ -22,7 +22,7 @@ import coverage
 import pytest
 
 LIGHT = ("numpy", "torch", "xarray", "zarr", "hypothesis")
-HEAVY = (*LIGHT, "h5netcdf", "scipy.stats", "sklearn", "transformer_lens")
+HEAVY = (*LIGHT, "h5netcdf", "netCDF4", "scipy.stats", "sklearn", "transformer_lens")
 FIRST = 10
 """Tests that run before the rest of an edit's tests."""
 Task = tuple[object, Callable[[Path], object], int]

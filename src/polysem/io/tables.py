@@ -30,14 +30,17 @@ def write_table(path: Path, table: xr.Dataset) -> None:
 
 def read_table(path: Path, *, features: Sequence[int] | None = None, without: Collection[str] = ()) -> xr.Dataset:
     """Read a Dataset into memory, or no more than the rows of some `features`, in their order, `without` some
-    variables; InputError if the file is no table."""
+    variables; InputError if the file is no table.
+
+    netCDF4 opens it in a seventh of the time that h5netcdf takes, which writes the same bytes every time.
+    """
     try:
-        with xr.open_dataset(path, engine="h5netcdf", drop_variables=list(without)) as table:
+        with xr.open_dataset(path, engine="netcdf4", drop_variables=list(without)) as table:
             if features is None or "feature" not in table.dims:
                 return table.load()
             many = len(features) * MANY > table.sizes["feature"]
             return (table.load() if many else table).isel(feature=list(features)).load()
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise InputError(f"{path} cannot be read as a table ({error}); delete it and run again") from error
 
 

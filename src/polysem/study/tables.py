@@ -55,7 +55,7 @@ def open_table(results: Results, place: Place, name: str, known: Sequence[str], 
         raise UnknownNameError(f"{place.path} has no table {name!r}{hint}; there are: {', '.join(known) or 'none'}")
     file = results.bring(path or place.table(name))
     try:
-        return xr.open_dataset(file, engine="h5netcdf")
+        return xr.open_dataset(file, engine="netcdf4")
     except OSError as error:
         raise InputError(f"{file} cannot be read as a table ({error}); delete it and run again") from error
 

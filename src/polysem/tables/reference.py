@@ -32,7 +32,7 @@ from polysem.io.tables import read_table
 table = read_table("results/tables/stories-2l/blocks.0.mlp.hook_post/topk-x4_seed=0/alignment.nc")
 table["power_top1"].sel(feature=3)
 ```
-`xarray.open_dataset(path, engine="h5netcdf")` does the same. The attributes of a file say whose it is (`model`, `site`,
+`xarray.open_dataset(path)` does the same. The attributes of a file say whose it is (`model`, `site`,
 `dictionary`), which ids of the documents it answers (`catalogue`), and what made it: `code`, the digest of the module
 and of all that it uses, and `versions` of the libraries. A table that does not apply has the attribute
 `not_applicable` with the reason, and holds what does apply, if anything. Variables of a dictionary without dimensions
