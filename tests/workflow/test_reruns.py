@@ -11,6 +11,8 @@ TOLD = ["collect_provenance", "write_report"]
 CHECKED = ["collect_metrics", "check_claims", *TOLD]
 COLLECTING = [*CHECKED, "collect_plots"]
 OF_FEATURES = ["measure_features/*", "explain_features/*", "measure_explanations/*"]
+SHOWN = ["write_sheets/*", "write_case_studies/*", "draw_model_figures/*"]
+"""What shows tables of a model."""
 OF_PLACES = ["measure_site/*", *OF_FEATURES]
 """Jobs of what stands in tables in which all dictionaries of a site or of a model stand together."""
 TOPK = [
@@ -113,7 +115,7 @@ def test_a_real_edit_of_the_trainer_retrains_every_sae_and_nothing_else(reposito
         ("index/top_tokens", ["index_features/*", "write_sheets/*", "write_case_studies/*", "write_report"]),
         (
             "corpora/stories/cast",
-            ["*stories*", "measure_features/*", "measure_explanations/*", "draw_model_figures/*", *COLLECTING],
+            ["*stories*", *OF_FEATURES, "write_sheets/*", "draw_model_figures/*", *COLLECTING],
         ),
     ],
 )
@@ -186,12 +188,12 @@ def test_a_label_writes_figures_and_sheets_of_its_dictionary_and_the_report_agai
         (
             "analysis:",
             'analysis:\n  probes: ["a [ball|box]"]',
-            [*OF_FEATURES, "write_case_studies/*", "draw_model_figures/*", *CHECKED],
+            [*OF_FEATURES, *SHOWN, *CHECKED],
         ),
         (
             "analysis:",
             "analysis:\n  steering_doses: [1, 3]",
-            [*OF_FEATURES, "write_case_studies/*", "draw_model_figures/*", *CHECKED],
+            [*OF_FEATURES, *SHOWN, *CHECKED],
         ),
         ("analysis:", "sheets:\n  random: 3\n\nanalysis:", ["write_sheets/*", "write_report"]),
     ],
