@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,15 @@ def causes(ids: np.ndarray) -> np.ndarray:
     return found
 
 
-def write(root: Path, relatives: list[tuple[str, str, str]], sequences: int = SEQUENCES) -> None:
+def write(
+    root: Path,
+    relatives: list[tuple[str, str, str]],
+    sequences: int = SEQUENCES,
+    model: str = "m",
+    cause: Callable[[np.ndarray], np.ndarray] = causes,
+) -> None:
     """Of the first sequences token store, activations, tokenizer, directions and the tables that explanations read."""
-    place = Place("m", SITE, root=str(root))
+    place = Place(model, SITE, root=str(root))
     ids = texts()[:sequences]
     tagged = np.isin(ids, ANIMALS).astype(np.uint64) | (np.isin(ids, [WORD["7"], WORD["8"]]).astype(np.uint64) << 1)
     length = np.full(sequences, CONTEXT, np.int32)
@@ -69,7 +76,7 @@ def write(root: Path, relatives: list[tuple[str, str, str]], sequences: int = SE
     }  # fmt: skip
     write_store(Path(place.tokens("eval").store), attributes, arrays)
     sequence, position = (of[:, 1:].reshape(-1) for of in np.indices(ids.shape))
-    activations = causes(ids)[:, 1:].reshape(-1, 9)
+    activations = cause(ids)[:, 1:].reshape(-1, 9)
     entering = np.eye(len(WORDS), dtype=np.float32)[ids[:, 1:].reshape(-1)]
     rows = {"sequence": sequence.astype(np.int32), "position": position.astype(np.int32)}
     write_store(

@@ -22,7 +22,7 @@ def explained(tmp_path_factory) -> SimpleNamespace:
     write(root, relatives)
     place = Place("m", root=str(root))
     analysis = Analysis(context_before=4, context_after=2, explanation_tokens=10**6)
-    examples = made("model", "explained_examples", place, "language", analysis, relatives=relatives)
+    examples = made("model", "explained_examples", place, "language", analysis, relatives=relatives, controls=[])
     write_table(Path(place.table("explained_examples")), examples)
     explain_features("m", root=str(root))
     table = made("model", "explanations", place, "language", analysis, relatives=relatives)

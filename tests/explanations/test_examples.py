@@ -131,7 +131,7 @@ def test_a_single_text_explains_nothing_and_breaks_nothing(tmp_path):
     relatives = [("m", SITE, "neurons")]
     write(tmp_path, relatives, sequences=1)
     place = Place("m", root=str(tmp_path))
-    examples = made("model", "explained_examples", place, "language", Analysis(), relatives=relatives)
+    examples = made("model", "explained_examples", place, "language", Analysis(), relatives=relatives, controls=[])
     assert set(examples["state"].values.tolist()) == {"too few examples", "never active"}
     write_table(Path(place.table("explained_examples")), examples)
     explain_features("m", root=str(tmp_path))
@@ -140,12 +140,11 @@ def test_a_single_text_explains_nothing_and_breaks_nothing(tmp_path):
 
 
 def test_the_same_examples_are_drawn_again(explained):
-    again = made(
-        "model", "explained_examples", explained.place, "language", explained.analysis, relatives=explained.relatives
-    )
+    scopes = {"relatives": explained.relatives, "controls": []}
+    again = made("model", "explained_examples", explained.place, "language", explained.analysis, **scopes)
     xr.testing.assert_identical(again, explained.examples)
     other = explained.analysis.model_copy(update={"baseline_seed": 1})
-    changed = made("model", "explained_examples", explained.place, "language", other, relatives=explained.relatives)
+    changed = made("model", "explained_examples", explained.place, "language", other, **scopes)
     assert (changed["sequence"].values != explained.examples["sequence"].values).any()
 
 
@@ -173,6 +172,7 @@ def test_features_without_input_weights_have_no_intruders(explained, tmp_path):
     table = made(
         "model", "explained_examples", Place("m", root=str(tmp_path)), "language", explained.analysis,
         relatives=explained.relatives,
+        controls=[],
     )  # fmt: skip
     assert "have no input weights" in table["no_intruder"].values[0]
     assert np.isnan(table["intruder_share"].values).all() and not table["intruder_trials"].values.any()

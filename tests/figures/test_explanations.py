@@ -100,6 +100,24 @@ def test_every_explainer_has_a_row_in_which_neurons_stand_before_features(analys
     assert "60 features" in said.replace("\xa0", " ") and "12 with too few examples" in said.replace("\n", " ")
 
 
+def test_the_control_of_a_dictionary_stands_in_its_row(tmp_path, monkeypatch, analysis):
+    table = explanation_table()
+    said = " ".join(text.get_text() for text in explanation_scores.draw(table, analysis).texts)
+    assert "random model" not in said
+    control = 0.5 * table["mean_score"].values
+    control[2] = np.nan  # it has no such dictionary
+    dimensions, unit, words = VARIABLES["control_mean_score"]
+    table["control_mean_score"] = variable(tuple(dimensions.split()), control, words, unit)
+    figure = explanation_scores.draw(table, analysis)
+    for axes in figure.axes[:3]:
+        dots = {line.get_ydata()[0]: line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"}
+        crosses = {line.get_ydata()[0]: line.get_xdata()[0] for line in axes.lines if line.get_marker() == "x"}
+        known = {height: value for height, value in crosses.items() if np.isfinite(value)}
+        assert len(crosses) == 36 and len(known) == 30
+        assert all(value == pytest.approx(0.5 * dots[height]) for height, value in known.items())
+    assert "feature of the random model" in legible_texts(figure, tmp_path / "f.svg", monkeypatch)
+
+
 def test_agreement_has_a_panel_for_each_score_and_truth(analysis):
     table = explanation_table()
     figure = explanation_agreement.draw(table, analysis)

@@ -66,13 +66,13 @@ def explain_features(model: str, explainers: dict[str, dict[str, Any]] | None = 
 def _explained(examples: Examples, place: Place) -> Iterator[tuple[int, dict[str, Any]]]:
     """Numbers of explained features, and what the explainers without a model say of each."""
     called = words(Path(place.tokenizer))
-    boosted: dict[tuple[str, str], Int[NDArray, "feature rank"] | None] = {}
+    boosted: dict[tuple[str, str, str], Int[NDArray, "feature rank"] | None] = {}
     for number in range(len(examples)):
         if not examples.is_enough(number):
             continue
         key, feature = examples.place(number), int(examples.values["feature"][number])
         if key not in boosted:
-            boosted[key] = _boosted(place.at(*key))
+            boosted[key] = _boosted(place.at(*key[1:])) if key[0] == place.model else None
         promoted = boosted[key]
         windows = examples.windows(number, SHOWN)
         shown = Shown(
@@ -84,7 +84,7 @@ def _explained(examples: Examples, place: Place) -> Iterator[tuple[int, dict[str
         )
         said = {name: one for name, explain in EXECUTABLE.items() if (one := explain(shown)) is not None}
         by = {name: one.values() for name, one in said.items()}
-        yield number, {"site": key[0], "dictionary": key[1], "feature": feature, "by": by}
+        yield number, dict(zip(("model", "site", "dictionary"), key, strict=True)) | {"feature": feature, "by": by}
 
 
 def _boosted(dictionary: Place) -> Int[NDArray, "feature rank"] | None:

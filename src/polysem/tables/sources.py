@@ -94,6 +94,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "reseeded": "of each of these SAEs another that differs from it in nothing but the seed",
         "neurons": "the neurons of the site, where the dictionary is another one",
         "control": "the same dictionary of the random-model control, if there is one",
+        "controls": "of each of the relatives the same dictionary of the random-model control, if there is one",
     }
 )
 """In front of a source or a table, with a colon: that of each of several dictionaries."""

@@ -23,8 +23,8 @@ BESIDE = ("neurons", "control")
 """Scopes of single dictionaries, which tables of a dictionary read."""
 SCOPES_OF = {
     "dictionary": BESIDE,
-    "site": tuple(scope for scope in SCOPES if scope not in BESIDE),
-    "model": ("relatives", "reseeded"),
+    "site": tuple(scope for scope in SCOPES if scope not in (*BESIDE, "controls")),
+    "model": ("relatives", "reseeded", "controls"),
 }
 """The scopes that the tables of each room can name."""
 SITES = ("targets",)

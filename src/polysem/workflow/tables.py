@@ -37,8 +37,8 @@ SCORES = "scores"
 DECLARED = {"CATALOGUE": str, "READS": tuple, "PARAMS": tuple, "VARIABLES": dict}
 """What every module of a table declares, as literals."""
 WHAT = f"a table declares {', '.join(DECLARED)} and has a function measure (see polysem.tables.contract)"
-CONTROL = "control"
-"""The scope of the dictionary of a random-model control."""
+OF_CONTROLS = ("control", "controls")
+"""The scopes of dictionaries of random-model controls."""
 EXPLAINED = ("explanations", SCORES)
 """What tables read that explainers, or people, have made of others."""
 OPTIONAL = {"ONLY": dict, "FILES": tuple}
@@ -70,13 +70,14 @@ def contracts(room: str) -> Mapping[str, Contract]:
 
 
 def held_against_controls() -> list[str]:
-    """The tables that some table of a dictionary reads of a control, and those that they are made from, in the order of
+    """The tables of dictionaries that some table reads of a control, and those that they are made from, in the order of
     their names."""
     known = contracts("dictionary")
     found: set[str] = set()
-    waiting = [read for one in known.values() for read in one.reads if read.startswith(f"{CONTROL}:{TABLE}")]
+    reads = [scoped(read) for one in (*known.values(), *contracts("model").values()) for read in one.reads]
+    waiting = [what for scope, what in reads if scope in OF_CONTROLS and what.startswith(TABLE)]
     while waiting:
-        name = waiting.pop().rpartition(":")[2]
+        name = waiting.pop().removeprefix(TABLE)
         if name not in found:
             found.add(name)
             waiting += [read for read in known[name].reads if read.startswith(TABLE)]
@@ -281,6 +282,10 @@ class Tables:
         there = study.dictionaries_of(control, place.site)
         return [Place(control, place.site, place.dictionary, place.root)] if place.dictionary in there else []
 
+    def of_controls(self, place: Place) -> list[Place]:
+        """Of each relative the same dictionary of the random-model control, where there is one."""
+        return [control for one in self.of_relatives(place) for control in self.of_control(one)]
+
     def of_dictionary(self, model: str) -> dict[str, Contract]:
         """The tables that a dictionary of a model has: all; of a control those that its model's are held against, and
         the tables that these are made from."""
@@ -297,6 +302,7 @@ _SCOPES: Mapping[str, Callable[[Tables, Place], list[Place]]] = {
     "reseeded": Tables.of_reseeded,
     "neurons": Tables.of_neurons,
     "control": Tables.of_control,
+    "controls": Tables.of_controls,
 }
 
 

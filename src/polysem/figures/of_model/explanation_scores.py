@@ -25,8 +25,10 @@ intervals. From left to right: correlation of predicted and real activation over
 which marked tokens (fuzzing; both Paulo et al. 2024), where half of the contexts without activation, and as many of the
 marks as can be, have a token on which the feature is active elsewhere; and, without any explanation, how often the one
 example in five on which the feature is not active is the one whose embedding is least like the others. Ticks: the score
-of the explanation of another feature. Explainers are rules that are made of shown examples and executed: a tag, a
-regular expression, tokens, tokens behind others, what the logit weights promote, and as baseline a single token.
+of the explanation of another feature; crosses: explanations of features of the random-model control, where there is
+one, whose SAE has the same recipe and whose model learnt nothing. Explainers are rules that are made of shown examples
+and executed: a tag, a regular expression, tokens, tokens behind others, what the logit weights promote, and as baseline
+a single token.
 Source: document S1, "Interpretability".
 """
 PANELS = {"simulation": "simulation", "detection": "detection", "fuzzing": "fuzzing"}
@@ -46,15 +48,19 @@ def draw(explanations: xr.Dataset, analysis: Analysis) -> Figure:
     rows = Rows.of(explanations, [*names, NO_TEXT])
     figure = theme.sheet(1.95 + rows.tall)
     panels = figure.subplots(1, 1 + len(PANELS), sharey=True).tolist()
+    has_control = "control_mean_score" in explanations
     dictionaries, scores = (explanations[name].to_numpy().astype(str) for name in ("dictionary", "score"))
     for axes, (score, title) in zip(panels, PANELS.items(), strict=False):
         number = scores.tolist().index(score)
         own, shuffled = (explanations[name].to_numpy()[:, :, number] for name in ("mean_score", "mean_shuffled_score"))
+        control = explanations["control_mean_score"].to_numpy()[:, :, number] if has_control else None
         for (name, place), height in rows.heights.items():
             if name != NO_TEXT:
                 row = names.index(name)
                 estimate(axes, own[place, row], height, dictionaries[place])
                 axes.plot(shuffled[place, row, :1], [height], **_TICK)
+                if control is not None:
+                    axes.plot(control[place, row, :1], [height], **_CROSS)
         axes.set_title(title, loc="left", size=8)
         axes.set_xlim(LIMITS[score])
         axes.axvline(CHANCE[score], **_CHANCE)
@@ -85,12 +91,14 @@ def draw(explanations: xr.Dataset, analysis: Analysis) -> Figure:
             theme.dot("real", "features"),
             theme.dot("bulk", "neurons"),
             Line2D([], [], label="explanation of another feature", **_TICK),
+            *([Line2D([], [], label="feature of the random model", **_CROSS)] if has_control else []),
         ],
-        columns=3,
+        columns=4 if has_control else 3,
         notes=[*notes, *rows.notes()],
     )
     return figure
 
 
 _TICK: Any = {"marker": "|", "markersize": 4.5, "color": theme.INK, "linestyle": "", "zorder": 2, "clip_on": False}
+_CROSS: Any = {"marker": "x", "markersize": 3.2, "color": theme.FAINT, "linestyle": "", "zorder": 2, "clip_on": False}
 _CHANCE: Any = {"color": theme.FAINT, "linewidth": 0.8, "linestyle": (0, (4, 3)), "zorder": 1}

@@ -39,6 +39,10 @@ READS = (
     "relatives:store",
     "relatives:table:frequency",
     "relatives:table:tags",
+    "controls:weights",
+    "controls:store",
+    "controls:table:frequency",
+    "controls:table:tags",
 )
 PARAMS = (
     "explained_features",
@@ -49,6 +53,7 @@ PARAMS = (
     "baseline_seed",
 )
 VARIABLES = {
+    "model": ("place", "1", "model of the dictionary: this one, or its random-model control"),
     "site": ("place", "1", "site of the dictionary"),
     "dictionary": ("place", "1", "dictionary"),
     "no_intruder": ("place", "1", "why embeddings tell no intruder; '' where they do"),
@@ -74,7 +79,8 @@ SHOWN = 6
 
 
 def measure(inputs: Inputs) -> xr.Dataset:
-    """The examples of `explained_features` features of the neurons and of the first SAE of each recipe, at every site.
+    """The examples of `explained_features` features of the neurons and of the first SAE of each recipe, at every site,
+    and of the same dictionaries of the random-model control, if there is one.
 
     They are drawn from about `explanation_tokens` eval tokens: `explanation_examples` on which the feature is active,
     at even steps of the ranks of its activation, half as many of its strongest, as many with no activity around, half
@@ -85,7 +91,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
     if not store.is_text:
         return xr.Dataset(attrs={"not_applicable": "explanations are of tokens in their text, and an image has none"})
     cases = chosen_cases(inputs)
-    found = [_draw(one, inputs, store, cases) for one in inputs.each("relatives")]
+    found = [_draw(one, inputs, store, cases) for one in (*inputs.each("relatives"), *inputs.each("controls"))]
     if not any(len(one.feature) for one in found):
         return xr.Dataset(attrs={"not_applicable": "no feature of the model is active on any eval token"})
     return _table(found, inputs)
@@ -95,6 +101,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
 class Found:
     """The examples of one dictionary."""
 
+    model: str
     site: str
     name: str
     no_intruder: str
@@ -111,9 +118,10 @@ class Found:
 
 def _draw(one: Inputs, inputs: Inputs, store: TokenStore, cases: Sequence[Case]) -> Found:
     params, rows, dictionary = inputs.params, activation_rows(one), dictionary_of(one)
-    sample: Sample = inputs.once(("sample", one.site), lambda: sampled(rows, store, params.explanation_tokens, None))
+    where = one.place.model, one.site
+    sample: Sample = inputs.once(("sample", where), lambda: sampled(rows, store, params.explanation_tokens, None))
     halves = inputs.once(
-        ("halves", one.site),
+        ("halves", where),
         lambda: [
             Half.of(
                 sample.sequence,
@@ -139,14 +147,14 @@ def _draw(one: Inputs, inputs: Inputs, store: TokenStore, cases: Sequence[Case])
             token[column, number], hard[column, number] = drawn.token, drawn.hard
     there = token >= 0
     offset = np.arange(-params.context_before, params.context_after + 1)
-    beside = inputs.once(("beside", one.site), lambda: _beside(sample, offset))
+    beside = inputs.once(("beside", where), lambda: _beside(sample, offset))
     around = np.where(there[..., None], beside[np.where(there, token, 0)], -1)
     window = np.where(
         around >= 0, activation[around, np.arange(len(feature))[:, None, None, None]], np.float32(np.nan)
     ).astype(np.float32)
     no_intruder, intruder = _intruders(one, inputs, token[:, 1], sample, feature, layout(params.explanation_examples))
     return Found(
-        one.site,
+        *where,
         one.place.dictionary,
         no_intruder,
         np.array([len(of.token) for of in halves]),
@@ -196,10 +204,13 @@ def _intruders(
     feature: Int[np.ndarray, " explained"],
     roles: list[str],
 ) -> tuple[str, tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    none = np.full(len(feature), np.nan), np.zeros(len(feature), np.int64)
+    if one.place.model != inputs.place.model:
+        return "embeddings are of the weights of a model that was trained", none
     try:
         entered = entering(one.path("store"), dictionary_of(one), weights_around(inputs), one.site)
     except InputError as error:
-        return str(error), (np.full(len(feature), np.nan), np.zeros(len(feature), np.int64))
+        return str(error), none
     row = np.where(token >= 0, sample.row[token], -1)
     active, inactive = (row[:, np.array(roles) == role] for role in ("active", "inactive"))
     return "", found_intruders(active, inactive, feature, entered, inputs.params.baseline_seed)
@@ -213,6 +224,7 @@ def _table(found: list[Found], inputs: Inputs) -> xr.Dataset:
     state = np.where((active >= FEWEST).all(axis=1), ENOUGH, np.where(active.any(axis=1), FEW, NEVER))
     params = inputs.params
     made = {
+        "model": np.array([one.model for one in found], object),
         "site": np.array([one.site for one in found], object),
         "dictionary": np.array([one.name for one in found], object),
         "no_intruder": np.array([one.no_intruder for one in found], object),

@@ -1,7 +1,8 @@
 """S1.F10: how well explanations predict features they were made of, on examples that they did not see.
 
 One table for all sites of a model. A place is a dictionary of a site; over `explained` stand the features of all of
-them, over `explainer` what explains them.
+them, over `explainer` what explains them. Where the model has a random-model control, the means of the same dictionary
+of it stand beside (`control_mean_score`): what an explanation is worth of features of a model that learnt nothing.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from polysem.tables.parts.labels import ESTIMATES, labelled, variable
 from polysem.tables.passes.explanations.agreement import TRUTHS, agreements
 from polysem.tables.passes.explanations.drawing import CHANCE
 from polysem.tables.passes.explanations.examples import Examples
-from polysem.tables.passes.explanations.scored import Said, scored
+from polysem.tables.passes.explanations.scored import Said, Scored, scored
 from polysem.tables.passes.explanations.scores import SCORES
 from polysem.tables.passes.explanations.summaries import QUARTILES, listed, means, quartiles
 
@@ -30,6 +31,7 @@ READS = (
     "relatives:table:clusters",
 )
 PARAMS = ("baseline_seed",)
+ONLY = {"if the model has a random-model control": ("control_*",)}
 VARIABLES = {
     "site": ("place", "1", "site of the dictionary"),
     "dictionary": ("place", "1", "dictionary"),
@@ -42,6 +44,12 @@ VARIABLES = {
         "1",
         "mean over features of the score of another feature's explanation",
     ),
+    "control_mean_score": (
+        "place explainer score estimate",
+        "1",
+        "mean over features of the same dictionary of the random-model control",
+    ),
+    "control_scored_features": ("place", "feature", "features of the control whose explanations are scored"),
     "mean_intruder_share": ("place estimate", "1", "mean over features of the share of intruders that are found"),
     "agreement": (
         "place measure truth estimate",
@@ -86,15 +94,19 @@ def measure(inputs: Inputs) -> xr.Dataset:
     said = Said.read(inputs.path("explanations"))
     if examples is None or not said.explainers:
         return xr.Dataset(attrs={"not_applicable": "no feature of the model has examples enough to be explained"})
-    found, seed = scored(examples, said, inputs.params.baseline_seed), inputs.params.baseline_seed
-    place, intruder = examples.values["of_place"], examples.values["intruder_share"]
-    truth = _truths(inputs, examples)
-    places = len(examples.values["site"])
-    is_scored = np.array([bool(of.any()) for of in found.count])
+    seed = inputs.params.baseline_seed
+    every = scored(examples, said, seed)
+    own = examples.values["model"] == inputs.place.model
+    places = int(own.sum())  # those of the control come after them
+    mine = own[examples.values["of_place"]]
+    found = Scored(**{name: values[mine] for name, values in vars(every).items()})
+    place, intruder = (examples.values[name][mine] for name in ("of_place", "intruder_share"))
+    truth = _truths(inputs, place, examples.values["feature"][mine])
+    is_scored = found.count.any(axis=(1, 2))
     measures, named = _measures(found.own, intruder, said.explainers)
     made: dict[str, NDArray] = {
-        "site": examples.values["site"],
-        "dictionary": examples.values["dictionary"],
+        "site": examples.values["site"][own],
+        "dictionary": examples.values["dictionary"][own],
         "scored_features": np.array([(is_scored & (place == one)).sum() for one in range(places)]),
         "found_share": _found(found.text, found.own, place, places),
         "mean_score": means(found.own, place, places, seed),
@@ -103,8 +115,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
         "mean_intruder_share": means(intruder, place, places, seed),
         "agreement": agreements(measures, truth, place, places, seed),
         "of_place": place,
-        "feature": examples.values["feature"],
-        "state": examples.values["state"],
+        "feature": examples.values["feature"][mine],
+        "state": examples.values["state"][mine],
         "listed": listed(found.own[..., SCORES.index("simulation")], place, places),
         "text": found.text,
         "score_of": found.own,
@@ -121,11 +133,31 @@ def measure(inputs: Inputs) -> xr.Dataset:
         "estimate": np.array(ESTIMATES, object),
         "quartile": np.array(QUARTILES, object),
     }
+    if not own.all():
+        made |= _of_control(examples, every, own, seed)
     variables = {
         name: variable(tuple(VARIABLES[name][0].split()), values, VARIABLES[name][2], VARIABLES[name][1])
         for name, values in made.items()
     }
     return labelled(variables, {name: variables.pop(name) for name in COORDINATES}, {"intruder_chance": CHANCE})
+
+
+def _of_control(
+    examples: Examples, every: Scored, own: NDArray[np.bool_], seed: int
+) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
+    """Means of the control's dictionaries, each beside the dictionary that has its name; NaN, and 0 features, beside
+    those of which the control has none."""
+    keys = list(zip(examples.values["site"].tolist(), examples.values["dictionary"].tolist(), strict=True))
+    place, places = examples.values["of_place"], len(keys)
+    of_all = means(every.own, place, places, seed)
+    count = np.bincount(place[every.count.any(axis=(1, 2))], minlength=places)
+    beside = {keys[number]: number for number in np.flatnonzero(~own).tolist()}
+    there = [beside.get(key, -1) for key, is_own in zip(keys, own.tolist(), strict=True) if is_own]
+    known = np.array(there) >= 0
+    return {
+        "control_mean_score": np.where(known[:, None, None, None], of_all[there], np.nan),
+        "control_scored_features": np.where(known, count[there], 0),
+    }
 
 
 def _measures(
@@ -150,10 +182,9 @@ def _found(
     return shares
 
 
-def _truths(inputs: Inputs, examples: Examples) -> NDArray[np.float64]:
+def _truths(inputs: Inputs, place: NDArray[np.int64], feature: NDArray[np.int64]) -> NDArray[np.float64]:
     """What is known of each feature [explained, truth]."""
-    found = np.full((len(examples), len(TRUTHS)), np.nan)
-    place, feature = examples.values["of_place"], examples.values["feature"]
+    found = np.full((len(feature), len(TRUTHS)), np.nan)
     for number, one in enumerate(inputs.each("relatives")):
         mine = place == number
         tags = read_arrays(Path(one.table_file("tags")), {"main_tag", "main_tag_f1"}.__contains__)

@@ -13,8 +13,8 @@ from polysem.tables.passes.explanations.texts import Texts, read_texts
 SHOWN, HELD_OUT = 0, 1
 """Halves of the table `explained_examples`."""
 USED = (
-    "site", "dictionary", "of_place", "feature", "state", "sequence", "position", "hard", "window_activation", "role",
-    "offset", "intruder_share",
+    "model", "site", "dictionary", "of_place", "feature", "state", "sequence", "position", "hard", "window_activation",
+    "role", "offset", "intruder_share",
 )  # fmt: skip
 ENOUGH, NEVER, FEW = "enough examples", "never active", "too few examples"
 """States of explained features."""
@@ -53,10 +53,11 @@ class Examples:
         """Explained features."""
         return len(self.values["feature"])
 
-    def place(self, number: int) -> tuple[str, str]:
-        """Site and dictionary of an explained feature."""
+    def place(self, number: int) -> tuple[str, str, str]:
+        """Model, site and dictionary of an explained feature; the model may be a random-model control."""
         place = self.values["of_place"][number]
-        return str(self.values["site"][place]), str(self.values["dictionary"][place])
+        model, site, dictionary = (str(self.values[name][place]) for name in ("model", "site", "dictionary"))
+        return model, site, dictionary
 
     def is_enough(self, number: int) -> bool:
         """Whether it has examples enough."""

@@ -22,8 +22,8 @@ class Said:
     """What explainers say of the features of a model."""
 
     explainers: tuple[str, ...]
-    by_feature: Mapping[tuple[str, str, int], Mapping[str, Mapping[str, Any]]]
-    """By site, dictionary and feature what each explainer says."""
+    by_feature: Mapping[tuple[str, str, str, int], Mapping[str, Mapping[str, Any]]]
+    """By model, site, dictionary and feature what each explainer says."""
     notes: Mapping[str, str]
     """Why an explainer did not say all that it was to say."""
 
@@ -33,7 +33,7 @@ class Said:
         try:
             with path.open(encoding="utf-8") as file:
                 head, *said = map(json.loads, file)
-            found = {(one["site"], one["dictionary"], one["feature"]): one["by"] for one in said}
+            found = {(one["model"], one["site"], one["dictionary"], one["feature"]): one["by"] for one in said}
             return cls(tuple(head["explainers"]), found, dict(head["notes"]))
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise InputError(f"{path} holds no explanations ({error}); delete it and run again") from error
