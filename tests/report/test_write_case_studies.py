@@ -73,6 +73,7 @@ def other_tables(place: Place) -> None:
         "shown_change": (shown, [[[np.nan, -4.0, -1.0], [np.nan] * 3]]),
         "offset": ("offset", [-1, 0, 1]),
     }
+    ablation |= {"kl_low": (one, [0.0625]), "kl_high": (one, [0.25])}
     write(place, "ablation", ablation)
     each = ("steered", "way", "dose", "text")
     steering = {
@@ -125,6 +126,7 @@ def case(tmp_path) -> SheetCase:
     made.write_tables()
     made.write_tables("neurons")
     place = Place(MODEL, root=str(tmp_path))
+    write(place.at(SITE), "comparison", {})
     cases_table(place)
     other_tables(place)
     return made
@@ -152,6 +154,37 @@ def test_a_page_says_what_is_met_and_what_was_done_with_the_feature(case) -> Non
     assert "<td>0.625</td><td>–</td>" in page and "No explainer" not in page
     assert "after itself</th><td>30.5</td><td>12</td><td>62.5 %</td><td>confirmed" in page
     assert "99" not in page.split('id="automata"')[1], "the loop of feature 8 is none of its business"
+
+
+def test_numbers_of_the_ablation_have_their_intervals(case) -> None:
+    page = " ".join(written(case)["1.html"].split("Set to 0")[1].split())
+    assert "in nats</th><td>0.125</td><td>0.0625 to 0.25</td>" in page
+    assert "minus its logit weights</th><td>0.125</td><td>–</td>" in page
+
+
+def test_a_feature_of_a_dictionary_of_several_sizes_has_its_parent_and_children(case) -> None:
+    """Sizes a, the SAE and b; feature 1 is nearest to feature 4 of a, and to features 6, 7 and 8 of b, 8 not near."""
+    sizes = {
+        "size_dictionary": ("size", objects("a<b>", SAE, "b")),
+        "child_level": ("child", [0, 0, 1, 1, 1, 1]),
+        "child_feature": ("child", [0, 1, 6, 7, 8, 1]),
+        "child_parent": ("child", [1, 4, 1, 1, 1, 0]),
+        "child_cosine": ("child", [0.99, 0.75, 0.5, 0.875, 0.25, 0.99]),
+    }
+    place = Place(MODEL, SITE, root=str(case.folder))
+    write(place, "comparison", sizes, split_cosine=0.5)
+    pages = written(case)
+    rows = " ".join(pages["1.html"].split('id="sizes"')[1].split("</section>")[0].split())
+    assert rows.count('<th scope="row">') == 3
+    for words in (
+        "parent</th><td><bdi>a&lt;b&gt;</bdi></td><td>4</td><td>0.75",
+        "child</th><td><bdi>b</bdi></td><td>6</td>",
+    ):
+        assert words in rows
+    assert "<td>7</td><td>0.875</td>" in rows and "0.99" not in rows
+    assert "none of those of growing size" in pages["2.html"]
+    write(place, "comparison", sizes, split_cosine=0.9)
+    assert "has a cosine of 0.9 with its" in written(case)["1.html"]
 
 
 def test_the_neuron_has_the_same_page_without_a_bar(case) -> None:

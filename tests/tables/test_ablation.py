@@ -273,7 +273,7 @@ def test_numbers_of_a_feature_worked_by_hand():
     paired = kl[:, [0, 1, 2, 0]]
     one = np.array([0.5])
     effects = Effects(kl, 0 * kl, -kl, random, paired, one, one, one, np.array([np.nan]))
-    found = of_features(spots, effects)
+    found = of_features(spots, effects, 0)
     assert found["interval_kl"][0] == pytest.approx([1, np.nan, np.nan, np.nan, 4], nan_ok=True)
     assert found["kl"].tolist() == [pytest.approx((0.5 * 1 + 0.25 * 4) / 0.75)]
     assert found["target_change"].tolist() == [pytest.approx(-2.0)]
@@ -283,6 +283,26 @@ def test_numbers_of_a_feature_worked_by_hand():
     assert numbers["median_kl"][0] == pytest.approx(2) and np.isnan(numbers["median_kl"][1:]).all()
     assert numbers["above_random_share"][0] == 0 and numbers["measured_features"] == 1
     assert numbers["interval_features"].tolist() == [1, 0, 0, 0, 1]
+
+
+def test_intervals_of_a_feature_are_of_resampled_tokens():
+    """Of two tokens a resample takes each once, or one of them twice; intervals count by their share of the active
+    tokens, and the third column is a token that only the last feature has."""
+    nan = np.nan
+    share = np.array([[1.0, 0, 0, 0, 0], [0.75, 0, 0, 0, 0.25], [1.0, 0, 0, 0, 0]])
+    interval = np.array([[0, 0, -1], [0, 4, -1], [0, 0, 0]])
+    known = np.where(interval >= 0, 7, -1)
+    spots = Spots(np.arange(3), known, known, interval, known, np.full(3, True), share)
+    kl = np.array([[0.0, 1.0, nan], [0.0, 4.0, nan], [2.0, 2.0, 2.0]])
+    random = np.array([[1.0, 0.5, 1.0, 0.5]] * 3)
+    paired = kl[:, [0, 1, 0, 1]]
+    effects = Effects(kl, 2 * kl, -kl, random, paired, *[np.full(3, nan)] * 4)
+    found = of_features(spots, effects, 0)
+    assert found["kl"].tolist() == [0.5, 1.0, 2.0]
+    assert found["kl_low"].tolist() == [0, 0, 2] and found["kl_high"].tolist() == [1, 4, 2]
+    assert found["later_kl_high"].tolist() == [2, 8, 4] and found["target_change_low"].tolist() == [-1, -4, -2]
+    assert found["random_smaller"].tolist() == [0.5, 0.5, 1]
+    assert found["random_smaller_low"].tolist() == [0, 0, 1] and found["random_smaller_high"].tolist() == [1, 1, 1]
 
 
 def test_rank_correlations_are_scipys():

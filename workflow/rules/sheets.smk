@@ -87,10 +87,11 @@ CASE_PAGE = [
 
 
 def case_tables(wildcards):
-    """What case studies are written from: tables of the model, and those of the dictionaries that may have one."""
+    """What case studies are written from: tables of the model, of its sites, and of the dictionaries that may have one."""
     model = Place(wildcards.model)
+    compared = [model.at(site).receipt_of_table("comparison") for site in study.models[wildcards.model].sites]
     relatives = [model.at(site, name) for site, names in related(wildcards.model).items() for name in names]
-    return [model.receipt_of_table(name) for name in artifacts.CASE_TABLES] + [one.tables_receipt for one in relatives]
+    return [model.receipt_of_table(name) for name in artifacts.CASE_TABLES] + compared + [one.tables_receipt for one in relatives]
 
 
 def annotated_dictionaries(model):

@@ -33,6 +33,8 @@ NOTHING_CHOSEN: dict[str, Any] = {
 }
 """Which features have sheets decides nothing here."""
 NO_PAGES: dict[str, Any] = {"home": HOME, "groups": [], "pages": (), "neuron_pages": (), "pointing": []}
+COMPARISON = "comparison"
+"""The table of a site that says which features of dictionaries of growing size descend from each other."""
 PAGE, INDEX = "case.html.j2", "cases_index.html.j2"
 
 
@@ -67,7 +69,12 @@ def write_case_studies(
     table = of_model["case_studies"]
     places = places_of(table, place)
     studied = {one: _Studied(one, table, places, choice, contexts) for one in dict.fromkeys(places)}
-    cases = [case_study(of_model, number, one, studied[one].tags, contexts) for number, one in enumerate(places)]
+    sites = dict.fromkeys(one.at(one.site) for one in places)
+    compared = {site: read_columns(Path(site.table(COMPARISON))) for site in sites}
+    cases = [
+        case_study(of_model, number, one, studied[one].tags, compared[one.at(one.site)], contexts)
+        for number, one in enumerate(places)
+    ]
     environment = sheet_environment()
     page = environment.get_template(PAGE)
     with written_folder(output) as (folder, receipt):

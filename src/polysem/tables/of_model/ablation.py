@@ -88,9 +88,17 @@ VARIABLES = {
     "feature": ("intervened", "feature", "feature that is ablated"),
     "state": ("intervened", "1", "ablated, or why not"),
     "kl": ("intervened", "nat", "KL(clean || ablated) at the token, mean where active"),
+    "kl_low": ("intervened", "nat", "lower end of its 95 % bootstrap interval over tokens"),
+    "kl_high": ("intervened", "nat", "upper end of its 95 % bootstrap interval over tokens"),
     "later_kl": ("intervened", "nat", "the same, summed over the tokens behind"),
+    "later_kl_low": ("intervened", "nat", "lower end of its 95 % bootstrap interval over tokens"),
+    "later_kl_high": ("intervened", "nat", "upper end of its 95 % bootstrap interval over tokens"),
     "target_change": ("intervened", "nat", "change of the log-probability of the next token, mean where active"),
+    "target_change_low": ("intervened", "nat", "lower end of its 95 % bootstrap interval over tokens"),
+    "target_change_high": ("intervened", "nat", "upper end of its 95 % bootstrap interval over tokens"),
     "random_smaller": ("intervened", "1", "share of the random directions with a smaller KL at the same token"),
+    "random_smaller_low": ("intervened", "1", "lower end of its 95 % bootstrap interval over tokens"),
+    "random_smaller_high": ("intervened", "1", "upper end of its 95 % bootstrap interval over tokens"),
     "random_ratio": ("intervened", "1", "KL over that of random directions at the same tokens"),
     "weight_correlation": (
         "intervened",
@@ -300,7 +308,7 @@ def table(
     asked: list[Asked], effects: list[Effects], contexts: list[Contexts], text: Callable[[int], str] | None, seed: int
 ) -> xr.Dataset:
     """The table of all dictionaries; `contexts` are empty unless the model reads text."""
-    features = [of_features(one.spots, found) for one, found in zip(asked, effects, strict=True)]
+    features = [of_features(one.spots, found, seed) for one, found in zip(asked, effects, strict=True)]
     places = [of_dictionary(found, seed) for found in features]
     made: Numbers = {
         "site": np.array([one.site for one in asked], object),

@@ -4,9 +4,9 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from polysem.numerics.resampling import interval_of_values
+from polysem.numerics.resampling import interval_of_values, intervals_of_ratios
 from polysem.tables.parts.intervals import INTERVALS
 from polysem.tables.passes.ablation.measured import Effects
 from polysem.tables.passes.ablation.spots import Spots
@@ -21,26 +21,56 @@ MEDIANS = (
 Numbers = dict[str, Float[np.ndarray, "..."]]
 
 
-def of_features(spots: Spots, effects: Effects) -> Numbers:
+def of_features(spots: Spots, effects: Effects, seed: int) -> Numbers:
     """Numbers of each feature: means by interval, and means over the tokens on which it is active, for which intervals
-    count by their share of these tokens, as far as there is a token of theirs."""
+    count by their share of these tokens, as far as there is a token of theirs. Ends of 95 % intervals are of
+    resampled tokens (`…_low`, `…_high`)."""
     found: Numbers = {}
     for name in ("kl", "later_kl", "target_change"):
-        by_interval = _by_interval(getattr(effects, name), spots)
+        values = getattr(effects, name)
+        by_interval = _by_interval(values, spots)
         found[f"interval_{name}"] = by_interval
         weight = np.where(np.isfinite(by_interval), spots.share, 0)
         found[name] = _ratio((weight * np.nan_to_num(by_interval)).sum(axis=1), weight.sum(axis=1))
+        each = _weights(values, spots)
+        found |= _ends(name, each * np.nan_to_num(values), each, seed)
     draws = effects.random_kl.shape[1]
     spot = np.arange(draws) % np.maximum(spots.known.sum(axis=1), 1)[:, None]
     interval = np.take_along_axis(spots.interval, spot, axis=1)
     found["interval_random_kl"] = _means(effects.random_kl, interval)
     measured = np.isfinite(effects.random_kl)
-    smaller = ((effects.random_kl < effects.paired_kl) & measured).sum(axis=1)
-    found["random_smaller"] = _ratio(smaller, measured.sum(axis=1))
+    smaller = (effects.random_kl < effects.paired_kl) & measured
+    found["random_smaller"] = _ratio(smaller.sum(axis=1), measured.sum(axis=1))
+    found |= _ends("random_smaller", _by_spot(smaller, spot, spots), _by_spot(measured, spot, spots), seed)
     found["random_ratio"] = _ratio(*(np.nansum(of, axis=1) for of in (effects.paired_kl, effects.random_kl)))
     for name in ("weight_correlation", "direct_share", "concentration", "consistency"):
         found[name] = getattr(effects, name)
     return found
+
+
+def _weights(values: Float[np.ndarray, "chosen spot"], spots: Spots) -> Float[np.ndarray, "chosen spot"]:
+    """What a token counts in a mean over all on which the feature is active: the share of its interval, divided by how
+    many of the interval's tokens have a value; 0 for one without."""
+    weight = np.zeros(values.shape)
+    for number in range(INTERVALS):
+        mine = (spots.interval == number) & np.isfinite(values)
+        weight += np.where(mine, _ratio(spots.share[:, number], mine.sum(axis=1))[:, None], 0)
+    return weight
+
+
+def _by_spot(
+    values: Float[np.ndarray, "chosen draw"], spot: Int[np.ndarray, "chosen draw"], spots: Spots
+) -> Float[np.ndarray, "chosen spot"]:
+    """Sums of what belongs to each token."""
+    sums = np.zeros(spots.interval.shape)
+    np.add.at(sums, (np.arange(len(values))[:, None], spot), values)
+    return sums
+
+
+def _ends(
+    name: str, part: Float[np.ndarray, "chosen spot"], whole: Float[np.ndarray, "chosen spot"], seed: int
+) -> Numbers:
+    return dict(zip((f"{name}_low", f"{name}_high"), intervals_of_ratios(part, whole, seed), strict=True))
 
 
 def of_dictionary(found: Numbers, seed: int) -> Numbers:
