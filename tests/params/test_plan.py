@@ -134,6 +134,18 @@ def test_tables_count_the_pass_over_the_eval_rows_the_nearest_features_and_the_s
     assert spliced.flops is not None and spliced.flops[0] >= 100 * once
 
 
+def test_interventions_count_ablations_at_tokens_and_continuations(study):
+    """At the first site 8 neurons and twice 16 features, each with 5 tokens and 20 directions, run half of a context
+    of 10 tokens and 10 behind it; at the last one 4 and twice 8 run the unembedding alone. At both sites 6 features are
+    steered, in 18 ways, from 6 prompts, for 24 tokens behind 32."""
+    whole, unembedding = 3232, 2 * 4 * 300
+    ablated = 25 * (40 * 15 * whole + 20 * unembedding)
+    steered = 12 * 18 * 6 * 24 * (32 + 12) * whole
+    assert by_name(study())["tables: own features"].flops == (ablated + steered,) * 2
+    fewer = study(changed("fidelity_tokens: 100", "intervened_features: 8, steered_features: 0"))
+    assert by_name(fewer)["tables: own features"].flops == (25 * (24 * 15 * whole + 20 * unembedding),) * 2
+
+
 def test_what_is_not_known_is_said_with_what_would_tell(study):
     found = by_name(study())
     for name in ("models: theirs", f"activations: theirs {SITE} eval", f"saes: theirs {SITE} found"):

@@ -16,7 +16,9 @@ from polysem.params.models.language import LanguageModel
 from polysem.params.recipes.base import Recipe
 from polysem.params.study import Study
 from polysem.workflow import artifacts
+from polysem.workflow.checks.intervention_needs import intervention_flops
 from polysem.workflow.checks.shapes import flops_to, forward_flops, input_width, known_shape, parameters, width
+from polysem.workflow.tables import together
 
 PHASES = ("corpora", "models", "tokens", "activations", "saes", "toys", "tables", "figures and report")
 FLOAT = 4
@@ -217,7 +219,7 @@ def _tables(study: Study) -> Iterator[Job]:
         cost = None if whole is None else (REFERENCE_TOKENS * whole,) * 2
         why = () if whole is not None else (_no_shape(name),)
         yield Job("tables", name, (Place(name).table("model"),), flops=cost, missing=why)
-        yield Job("tables", f"{name} clusters", (Place(name).table("cluster_relations"),), seconds=2 * START)
+        yield _of_features(study, name)
     for name, site in study.sites():
         yield _fidelity(study, name, site)
     for of, site, dictionary in (*study.dictionaries(), *study.control_dictionaries()):
@@ -235,6 +237,29 @@ def _tables(study: Study) -> Iterator[Job]:
         memory = 2.0 * FLOAT * product
         disk = float(ROW_BYTES * features)
         yield Job("tables", label, outputs, 0.0, disk, (flops, flops), START, memory)
+
+
+def _of_features(study: Study, name: str) -> Job:
+    """The tables of a model that read its dictionaries, of which interventions take nearly all."""
+    model, place = study.models[name], Place(name)
+    label, outputs = f"{name} features", tuple(place.table(table) for table in together("model")["measure_features"])
+    if not isinstance(model, LanguageModel):
+        return Job("tables", label, outputs, seconds=2 * START)
+    shape = known_shape(name, model)
+    counts = {
+        (site, dictionary): _features(study, name, site, dictionary) if shape else None
+        for site in model.sites
+        for dictionary in study.dictionaries_of(name, site)
+    }
+    missing = [_no_features(dictionary) for (_, dictionary), count in counts.items() if count is None]
+    if shape is None or missing:
+        why = (_no_shape(name),) if shape is None else tuple(missing[:1])
+        return Job("tables", label, outputs, flops=None, memory=None, missing=why)
+    known = {key: count for key, count in counts.items() if count is not None}
+    flops = intervention_flops(study, name, model, shape, known)
+    return Job(
+        "tables", label, outputs, flops=(flops, flops), seconds=2 * START, memory=float(FLOAT * parameters(shape))
+    )
 
 
 def _fidelity(study: Study, name: str, site: str) -> Job:
