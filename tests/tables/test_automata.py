@@ -227,6 +227,12 @@ def test_lift_goes_with_the_prediction_and_not_with_that_of_other_features(study
     assert (study.table["pairs_at"].values.sum(axis=(1, 2)) == compared).all() and (compared > 50).all()
 
 
+def test_numbers_of_motifs_and_edges_are_small_integers(study):
+    table = study.table
+    for name in ("motif_place", "motif_kind", "motif_edge", "edge_place", "edge_source", "edge_target"):
+        assert table[name].dtype == np.int32, name
+
+
 def test_metrics_are_the_counts_and_correlations(study):
     found = automata_metrics(study.table)
     assert list(found) == [(SITE, SAE_NAME), (SITE, "neurons")]

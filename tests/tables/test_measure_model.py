@@ -123,6 +123,15 @@ def test_the_eval_tokens_do_not_enter_the_counts(subject, token_store):
     assert counts.following.tolist() == [0, 2, 0, 0, 0, 0, 0]
 
 
+def test_a_token_that_never_came_before_another_says_nothing_of_what_follows():
+    counts = PairCounts(4)
+    counts.add(np.array([1, 1, 2]), np.array([2, 2, 1]))
+    following = np.arange(4)
+    with np.errstate(all="raise"):
+        found = counts.bigram(np.full(4, 3), following)
+    assert found.tolist() == counts.unigram(following).tolist()
+
+
 def test_tokens_without_a_scored_position_are_an_error(subject, token_store):
     store = TokenStore(token_store([[1], [2]]))
     with pytest.raises(InputError, match="no position that is scored"):

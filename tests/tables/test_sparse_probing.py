@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from measured import made
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from polysem.io.tables import write_table
 from polysem.layout.place import Place
@@ -82,7 +82,9 @@ def slow_probe(x: np.ndarray, y: np.ndarray, later: np.ndarray) -> dict[str, flo
     f1 = 2 * (hits & y[~later]).sum(1) / (hits.sum(1) + y[~later].sum())
     best = int(np.argmax(f1))
     threshold = (levels[best] + levels[min(best + 1, len(levels) - 1)]) / 2
-    return {"f1": f1_score(y[later], odds[later] >= threshold), "auroc": roc_auc_score(y[later], odds[later])}
+    told = odds[later] >= threshold
+    precision, recall, f1, _ = precision_recall_fscore_support(y[later], told, average="binary")
+    return {"f1": f1, "precision": precision, "recall": recall, "auroc": roc_auc_score(y[later], odds[later])}
 
 
 @pytest.mark.parametrize("dictionary", ["neurons", "sae"])
@@ -100,7 +102,8 @@ def test_numbers_are_those_of_a_slow_computation(site, dictionary):
         for place, count in enumerate(FEATURES):
             slow = slow_probe(columns[:, order[:count]], y, later)
             np.testing.assert_allclose(table["auroc"].values[tag, place], slow["auroc"], atol=2e-3)
-            np.testing.assert_allclose(table["f1"].values[tag, place], slow["f1"], atol=0.01)
+            for name in ("f1", "precision", "recall"):
+                np.testing.assert_allclose(table[name].values[tag, place], slow[name], atol=0.01)
     assert np.isnan(table["f1"].values[-1]).all() and int(table["fewest"][-1]) == MORE
 
 
@@ -110,7 +113,8 @@ def test_the_probe_on_all_activations_is_that_of_all_neurons(site):
     for tag in range(CLASSES - 1):
         slow = slow_probe(site.x, site.labels == tag, later)
         np.testing.assert_allclose(table["dense_auroc"].values[tag], slow["auroc"], atol=2e-3)
-        np.testing.assert_allclose(table["dense_f1"].values[tag], slow["f1"], atol=0.01)
+        for name in ("f1", "precision", "recall"):
+            np.testing.assert_allclose(table[f"dense_{name}"].values[tag], slow[name], atol=0.01)
         odds = site.x @ table["dense_weight"].values[tag]
         assert roc_auc_score(site.labels[later] == tag, odds[later]) == pytest.approx(slow["auroc"], abs=2e-3)
     kept = table["dense_f1"].values[:3]

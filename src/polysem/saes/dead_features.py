@@ -51,7 +51,7 @@ class Census:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.firings, self.tokens, self.dead = state["firings"].clone(), state["tokens"], state["dead"].clone()
+        self.firings, self.tokens, self.dead = state["firings"].clone(), state["tokens"], state["dead"]
 
 
 def random_directions(features: int, neurons: int, generator: torch.Generator) -> Float[Tensor, "feature neuron"]:

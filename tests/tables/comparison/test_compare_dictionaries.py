@@ -207,6 +207,15 @@ def test_sites_of_the_same_tokens_correlate_and_other_widths_have_no_cosine(comp
     assert "token stores differ" in str(compared["pair_reason"].values[model])
 
 
+def test_a_pair_of_which_one_has_no_direct_path_has_no_logit_correlation(root, places):
+    tokens = np.random.default_rng(0).integers(0, 9, (TOKENS // 10, 10)).astype(np.int32)
+    place = write_place(root, "third", "first", tokens, NEURONS, 0)
+    write_sae(place, "a_seed=0", sae(0))
+    write_directions(root / "tables/third/directions.safetensors", Directions({"unembedding": torch.ones(6, 40)}))
+    table = run(root, [Pair("a_seed=0", "model", "third", "first", "a_seed=0")], [])
+    assert float(table["median_correlation"][0]) == pytest.approx(1) and np.isnan(table["logit_correlation"]).all()
+
+
 def test_decoder_rows_of_a_transcoder_have_cosines_only_with_rows_at_the_site_that_it_predicts(root, places):
     """Although its own site is as wide as its target."""
     first, second = sae(0), permuted(sae(0))

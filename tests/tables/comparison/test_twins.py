@@ -360,7 +360,7 @@ def test_sites_of_other_tokens_are_refused(tmp_path):
 
 
 def test_shared_contexts_by_hand():
-    contexts = np.array([[4, 9, 2, -1], [2, 4, 7, 8], [-1, -1, -1, -1], [9, 4, 2, -1]])
+    contexts = np.array([[4, 9, 0, -1], [0, 4, 7, 8], [-1, -1, -1, -1], [9, 4, 0, -1]])
     first, second = np.array([0, 0, 0]), np.array([1, 3, 2])
     assert shared_contexts(contexts, first, second).tolist() == [2 / 4, 1, 0]
 
