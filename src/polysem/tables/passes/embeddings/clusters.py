@@ -54,7 +54,6 @@ from polysem.tables.parts.labels import COMPRESSED, index, labelled, variable
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.embeddings.entering import Entering, entering, no_input_weights
 from polysem.tables.passes.embeddings.feature_variables import DISTANCES, measure_variables, state_variables
-from polysem.tables.passes.embeddings.first_clusters import CLUSTERS, MEMBERS
 from polysem.tables.passes.embeddings.measured import EMBEDDINGS, RANDOM, Around, Clustered, clustered, joined, states
 from polysem.tables.passes.embeddings.rank_correlation import agreement_scalars
 from polysem.tables.passes.embeddings.shown import ShownGroups, shown_features, shown_variables
@@ -194,8 +193,7 @@ def _clustered(
     known = joined(found)
     member = known.first.example
     of_sequence, of_position = (_of_members(of, member, -1) for of in (sequence, position))
-    flat = (features, CLUSTERS * MEMBERS)
-    token = tokens_around(of_sequence.reshape(flat), of_position.reshape(flat), context.window, context.tokens)
+    token = tokens_around(of_sequence, of_position, context.window, context.tokens)
     dimensions = ("feature", "cluster", "member")
     return known, {
         "cluster_size": variable(dimensions[:2], known.first.size, "examples of the cluster", "example"),
@@ -206,9 +204,7 @@ def _clustered(
             dimensions, member, "examples of the cluster: the central one, then the earliest others; -1: none", "1"
         ),
         "cluster_sequence": variable(dimensions, of_sequence, "sequence in the token store", "1"),
-        "cluster_token": variable(
-            (*dimensions, "offset"), token.reshape(*member.shape, context.window.width), "token id", "1"
-        ),
+        "cluster_token": variable((*dimensions, "offset"), token, "token id", "1"),
         "cluster_activation": variable(
             (*dimensions, "offset"), np.concatenate(activations), "activation of the same feature", "activation"
         ),

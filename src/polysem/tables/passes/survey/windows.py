@@ -144,11 +144,11 @@ def opened(entries: SparseEntries, features: int) -> Iterator[tuple[int, Float[n
 
 
 def tokens_around(
-    sequence: Int[np.ndarray, "feature example"],
-    position: Int[np.ndarray, "feature example"],
+    sequence: Int[np.ndarray, "*example"],
+    position: Int[np.ndarray, "*example"],
     window: Window,
     tokens: Tokens,
-) -> Int[np.ndarray, "feature example offset"]:
+) -> Int[np.ndarray, "*example offset"]:
     """Tokens around places of a token store, or −1: outside of the sequence, around −1 and in images."""
     around = np.full((sequence.size, window.width), -1, np.int32)
     if tokens.is_text:
