@@ -70,18 +70,19 @@ class Missed:
     """Share of the tokens with child and parent on which it is off, and the child's main feature is on in its place."""
 
 
-def implying_pairs(tokens: ProbedTokens, probed: Bool[np.ndarray, " tag"]) -> Pairs:
+def implying_pairs(tokens: ProbedTokens, probed: Bool[np.ndarray, " tag"], least: int = LEAST) -> Pairs:
     """The pairs of probed tags of which one implies the other with no third one in between, by parent and then child.
 
     A child implies a parent that at least `IMPLIED` of its tokens of half A carry, unless the parent implies it, too,
-    or has fewer than `LEAST` tokens without it in one of the halves.
+    or has fewer than `least` tokens without it in one of the halves. A tag that as many of all tokens carry is no
+    parent: any tag would imply it.
     """
     choosing, later = (together(tokens.carried[half]) for half in (~tokens.held_out, tokens.held_out))
     share = choosing / np.maximum(np.diag(choosing), 1)[:, None]
-    implied = share >= IMPLIED
+    implied = (share >= IMPLIED) & (np.diag(choosing) < IMPLIED * (~tokens.held_out).sum())
     enough = np.ones_like(implied)
     for both in (choosing, later):
-        enough &= np.diag(both)[None, :] - both >= LEAST
+        enough &= np.diag(both)[None, :] - both >= least
     implied &= ~implied.T & enough & probed[:, None] & probed[None, :]
     between = implied.astype(np.int64) @ implied.astype(np.int64) > 0
     parent, child = np.nonzero((implied & ~between).T)
