@@ -85,12 +85,24 @@ def test_pairs_stand_by_their_share_with_those_in_brackets_below_and_marks_at_th
     lines = {"missed_elsewhere": left.lines[0], "missed_with_child": left.lines[1], "absorbed": right.lines[0]}
     for name, line in lines.items():
         np.testing.assert_array_equal(line.get_xdata(), table[name].values[order])
-        np.testing.assert_array_equal(np.round(line.get_ydata()), np.arange(8))
+        np.testing.assert_array_equal(np.round(line.get_ydata()), range(8))
     np.testing.assert_array_equal(right.lines[1].get_xdata(), table["control_absorbed"].values[order])
+    # Equal shares of absorption stand in the order of what is missed.
+    table["absorbed"][...] = 0.0
+    left, _ = drawn(table, analysis).axes
+    missed = table["missed_with_child"].values
+    np.testing.assert_array_equal(left.lines[1].get_xdata()[3:], np.sort(missed[3:]))
+    np.testing.assert_array_equal(left.lines[1].get_xdata()[:3], np.sort(missed[:3]))
+
+
+def test_lines_join_the_marks_of_a_pair_and_span_the_intervals(analysis):
+    table = hierarchy_table(pairs=8)
+    left, right = drawn(table, analysis).axes
+    order = np.argsort(table["absorbed"].values)
     joined, *intervals = (np.array(one.get_segments()) for one in [*left.collections, *right.collections])
     np.testing.assert_array_equal(joined[:, 0, 0], table["missed_elsewhere"].values[order])
     np.testing.assert_array_equal(joined[:, 1, 0], table["missed_with_child"].values[order])
-    for name, found in zip(lines, intervals, strict=True):
+    for name, found in zip(("missed_elsewhere", "missed_with_child", "absorbed"), intervals, strict=True):
         np.testing.assert_array_equal(found[:, 0, 0], table[f"{name}_low"].values[order])
         np.testing.assert_array_equal(found[:, 1, 0], table[f"{name}_high"].values[order])
 
@@ -102,8 +114,10 @@ def test_notes_say_the_means_what_is_split_and_what_is_left_out(analysis):
             table[f"{name}_share{end}"][...] = share + moved
     table["control_absorbed_share"][...] = 0.03125
     words = words_of(drawn(table, analysis))
-    assert "Means over 50 pairs: off 50.0 % (43.8 %–56.2 %) with both tags, 25.0 % (18.8 %–31.2 %)" in words
-    assert "absorbed 12.5 % (6.2 %–18.8 %) (control 3.1 %)" in words
+    assert "Means over 50 pairs: the implied tag's feature is off on 50.0 % (43.8–56.2 %) of the tokens with" in words
+    assert (
+        "on 25.0 % (18.8–31.2 %) of those with it alone; 12.5 % (6.2–18.8 %) is absorbed, of the control 3.1 %" in words
+    )
     assert "2 of 3 implied tags need more than 1 feature" in words
     assert "own main features 0.40, of those of the tags that imply them, together, 0.25" in words
     assert "Left out of means: 5 pairs in brackets." in words and "Not drawn: 15 pairs" in words

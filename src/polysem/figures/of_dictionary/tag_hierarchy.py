@@ -26,7 +26,7 @@ control, where there is one; pairs in brackets have a tag that all activations o
 Chanin et al. 2024, *A is for Absorption*; Karvonen et al. 2025, *SAEBench*.
 """
 MOST = 40
-"""Pairs that are drawn: those that are kept before the others, the most absorbed first."""
+"""Pairs that are drawn, at most."""
 LINE = 0.145
 """Inches per pair."""
 APART = 0.15
@@ -57,9 +57,10 @@ def draw(tag_hierarchy: xr.Dataset, analysis: Analysis) -> Figure:
 
 
 def _order(table: xr.Dataset) -> NDArray[np.int64]:
-    """Pairs that are kept before the others, the most absorbed first, those without a share last."""
-    absorbed = np.nan_to_num(table["absorbed"].to_numpy(), nan=-1.0)
-    return np.lexsort((-absorbed, ~table["kept"].to_numpy().astype(bool)))
+    """Pairs that are kept before the others, the most absorbed first, and among equal ones the most missed; those
+    without a share last."""
+    missed, absorbed = (np.nan_to_num(table[name].to_numpy(), nan=-1.0) for name in ("missed_with_child", "absorbed"))
+    return np.lexsort((-missed, -absorbed, ~table["kept"].to_numpy().astype(bool)))
 
 
 def _labels(shown: xr.Dataset) -> list[str]:
@@ -113,16 +114,20 @@ def _notes(table: xr.Dataset, left: int) -> list[str]:
         "Main features are chosen on half A of the sequences, shares are of half B; lines: 95 % bootstrap intervals."
     ]
     if pairs > out:
-        of_pairs = f"Means over {theme.several(pairs - out, 'pair')}"
-        missed = f"off {_mean(table, 'missed_with_child')} with both tags, {_mean(table, 'missed_elsewhere')} without"
+        with_child, elsewhere, absorbed = (
+            _mean(table, name) for name in ("missed_with_child", "missed_elsewhere", "absorbed")
+        )
         control = table.get("control_absorbed_share")
-        beside = "" if control is None else f" (control {_percent(float(control))})"
-        notes.append(f"{of_pairs}: {missed} the first; absorbed {_mean(table, 'absorbed')}{beside}.")
+        beside = "" if control is None else f", of the control {100 * float(control):.1f} %"
+        notes.append(
+            f"Means over {theme.several(pairs - out, 'pair')}: the implied tag's feature is off on {with_child} of the "
+            f"tokens with both tags and on {elsewhere} of those with it alone; {absorbed} is absorbed{beside}."
+        )
         notes.append(_of_parents(table))
     if out:
         notes.append(f"Left out of means: {theme.several(out, 'pair')} in brackets.")
     if left:
-        notes.append(f"Not drawn: {theme.several(left, 'pair')} further down in this order.")
+        notes.append(f"Not drawn: {theme.several(left, 'pair')} that come behind these.")
     return notes
 
 
@@ -145,9 +150,5 @@ def _kept_parents(table: xr.Dataset) -> NDArray[np.int64]:
 
 
 def _mean(table: xr.Dataset, name: str) -> str:
-    share, low, high = (float(table[f"{name}_share{end}"]) for end in ("", "_low", "_high"))
-    return f"{_percent(share)} ({_percent(low)}–{_percent(high)})" if np.isfinite(low) else _percent(share)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if np.isfinite(share) else "unknown"
+    share, low, high = (100 * float(table[f"{name}_share{end}"]) for end in ("", "_low", "_high"))
+    return f"{share:.1f} % ({low:.1f}–{high:.1f} %)" if np.isfinite(low) else f"{share:.1f} %"
