@@ -122,6 +122,8 @@ def test_notes_say_the_means_what_is_split_and_what_is_left_out(analysis):
     assert "own main features 0.40, of those of the tags that imply them, together, 0.25" in words
     assert "Left out of means: 5 pairs in brackets." in words and "Not drawn: 15 pairs" in words
     words = words_of(drawn(hierarchy_table(left_out=6), analysis))
+    assert "Without shares" not in words
+    assert "Without shares: 2 pairs" in words_of(drawn(hierarchy_table(unknown=2), analysis))
     assert "Left out of means: 6 pairs" in words and "Means over" not in words and "Not drawn" not in words
 
 

@@ -119,10 +119,9 @@ def test_cosines_and_their_limit_by_hand():
     np.testing.assert_allclose(cosine_limits(cosine), [0.78, np.nan, np.nan], rtol=1e-6)
 
 
-def test_main_features_are_the_first_with_a_mean_above_and_split_ones_the_fewest_that_come_near():
-    chosen = np.array([[4, 2, 9], [5, 6, -1], [-1, -1, -1]])
-    difference = np.array([[-3.0, 2.0, 1.0], [-2.0, -1.0, np.nan], [np.nan] * 3])
-    assert main_features(chosen, difference).tolist() == [2, -1, -1]
+def test_main_features_have_the_mean_most_above_and_split_ones_the_fewest_that_come_near():
+    differences = np.array([[-3.0, -2.0, np.nan, 0.5], [1.0, -1.0, np.nan, 0.7], [2.0, 0.0, np.nan, 0.7]])
+    assert main_features(differences).tolist() == [2, -1, -1, 1]
     f1 = np.array(
         [[0.5, 0.6, 0.68, 0.7], [0.68, 0.1, 0.1, 0.7], [0.1, 0.2, 0.3, 0.4], [0.9, 0.9, 0.9, 0.9], [np.nan] * 4]
     )

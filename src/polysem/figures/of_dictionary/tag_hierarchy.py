@@ -40,7 +40,7 @@ def draw(tag_hierarchy: xr.Dataset, analysis: Analysis) -> Figure:
         raise NotApplicable(reason)
     order = _order(tag_hierarchy)
     shown = tag_hierarchy.isel(pair=order[:MOST][::-1])
-    figure = theme.sheet(2.35 + LINE * max(shown.sizes["pair"], 6))
+    figure = theme.sheet(2.8 + LINE * max(shown.sizes["pair"], 6))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.35, 1])
     height = np.arange(shown.sizes["pair"])
     legend = [*_draw_missed(left, shown, height), *_draw_absorbed(right, shown, height)]
@@ -124,6 +124,8 @@ def _notes(table: xr.Dataset, left: int) -> list[str]:
             f"tokens with both tags and on {elsewhere} of those with it alone; {absorbed} is absorbed{beside}."
         )
         notes.append(_of_parents(table))
+    if unknown := int(np.isnan(table["missed_with_child"].to_numpy()).sum()):
+        notes.append(f"Without shares: {theme.several(unknown, 'pair')} of an implied tag without a main feature.")
     if out:
         notes.append(f"Left out of means: {theme.several(out, 'pair')} in brackets.")
     if left:

@@ -167,9 +167,9 @@ def _shares(
     inputs: Inputs, counted: TagCounts, tokens: ProbedTokens, pairs: Pairs, dictionary: Dictionary
 ) -> dict[str, Any]:
     """What the main features of the tags of pairs do on half B, and what their decoder rows point along."""
-    probing, seed = inputs.table("sparse_probing"), inputs.params.baseline_seed
-    main = main_features(probing["chosen"].values, probing["difference"].values)
+    seed = inputs.params.baseline_seed
     columns = FeatureColumns(counted.counts(), counted.sample, surveyed(inputs).again)
+    main = main_features(columns.differences())
     active = active_tokens(columns, main[np.union1d(pairs.child, pairs.parent)])
     direction = inputs.each("neurons")[0].table("sparse_probing")["dense_weight"].values[pairs.parent]
     along = cosines(dictionary.decoder().cpu().numpy(), direction)

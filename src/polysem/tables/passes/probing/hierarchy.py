@@ -98,14 +98,12 @@ def together(carried: Bool[np.ndarray, "token tag"]) -> Int[np.ndarray, "tag tag
     return found
 
 
-def main_features(
-    chosen: Int[np.ndarray, "tag rank"], difference: Float[np.ndarray, "tag rank"]
-) -> Int[np.ndarray, " tag"]:
-    """The feature of each tag whose mean is most above that without the tag, of those that differ most (half A); −1
-    where none is above it. `difference` descends in size along `rank`."""
-    with np.errstate(invalid="ignore"):
-        above = (chosen >= 0) & (difference > 0)
-    return np.where(above.any(1), chosen[np.arange(len(chosen)), above.argmax(1)], -1)
+def main_features(differences: Float[np.ndarray, "feature tag"]) -> Int[np.ndarray, " tag"]:
+    """The feature of each tag whose mean activation is most above that of tokens without the tag (half A), the lower
+    one among equals; −1 where none is above it. Features that are on where the tag is not tell it, too, and are none.
+    """
+    above = np.nan_to_num(differences)
+    return np.where(above.max(0) > 0, above.argmax(0), -1)
 
 
 def active_tokens(columns: FeatureColumns, features: Int[np.ndarray, " some"]) -> Active:
@@ -120,7 +118,8 @@ def cosines(
 ) -> Float[np.ndarray, "pair feature"]:
     """Cosines of decoder rows with directions; NaN for a row of zeros, and for a direction of zeros or of NaN."""
     norms = np.linalg.norm(direction, axis=1)[:, None] * np.linalg.norm(decoder, axis=1)
-    products = np.asarray(direction @ decoder.T, np.float64)
+    with np.errstate(invalid="ignore"):
+        products = np.asarray(direction @ decoder.T, np.float64)
     return np.divide(products, norms, out=np.full(products.shape, np.nan), where=norms > 0)
 
 
