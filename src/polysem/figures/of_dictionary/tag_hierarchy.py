@@ -23,7 +23,7 @@ with 95 % bootstrap intervals over sequences. Right: share of the tokens with bo
 feature of the other tag is on and points along the implied one: the cosine of its decoder row with the direction of the
 probe on all activations is above that of 95 % of the dictionary's rows. A cross marks the same of the random-model
 control, where there is one; pairs in brackets have a tag that all activations of the control tell as well. Sources:
-Chanin et al. 2024, *A is for Absorption*; Karvonen et al. 2025, *SAEBench*.
+Chanin et al. 2024, *A is for Absorption*; Karvonen et al. 2025, *SAEBench*; document S1 asks how features split.
 """
 MOST = 40
 """Pairs that are drawn, at most."""
