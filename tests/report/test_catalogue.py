@@ -13,7 +13,7 @@ from polysem.report.ledger import Claim
 
 OWED = [
     *(f"S0.{name}" for name in ("F1", "F2", "F3a", "F3b", "F3c", "F4", "T1", "X1", "X2", "X3")),
-    *(f"S1.{name}" for name in ("M1", *(f"F{number}" for number in range(1, 12)), "X1", "X2")),
+    *(f"S1.{name}" for name in ("M1", *(f"F{number}" for number in range(1, 12)), "X1", "X2", "X3")),
     *(f"S2.F{number}" for number in range(1, 15)),
     *(f"S2.{name}" for name in ("T1", "M1", "M2", "M3", "M4", "X1", "X2", "X3")),
     *(f"S3.{name}" for name in ("F1", "F2", "F3", "F4", "F5", "T1", "T2", "T3", "M1", "M2", "M3", "M4", "U1", "X1")),

@@ -160,6 +160,18 @@ ENTRIES = (
         metrics=("sparse_probe_f1_1", "sparse_probe_f1_8", "dense_probe_f1", "fewer_than_neurons_share"),
         tables=("sparse_probing",),
     ),
+    Entry(
+        id="S1.X3",
+        title="Absorption and splitting of tags",
+        published="No number of the document: whether the feature of a general tag is off where the feature of a more "
+        "special one takes its place, and whether the tag is split among several (Chanin et al. 2024; SAEBench 2025).",
+        shown="For every pair of tags of which one implies the other, how often the main feature of the implied one is "
+        "off with the other and without it, and how much of that another feature absorbs; how many features tell the "
+        "implied tag, and how well those of the tags that imply it do.",
+        absent="It needs an SAE and tags of which some imply others, as those of the generated stories do.",
+        metrics=("absorbed_share", "missed_with_child_share", "missed_elsewhere_share", "split_tag_share"),
+        tables=("tag_hierarchy",),
+    ),
 )
 
 LATER: tuple[tuple[str, str], ...] = ()

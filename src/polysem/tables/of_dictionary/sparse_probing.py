@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from polysem.tables.inputs import Inputs
-from polysem.tables.parts.labels import labelled, variable
+from polysem.tables.parts.labels import declared_table
 from polysem.tables.parts.reading import activation_rows, is_neurons
 from polysem.tables.passes.probing.columns import FeatureColumns, NeuronColumns
 from polysem.tables.passes.probing.probes import (
@@ -173,20 +173,13 @@ def measure(inputs: Inputs) -> xr.Dataset:
         values |= against_neurons(sparse.f1, values["fewest"], of_neurons, kept, seed)
     values |= {"tag": np.array(counted.names, object), "k": np.array(FEATURES), "rank": np.arange(FEATURES[-1])}
     attributes = {"control": beside[0].place.model} if beside else {}
-    return _table(
-        values, attributes | {"least": LEAST, "fitted_tokens": int((tokens.weight > 0).sum()), "penalty": PENALTY}
+    return declared_table(
+        VARIABLES,
+        values,
+        attributes | {"least": LEAST, "fitted_tokens": int((tokens.weight > 0).sum()), "penalty": PENALTY},
     )
 
 
 def _named(scores: Scores, front: str) -> dict[str, np.ndarray]:
     ends = {"low": "f1_low", "high": "f1_high"}
     return {front + ends.get(name, name): values for name, values in vars(scores).items()}
-
-
-def _table(values: dict[str, Any], attributes: dict[str, Any]) -> xr.Dataset:
-    made = {}
-    for name, found in values.items():
-        dimensions, unit, words = VARIABLES[name]
-        made[name] = variable(tuple(dimensions.split()), found, words, unit)
-    along = [name for name in made if VARIABLES[name][0] == name]
-    return labelled(made, {name: made.pop(name) for name in along}, attributes)

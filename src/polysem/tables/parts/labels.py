@@ -51,3 +51,16 @@ def labelled(
 ) -> xr.Dataset:
     """A Dataset of variables, coordinates and attributes."""
     return xr.Dataset(dict(variables), coords=dict(coordinates), attrs=dict(attributes))
+
+
+def declared_table(
+    declared: Mapping[str, tuple[str, str, str]], values: Mapping[str, ArrayLike], attributes: Mapping[str, Any]
+) -> xr.Dataset:
+    """A Dataset of values by the names under which a module declares them in `VARIABLES`; those that are called as
+    their dimension are coordinates."""
+    made = {}
+    for name, found in values.items():
+        dimensions, unit, words = declared[name]
+        made[name] = variable(tuple(dimensions.split()), found, words, unit)
+    along = [name for name in made if declared[name][0] == name]
+    return labelled(made, {name: made.pop(name) for name in along}, attributes)
