@@ -23,7 +23,7 @@ from polysem.tables.of_site.fidelity import (
     dictionary_fidelity,
     mean_activation,
 )
-from polysem.tables.parts.evaluation import leading_batches
+from polysem.tables.parts.evaluation import Score, leading_batches
 from polysem.tables.parts.fidelity_numbers import INTERVALS
 from polysem.tables.parts.reconstruction import Reconstruction
 
@@ -274,3 +274,9 @@ def test_activations_of_another_width_are_refused(classifier, image_store, activ
     activation_store(np.zeros((4, 5), np.float32), f"m/{site}/eval")
     with pytest.raises(InputError, match=r"has 5 neurons, site layers\.0\.hook_post"):
         made("site", "fidelity", Place("m", site, root=str(tmp_path)), "classifier", dictionaries=[], targets=[])
+
+
+def test_a_score_of_nothing_has_no_sums_and_no_mean():
+    score = Score()
+    assert score.sums().shape == (0, 2)
+    assert np.isnan(score.cross_entropy) and np.isnan(score.accuracy)
