@@ -9,7 +9,8 @@ from polysem.io.errors import InputError
 from polysem.layout.place import Place
 from polysem.params.study import Study, load_study
 from polysem.workflow.checks import rubric_scores
-from polysem.workflow.tables import Tables, contracts, modules, told
+from polysem.workflow.contracts import contracts, modules
+from polysem.workflow.tables import Tables, told
 
 PARAMS = """
 corpora:

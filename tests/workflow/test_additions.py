@@ -20,8 +20,8 @@ from polysem.tables.contract import ROOMS, load_table
 from polysem.workflow import figures
 from polysem.workflow.checks import additions
 from polysem.workflow.commands import export
+from polysem.workflow.contracts import all_contracts, contracts
 from polysem.workflow.running import code
-from polysem.workflow.tables import all_contracts, contracts
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = "polysem.tables.of_dictionary"

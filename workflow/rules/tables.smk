@@ -4,7 +4,8 @@
 # outputs follow from that. Outputs are marked as updated, because a step keeps what is made of the same.
 
 from polysem.workflow.readable import BESIDE
-from polysem.workflow.tables import FOUND_BY_NAME, all_contracts, contracts, modules, together
+from polysem.workflow.contracts import all_contracts, contracts, modules, together
+from polysem.workflow.tables import FOUND_BY_NAME
 
 try:
     all_contracts()

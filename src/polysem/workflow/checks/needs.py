@@ -18,7 +18,7 @@ from polysem.params.study import Study
 from polysem.workflow import artifacts
 from polysem.workflow.checks.intervention_needs import intervention_flops
 from polysem.workflow.checks.shapes import flops_to, forward_flops, input_width, known_shape, parameters, width
-from polysem.workflow.tables import together
+from polysem.workflow.contracts import together
 
 PHASES = ("corpora", "models", "tokens", "activations", "saes", "toys", "tables", "figures and report")
 FLOAT = 4
