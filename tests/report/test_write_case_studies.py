@@ -1,6 +1,7 @@
 """S1.F11: pages of case studies, from tables made by hand."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,7 @@ def other_tables(place: Place) -> None:
         "shown_token": (shown, [[[40, 41, 42], [-1, -1, -1]]]),
         "shown_activation": (shown, [[[0.0, 2.0, 1.0], [np.nan] * 3]]),
         "shown_change": (shown, [[[np.nan, -4.0, -1.0], [np.nan] * 3]]),
+        "shown_logit_weight": (shown, [[[0.5, 2.0, -1.0], [np.nan] * 3]]),
         "offset": ("offset", [-1, 0, 1]),
     }
     ablation |= {"kl_low": (one, [0.0625]), "kl_high": (one, [0.25])}
@@ -160,6 +162,18 @@ def test_numbers_of_the_ablation_have_their_intervals(case) -> None:
     page = " ".join(written(case)["1.html"].split("Set to 0")[1].split())
     assert "in nats</th><td>0.125</td><td>0.0625 to 0.25</td>" in page
     assert "minus its logit weights</th><td>0.125</td><td>–</td>" in page
+
+
+def test_contexts_are_shown_by_logit_weights_where_there_is_a_direct_path(case) -> None:
+    section = written(case)["1.html"].split('id="ablation"')[1].split("</section>")[0]
+    assert section.count("<ol") == 2 and "by its logit weights" in section
+    assert re.findall(r'title="importance ([^"]+)"', section.split("<ol")[2]) == ["0.25", "1.00"]
+    place = Place(MODEL, root=str(case.folder))
+    table = xr.load_dataset(place.table("ablation"), engine="h5netcdf")
+    table["shown_logit_weight"][:] = np.nan
+    write_table(Path(place.table("ablation")), table)
+    section = written(case)["1.html"].split('id="ablation"')[1].split("</section>")[0]
+    assert section.count("<ol") == 1 and "by its logit weights" not in section
 
 
 def test_a_feature_of_a_dictionary_of_several_sizes_has_its_parent_and_children(case) -> None:

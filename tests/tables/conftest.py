@@ -1,6 +1,7 @@
 """Small real stores, a small real model and a small real dictionary."""
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,33 @@ from polysem.models.subject import Batch, Evaluation, Replacement, Subject
 
 SITE = "mlp"
 torch.set_num_threads(1)
+FEW = {
+    "polysem.numerics.norms": {"ROWS": 5},
+    "polysem.tables.of_dictionary.alignment": {"BLOCK": 5},
+    "polysem.tables.of_model.model": {"SEQUENCES": 3},
+    "polysem.tables.parts.decoder_cosines": {"BLOCK": 5},
+    "polysem.tables.parts.recognised": {"SEQUENCES": 3},
+    "polysem.tables.parts.slot_words": {"TOGETHER": 3},
+    "polysem.tables.passes.ablation.spots": {"SEQUENCES": 3},
+    "polysem.tables.passes.comparison.codes": {"ROWS": 50},
+    "polysem.tables.passes.comparison.kin": {"TOGETHER": 3},
+    "polysem.tables.passes.probing.columns": {"BLOCK": 70},
+    "polysem.tables.passes.probing.hierarchy": {"BLOCK": 70},
+    "polysem.tables.passes.steering.output_scores": {"TOGETHER": 3},
+}
+"""How many rows, features or sequences are taken together: so few that small inputs have several blocks, and the last
+one is smaller."""
+
+
+@pytest.fixture(scope="package", autouse=True)
+def few_together():
+    """Tests of tables see what happens between blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, constants in FEW.items():
+            for name, value in constants.items():
+                assert getattr(import_module(module), name) > value, f"{module}.{name} is gone, or that small already"
+                patch.setattr(f"{module}.{name}", value)
+        yield
 
 
 class TokenPerceptron(Subject):

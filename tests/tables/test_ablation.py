@@ -188,6 +188,23 @@ def test_a_shown_context_is_without_its_feature_everywhere(study):
     assert np.nanmax(np.abs(one["shown_change"].values)) > 1e-3
 
 
+def test_tokens_of_shown_contexts_have_their_logit_weights(study):
+    """The unembedding's own product, less the mean over the vocabulary."""
+    table, known = study.table, 0
+    for row, place in enumerate(table["shown_place"].values.tolist()):
+        _, site, name = study.relatives[place]
+        decoder = load_dictionary(Path(study.place.at(site, name).sae.path), NEURONS).decoder()
+        direction = decoder[int(table["shown_feature"][row])].double()
+        weight = direction @ study.subject.logit_directions(site).double()
+        token, found = (table[f"shown_{name}"].values[row] for name in ("token", "logit_weight"))
+        there = token >= 0
+        expected = (weight - weight.mean()).numpy()[token[there]]
+        np.testing.assert_allclose(found[there], expected, rtol=1e-4, atol=1e-5)
+        assert np.isnan(found[~there]).all()
+        known += there.sum()
+    assert known > 100
+
+
 def test_the_same_seed_gives_the_same_table_and_another_one_other_directions(study):
     again, other = (
         made(

@@ -71,6 +71,8 @@ class Context(NamedTuple):
 
     html: Markup
     largest: str
+    promoted: Markup
+    """The same, with a line below the tokens that its logit weights promote; '' without a direct path."""
 
 
 class Relative(NamedTuple):
@@ -126,16 +128,20 @@ def ablated(table: Columns, place: Place, feature: int, contexts: TextContexts) 
         change = table["shown_change"][shown, number].astype(np.float64)
         lost = np.where(np.isfinite(change), -change, np.nan)
         most = float(np.nanmax(lost)) if np.isfinite(lost).any() else 0.0
-        html = contexts.example(
-            table["shown_token"][shown, number],
-            table["shown_activation"][shown, number],
-            offsets,
-            largest,
-            int(table["shown_sequence"][shown, number]),
-            lost / most if most > 0 else np.full(lost.shape, np.nan),
+        tokens, activations = (table[f"shown_{name}"][shown, number] for name in ("token", "activation"))
+        weight = table["shown_logit_weight"][shown, number].astype(np.float64)
+        lost_share, promoted = (
+            contexts.example(tokens, activations, offsets, largest, int(table["shown_sequence"][shown, number]), shares)
+            for shares in (_of_largest(lost), _of_largest(weight))
         )
-        found.append(Context(html, f"{most:.3g}"))
+        found.append(Context(lost_share, f"{most:.3g}", promoted if np.isfinite(weight).any() else Markup("")))
     return lines, found
+
+
+def _of_largest(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of the largest of some values; NaN for all where none is above 0."""
+    largest = np.nanmax(values) if np.isfinite(values).any() else 0
+    return values / largest if largest > 0 else np.full(values.shape, np.nan)
 
 
 def steered(table: Columns, place: Place, feature: int) -> tuple[list[Way], list[str], list[Pair]]:

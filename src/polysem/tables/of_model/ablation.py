@@ -135,6 +135,11 @@ VARIABLES = {
         "nat",
         "change of the token's log-probability where the feature is 0 in the whole context",
     ),
+    "shown_logit_weight": (
+        "shown context offset",
+        "logit",
+        "the feature's logit weight of the token, less the mean over all tokens; NaN without a direct path",
+    ),
     "offset": ("offset", "token", "tokens behind the token in the middle"),
     "estimate": ("estimate", "1", "the number, and the ends of its 95 % bootstrap interval over features"),
     "quartile": ("quartile", "1", "median, and lower and upper quartile"),
@@ -196,7 +201,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
                 shown_contexts(subject, one.site, one.dictionary, store, one.spots, one.examples, one.shown, one.tags)
             )
     text = words(inputs.path("tokenizer")) if store.is_text else None
-    made = table(asked, found, contexts, text, seed)
+    made = table(asked, found, contexts, text, weights, seed)
     return made.assign_attrs(
         concentrated_on=concentrated_on(outcomes), behind=behind, directions=inputs.params.ablation_directions
     )
@@ -305,7 +310,12 @@ def _outcomes(subject: Subject, store: TokenStore) -> int:
 
 
 def table(
-    asked: list[Asked], effects: list[Effects], contexts: list[Contexts], text: Callable[[int], str] | None, seed: int
+    asked: list[Asked],
+    effects: list[Effects],
+    contexts: list[Contexts],
+    text: Callable[[int], str] | None,
+    weights: Directions,
+    seed: int,
 ) -> xr.Dataset:
     """The table of all dictionaries; `contexts` are empty unless the model reads text."""
     features = [of_features(one.spots, found, seed) for one, found in zip(asked, effects, strict=True)]
@@ -330,7 +340,7 @@ def table(
         made[f"spot_{name}"] = np.concatenate([getattr(found, name) for found in effects])
     made["random_kl"] = np.concatenate([found.random_kl for found in effects])
     if text is not None:
-        made |= _shown(asked, contexts, text)
+        made |= _shown(asked, contexts, text, weights)
     variables: dict[str, xr.Variable] = {}
     coordinates: dict[str, xr.Variable] = {}
     for name, values in made.items():
@@ -351,7 +361,7 @@ def _states(spots: Spots) -> np.ndarray:
     return states.astype(object)
 
 
-def _shown(asked: list[Asked], contexts: list[Contexts], text: Callable[[int], str]) -> Numbers:
+def _shown(asked: list[Asked], contexts: list[Contexts], text: Callable[[int], str], weights: Directions) -> Numbers:
     token = np.concatenate([one.token for one in contexts])
     names = {number: text(number) for number in np.unique(token).tolist()}
     made = {
@@ -365,4 +375,19 @@ def _shown(asked: list[Asked], contexts: list[Contexts], text: Callable[[int], s
     }
     for name in ("sequence", "position", "activation", "change"):
         made[f"shown_{name}"] = np.concatenate([getattr(one, name) for one in contexts])
+    pairs = zip(asked, contexts, strict=True)
+    made["shown_logit_weight"] = np.concatenate([_promoted(one, shown, weights) for one, shown in pairs])
     return made
+
+
+def _promoted(one: Asked, shown: Contexts, weights: Directions) -> Float[np.ndarray, "shown context offset"]:
+    """The logit weights that shown features have for the tokens of their contexts, each less its mean."""
+    found = np.full(shown.token.shape, np.nan)
+    decoder = one.dictionary.decoder()[torch.from_numpy(shown.feature)].cpu()
+    of_all = weights.logit_weights(one.written, decoder)
+    if of_all is not None and found.size:
+        centred = (of_all - of_all.mean(dim=1, keepdim=True)).numpy()
+        known = shown.token >= 0
+        feature = np.broadcast_to(np.arange(len(shown.feature))[:, None, None], found.shape)
+        found[known] = centred[feature[known], shown.token[known]]
+    return found
