@@ -361,6 +361,8 @@ def test_scalars_are_of_the_pairs_of_which_both_tags_are_kept(site, tables):
             assert float(table[f"{name}_share"]) == pytest.approx(table[name].values[kept].mean())
         parents = [TAGS.index(parent) for parent in {*table["parent"].values[kept]}]
         assert float(table["split_tag_share"]) == np.mean(table["split_features"].values[parents] > 1)
+        for name in ("own_f1", "children_f1"):
+            assert float(table[f"parents_{name}"]) == np.mean(table[name].values[parents])
 
 
 def test_the_same_pairs_of_a_control_stand_beside_by_name(site, tables):

@@ -94,7 +94,7 @@ def test_one_addition_of_each_kind_runs_to_the_report(study):
     [
         ("norm_histogram.py", "# a comment", set()),
         ("norm_histogram.py", "LONG = 1", {"draw_figures"}),
-        ("weight_norms.py", "LONG = 1", {"measure_dictionary", "measure_neurons"}),
+        ("weight_norms.py", "LONG = 1", {"measure_neurons"}),
         ("floor/loss.py", "LONG = 1", {"train_sae"}),
         ("arrays.py", "LONG = 1", {"import_sae"}),
         ("numerals/make.py", "LONG = 1", {"make_corpus"}),

@@ -27,7 +27,8 @@ TOPK = [
 """The sheets of other dictionaries of the model name similar clusters of this one."""
 L1 = [pattern.replace("/*", "/stories-1l*", 1).replace("topk", "l1") for pattern in TOPK]
 """The preset trains it at the site of stories-1l alone."""
-FIDELITY = ["measure_site/*", "draw_site_figures/*"]
+FIDELITY = ["measure_site/*", "draw_site_figures/*", "write_case_studies/*"]
+"""Case studies show another table of the job."""
 SURVEYED = [
     "measure_dictionary/*",
     "measure_neurons/*",

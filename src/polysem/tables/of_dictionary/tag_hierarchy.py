@@ -106,6 +106,8 @@ VARIABLES = {
     "missed_elsewhere_share_low": ("", "1", "lower end of its 95 % bootstrap interval over pairs"),
     "missed_elsewhere_share_high": ("", "1", "upper end of its 95 % bootstrap interval over pairs"),
     "split_tag_share": ("", "1", "share of the parents of these pairs whose probe needs more than 1 feature"),
+    "parents_own_f1": ("", "1", "mean over these parents of the F1 of their own main feature being on"),
+    "parents_children_f1": ("", "1", "mean over these parents of the F1 of the main feature of any child being on"),
     "control_absorbed_share": ("", "1", "mean over the same pairs of the share absorbed in the random-model control"),
     "control_missed_with_child_share": (
         "",
@@ -153,6 +155,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
     values |= means(values, kept, inputs.params.baseline_seed)
     parents = np.unique(pairs.parent[kept])
     values["split_tag_share"] = (values["split_features"][parents] > 1).mean() if len(parents) else np.nan
+    for name in ("own_f1", "children_f1"):
+        values[f"parents_{name}"] = values[name][parents].mean() if len(parents) else np.nan
     beside = inputs.each("control")
     if beside:
         values |= of_control(values["child"], values["parent"], kept, beside[0].table("tag_hierarchy"))
