@@ -31,6 +31,8 @@ def hierarchy_table(pairs: int = 6, left_out: int = 0, control: bool = False, un
         "split_features": np.array([1, 2, 8, *[-1] * (TAGS - 3)]),
         "own_f1": np.array([0.2, 0.3, 0.7, *[np.nan] * (TAGS - 3)]),
         "children_f1": np.array([0.1, 0.2, 0.45, *[np.nan] * (TAGS - 3)]),
+        "parents_own_f1": np.array(0.4),
+        "parents_children_f1": np.array(0.25),
     }
     table = xr.Dataset()
     for name, said in CONTRACT.variables.items():
