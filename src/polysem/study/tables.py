@@ -56,7 +56,7 @@ def open_table(results: Results, place: Place, name: str, known: Sequence[str], 
     file = results.bring(path or place.table(name))
     try:
         return xr.open_dataset(file, engine="netcdf4")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise InputError(f"{file} cannot be read as a table ({error}); delete it and run again") from error
 
 

@@ -27,7 +27,7 @@ from polysem.models.vocabulary import Vocabulary
 from polysem.params.probes import Probe, parsed
 from polysem.saes.dictionary import Dictionary, load_dictionary
 from polysem.tables.inputs import Inputs
-from polysem.tables.parts.labels import labelled, variable
+from polysem.tables.parts.labels import declared_table
 from polysem.tables.parts.slot_words import Key, Slotted, WordCounts, slotted, text_of
 
 CATALOGUE = "S4.X4"
@@ -245,11 +245,7 @@ def table(asked: Sequence[Asked], places: Sequence[tuple[str, str]], found: Sequ
         "dictionary": np.array([name for _, name in places], object),
         "feature": feature, **numbers, **shares(numbers["controls_below"]),
     }  # fmt: skip
-    variables = {}
-    for name, values in made.items():
-        dimensions, unit, words_of = VARIABLES[name]
-        variables[name] = variable(tuple(dimensions.split()), values, words_of, unit)
-    return labelled(variables, {}, {"controls": CONTROLS, "candidates": CANDIDATES, "above": ABOVE})
+    return declared_table(VARIABLES, made, {"controls": CONTROLS, "candidates": CANDIDATES, "above": ABOVE})
 
 
 NUMBERS = ("activation", "relative", "control_median", "control_high", "controls_below")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from polysem.io.tables import read_arrays
 from polysem.tables.inputs import Inputs
-from polysem.tables.parts.labels import ESTIMATES, labelled, variable
+from polysem.tables.parts.labels import ESTIMATES, declared_table
 from polysem.tables.passes.explanations.agreement import TRUTHS, agreements
 from polysem.tables.passes.explanations.drawing import CHANCE
 from polysem.tables.passes.explanations.examples import Examples
@@ -76,7 +76,6 @@ VARIABLES = {
     "quartile": ("quartile", "1", "median, and lower and upper quartile"),
 }
 INTRUDER = "intruder"
-COORDINATES = ("explainer", "score", "measure", "truth", "estimate", "quartile")
 
 
 def measure(inputs: Inputs) -> xr.Dataset:
@@ -103,13 +102,14 @@ def measure(inputs: Inputs) -> xr.Dataset:
     place, intruder = (examples.values[name][mine] for name in ("of_place", "intruder_share"))
     truth = _truths(inputs, place, examples.values["feature"][mine])
     is_scored = found.count.any(axis=(1, 2))
+    mean = means(every.own, examples.values["of_place"], len(own), seed)
     measures, named = _measures(found.own, intruder, said.explainers)
     made: dict[str, NDArray] = {
         "site": examples.values["site"][own],
         "dictionary": examples.values["dictionary"][own],
         "scored_features": np.array([(is_scored & (place == one)).sum() for one in range(places)]),
         "found_share": _found(found.text, found.own, place, places),
-        "mean_score": means(found.own, place, places, seed),
+        "mean_score": mean[own],
         "score_quartiles": quartiles(found.own, place, places),
         "mean_shuffled_score": means(found.shuffled, place, places, seed),
         "mean_intruder_share": means(intruder, place, places, seed),
@@ -134,28 +134,22 @@ def measure(inputs: Inputs) -> xr.Dataset:
         "quartile": np.array(QUARTILES, object),
     }
     if not own.all():
-        made |= _of_control(examples, every, own, seed)
-    variables = {
-        name: variable(tuple(VARIABLES[name][0].split()), values, VARIABLES[name][2], VARIABLES[name][1])
-        for name, values in made.items()
-    }
-    return labelled(variables, {name: variables.pop(name) for name in COORDINATES}, {"intruder_chance": CHANCE})
+        made |= _of_control(examples, every, own, mean)
+    return declared_table(VARIABLES, made, {"intruder_chance": CHANCE})
 
 
 def _of_control(
-    examples: Examples, every: Scored, own: NDArray[np.bool_], seed: int
+    examples: Examples, every: Scored, own: NDArray[np.bool_], mean: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-    """Means of the control's dictionaries, each beside the dictionary that has its name; NaN, and 0 features, beside
-    those of which the control has none."""
+    """Of the `mean` of all places those of the control's dictionaries, each beside the dictionary that has its name;
+    NaN, and 0 features, beside those of which the control has none."""
     keys = list(zip(examples.values["site"].tolist(), examples.values["dictionary"].tolist(), strict=True))
-    place, places = examples.values["of_place"], len(keys)
-    of_all = means(every.own, place, places, seed)
-    count = np.bincount(place[every.count.any(axis=(1, 2))], minlength=places)
+    count = np.bincount(examples.values["of_place"][every.count.any(axis=(1, 2))], minlength=len(keys))
     beside = {keys[number]: number for number in np.flatnonzero(~own).tolist()}
     there = [beside.get(key, -1) for key, is_own in zip(keys, own.tolist(), strict=True) if is_own]
     known = np.array(there) >= 0
     return {
-        "control_mean_score": np.where(known[:, None, None, None], of_all[there], np.nan),
+        "control_mean_score": np.where(known[:, None, None, None], mean[there], np.nan),
         "control_scored_features": np.where(known, count[there], 0),
     }
 
