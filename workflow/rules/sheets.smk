@@ -91,7 +91,11 @@ def case_tables(wildcards):
     model = Place(wildcards.model)
     compared = [model.at(site).receipt_of_table("comparison") for site in study.models[wildcards.model].sites]
     relatives = [model.at(site, name) for site, names in related(wildcards.model).items() for name in names]
-    return [model.receipt_of_table(name) for name in artifacts.CASE_TABLES] + compared + [one.tables_receipt for one in relatives]
+    return (
+        [model.receipt_of_table(name) for name in artifacts.CASE_TABLES]
+        + compared
+        + [one.tables_receipt for one in relatives]
+    )
 
 
 def annotated_dictionaries(model):
