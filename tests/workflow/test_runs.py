@@ -160,6 +160,15 @@ def test_plotting_jobs_import_no_torch(repository):
     assert ran == {f"draw_figures/{SITE}/neurons", *COLLECTING}
 
 
+def test_while_a_job_waits_snakemake_looks_for_room_when_one_ends_and_not_all_the_time(tmp_path):
+    repository = plant(tmp_path / "waiting", QUICK)
+    tokens = [
+        f"results/tokens/{model}/{split}.json" for model in ("stories-1l", "digits") for split in ("train", "eval")
+    ]
+    said = repository.snakemake("--cores", "1", "--verbose", *tokens)
+    assert 7 <= said.count("Ready jobs: ") <= 2 * 7
+
+
 def test_a_checkout_may_be_called_anything(tmp_path):
     repository = plant(tmp_path / 'it\'s $(here) "now" ä', QUICK)
     repository.snakemake("results/corpora/digits/documents.parquet")

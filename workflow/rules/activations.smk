@@ -12,8 +12,6 @@ rule extract_activations:
         receipt=SITE.activations("{split}").receipt,
     log:
         "logs/extract_activations/{model}/{site}/{split}.log",
-    benchmark:
-        "logs/extract_activations/{model}/{site}/{split}.tsv"
     resources:
         gpu=GPU,
     params:

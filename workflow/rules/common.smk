@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -49,6 +50,7 @@ from polysem.workflow.provenance import lock
 from polysem.workflow.checks import preflight
 from polysem.workflow.checks import rubric_scores
 from polysem.workflow.checks import special_tokens
+from polysem.workflow.running import warm
 from polysem.workflow.tables import Tables
 
 if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
@@ -91,6 +93,18 @@ except InputError as error:
 tables = Tables(study)
 
 
+onstart:
+    # While jobs wait, Snakemake looks for room again a second after each look, in case its limit of 100 jobs a second held
+    # them back. Every look leads to another one, so that they add up: a tenth of a core by the hundredth job
+    # (docs/performance.md). Nothing here starts 100 jobs a second; another limit that somebody asked for stays.
+    limit = workflow.scheduler.job_rate_limiter
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+    if workflow.local_exec and workflow.is_main_process:
+        called = (re.search(r"polysem step (\w+)", job.rule.shellcmd or "") for job in workflow.dag.needrun_jobs())
+        warm.start([step[1] for step in called if step], ENVIRONMENT, gpu=bool(GPU))
+
+
 onerror:
     # A step on a full disk cannot even write to its log why it failed.
     if shutil.disk_usage(Path()).free < preflight.LEAST_FREE:
@@ -100,20 +114,31 @@ onerror:
 GPU = 1 if shutil.which("nvidia-smi") else 0
 DEVICE = "--device cuda" if GPU else "--device cpu"
 
+# The environment of the steps.
+ENVIRONMENT = {
+    "PYTHONPATH": str(SOURCES),
+    "PYTHONHASHSEED": "0",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MPLBACKEND": "agg",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
 shell.executable("bash")
 shell.prefix(
     "set -euo pipefail; "
-    f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH PYTHONPATH={shlex.quote(str(SOURCES))} "
+    f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH "
     "POLYSEM_SUPERVISED=$PPID POLYSEM_COMMAND=$BASH_EXECUTION_STRING "
-    "PYTHONHASHSEED=0 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false "
-    "MPLBACKEND=agg CUBLAS_WORKSPACE_CONFIG=:4096:8 HF_HUB_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1; exec"
+    f"{' '.join(f'{name}={shlex.quote(value)}' for name, value in ENVIRONMENT.items())}; exec"
 )
 
 
 def names(values):
     """A wildcard constraint: exactly these names; with none of them, nothing at all."""
-    import re
-
     return "|".join(re.escape(value) for value in values) or "(?!)"
 
 

@@ -7,8 +7,6 @@ rule make_corpus:
         documents=corpus("{corpus}"),
     log:
         "logs/make_corpus/{corpus}.log",
-    benchmark:
-        "logs/make_corpus/{corpus}.tsv"
     params:
         code=lambda wildcards: code_digest("polysem.corpora.make_corpus", *study.corpora[wildcards.corpus].modules()),
         spec=lambda wildcards: spec(

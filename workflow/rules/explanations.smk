@@ -23,8 +23,6 @@ rule explain_features:
         explanations=MODEL.explanations,
     log:
         "logs/explain_features/{model}.log",
-    benchmark:
-        "logs/explain_features/{model}.tsv"
     wildcard_constraints:
         model=names(LANGUAGE),
     params:

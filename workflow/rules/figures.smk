@@ -80,8 +80,6 @@ rule draw_figures:
         receipt=update(DICTIONARY.figures.receipt),
     log:
         "logs/draw_figures/{model}/{site}/{dictionary}.log",
-    benchmark:
-        "logs/draw_figures/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.figures.draw_figures", *(one.module for one in FIGURES)),
         spec=drawing_spec,
@@ -111,8 +109,6 @@ rule draw_site_figures:
         receipt=update(SITE.figures.receipt),
     log:
         "logs/draw_site_figures/{model}/{site}.log",
-    benchmark:
-        "logs/draw_site_figures/{model}/{site}.tsv"
     params:
         code=code_digest("polysem.figures.draw_site_figures", *(one.module for one in SITE_FIGURES)),
         spec=lambda wildcards: spec_file(
@@ -146,8 +142,6 @@ rule draw_model_figures:
         receipt=update(MODEL.figures.receipt),
     log:
         "logs/draw_model_figures/{model}.log",
-    benchmark:
-        "logs/draw_model_figures/{model}.tsv"
     params:
         code=code_digest("polysem.figures.draw_model_figures", *(one.module for one in MODEL_FIGURES)),
         spec=spec(

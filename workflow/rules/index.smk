@@ -18,8 +18,6 @@ rule index_features:
         receipt=update(MODEL.index.receipt),
     log:
         "logs/index_features/{model}.log",
-    benchmark:
-        "logs/index_features/{model}.tsv"
     params:
         code=code_digest("polysem.index.index_features"),
         spec=lambda wildcards: spec_file(

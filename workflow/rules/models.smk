@@ -13,8 +13,6 @@ rule train_tokenizer:
         tokenizer=MODEL.tokenizer,
     log:
         "logs/train_tokenizer/{model}.log",
-    benchmark:
-        "logs/train_tokenizer/{model}.tsv"
     wildcard_constraints:
         model=names(models_of("trained")),
     params:
@@ -38,8 +36,6 @@ rule tokenize_corpus:
         receipt=MODEL.tokens("{split}").receipt,
     log:
         "logs/tokenize_corpus/{model}/{split}.log",
-    benchmark:
-        "logs/tokenize_corpus/{model}/{split}.tsv"
     wildcard_constraints:
         model=names(LANGUAGE),
     params:
@@ -59,8 +55,6 @@ rule store_images:
         receipt=MODEL.tokens("{split}").receipt,
     log:
         "logs/store_images/{model}/{split}.log",
-    benchmark:
-        "logs/store_images/{model}/{split}.tsv"
     wildcard_constraints:
         model=names(models_of("classifier")),
     params:
@@ -80,8 +74,6 @@ rule train_model:
         weights=MODEL.weights.file("model.safetensors"),
     log:
         "logs/train_model/{model}.log",
-    benchmark:
-        "logs/train_model/{model}.tsv"
     wildcard_constraints:
         model=names(models_of("trained")),
     priority: 10
@@ -110,8 +102,6 @@ rule train_classifier:
         weights=MODEL.weights.file("model.safetensors"),
     log:
         "logs/train_classifier/{model}.log",
-    benchmark:
-        "logs/train_classifier/{model}.tsv"
     wildcard_constraints:
         model=names([name for name in models_of("classifier") if study.models[name].weights is None]),
     threads: lambda wildcards: study.models[wildcards.model].training.threads
@@ -136,8 +126,6 @@ rule import_classifier:
         weights=MODEL.weights.file("model.safetensors"),
     log:
         "logs/import_classifier/{model}.log",
-    benchmark:
-        "logs/import_classifier/{model}.tsv"
     wildcard_constraints:
         model=names([name for name in models_of("classifier") if study.models[name].weights is not None]),
     params:
@@ -164,8 +152,6 @@ rule import_model:
         origin=MODEL.weights.file("origin.json"),
     log:
         "logs/import_model/{model}.log",
-    benchmark:
-        "logs/import_model/{model}.tsv"
     wildcard_constraints:
         model=names(IMPORTED),
     params:
@@ -200,8 +186,6 @@ rule randomise_model:
         [MODEL.weights.file(name) for name in CONTROL_FILES],
     log:
         "logs/randomise_model/{model}.log",
-    benchmark:
-        "logs/randomise_model/{model}.tsv"
     wildcard_constraints:
         model=names(study.controls),
     params:
@@ -224,8 +208,6 @@ rule copy_tokens:
         receipt=MODEL.tokens("{split}").receipt,
     log:
         "logs/copy_tokens/{model}/{split}.log",
-    benchmark:
-        "logs/copy_tokens/{model}/{split}.tsv"
     wildcard_constraints:
         model=names(study.controls),
     params:
@@ -247,8 +229,6 @@ rule record_model:
         record=MODEL.record,
     log:
         "logs/record_model/{model}.log",
-    benchmark:
-        "logs/record_model/{model}.tsv"
     params:
         code=code_digest("polysem.models.record_model"),
         spec=lambda wildcards: spec(

@@ -25,8 +25,6 @@ rule collect_provenance:
         provenance=artifacts.PROVENANCE,
     log:
         "logs/collect_provenance.log",
-    benchmark:
-        "logs/collect_provenance.tsv"
     params:
         code=code_digest("polysem.workflow.provenance.collect_provenance"),
         spec=lambda wildcards: spec_file(places=[drawn.values() for drawn in artifacts.figure_places(study)]),
@@ -52,8 +50,6 @@ rule write_report:
         pages=directory(artifacts.REPORT_PAGES),
     log:
         "logs/write_report.log",
-    benchmark:
-        "logs/write_report.tsv"
     params:
         code=code_digest("polysem.report.write_report"),
         outside=lambda wildcards: outside_file([*page_files(), INTRODUCTION]),

@@ -71,8 +71,6 @@ rule train_sae:
         artifacts.sae_files(SAE, artifacts.TRAINED_SAE_FILES),
     log:
         "logs/train_sae/{model}/{site}/{sae}.log",
-    benchmark:
-        "logs/train_sae/{model}/{site}/{sae}.tsv"
     wildcard_constraints:
         sae=sae_ids([sae for sae in study.saes.values() if sae.trained]),
     priority: 5
@@ -109,8 +107,6 @@ rule import_sae:
         artifacts.sae_files(SAE),
     log:
         "logs/import_sae/{model}/{site}/{sae}.log",
-    benchmark:
-        "logs/import_sae/{model}/{site}/{sae}.tsv"
     wildcard_constraints:
         sae=sae_ids([sae for sae in study.saes.values() if sae.imported]),
     params:

@@ -61,8 +61,6 @@ rule write_sheets:
         receipt=DICTIONARY.sheets.receipt,
     log:
         "logs/write_sheets/{model}/{site}/{dictionary}.log",
-    benchmark:
-        "logs/write_sheets/{model}/{site}/{dictionary}.tsv"
     params:
         code=code_digest("polysem.report.write_sheets"),
         outside=outside(SHEET_PAGE),
@@ -114,8 +112,6 @@ rule write_case_studies:
         receipt=MODEL.case_studies.receipt,
     log:
         "logs/write_case_studies/{model}.log",
-    benchmark:
-        "logs/write_case_studies/{model}.tsv"
     params:
         code=code_digest("polysem.report.write_case_studies"),
         outside=outside(CASE_PAGE),

@@ -78,8 +78,6 @@ for measured, models, dictionaries in (
             receipt=update(DICTIONARY.tables_receipt),
         log:
             f"logs/{measured}/{{model}}/{{site}}/{{dictionary}}.log",
-        benchmark:
-            f"logs/{measured}/{{model}}/{{site}}/{{dictionary}}.tsv"
         wildcard_constraints:
             model=names(models),
             dictionary=dictionaries,
@@ -134,8 +132,6 @@ for room, pattern, wanted in (("site", SITE, "{model}/{site}"), ("model", MODEL,
                 files=update([f"{pattern.tables}/{file}" for name in made for file in contracts(room)[name].files]),
             log:
                 f"logs/{measured}/{wanted}.log",
-            benchmark:
-                f"logs/{measured}/{wanted}.tsv"
             resources:
                 gpu=GPU,
             params:
@@ -155,8 +151,6 @@ rule collect_metrics:
         metrics=artifacts.METRICS,
     log:
         "logs/collect_metrics.log",
-    benchmark:
-        "logs/collect_metrics.tsv"
     params:
         code=code_digest("polysem.tables.collect_metrics"),
         spec=spec_file(
@@ -187,8 +181,6 @@ rule check_claims:
         claims=artifacts.CLAIMS,
     log:
         "logs/check_claims.log",
-    benchmark:
-        "logs/check_claims.tsv"
     params:
         code=code_digest("polysem.report.check_claims"),
         ledger=outside([artifacts.LEDGER]),
@@ -205,8 +197,6 @@ rule collect_plots:
         artifacts.plots(study),
     log:
         "logs/collect_plots.log",
-    benchmark:
-        "logs/collect_plots.tsv"
     params:
         code=code_digest("polysem.tables.collect_plots"),
         folder=f"{RESULTS}/plots",

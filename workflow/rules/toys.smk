@@ -7,8 +7,6 @@ rule recover_features:
         table=known_table("{toy}", "{sae}"),
     log:
         "logs/recover_features/{toy}/{sae}.log",
-    benchmark:
-        "logs/recover_features/{toy}/{sae}.tsv"
     threads: lambda wildcards: recipe(wildcards.sae).threads
     resources:
         gpu=GPU,
@@ -43,8 +41,6 @@ rule draw_toy_figures:
         receipt=update(known("{toy}").figures.receipt),
     log:
         "logs/draw_toy_figures/{toy}.log",
-    benchmark:
-        "logs/draw_toy_figures/{toy}.tsv"
     params:
         code=code_digest("polysem.figures.draw_toy_figures", *(one.module for one in TOY_FIGURES)),
         spec=lambda wildcards: spec(

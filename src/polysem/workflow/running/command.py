@@ -23,6 +23,7 @@ from polysem.workflow.running.seals import write_seal
 from polysem.workflow.running.specs import SPECS, keep_specs
 from polysem.workflow.running.stated import OutsideFiles, require_code
 from polysem.workflow.running.steps import DETERMINISTIC, load_step
+from polysem.workflow.running.usage import write_usage
 
 SUPERVISED = "POLYSEM_SUPERVISED"
 """Set by the workflow to its process id: a step ends when that process is gone. `1` stands for whatever process started
@@ -35,6 +36,7 @@ RUNNERS = {"code": "digest:modules", "outside": "json", "log": "path", "threads"
 
 def run_named(arguments: list[str]) -> None:
     """`polysem step NAME --option value …`: import the step of that name and run it."""
+    begun = time.monotonic()
     supervise()
     name = arguments[0] if arguments else ""
     try:
@@ -42,6 +44,8 @@ def run_named(arguments: list[str]) -> None:
     except InputError as error:
         sys.exit(f"error: {error}")
     run(step, arguments[1:], deterministic=name in DETERMINISTIC)
+    if "--log" in arguments:
+        write_usage(Path(arguments[arguments.index("--log") + 1]), begun)
 
 
 def supervise() -> None:
