@@ -1,6 +1,7 @@
 """Runs of the quick preset and of small additions to it."""
 
 import json
+import re
 import shutil
 from pathlib import PurePath
 
@@ -158,6 +159,14 @@ def test_plotting_jobs_import_no_torch(repository):
     with repository.executed() as ran:
         repository.snakemake()
     assert ran == {f"draw_figures/{SITE}/neurons", *COLLECTING}
+
+
+def test_without_a_terminal_a_run_tells_each_job_that_is_done(tmp_path):
+    repository = plant(tmp_path / "told", QUICK)
+    said = repository.snakemake("results/tokens/digits/eval.json")
+    told = [line for line in said.splitlines() if re.fullmatch(r"\d+/\d+ \w+ \S+ \d+ s", line)]
+    assert [line.rsplit(maxsplit=2)[0] for line in told] == ["1/2 make_corpus digits", "2/2 store_images digits/eval"]
+    assert not re.search(r"^\d+/\d+ ", repository.snakemake("--dry-run"), re.MULTILINE)
 
 
 def test_while_a_job_waits_snakemake_looks_for_room_when_one_ends_and_not_all_the_time(tmp_path):

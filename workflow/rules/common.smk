@@ -12,6 +12,8 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+from snakemake.logging import logger as snakemake_logger
+
 # A large study is millions of objects that live to the end, among which there is no use in looking for cycles.
 gc.set_threshold(1_000_000)
 
@@ -50,6 +52,7 @@ from polysem.workflow.provenance import lock
 from polysem.workflow.checks import preflight
 from polysem.workflow.checks import rubric_scores
 from polysem.workflow.checks import special_tokens
+from polysem.workflow.progress import FinishedJobs
 from polysem.workflow.running import warm
 from polysem.workflow.tables import Tables
 
@@ -103,6 +106,16 @@ onstart:
     if workflow.local_exec and workflow.is_main_process:
         called = (re.search(r"polysem step (\w+)", job.rule.shellcmd or "") for job in workflow.dag.needrun_jobs())
         warm.start([step[1] for step in called if step], ENVIRONMENT, gpu=bool(GPU))
+
+
+# Snakemake's own bars need a terminal; without one a run would say nothing until its end.
+if workflow.is_main_process and not workflow.output_settings.dryrun and not sys.stderr.isatty():
+    snakemake_logger.addHandler(FinishedJobs(sys.stderr))
+
+
+onsuccess:
+    if any(job.rule.name == "write_report" for job in workflow.dag.jobs):
+        print(f"open {Path(artifacts.REPORT_INDEX).resolve().as_uri()}", file=sys.stderr)
 
 
 onerror:
