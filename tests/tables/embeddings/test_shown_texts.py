@@ -17,7 +17,7 @@ def test_tokens_are_named_and_places_outside_of_the_sequence_are_empty():
 def test_images_are_those_of_the_store_whatever_the_chunk(image_store):
     pixels = np.random.default_rng(0).random((2100, 6)).astype(np.float32)
     store = TokenStore(image_store(pixels, np.zeros(2100, np.int32), 2))
-    sequence = np.array([[2099, 0, -1], [1024, 1023, 5]], np.int32)
+    sequence = np.array([[2099, 0, -1], [1024, 1500, 2000]], np.int32)  # of the first chunk the first image alone
     found = example_images(sequence, store).values
     np.testing.assert_array_equal(found[sequence >= 0], pixels[sequence[sequence >= 0]])
     assert np.isnan(found[0, 2]).all() and found.shape == (2, 3, 6)
