@@ -20,7 +20,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from polysem.activations.extract_activations import BATCH_TOKENS, RowWriter, batch_tokens, write_activations
+from polysem.activations.extract_activations import RowWriter, write_activations
+from polysem.activations.left_out import left_out_at
+from polysem.activations.sequences import BATCH_TOKENS, batch_tokens
 from polysem.io.stores import create_array, written_store
 from polysem.models.batches import TokenStore
 from polysem.models.language import LanguageSubject
@@ -113,10 +115,11 @@ def compare(name: str, device: str, count: int, folder: Path) -> None:
     store = token_store(folder, SHAPES.get(name, {"d_vocab": 50257})["d_vocab"], count)
     batches = list(store.batches(batch_tokens(subject.device) // CONTEXT))
     rows = sum(int(batch.counted.sum()) for batch in batches)
+    left_out = left_out_at(subject, store, site, "massive")
 
     def write() -> None:
         writer = RowWriter(group, subject.width(site), "float16", rows)
-        write_activations(subject, store, site, writer)
+        write_activations(subject, store, site, writer, left_out)
 
     torch.testing.assert_close(
         plain(batches[0].inputs.to(device)), subject.activations(batches[0], [site])[site], rtol=1e-3, atol=1e-3

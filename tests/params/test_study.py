@@ -182,6 +182,10 @@ def test_a_key_that_stands_twice_is_named_with_its_line(refused):
     [
         ("corpus: stories", "corpus: storys",
             "models.tiny.corpus names 'storys' (did you mean 'stories'?); corpora are stories, digits"),
+        ("training: {", "activations: {leave_out: masive}\n    training: {",
+            "models.tiny.activations.leave_out: found 'masive', allowed is 'massive', 'first' or 'none'"),
+        ("corpus: digits", "corpus: digits, activations: {leave_out: first}",
+            "models.mlp: activations.leave_out is 'first', the first token of each text, and a classifier"),
         ("corpus: stories", "corpus: digits", "models.tiny (trained) reads text, but corpora.digits holds images"),
         ("corpus: digits", "corpus: stories", "models.mlp (classifier) reads images, but corpora.stories holds text"),
         ("l1: 0.5", "l1: 0.5, models: [tny]", "saes.l1-x8: models names 'tny' (did you mean 'tiny'?); models are tiny"),

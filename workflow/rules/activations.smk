@@ -7,6 +7,8 @@ rule extract_activations:
         model=MODEL.record,
         tokens=ancient(MODEL.tokens("{split}").store),
         tokens_receipt=MODEL.tokens("{split}").receipt,
+        train_tokens=ancient(MODEL.tokens("train").store),
+        train_tokens_receipt=MODEL.tokens("train").receipt,
     output:
         store=directory(SITE.activations("{split}").store),
         receipt=SITE.activations("{split}").receipt,
@@ -23,8 +25,10 @@ rule extract_activations:
             limit=getattr(study.every_model[wildcards.model].activations, f"{wildcards.split}_tokens"),
             dtype=study.every_model[wildcards.model].activations.dtype,
             inputs=wildcards.split == "eval",
+            leave_out=study.every_model[wildcards.model].activations.leave_out,
         ),
         model=MODEL.weights.path,
     shell:
         "python -m polysem step extract_activations --model {params.model} --tokens {input.tokens} "
+        "--train_tokens {input.train_tokens} "
         "--output {output.store} --config {params.spec:q} {DEVICE} --code {params.code} --log {log} > {log} 2>&1"

@@ -14,6 +14,7 @@ def rows(wildcards):
         "tokens": here.tokens("train").store,
         "site": wildcards.site,
         "dtype": study.every_model[wildcards.model].activations.dtype,
+        "leave_out": study.every_model[wildcards.model].activations.leave_out,
     }
 
 

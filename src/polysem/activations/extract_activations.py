@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from polysem.activations.left_out import TIMES, LeftOut, left_out_at
+from polysem.activations.sequences import sequences_at_once
 from polysem.io.content import file_digest
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError
@@ -21,11 +24,8 @@ from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import RECORD, WEIGHTS, read_record
 from polysem.models.subject import Subject
+from polysem.params.base import LeaveOut
 
-BATCH_TOKENS = 4096
-"""Tokens per forward pass; more do not run faster on a CPU and need more memory."""
-BATCH_TOKENS_ON_GPU = 1 << 15
-"""The same on a GPU, which is done with fewer before Python has asked for the next layer."""
 CHUNKS_OF_PLACES = 64
 """Chunks of `sequence` and `position` written at once: they are so small that every write is mostly overhead."""
 
@@ -40,14 +40,19 @@ def extract_activations(
     code: str,
     device: str = "cpu",
     inputs: bool = False,
+    leave_out: LeaveOut = "massive",
+    train_tokens: Path | None = None,
 ) -> None:
     """Write the activation store of one site and its receipt; memory does not grow with the number of tokens.
 
     Arrays: `activations` [token, neuron], uncompressed chunks of 1024 rows; `sequence` and `position` int32 [token],
     where the token stands in the token store; with `inputs`, where the neurons of the site have input weights, also
-    `inputs` [token, input], what these weights multiply, in the same form as the activations. Masked positions are left
-    out; at most `limit` tokens are kept. Raises InputError if the model lacks the site, the disk the space, or a number
-    does not fit into the number format.
+    `inputs` [token, input], what these weights multiply, in the same form as the activations. Masked positions have no
+    row, nor has what `leave_out` names (`activations.left_out`); at most `limit` tokens are kept. `train_tokens` is the
+    token store that says which norms are massive; None: `tokens` is it. The receipt records the rule under `left_out`,
+    with how many `tokens` before the last row are left out and how many are `massive`, left out or not.
+    Raises InputError if the model lacks the site, the disk the space, a number does not fit into the number format, or
+    all tokens are left out.
     """
     subject = load_subject(model, device)
     store = TokenStore(tokens)
@@ -57,9 +62,10 @@ def extract_activations(
         raise InputError(f"no position of {tokens} counts: it holds only padding and masked tokens")
     entering = subject.input_weights(site) if inputs else None
     input_width = entering.shape[1] if entering is not None else 0
+    left_out = left_out_at(subject, store if train_tokens is None else TokenStore(train_tokens), site, leave_out)
     require_space(output.parent, total * (width + input_width) * np.dtype(dtype).itemsize)
     record = read_record(model)
-    params = {
+    params: dict[str, Any] = {
         "site": site,
         "limit": limit,
         "dtype": dtype,
@@ -80,32 +86,64 @@ def extract_activations(
         device=device_name(subject.device),
         libraries=("numpy", "torch", "transformer_lens", "zarr"),
     ) as group:
-        write_activations(subject, store, site, RowWriter(group, width, dtype, total, input_width))
-    print(f"{total:,} tokens, {total / (time.monotonic() - begun):,.0f} tokens/s", file=sys.stderr)
+        writer = RowWriter(group, width, dtype, total, input_width)
+        passed = write_activations(subject, store, site, writer, left_out)
+        if not writer.rows:
+            raise InputError(f"activations.leave_out {leave_out!r} leaves out every token at {site}; set it to none")
+        params["left_out"] = left_out.values() | {"tokens": passed.left_out, "massive": passed.massive}
+    print(f"{writer.rows:,} tokens, {writer.rows / (time.monotonic() - begun):,.0f} tokens/s", file=sys.stderr)
+    print(said(left_out, passed, writer.rows), file=sys.stderr)
 
 
-def write_activations(subject: Subject, store: TokenStore, site: str, writer: "RowWriter") -> None:
-    """Run the model over the sequences of a store, in their order, until the writer is full."""
-    size = max(1, batch_tokens(subject.device) // (store.attributes["context_length"] if store.is_text else 1))
-    done = 0
+@dataclass
+class Passed:
+    """What became of the tokens up to the last row of a store."""
+
+    left_out: int = 0
+    massive: int = 0
+    """Tokens with massive activations, left out or not."""
+
+
+def said(left_out: LeftOut, passed: Passed, rows: int) -> str:
+    """A sentence on what is left out, with its share of all tokens that count."""
+    total = rows + passed.left_out
+    massive = (
+        f"{passed.massive:,} of {total:,} tokens ({passed.massive / total:.2%}) are massive, with a norm above "
+        f"{left_out.above:,.0f}: {TIMES} × the median of the first {left_out.measured:,} train tokens"
+    )
+    out = f"{passed.left_out:,} tokens ({passed.left_out / total:.2%})"
+    how = {
+        "massive": "they are left out",
+        "first": f"the first of each sequence is left out, {out}",
+        "none": "they count",
+    }
+    return f"{massive}; {how[left_out.how]}"
+
+
+def write_activations(subject: Subject, store: TokenStore, site: str, writer: "RowWriter", left_out: LeftOut) -> Passed:
+    """Run the model over the sequences of a store, in their order, until the writer is full or there are no more."""
+    size = sequences_at_once(store, subject.device)
+    done, passed = 0, Passed()
     with torch.inference_mode():
         for batch in store.batches(size):
             if writer.keeps_inputs:
                 values, entering = subject.activations_and_inputs(batch, site)
             else:
                 values, entering = subject.activations(batch, [site])[site], None
-            sequence, position = torch.nonzero(batch.counted, as_tuple=True)
-            rows = (sequence * batch.counted.shape[1] + position).to(values.device)
+            out = left_out.of(values).cpu() & batch.counted
+            sequence, position = torch.nonzero(batch.counted & ~out, as_tuple=True)
+            number = sequence * batch.counted.shape[1] + position
+            rows = number.to(values.device)
             inputs = None if entering is None else entering.flatten(0, 1)[rows]
-            writer.add(values.flatten(0, 1)[rows], sequence.numpy() + done, position.numpy(), inputs)
+            kept = writer.add(values.flatten(0, 1)[rows], sequence.numpy() + done, position.numpy(), inputs)
+            end = int(number[kept - 1]) + 1 if writer.full else batch.counted.numel()
+            passed.left_out += int(out.flatten()[:end].sum())
+            passed.massive += int((left_out.massive(values).cpu() & batch.counted).flatten()[:end].sum())
             if writer.full:
-                return
+                return passed
             done += len(batch.counted)
-
-
-def batch_tokens(device: torch.device) -> int:
-    """Tokens per forward pass."""
-    return BATCH_TOKENS_ON_GPU if device.type == "cuda" else BATCH_TOKENS
+    writer.finish()
+    return passed
 
 
 def counted_tokens(store: TokenStore, enough: int) -> int:
@@ -135,7 +173,7 @@ def device_name(device: torch.device) -> str:
 
 
 class RowWriter:
-    """Writes `count` rows of activations, with the place of each token, to a store: whole chunks until the last.
+    """Writes up to `count` rows of activations, with the place of each token, to a store: whole chunks until the last.
 
     With `inputs`, their number, also what enters the neurons.
     """
@@ -143,6 +181,8 @@ class RowWriter:
     def __init__(
         self, group: zarr.Group, width: int, dtype: Literal["float16", "float32"], count: int, inputs: int = 0
     ) -> None:
+        self.rows = 0
+        """Rows that were added."""
         self._missing = count
         self._dtype: torch.dtype = getattr(torch, dtype)
         self._activations = _Column(
@@ -173,9 +213,9 @@ class RowWriter:
         sequence: NDArray[Any],
         position: NDArray[Any],
         inputs: Float[Tensor, "token input"] | None = None,
-    ) -> None:
-        """Add rows, as many as are still missing; InputError for a value that the number format cannot hold, ValueError
-        for rows without the inputs that the store is to hold."""
+    ) -> int:
+        """Add rows, as many as are still missing, and say how many these are; InputError for a value that the number
+        format cannot hold, ValueError for rows without the inputs that the store is to hold."""
         values = values[: self._missing]
         self._activations.add(self._converted(values, "an activation"))
         if self._inputs is not None:
@@ -185,6 +225,13 @@ class RowWriter:
         for column, place in zip(self._places, (sequence, position), strict=True):
             column.add(place[: len(values)])
         self._missing -= len(values)
+        self.rows += len(values)
+        return len(values)
+
+    def finish(self) -> None:
+        """Write what is held, where there are fewer rows than there were to be, and cut the arrays to these."""
+        for column in (self._activations, *([] if self._inputs is None else [self._inputs]), *self._places):
+            column.finish()
 
     def _converted(self, values: Float[Tensor, "token column"], what: str) -> NDArray[Any]:
         low, high = torch.aminmax(values) if len(values) else (torch.zeros(()), torch.zeros(()))
@@ -216,3 +263,9 @@ class _Column:
             self._array[self._written : self._written + count] = held[:count]
             self._held = [held[count:].copy()]
             self._written += count
+
+    def finish(self) -> None:
+        """Write the rest and cut the array to the rows that there are."""
+        if self._rows < self._array.shape[0]:
+            self._array.resize((self._rows, *self._array.shape[1:]))
+            self.add(np.zeros((0, *self._array.shape[1:]), self._array.dtype))

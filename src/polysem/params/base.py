@@ -113,6 +113,10 @@ class CorpusSection(Entry):
         """What it takes."""
 
 
+LeaveOut = Literal["massive", "first", "none"]
+"""Which tokens have no row in activation stores."""
+
+
 class Activations(Section):
     """How many activation rows are stored, and how."""
 
@@ -122,6 +126,11 @@ class Activations(Section):
     """Rows of the eval store; every table counts them."""
     dtype: Literal["float16", "float32"] = "float16"
     """Number format of the store."""
+    leave_out: LeaveOut = "massive"
+    """Tokens that have no row in the stores, are in no training and no table, and keep the model's own activations
+    where a dictionary is spliced in. `massive`: those whose activations at the site have a norm above 10 times the
+    median of the first 16,384 train tokens (Sun et al. 2024, arXiv 2402.17762); `first`: the first position of every
+    sequence, which text alone has; `none`: none."""
 
 
 class ModelEntry(Entry):

@@ -44,6 +44,16 @@ class ClassifierModel(ModelSection):
             raise ValueError("input_mean and input_std belong to weights, and none are given")
         return self
 
+    @model_validator(mode="after")
+    def images_have_no_first_token(self) -> "ClassifierModel":
+        """An image is a sequence of one position: without the first there is nothing."""
+        if self.activations.leave_out == "first":
+            raise ValueError(
+                "activations.leave_out is 'first', the first token of each text, and a classifier reads images; "
+                "allowed here: massive, none"
+            )
+        return self
+
     def settings(self) -> dict[str, Any]:
         """How pixels were scaled for weights that somebody else trained."""
         return {} if self.weights is None else {"input_mean": self.input_mean, "input_std": self.input_std}

@@ -4,17 +4,23 @@ Rows come in generations, each of so many consecutive tokens of the stream. A ra
 own window, the other half waits for the next one; so every window mixes old rows with as many new ones, and the rows of
 one text are spread over two windows and shuffled within each. What a step gets follows from the seed and the step, and
 at most two generations have to be run through the model to go on from any step.
+
+How many tokens of the stream are left out is known only when the model has read them. So a generation is as many tokens
+of the stream as ever, and where some of these are left out, others of the same generation stand in their places, too:
+the first ones once more, as the permutation has them anywhere.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from polysem.activations.left_out import LeftOut, left_out_at
 from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 from polysem.io.stores import receipt_path
@@ -22,6 +28,7 @@ from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import RECORD, read_record
 from polysem.models.subject import Subject
+from polysem.params.base import LeaveOut
 from polysem.params.recipes.base import Recipe
 
 MODEL_TOKENS = 4096
@@ -29,9 +36,18 @@ MODEL_TOKENS = 4096
 
 
 class Stream:
-    """The counted tokens of a token store, epoch after epoch with its batches in another order, as activations."""
+    """The counted tokens of a token store, epoch after epoch with its batches in another order, as activations; those
+    that are left out at the site, or at the target, have none."""
 
-    def __init__(self, subject: Subject, store: TokenStore, site: str, seed: int, target: str | None = None) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        store: TokenStore,
+        site: str,
+        seed: int,
+        target: str | None = None,
+        leave_out: LeaveOut = "massive",
+    ) -> None:
         """The activations of a `target` stand behind those of the site. InputError if no token counts."""
         self._subject, self._store, self._seed = subject, store, seed
         self._sites = [site] if target is None else [site, target]
@@ -45,18 +61,20 @@ class Stream:
         self.width = subject.width(site)
         self.columns = sum(subject.width(name) for name in self._sites)
         """Numbers of a row."""
+        self.left_out: dict[str, LeftOut] = {name: left_out_at(subject, store, name, leave_out) for name in self._sites}
+        """The rule of each site."""
         self._epoch, self._order, self._ends = -1, np.empty(0, np.int64), np.empty(0, np.int64)
 
     def rows(self, start: int, stop: int) -> Iterator[Float[Tensor, "row neuron"]]:
-        """The activations of tokens start … stop − 1 of the stream, some at a time."""
+        """The activations of tokens start … stop − 1 of the stream, without those that are left out, some at a time."""
         while start < stop:
             epoch, place = divmod(start, self.length)
             self._enter(epoch)
             number = int(np.searchsorted(self._ends, place, side="right"))
             batch = int(self._order[number])
             first = place - (int(self._ends[number]) - int(self._counts[batch]))
-            values = self._activations(batch)[first : first + stop - start]
-            yield values
+            values, kept = (of[first : first + stop - start] for of in self._activations(batch))
+            yield values[kept]
             start += len(values)
 
     def _enter(self, epoch: int) -> None:
@@ -65,12 +83,15 @@ class Stream:
             self._ends = np.cumsum(self._counts[self._order])
             self._epoch = epoch
 
-    def _activations(self, number: int) -> Float[Tensor, "row neuron"]:
+    def _activations(self, number: int) -> tuple[Float[Tensor, "row neuron"], Bool[Tensor, " row"]]:
+        """The activations at all counted tokens of a batch, and which of these are not left out."""
         start = number * self._size
         batch = self._store.batch(start, min(start + self._size, self._store.sequences)).without_padding()
         found = self._subject.activations(batch, self._sites)
-        values = [found[name][batch.counted.to(found[name].device)] for name in self._sites]
-        return values[0] if len(values) == 1 else torch.cat(values, dim=1)
+        counted = batch.counted.to(found[self._sites[0]].device)
+        values = [found[name][counted] for name in self._sites]
+        out = torch.stack([self.left_out[name].of(found[name]) for name in self._sites]).any(dim=0)
+        return values[0] if len(values) == 1 else torch.cat(values, dim=1), ~out[counted]
 
 
 class StreamedRows:
@@ -126,39 +147,68 @@ class StreamedRows:
 
     def _fill(self, generation: int) -> None:
         """Run a generation through the model; one random half of its rows is used now, the other waits."""
-        half, start = self._generation // 2, generation * self._generation
+        start = generation * self._generation
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + 2 * generation)
         places = torch.randperm(self._generation, generator=generator).to(self._rows.device)
         done = 0
         for values in self._stream.rows(start, start + self._generation):
-            place = places[done : done + len(values)]
-            values = values.to(self._rows)
-            self._rows[half + place[place < half]] = values[place < half]
-            self._waiting[place[place >= half] - half] = values[place >= half]
+            self._put(places[done : done + len(values)], values.to(self._rows))
             done += len(values)
+        if not done:
+            raise InputError(f"all {self._generation} tokens of a generation are left out; set leave_out to none")
+        again = torch.arange(self._generation - done, device=places.device) % done
+        self._put(places[done:], self._got(places[again]))
+
+    def _put(self, places: Int[Tensor, " row"], values: Float[Tensor, "row neuron"]) -> None:
+        half = self._generation // 2
+        now = places < half
+        self._rows[half + places[now]] = values[now]
+        self._waiting[places[~now] - half] = values[~now]
+
+    def _got(self, places: Int[Tensor, " row"]) -> Float[Tensor, "row neuron"]:
+        half = self._generation // 2
+        now = places < half
+        values = torch.empty(len(places), self._rows.shape[1], dtype=self._rows.dtype, device=self._rows.device)
+        values[now] = self._rows[half + places[now]]
+        values[~now] = self._waiting[places[~now] - half]
+        return values
 
 
 class ModelRows(StreamedRows):
     """Rows of a site of a model, on the texts of a token store."""
 
-    def __init__(self, recipe: Recipe, model: Path, tokens: Path, site: str, dtype: str, device: str) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Path,
+        tokens: Path,
+        site: str,
+        dtype: str,
+        device: str,
+        leave_out: LeaveOut = "massive",
+    ) -> None:
         """InputError if the model lacks the site or the target, no token counts, or the buffer is too small."""
-        stream = Stream(load_subject(model, device), TokenStore(tokens), site, recipe.seed, recipe.target)
+        stream = Stream(load_subject(model, device), TokenStore(tokens), site, recipe.seed, recipe.target, leave_out)
         super().__init__(
             stream, recipe.batch_size, recipe.seed, recipe.buffer_gib * 2**30, getattr(torch, dtype), device
         )
-        params = {
+        params: dict[str, Any] = {
             "site": site,
             "dtype": dtype,
             "model": file_digest(model / RECORD),
             "settings": read_record(model).settings,
             "tokens": file_digest(receipt_path(tokens)),
+            "left_out": stream.left_out[site].values(),
         }
         if recipe.target is not None:
-            params["target"] = recipe.target
+            params |= {"target": recipe.target, "left_out_at_target": stream.left_out[recipe.target].values()}
         self.receipt = {"params": params}
 
 
 def open_rows(recipe: Recipe, where: dict[str, str], device: str) -> ModelRows:
-    """The rows of `where`: the folder of a model, the token store, the site and the number format of the buffer."""
-    return ModelRows(recipe, Path(where["model"]), Path(where["tokens"]), where["site"], where["dtype"], device)
+    """The rows of `where`: the folder of a model, the token store, the site, the number format of the buffer, and what
+    is left out."""
+    leave_out = cast(LeaveOut, where["leave_out"])
+    return ModelRows(
+        recipe, Path(where["model"]), Path(where["tokens"]), where["site"], where["dtype"], device, leave_out
+    )

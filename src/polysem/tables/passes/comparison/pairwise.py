@@ -108,9 +108,8 @@ def spread(count: int) -> Int[NDArray, " draw"]:
 
 
 def _correlate(match: Match, here: Site, there: Site, params: Analysis) -> None:
-    length = min(here.rows.length, there.rows.length)
-    ours = here.codes(match.pair.dictionary, params.comparison_tokens, length)
-    theirs = there.codes(match.pair.other, params.comparison_tokens, length)
+    own, other = here.shared_samples(there, params.comparison_tokens)
+    ours, theirs = here.codes(match.pair.dictionary, own), there.codes(match.pair.other, other)
     match.tokens = ours.tokens
     match.correlation, match.correlated = best_correlation(ours, theirs)
     some = spread(ours.features)

@@ -9,6 +9,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from polysem.activations.paired import left_out_tokens, shared_rows
 from polysem.activations.rows import ActivationRows
 from polysem.io.stores import open_store, read_array, read_receipt
 from polysem.io.tables import read_table
@@ -20,6 +21,20 @@ from polysem.tables.passes.comparison.codes import Codes, encode, sampled_rows
 
 KEPT = 6
 """Dictionaries, and activations of dictionaries, that are held in memory; most are held against the first of a site."""
+
+
+class Sample:
+    """Some rows of a store, as what activations are remembered by."""
+
+    def __init__(self, rows: Int[NDArray, " token"]) -> None:
+        self.rows = rows
+        self._bytes = rows.tobytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sample) and self._bytes == other._bytes
+
+    def __hash__(self) -> int:
+        return hash(self._bytes)
 
 
 class Site:
@@ -34,7 +49,7 @@ class Site:
         self._dictionaries = dictionaries
         self.rows = ActivationRows(inputs.path("store"))
         self.dictionary: Callable[[str], Dictionary] = lru_cache(KEPT)(self._dictionary)
-        self.codes: Callable[[str, int, int], Codes] = lru_cache(KEPT)(self._codes)
+        self.codes: Callable[[str, Sample], Codes] = lru_cache(KEPT)(self._codes)
 
     @property
     def width(self) -> int:
@@ -85,18 +100,33 @@ class Site:
         """A table of a dictionary."""
         return read_table(self._dictionaries[dictionary].table_file(name))
 
-    def read_with(
-        self, dictionary: Dictionary, tokens: int, length: int, order: NDArray[np.int64] | None = None
-    ) -> Codes:
-        """This site's activations through any dictionary of its width, on a sample of its first `length` tokens."""
-        return encode(self.rows, sampled_rows(length, tokens), dictionary, self._inputs.device, order)
+    def sample(self, tokens: int) -> Sample:
+        """As many of its tokens, evenly spread, or all of them."""
+        return Sample(sampled_rows(self.rows.length, tokens))
 
-    def token_ids(self, tokens: int, length: int) -> Int[NDArray, " token"]:
-        """Token, or class of the image, at each row of that sample."""
-        chosen = sampled_rows(length, tokens)
+    def shared_samples(self, other: "Site", tokens: int) -> tuple[Sample, Sample]:
+        """As many of the tokens that this site and another one hold, evenly spread, or all of them: their rows here,
+        and there. Both read the same tokens; one store may have more of them, and each leaves out its own."""
+        if not (left_out_tokens(self.rows) or left_out_tokens(other.rows)):
+            same = Sample(sampled_rows(min(self.rows.length, other.rows.length), tokens))
+            return same, same
+        stores = [(site._inputs.path("store"), site.rows) for site in (self, other)]
+        shared = shared_rows(stores)
+        if shared is None:
+            return self.sample(tokens), other.sample(tokens)
+        chosen = sampled_rows(len(shared[0]), tokens)
+        return Sample(shared[0][chosen]), Sample(shared[1][chosen])
+
+    def read_with(self, dictionary: Dictionary, sample: Sample, order: NDArray[np.int64] | None = None) -> Codes:
+        """This site's activations through any dictionary of its width, on some of its tokens."""
+        return encode(self.rows, sample.rows, dictionary, self._inputs.device, order)
+
+    def token_ids(self, sample: Sample) -> Int[NDArray, " token"]:
+        """Token, or class of the image, at each row of a sample."""
         store, group = open_store(self._inputs.path("store")), open_store(self._inputs.path("tokens"))
+        length = int(sample.rows.max(initial=-1)) + 1
         sequence, position = (
-            np.asarray(read_array(store, name)[:length], np.int64)[chosen] for name in ("sequence", "position")
+            np.asarray(read_array(store, name)[:length], np.int64)[sample.rows] for name in ("sequence", "position")
         )
         if "ids" not in group:
             return np.asarray(read_array(group, "labels")[:], np.int64)[sequence]
@@ -106,5 +136,5 @@ class Site:
     def _dictionary(self, name: str) -> Dictionary:
         return load_dictionary(self._dictionaries[name].path("weights"), self.width, self._inputs.device)
 
-    def _codes(self, name: str, tokens: int, length: int) -> Codes:
-        return self.read_with(self.dictionary(name), tokens, length)
+    def _codes(self, name: str, sample: Sample) -> Codes:
+        return self.read_with(self.dictionary(name), sample)

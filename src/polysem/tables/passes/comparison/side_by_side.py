@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from scipy import sparse
 
-from polysem.activations.paired import require_same_tokens
+from polysem.activations.paired import require_alike, shared_rows
 from polysem.activations.rows import ActivationRows
 from polysem.io.stores import open_store, read_array
 from polysem.io.tables import read_arrays
@@ -83,20 +83,27 @@ class SideBySide:
 
 
 def side_by_side(each: Sequence[Inputs], wanted: int) -> SideBySide:
-    """Dictionaries of one model on `wanted` eval tokens, evenly spread, or on all if there are fewer.
+    """Dictionaries of one model on `wanted` eval tokens, evenly spread, or on all if there are fewer; a token that is
+    left out at one of their sites is left out.
 
     Reads `weights`, `store` and `tokens` of each. InputError unless the activations of all are of the same tokens.
     """
     stores = {its.path("store"): ActivationRows(its.path("store")) for its in each}
     (path, first), *others = stores.items()
     for other, rows in others:
-        require_same_tokens(path, first, other, rows)
-    chosen = sampled_rows(first.length, wanted)
-    parts = [encode(stores[its.path("store")], chosen, _dictionary(its), its.device) for its in each]
+        require_alike(path, first, other, rows)
+    shared = shared_rows(list(stores.items()))
+    chosen = sampled_rows(first.length if shared is None else len(shared[0]), wanted)
+    numbers = {name: chosen if shared is None else shared[place][chosen] for place, name in enumerate(stores)}
+    parts = [
+        encode(stores[its.path("store")], numbers[its.path("store")], _dictionary(its), its.device) for its in each
+    ]
     starts = np.cumsum([0, *(part.features for part in parts)])
     codes = Codes(sparse.hstack([part.matrix for part in parts], format="csc"))
     group = open_store(path)
-    sequence, position = (np.asarray(read_array(group, name)[:], np.int64)[chosen] for name in ("sequence", "position"))
+    sequence, position = (
+        np.asarray(read_array(group, name)[:], np.int64)[numbers[path]] for name in ("sequence", "position")
+    )
     return SideBySide(each, starts, codes, _tokens(each[0], sequence, position), position)
 
 

@@ -123,10 +123,9 @@ def _tree(
         len(leaves), decoders[0].shape[1]
     )
     merges = tree(rows) if len(leaves) > 1 else np.zeros((0, 4))
-    tokens = here.token_ids(params.comparison_tokens, here.rows.length)
-    known = [
-        coherence(here.codes(name, params.comparison_tokens, here.rows.length), tokens) for name in names if leaves
-    ]
+    sample = here.sample(params.comparison_tokens)
+    tokens = here.token_ids(sample)
+    known = [coherence(here.codes(name, sample), tokens) for name in names if leaves]
     said = [
         (text(int(token)), float(known[leaf.dictionary].share[leaf.feature]))
         for leaf in leaves

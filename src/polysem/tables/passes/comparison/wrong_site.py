@@ -35,15 +35,13 @@ def readings(reader: Site, dictionary: str, others: Sequence[Site], params: Anal
     as_is: list[Coherence] = []
     permuted: list[Coherence] = []
     for source in sources:
-        length = min(reader.rows.length, source.rows.length)
-        tokens = reader.token_ids(params.comparison_tokens, length)
+        here, there = reader.shared_samples(source, params.comparison_tokens)
+        tokens = reader.token_ids(here)
         for found, neurons in ((as_is, None), (permuted, order)):
-            codes = source.read_with(features, params.comparison_tokens, length, neurons)
+            codes = source.read_with(features, there, neurons)
             found.append(coherence(codes, tokens))
     own = as_is[0]
-    random = random_coherence(
-        reader.token_ids(params.comparison_tokens, reader.rows.length), DRAWS, params.baseline_seed
-    )
+    random = random_coherence(reader.token_ids(reader.sample(params.comparison_tokens)), DRAWS, params.baseline_seed)
     names = {"model": [source.model for source in sources], "site": [source.site for source in sources]}
     shares = {
         "coherent_share": ([_coherent_share(found) for found in as_is], "share of features with coherent top tokens"),
