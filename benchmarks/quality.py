@@ -236,10 +236,12 @@ def installed(library):
 
 
 def judge(arguments):
+    from polysem.activations.left_out import recorded_left_out
     from polysem.models.batches import TokenStore
     from polysem.models.load import load_subject
     from polysem.tables.of_site.fidelity import ablations, dictionary_fidelity, mean_activation
     from polysem.tables.parts.evaluation import leading_batches
+    from polysem.tables.parts.kept import kept_tokens
 
     setting, folder = SETTINGS[arguments.setting], arguments.output / arguments.setting
     names = dict.fromkeys(
@@ -253,11 +255,15 @@ def judge(arguments):
     batches = list(
         leading_batches(TokenStore(arguments.results / "tokens" / setting.model / "eval.zarr"), arguments.scored)
     )
-    ablated = ablations(subject, batches, setting.site, mean_activation(rows))
+    rules = {
+        setting.site: recorded_left_out(arguments.results / "activations" / setting.model / setting.site / "eval.zarr")
+    }
+    kept = kept_tokens(subject, batches, rules, setting.site)
+    ablated = ablations(subject, batches, setting.site, mean_activation(rows), kept.masks)
     for place in missing:
         sae = load_sae(place, rows.width)
         none = torch.zeros(sae.features, dtype=torch.bool)
-        table = dictionary_fidelity(subject, batches, sae, setting.site, none, ablated)
+        table = dictionary_fidelity(subject, batches, sae, setting.site, none, ablated, kept, rules)
         numbers = {key: float(table[key]) for key in ("L0", "explained_variance", "loss_recovered_zero")}
         if "matryoshka" in place.name:
             scored = torch.from_numpy(rows.gather(np.arange(min(arguments.scored, rows.length))))

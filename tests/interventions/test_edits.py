@@ -1,10 +1,12 @@
 """Edits of features, against a model whose weights can be written down and against slow loops."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
+from polysem.activations.left_out import LeftOut
 from polysem.interventions.edits import Edit, ablation, replacements
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.dictionary import Neurons
@@ -116,3 +118,43 @@ def test_shapes_that_do_not_fit_are_refused(more, said):
         replacements(
             SITE, random_sae(), Edit(**({"features": features, "how": "set", "amounts": torch.zeros(4, 1)} | more))
         )
+
+
+@pytest.mark.parametrize("how", ["massive", "first"])
+def test_tokens_that_are_left_out_keep_the_models_activations_to_the_last_bit(x, how):
+    x[0, 2], x[3, 0] = 500, -400
+    rule = LeftOut(how, 30.0, 9)
+    kept = [[0] * 4, range(4)] if how == "first" else [[0, 3], [2, 0]]
+    out = torch.zeros(4, 5, dtype=torch.bool)
+    out[(kept[1], kept[0]) if how == "first" else (kept[0], kept[1])] = True
+    sae, features = random_sae(), torch.tensor([[0], [3], [7], [2]])
+    edit = Edit(features, "set", torch.full((4, 1), 9.0))
+    everywhere = edited(sae, edit, x)
+    found = edited(sae, replace(edit, left_out={SITE: rule}), x)
+    assert torch.equal(found[out], x[out])
+    assert torch.equal(found[~out], everywhere[~out])
+    assert not torch.equal(everywhere[out], x[out])
+    for other in ({}, {SITE: LeftOut("none", 30.0, 9)}, {"elsewhere": rule}):
+        assert torch.equal(edited(sae, replace(edit, left_out=other), x), everywhere)
+
+
+def test_a_transcoder_leaves_alone_what_is_left_out_at_either_of_its_sites(x):
+    target = "blocks.0.hook_mlp_out"
+    drawn, sae = torch.Generator().manual_seed(5), random_sae()
+    transcoder = with_target(sae, None, target)
+    y = torch.randn(4, 5, 6, generator=drawn)
+    x[1, 1], y[2, 3] = 900, 900
+    rules = {SITE: LeftOut("massive", 30.0, 9), target: LeftOut("massive", 40.0, 9)}
+    edit = Edit(torch.tensor([[0], [3], [7], [2]]), "set", torch.full((4, 1), 9.0))
+
+    def run(edit):
+        both = replacements(SITE, transcoder, edit)
+        assert torch.equal(both[SITE](x), x)
+        return both[target](y)
+
+    everywhere, found, again = run(edit), *(run(replace(edit, left_out=rules)) for _ in range(2))
+    out = torch.zeros(4, 5, dtype=torch.bool)
+    out[1, 1] = out[2, 3] = True
+    assert torch.equal(found[out], y[out])
+    assert torch.equal(found[~out], everywhere[~out])
+    assert torch.equal(found, again)

@@ -1,11 +1,13 @@
 """Continuations, against a model that can be worked by hand and against a loop over rows and steps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from polysem.activations.left_out import LeftOut
 from polysem.interventions import generation
 from polysem.interventions.edits import Edit, replacements
 from polysem.interventions.generation import Steered, continuations, noise
@@ -227,3 +229,24 @@ def test_an_edit_of_some_positions_is_refused():
 
 def test_no_prompts_give_no_texts():
     assert continuations(Counting(), np.zeros((0, 2), int), np.zeros(0, int), 3, 0).shape == (0, 3)
+
+
+def test_a_left_out_position_is_not_steered_at_any_step(subject):
+    """Steered from the first position on, or from the second: as with an edit that has positions."""
+    amounts = torch.full((6, 1), 5.0)
+    edit = Edit(torch.arange(6)[:, None], "set", amounts, left_out={SITE: LeftOut("first", 1.0, 9)})
+    rows = [
+        Steered(np.arange(6), SITE, Neurons(subject.width(SITE)), one) for one in (edit, replace(edit, left_out={}))
+    ]
+    kept, everywhere = (continuations(subject, PROMPTS, KEYS, 6, 5, [one]) for one in rows)
+    wanted = PROMPTS
+    for step in range(6):
+        batch = token_batch(wanted, np.ones(wanted.shape, bool))
+        positions = torch.ones(wanted.shape, dtype=torch.bool)
+        positions[:, 0] = False
+        by_hand = replacements(SITE, Neurons(subject.width(SITE)), replace(edit, left_out={}, positions=positions))
+        scores = subject.log_probabilities(batch, by_hand)[:, -1].numpy()
+        drawn = np.stack([noise(5, KEYS[[row]], step, scores.shape[1])[0] for row in range(6)])
+        wanted = np.concatenate([wanted, (scores + drawn).argmax(-1)[:, None]], axis=1)
+    assert kept.tolist() == wanted[:, 3:].tolist()
+    assert kept.tolist() != everywhere.tolist()

@@ -108,6 +108,33 @@ def test_tokens_and_bos_count_if_they_are_asked_for(study):
     assert study.search(TEXT, density=1).counted == [False] + [True] * (len(found.tokens) - 1)
 
 
+def test_no_feature_is_active_on_tokens_that_are_left_out_at_its_site_unless_they_are_named(tmp_path):
+    root, text = random_study(tmp_path, 2, 500, d_model=64, active=0.05), "The quick brown fox"
+
+    def found(**keys):
+        results = polysem.open(root).search(text, top=1000, density=1, kind="features", **keys).results
+        return [[one for one in results if one.site == name] for name in (site, other)]
+
+    model = polysem.open(root)[MODEL]
+    site, other = model
+    norms = np.linalg.norm(model.run(text)[site].values, axis=1)
+    middle = float(np.sort(norms)[len(norms) // 2])
+    out = np.flatnonzero(norms > middle * (1 + 1e-6))
+    assert 0 < len(out) < len(norms) - 1
+    before = found()
+    receipt = Path(model[site].place.activations("eval").receipt)
+    receipt.parent.mkdir(parents=True, exist_ok=True)
+    rule = {"how": "massive", "median_norm": middle / 10, "measured": 9, "tokens": 1}
+    receipt.write_text(json.dumps({"format": 1, "params": {"left_out": rule}}))
+    after, named = found(), found(tokens=out.tolist())
+    assert {one.position for one in before[0]} & set(out.tolist())
+    for one in after[0]:
+        assert one.position not in out and not np.array(one.activations)[out].any()
+    assert len(after[0]) > 10
+    assert after[1] == before[1]
+    assert named[0] and {one.position for one in named[0]} <= set(out.tolist())
+
+
 @pytest.mark.workflow
 def test_searches_are_narrowed_by_names_and_kinds(study):
     assert {one.dictionary for one in study.search(TEXT, density=1, kind="neurons").results} == {"neurons"}

@@ -7,6 +7,7 @@ import torch
 import xarray as xr
 from weight_cases import alignment_of, clustered_sae, frequencies
 
+from polysem.activations.left_out import NOTHING
 from polysem.activations.rows import ActivationRows
 from polysem.models.batches import TokenStore
 from polysem.numerics.cluster_measures import MEASURES
@@ -28,6 +29,7 @@ from polysem.tables.of_model.match_layers import VARIABLES
 from polysem.tables.of_site.fidelity import ablations, dictionary_fidelity
 from polysem.tables.parts.dead import dead_features
 from polysem.tables.parts.directions import Directions
+from polysem.tables.parts.kept import kept_tokens
 from polysem.tables.passes.matches.alike import MATCHES
 from polysem.tables.passes.matches.metrics import match_metrics
 from polysem.tables.passes.survey.co_firing import co_firing
@@ -52,13 +54,16 @@ def test_every_claim_asks_for_a_metric_that_the_tables_make(subject, token_store
     alignment = alignment_of(sae)
     directions = Directions({f"{SITE}/output_weights": torch.randn(12, 3)})
     batches = list(TokenStore(token_store([[1, 2, 3], [4, 5, 6]])).batches(2))
-    ablated = ablations(subject, batches, "mlp", torch.zeros(6))
+    kept = kept_tokens(subject, batches, {"mlp": NOTHING}, "mlp")
+    ablated = ablations(subject, batches, "mlp", torch.zeros(6), kept.masks)
     rows = ActivationRows(activation_store(np.zeros((5, 12), np.float32)))
     tables = [
         geometry(sae, frequency, alignment, directions, SITE, analysis),
         ultra_low(sae, frequency, analysis),
         co_firing(np.arange(40) < 8, rows, lambda: iter(())),
-        dictionary_fidelity(subject, batches, Neurons(6), "mlp", torch.zeros(6, dtype=torch.bool), ablated),
+        dictionary_fidelity(
+            subject, batches, Neurons(6), "mlp", torch.zeros(6, dtype=torch.bool), ablated, kept, {"mlp": NOTHING}
+        ),
     ]
     tables.append(xr.Dataset(dead_features(rows, sae)))
     made = {str(name) for table in tables for name, value in table.data_vars.items() if not value.ndim}

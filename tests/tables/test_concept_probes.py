@@ -12,6 +12,8 @@ import torch
 from measured import made
 from tokenizers import AddedToken, Tokenizer
 
+from polysem.activations.extract_activations import extract_activations
+from polysem.activations.left_out import LeftOut
 from polysem.layout.place import Place
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
@@ -79,6 +81,7 @@ def study(tmp_path_factory) -> SimpleNamespace:
     save_native(bridge_of(new_model(config)), config, model)
     record_model(model, "language", {**SETTINGS, "processing": {}}, {})
     tokenize_corpus(corpus, Path(place.tokenizer), tokens, "eval", Tokenization(**SETTINGS), "")
+    extract_activations(model, tokens, SITE, Path(place.activations("eval").store), 100, "float32", "")
     generator = torch.Generator().manual_seed(0)
     W_enc, W_dec = torch.randn(32, 64, generator=generator), torch.randn(64, 32, generator=generator)
     save_sae(
@@ -285,6 +288,16 @@ def test_a_case_worked_by_hand():
     ]
     assert numbers["controls_below"] == [[1, 0.5, none], [0.5, 0, none]]
     assert table["word_share"].values.tolist() == [0.5] and table["concept_share"].values.tolist() == [0.0]
+
+
+def test_tokens_of_a_word_that_are_left_out_do_not_count(subject):
+    subject.embedding = torch.tensor([[1.0, 0.0], [0.0, 2.0], [90.0, 90.0]])
+    sentences = [Slotted(np.array(ids), np.array([1, 2])) for ids in ([0, 1, 2], [0, 2, 2], [0, 1, 0])]
+    found = concept_probes.slot_activations(subject, {"mlp": LeftOut("massive", 2.0, 9)}, sentences)["mlp"]
+    rows = [found[one.key] for one in sentences]
+    assert [len(one) for one in rows] == [1, 0, 2]
+    largest = concept_probes._encoded(Neurons(2), rows, None)
+    assert largest.tolist() == [[0, 2], [0, 0], [1, 2]]
 
 
 def test_features_come_first_that_are_furthest_above_the_controls_and_as_they_come_without_any():

@@ -7,6 +7,7 @@ import torch
 import xarray as xr
 from measured import made
 
+from polysem.activations.left_out import NOTHING, LeftOut
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.tables import read_table, write_table
@@ -25,6 +26,7 @@ from polysem.tables.of_site.fidelity import (
 )
 from polysem.tables.parts.evaluation import Score, leading_batches
 from polysem.tables.parts.fidelity_numbers import INTERVALS
+from polysem.tables.parts.kept import kept_tokens
 from polysem.tables.parts.reconstruction import Reconstruction
 
 SITE = "mlp"
@@ -51,9 +53,11 @@ class Constant:
         return self.value[None]
 
 
-def fidelity(subject, batches, dictionary, site, mean, rare):
-    batches = list(batches)
-    return dictionary_fidelity(subject, batches, dictionary, site, rare, ablations(subject, batches, site, mean))
+def fidelity(subject, batches, dictionary, site, mean, rare, rule=NOTHING):
+    batches, rules = list(batches), {site: rule}
+    kept = kept_tokens(subject, batches, rules, site)
+    ablated = ablations(subject, batches, site, mean, kept.masks)
+    return dictionary_fidelity(subject, batches, dictionary, site, rare, ablated, kept, rules)
 
 
 def slow_fidelity(subject, dictionary, mean, sequences, rare):
@@ -280,3 +284,93 @@ def test_a_score_of_nothing_has_no_sums_and_no_mean():
     score = Score()
     assert score.sums().shape == (0, 2)
     assert np.isnan(score.cross_entropy) and np.isnan(score.accuracy)
+
+
+@pytest.fixture
+def loud(subject):
+    """Tokens 1 and 6 are massive, and no other."""
+    subject.embedding[[1, 6]] = 40 + 100 * subject.embedding[[1, 6]].abs()
+    return subject
+
+
+def slow_shares(subject, dictionary, sequences, is_apart):
+    """Share of tokens and of variance of those that are apart, and explained variances with and without them."""
+    rows = [(token, subject.embedding[token].relu()) for ids in sequences for token in ids[1:]]
+    x = torch.stack([row for _, row in rows]).double().numpy()
+    error = ((x - dictionary.decode(dictionary.encode(torch.from_numpy(x).float())).double().numpy()) ** 2).sum(axis=1)
+    apart = np.array([is_apart(token) for token, _ in rows])
+    spread = ((x - x.mean(axis=0)) ** 2).sum(axis=1)
+    others = x[~apart]
+    return {
+        "share": apart.mean(),
+        "variance_share": spread[apart].sum() / spread.sum(),
+        "with": 1 - error.sum() / spread.sum(),
+        "without": 1 - error[~apart].sum() / ((others - others.mean(axis=0)) ** 2).sum(),
+    }
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_massive_tokens_keep_their_activations_and_are_counted_apart(loud, store, relu_dictionary, size):
+    sae, mean, rule = relu_dictionary(6, 11), torch.linspace(0, 1, 6), LeftOut("massive", 3.0, 9)
+    kept = {token for token in range(7) if float(loud.embedding[token].relu().norm()) <= 30}
+    assert kept == {0, 2, 3, 4, 5}
+    table = fidelity(loud, store.batches(size), sae, SITE, mean, torch.zeros(11, dtype=torch.bool), rule)
+    found = slow_shares(loud, sae, SEQUENCES, lambda token: token not in kept)
+    assert float(table["left_out_share"]) == pytest.approx(found["share"])
+    assert float(table["left_out_variance_share"]) == pytest.approx(found["variance_share"])
+    assert float(table["explained_variance_with_left_out"]) == pytest.approx(found["with"], rel=1e-5)
+    assert float(table["explained_variance"]) == pytest.approx(found["without"], rel=1e-5)
+    assert "massive_share" not in table
+    assert table.attrs["tokens"] == sum(token in kept for ids in SEQUENCES for token in ids[1:])
+    losses = {name: [] for name in ("clean", "spliced", "zero", "mean")}
+    for ids in SEQUENCES:
+        for position, token in enumerate(ids[:-1]):
+            x = loud.embedding[token].relu()
+            changed = {"spliced": sae.decode(sae.encode(x)), "zero": 0 * x, "mean": mean}
+            own = changed if position and token in kept else dict.fromkeys(changed, x)
+            for name, value in ({"clean": x} | own).items():
+                losses[name].append(-float((value @ loud.unembedding).double().log_softmax(-1)[ids[position + 1]]))
+    for name, values in losses.items():
+        assert float(table[f"cross_entropy_{name}"]) == pytest.approx(np.mean(values), rel=1e-4), name
+
+
+def test_massive_tokens_that_count_are_told_apart(loud, store, relu_dictionary):
+    sae, none = relu_dictionary(6, 11), torch.zeros(11, dtype=torch.bool)
+    table = fidelity(loud, store.batches(2), sae, SITE, torch.zeros(6), none, LeftOut("none", 3.0, 9))
+    found = slow_shares(loud, sae, SEQUENCES, lambda token: token in (1, 6))
+    assert float(table["massive_share"]) == pytest.approx(found["share"])
+    assert float(table["massive_variance_share"]) == pytest.approx(found["variance_share"])
+    assert float(table["explained_variance"]) == pytest.approx(found["with"], rel=1e-5)
+    assert float(table["explained_variance_without_massive"]) == pytest.approx(found["without"], rel=1e-5)
+    assert "left_out_share" not in table
+
+
+def test_of_a_case_worked_by_hand_a_left_out_token_holds_the_variance(subject):
+    """One neuron, 1, 2, 3 and 102: mean 27, squared distances 676 + 625 + 576 + 5625, of which the last is 0.7498."""
+    subject.embedding = torch.tensor([[0.0], [1.0], [2.0], [3.0], [102.0]])
+    subject.unembedding = torch.zeros(1, 5)
+    ids = torch.tensor([[0, 1, 2, 3, 4]])
+    batch = Batch(ids, ids, scored=ids >= 0, counted=ids > 0)
+    two = Constant(torch.tensor([2.0]))
+    arguments = subject, [batch], two, SITE, torch.zeros(1), NONE[:1]
+    table = fidelity(*arguments, LeftOut("massive", 2.0, 4))
+    assert float(table["left_out_share"]) == 0.25
+    assert float(table["left_out_variance_share"]) == pytest.approx(5625 / 7502)
+    assert float(table["explained_variance"]) == 0
+    assert float(table["explained_variance_with_left_out"]) == pytest.approx(1 - (1 + 0 + 1 + 10000) / 7502)
+    counted = fidelity(*arguments, LeftOut("none", 2.0, 4))
+    assert float(counted["massive_variance_share"]) == pytest.approx(5625 / 7502)
+    assert float(counted["explained_variance_without_massive"]) == 0
+
+
+def test_the_first_tokens_are_left_out_where_they_count(loud, relu_dictionary, token_store):
+    batches = [
+        Batch(one.inputs, one.targets, one.scored, one.scored) for one in TokenStore(token_store(SEQUENCES)).batches(5)
+    ]
+    sae, none = relu_dictionary(6, 11), torch.zeros(11, dtype=torch.bool)
+    table = fidelity(loud, batches, sae, SITE, torch.zeros(6), none, LeftOut("first", 3.0, 9))
+    counted = sum(len(ids) - 1 for ids in SEQUENCES)
+    assert float(table["left_out_share"]) == pytest.approx(len(SEQUENCES) / counted)
+    assert table.attrs["tokens"] == counted - len(SEQUENCES)
+    massive = sum(token in (1, 6) for ids in SEQUENCES for token in ids[1:-1])
+    assert float(table["massive_share"]) == pytest.approx(massive / (counted - len(SEQUENCES)))

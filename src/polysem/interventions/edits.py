@@ -2,16 +2,18 @@
 
 A feature goes from f to f′ by (f′ − f) · W_dec being added to the activations of the site. What the dictionary does not
 reconstruct stays as it is, so that an edit of nothing leaves every byte. Neurons are edited alike: their directions are
-the axes of the site.
+the axes of the site. Tokens that are left out at a site keep the model's own activations (`activations.left_out`).
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from polysem.activations.left_out import LeftOut
 from polysem.models.subject import Replacement
 from polysem.saes.dictionary import Dictionary
 
@@ -33,6 +35,8 @@ class Edit:
     """What is added for each unit of activation in the place of the decoder rows: those of a baseline."""
     known: Float[Tensor, "sequence position edited"] | None = None
     """The activations of the features where the model is not edited, if they are known: nothing is encoded then."""
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    """By site, which tokens are left out there and not edited; none at a site that is not named."""
 
     def change(self, f: Float[Tensor, "sequence position edited"]) -> Float[Tensor, "sequence position edited"]:
         """f′ − f."""
@@ -47,7 +51,7 @@ class Edit:
         return change if self.positions is None else change.masked_fill(~self.positions[..., None], 0.0)
 
 
-def ablation(features: Int[Tensor, "sequence edited"], **more: Tensor | None) -> Edit:
+def ablation(features: Int[Tensor, "sequence edited"], **more: Any) -> Edit:
     """The edit that sets features to 0; `more` are other fields of `Edit`."""
     return Edit(features, "set", torch.zeros(features.shape, device=features.device), **more)
 
@@ -60,14 +64,40 @@ def replacements(site: str, dictionary: Dictionary, edit: Edit) -> dict[str, Rep
     """
     _require_shapes(dictionary, edit)
     if dictionary.target is None:
-        return {site: lambda x: added(dictionary, edit, x, active(dictionary, edit, x))}
+        return keeping({site: lambda x: added(dictionary, edit, x, active(dictionary, edit, x))}, edit.left_out)
     read: list[Tensor] = []
 
     def keep(x: Float[Tensor, "sequence position neuron"]) -> Float[Tensor, "sequence position neuron"]:
         read[:] = [active(dictionary, edit, x)]
         return x
 
-    return {site: keep, dictionary.target: lambda y: added(dictionary, edit, y, read.pop())}
+    both = {site: keep, dictionary.target: lambda y: added(dictionary, edit, y, read.pop())}
+    return keeping(both, edit.left_out)
+
+
+def keeping(replacements: Mapping[str, Replacement], left_out: Mapping[str, LeftOut]) -> dict[str, Replacement]:
+    """The same, but that tokens which are left out at one of their sites keep the model's own activations at the last
+    one: the site of an SAE, or the target of a transcoder, whose own site, the first, is read alone."""
+    rules = {site: left_out[site] for site in replacements if site in left_out and left_out[site].how != "none"}
+    if not rules:
+        return dict(replacements)
+    *_, last = replacements
+    out: list[Bool[Tensor, "sequence position"]] = []
+
+    def at(site: str, one: Replacement) -> Replacement:
+        def replacement(x: Float[Tensor, "sequence position neuron"]) -> Float[Tensor, "sequence position neuron"]:
+            if site in rules:
+                out.append(rules[site].of(x))
+            changed = one(x)
+            if site != last:
+                return changed
+            keeps = torch.stack(out).any(dim=0)
+            out.clear()
+            return torch.where(keeps[..., None], x, changed)
+
+        return replacement
+
+    return {site: at(site, one) for site, one in replacements.items()}
 
 
 def active(

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from polysem.interventions.edits import Edit, active, added, directions
+from polysem.interventions.edits import Edit, active, added, directions, keeping
 from polysem.models.subject import Replacement, Subject
 from polysem.models.text import token_batch
 from polysem.numerics.hashing import GOLDEN, mixed
@@ -108,8 +108,8 @@ class Running:
     def replacements(self) -> dict[str, Replacement]:
         """What `Subject.next_log_probabilities` takes, at every step the same."""
         if self._dictionary.target is None:
-            return {self._site: lambda x: self._write(self._read(x))}
-        return {self._site: self._read, self._dictionary.target: self._write}
+            return keeping({self._site: lambda x: self._write(self._read(x))}, self._edit.left_out)
+        return keeping({self._site: self._read, self._dictionary.target: self._write}, self._edit.left_out)
 
     def _read(self, x: Float[Tensor, "sequence position neuron"]) -> Float[Tensor, "sequence position neuron"]:
         """The same, when features are encoded at positions that are new."""

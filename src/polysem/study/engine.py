@@ -5,9 +5,9 @@ shapes (`polysem.models.fixed_batches`), and what features do is scored by inner
 (`polysem.saes.encoders`). One thread calls it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from polysem.activations.left_out import NOTHING, LeftOut, recorded_left_out
 from polysem.io.errors import InputError
 from polysem.models.fixed_batches import SLOTS, FixedBatches
 from polysem.models.text import TextTokens
@@ -25,6 +26,7 @@ from polysem.saes.encoders import Reading
 from polysem.saes.ranking import scaled, strongest
 from polysem.study.heard import Heard, OfStudy, is_neurons
 from polysem.study.names import UnknownNameError
+from polysem.study.results import NotAtHandError
 from polysem.study.search import Query, SearchResult, SearchResults, TextActivations
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Engine:
         settings = model.record["settings"]
         params = Tokenization(**{key: settings[key] for key in Tokenization.model_fields})
         self._tokens = TextTokens(model.results.bring(model.place.tokenizer), params)
+        self._left_out: Callable[[str], LeftOut] = cache(self._recorded)
 
     @cached_property
     def batches(self) -> FixedBatches:
@@ -98,7 +101,8 @@ class Engine:
         tokens = [self._tokens.within_context(text) for text in texts]
         read = self.batches.read([ids for ids, _ in tokens], [site])
         found = []
-        for (ids, counted), values in zip(tokens, read, strict=True):
+        for (ids, masked), values in zip(tokens, read, strict=True):
+            counted = masked & self._kept(site, values[site])
             reading, rows = heard.encoder.read(values[site]), torch.arange(len(ids))
             activations = reading.activations(rows, torch.tensor(features)).T.numpy()
             found.append(
@@ -167,20 +171,47 @@ class Engine:
         rows = [torch.arange(end - len(one.ids), end) for one, end in zip(asked, ends.tolist(), strict=True)]
         x = {site: torch.cat([values[site] for values in read]) for site in sites}
         readings = {number: self.heard[number].encoder.read(x[self.heard[number].site]) for number in numbers}
-        least, most = self._bounds(asked, rows, readings)
+        kept = [
+            {site: self._kept(site, values[site]) | (one.query.bos or one.query.tokens is not None) for site in sites}
+            for one, values in zip(asked, read, strict=True)
+        ]
+        least, most = self._bounds(asked, rows, readings, kept)
         for text, one in enumerate(asked):
             candidates = self._candidates(one, least[text], most[text])
-            yield self._answer(one, rows[text], candidates, readings)
+            yield self._answer(one, rows[text], candidates, readings, kept[text])
+
+    def _recorded(self, site: str) -> LeftOut:
+        """The rule of a site; that which leaves out nothing where the activations, with their receipt, are not kept."""
+        store = self.model[site].place.activations("eval")
+        try:
+            self.model.results.bring(store.receipt)
+        except NotAtHandError:
+            return NOTHING
+        return recorded_left_out(Path(store.store))
+
+    def _kept(self, site: str, x: Float[Tensor, "token neuron"]) -> Bool[np.ndarray, " token"]:
+        """Which tokens of a text are not left out at a site."""
+        out: Bool[np.ndarray, " token"] = self._left_out(site).at(x, torch.arange(len(x))).cpu().numpy()
+        return ~out
 
     def _bounds(
-        self, asked: Sequence[Asked], rows: Sequence[Rows], readings: dict[int, Reading]
+        self,
+        asked: Sequence[Asked],
+        rows: Sequence[Rows],
+        readings: dict[int, Reading],
+        kept: Sequence[dict[str, Bool[np.ndarray, " token"]]],
     ) -> tuple[Float[np.ndarray, "text feature"], Float[np.ndarray, "text feature"]]:
         """What the largest activation of each feature of all dictionaries is at least, and at most; 0 of those that are
         not wanted."""
-        counted = [rows[text][torch.from_numpy(one.counted)] for text, one in enumerate(asked)]
         least, most = (np.zeros((len(asked), int(self._ends[-1])), np.float32) for _ in range(2))
         for number, reading in readings.items():
-            texts = [text for text, one in enumerate(asked) if one.wanted[number]]
+            site = self.heard[number].site
+            counted = [
+                own[torch.from_numpy(one.counted & of[site])] for own, one, of in zip(rows, asked, kept, strict=True)
+            ]
+            texts = [text for text, one in enumerate(asked) if one.wanted[number] and len(counted[text])]
+            if not texts:
+                continue
             low, high = reading.largest([counted[text] for text in texts])
             least[texts, self._part(number)], most[texts, self._part(number)] = low.numpy(), high.numpy()
         return least, most
@@ -200,13 +231,19 @@ class Engine:
         return candidates
 
     def _answer(
-        self, asked: Asked, rows: Rows, candidates: Int[np.ndarray, " candidate"], readings: dict[int, Reading]
+        self,
+        asked: Asked,
+        rows: Rows,
+        candidates: Int[np.ndarray, " candidate"],
+        readings: dict[int, Reading],
+        kept: dict[str, Bool[np.ndarray, " token"]],
     ) -> SearchResults:
-        """The strongest of some features."""
+        """The strongest of some features; on tokens that are left out at their site none is active."""
         values = np.zeros((len(rows), len(candidates)), np.float32)
         for number, places in self._by_dictionary(candidates):
             features = torch.from_numpy(candidates[places] - self._part(number).start)
-            values[:, places] = readings[number].activations(rows, features).numpy()
+            found = readings[number].activations(rows, features).numpy()
+            values[:, places] = np.where(kept[self.heard[number].site][:, None], found, 0)
         token, place = np.nonzero((values > 0) & asked.counted[:, None])
         value, feature = values[token, place], candidates[place]
         on_scale = self._scaled(feature, value, asked.query.scale)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from polysem.activations.left_out import NOTHING, LeftOut
 from polysem.saes.dictionary import Neurons
 from polysem.saes.ranking import QUANTILES, SCALES, Distributions, scaled
 from polysem.tables.contract import load_table
@@ -44,7 +45,7 @@ def make(subject, texts, tokenizer):
         places = []
         for layer, (activations, own) in enumerate(zip(layers, own_tokens, strict=True)):
             neurons = len(activations)
-            found = active_features(fires(subject, activations), "mlp", [search(Neurons(neurons))], given)[0]
+            found = active_features(fires(subject, activations), "mlp", [search(Neurons(neurons))], given, NOTHING)[0]
             padded = np.full((2, neurons, 3), -1)
             for neuron, examples in enumerate(own):
                 for place, example in enumerate(examples):
@@ -168,3 +169,19 @@ def test_counts_and_means_are_those_of_a_slow_search(make, texts, subject, seed)
     np.testing.assert_allclose(table["mean_matches"].values[..., 0], counts.mean(axis=-1))
     low, high = (table[f"mean_matches_{end}"].values[..., 0] for end in ("low", "high"))
     assert (low <= counts.mean(axis=-1)).all() and (counts.mean(axis=-1) <= high).all() and (low < high).any()
+
+
+def test_a_token_that_is_left_out_is_the_strongest_of_no_feature(subject, texts, ids):
+    """Sequence 0 is `red cats blue`; cats is massive, so neuron 0 is strongest on red and neuron 1 nowhere."""
+    red, cats, blue = ids(" red| cats| blue")
+    given = texts([ids("[B]| red| cats| blue")], [])
+    model = fires(subject, {0: {red: 2.0, cats: 50.0}, 1: {cats: 50.0}, 2: {blue: 4.0}})
+    (every,), (kept,) = (
+        active_features(model, "mlp", [search(Neurons(3))], given, rule)
+        for rule in (NOTHING, LeftOut("massive", 3.0, 9))
+    )
+    everywhere, elsewhere = (
+        sorted(zip(of.feature.tolist(), of.position.tolist(), of.value.tolist(), strict=True)) for of in (every, kept)
+    )
+    assert everywhere == [(0, 2, 50.0), (1, 2, 50.0), (2, 3, 4.0)]
+    assert elsewhere == [(0, 1, 2.0), (2, 3, 4.0)]

@@ -4,7 +4,7 @@ One table for all sites of a model, because the model is loaded once. A place is
 `intervened`, the features of all of them that are ablated: their numbers; over (intervened, spot) those of each token.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ import torch
 import xarray as xr
 from jaxtyping import Float
 
+from polysem.activations.left_out import LeftOut, recorded_left_out
 from polysem.interventions.effects import Chunk, Places, Removals, States, by_context, by_token, read_states, state_of
 from polysem.io.tables import read_arrays
 from polysem.models.batches import TokenStore
@@ -38,6 +39,7 @@ READS = (
     "directions",
     "case_studies",
     "relatives:weights",
+    "relatives:store",
     "relatives:table:frequency",
     "relatives:table:examples",
     "relatives:table:tags",
@@ -177,7 +179,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
     store = TokenStore(inputs.path("tokens"))
     subject = load_subject(inputs.path("model"), inputs.device)
     cases = chosen_cases(inputs)
-    asked = [_ask(one, inputs, subject, store, cases) for one in inputs.each("relatives")]
+    left_out = {one.site: recorded_left_out(one.path("store")) for one in inputs.each("relatives")}
+    asked = [_ask(one, inputs, subject, store, cases, left_out) for one in inputs.each("relatives")]
     states = _read(subject, store, asked)
     outcomes = _outcomes(subject, store)
     behind = inputs.params.context_after if store.is_text else 0
@@ -197,9 +200,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
             )
         )
         if store.is_text:
-            contexts.append(
-                shown_contexts(subject, one.site, one.dictionary, store, one.spots, one.examples, one.shown, one.tags)
-            )
+            shown = one.site, one.dictionary, store, one.spots, one.examples, one.shown, one.tags, left_out
+            contexts.append(shown_contexts(subject, *shown))
     text = words(inputs.path("tokenizer")) if store.is_text else None
     made = table(asked, found, contexts, text, weights, seed)
     return made.assign_attrs(
@@ -223,7 +225,10 @@ class Asked:
     tags: list[str]
     largest: Float[np.ndarray, " shown"]
     activation: Float[np.ndarray, "chosen spot"]
-    """Of the features at their tokens, in the model that runs."""
+    """Of the features at their tokens, in the model that runs; 0 where the token is left out at the site that is
+    edited, as nothing is taken away there."""
+    left_out: Mapping[str, LeftOut]
+    """By site, which tokens are left out there."""
 
     @property
     def written(self) -> str:
@@ -238,7 +243,10 @@ class Asked:
             return
         tokens = own[here].unique()
         with torch.inference_mode():
-            f = self.dictionary.encode(values[self.site][np.searchsorted(places.key, tokens.key)]).float().cpu().numpy()
+            at = np.searchsorted(places.key, tokens.key)
+            encoded = self.dictionary.encode(values[self.site][at]).float()
+            out = self.left_out[self.written].at(values[self.written][at], torch.from_numpy(tokens.position))
+            f = encoded.masked_fill(out[:, None], 0.0).cpu().numpy()
         chosen, spot = (of[here] for of in np.nonzero(self.spots.known))
         of_token = np.searchsorted(tokens.key, own[here].key)
         self.activation[chosen, spot] = f[of_token, self.spots.feature[chosen]].clip(min=0)
@@ -258,7 +266,14 @@ class Asked:
         return weights.logit_weights(self.written, self.decoder[block].cpu())
 
 
-def _ask(one: Inputs, inputs: Inputs, subject: Subject, store: TokenStore, cases: Sequence[Case]) -> Asked:
+def _ask(
+    one: Inputs,
+    inputs: Inputs,
+    subject: Subject,
+    store: TokenStore,
+    cases: Sequence[Case],
+    left_out: Mapping[str, LeftOut],
+) -> Asked:
     dictionary = load_dictionary(one.path("weights"), subject.width(one.site), inputs.device)
     frequency, examples, tags_table = (_columns(one, name) for name in USED)
     params = inputs.params
@@ -280,6 +295,7 @@ def _ask(one: Inputs, inputs: Inputs, subject: Subject, store: TokenStore, cases
         tags,
         frequency["max_activation"].to_numpy()[shown],
         np.full(spots.sequence.shape, np.nan),
+        left_out,
     )
 
 
@@ -295,7 +311,7 @@ def _read(subject: Subject, store: TokenStore, asked: list[Asked]) -> States:
     every = [one.spots.places() for one in asked]
     places = Places(*(np.concatenate([getattr(one, name) for one in every]) for name in ("sequence", "position")))
     kept = list(dict.fromkeys(site for one in asked for site in one.state or ()))
-    sites = list(dict.fromkeys(one.site for one in asked))
+    sites = list(dict.fromkeys(site for one in asked for site in (one.site, one.written)))
 
     def look(here: Places, values: dict[str, torch.Tensor]) -> None:
         for one in asked:

@@ -16,6 +16,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
+from polysem.activations.left_out import LeftOut, recorded_left_out
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import read_record
@@ -31,7 +32,7 @@ from polysem.tables.parts.labels import declared_table
 from polysem.tables.parts.slot_words import Key, Slotted, WordCounts, slotted, text_of
 
 CATALOGUE = "S4.X4"
-READS = ("model", "tokens", "tokenizer", "relatives:weights")
+READS = ("model", "tokens", "tokenizer", "relatives:weights", "relatives:store")
 PARAMS = ("probes", "baseline_seed")
 VARIABLES = {
     "sentence": ("probe", "1", "sentence with a slot for a word"),
@@ -95,7 +96,7 @@ def measure(inputs: Inputs) -> xr.Dataset:
     asked = [ask(probe, partial(slotted, tokenizer, front, probe), counts, context, seed) for probe in probes]
     its = inputs.each("relatives")
     sentences = list({one.key: one for each in asked for one in each.sentences.values()}.values())
-    rows = slot_activations(subject, list(dict.fromkeys(one.site for one in its)), sentences)
+    rows = slot_activations(subject, {one.site: recorded_left_out(one.path("store")) for one in its}, sentences)
     found = []
     for one in its:
         dictionary = load_dictionary(one.path("weights"), subject.width(one.site), inputs.device)
@@ -142,19 +143,21 @@ def ask(probe: Probe, tokens: Callable[[str], Slotted], counts: WordCounts, cont
 
 
 def slot_activations(
-    subject: Subject, sites: Sequence[str], sentences: Sequence[Slotted]
+    subject: Subject, left_out: Mapping[str, LeftOut], sentences: Sequence[Slotted]
 ) -> dict[str, dict[Key, Float[torch.Tensor, "token neuron"]]]:
-    """Activations at the slots of some sentences, by site and by the key of the sentence, in float32."""
-    found: dict[str, dict[Key, torch.Tensor]] = {site: {} for site in sites}
+    """Activations at the slots of some sentences, by site and by the key of the sentence, in float32; those of tokens
+    that are left out at the site are missing. `left_out` names the sites, each with its rule."""
+    found: dict[str, dict[Key, torch.Tensor]] = {site: {} for site in left_out}
     ordered = sorted(sentences, key=lambda one: len(one.ids))
     with torch.inference_mode():
         for _, alike in groupby(ordered, key=lambda one: len(one.ids)):
             for several in _parts(list(alike), SENTENCES):
                 ids = np.stack([one.ids for one in several])
-                values = subject.activations(token_batch(ids, np.ones(ids.shape, bool)), sites)
-                for number, one in enumerate(several):
-                    for site in sites:
-                        found[site][one.key] = values[site][number, one.slot].float()
+                values = subject.activations(token_batch(ids, np.ones(ids.shape, bool)), list(left_out))
+                for site, rule in left_out.items():
+                    kept = ~rule.of(values[site])
+                    for number, one in enumerate(several):
+                        found[site][one.key] = values[site][number, one.slot][kept[number, one.slot]].float()
     return found
 
 
@@ -202,7 +205,8 @@ def best_first(
 def _encoded(
     dictionary: Dictionary, sentences: Sequence[Float[torch.Tensor, "token neuron"]], chosen: NDArray[np.int64] | None
 ) -> Float[np.ndarray, "sentence feature"]:
-    """The largest activation of each feature, or of the chosen ones, on a token of each sentence."""
+    """The largest activation of each feature, or of the chosen ones, on a token of each sentence; 0 where there is
+    none, as all are left out."""
     owner = np.repeat(np.arange(len(sentences)), [len(one) for one in sentences])
     rows = torch.cat(list(sentences))
     width = dictionary.features if chosen is None else len(chosen)
@@ -212,7 +216,7 @@ def _encoded(
             f = dictionary.encode(rows[start : start + ROWS]).float()
             part = (f if chosen is None else f[:, torch.from_numpy(chosen).to(f.device)]).cpu().numpy()
             np.maximum.at(largest, owner[start : start + ROWS], part)
-    return largest
+    return np.where(np.isneginf(largest), np.float32(0), largest)
 
 
 def table(asked: Sequence[Asked], places: Sequence[tuple[str, str]], found: Sequence[Sequence[Found]]) -> xr.Dataset:

@@ -17,6 +17,7 @@ Source: document S4, "Test 2: Extract Concepts From Text" and "Questions".
 
 import xarray as xr
 
+from polysem.activations.left_out import recorded_left_out
 from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.tokenizer import load_tokenizer
@@ -41,6 +42,7 @@ READS = (
     "tokenizer",
     "series",
     "relatives:weights",
+    "relatives:store",
     "relatives:table:examples",
     "relatives:table:frequency",
     "relatives:table:quantiles",
@@ -158,7 +160,8 @@ def _places(inputs: Inputs, texts: Texts, eval_tokens: TokenStore) -> list[Place
         layer, hook = layer_and_hook(site)
         dictionaries = [load_dictionary(its.path("weights"), subject.width(site), its.device) for its in here]
         searches = [search(dictionary, inputs.device) for dictionary in dictionaries]
-        for its, active in zip(here, active_features(subject, site, searches, texts), strict=True):
+        left_out = recorded_left_out(here[0].path("store"))
+        for its, active in zip(here, active_features(subject, site, searches, texts, left_out), strict=True):
             distributions = read_distributions(its.table_file("frequency"), its.table_file("quantiles"))
             own = read_own_tokens(its.table_file("examples"), eval_tokens)
             name = its.place.dictionary

@@ -14,6 +14,7 @@ import xarray as xr
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from polysem.activations.left_out import recorded_left_out
 from polysem.activations.rows import ActivationRows
 from polysem.corpora.recognisers import Recogniser, recognisers
 from polysem.io.errors import InputError
@@ -142,7 +143,8 @@ def measure(inputs: Inputs) -> xr.Dataset:
     """All chosen features of all sites, at every dose, and the baselines beside them.
 
     A feature is set to a multiple of its largest activation on the eval tokens at every position of prompt and
-    continuation (`interventions.edits`). All ways, doses and features draw with the same noise, by text. A tag counts
+    continuation that is not left out (`interventions.edits`). All ways, doses and features draw with the same noise,
+    by text. A tag counts
     if it has a recogniser (`corpora.recognisers`) that agrees with the known truth on the eval tokens with an F1 of
     `TRUSTED`; other features are scored by loss and promoted tokens alone.
     """
@@ -209,9 +211,10 @@ def _chosen(
     """The steered features of all sites, the neurons of each site, and sentences about dictionaries left out."""
     by_site: dict[str, list[Candidates]] = {}
     left_out = []
+    rules = {its.site: recorded_left_out(its.path("store")) for its in inputs.each("relatives")}
     for its in inputs.each("relatives"):
         try:
-            by_site.setdefault(its.site, []).append(candidates(its, subject))
+            by_site.setdefault(its.site, []).append(candidates(its, subject, rules))
         except InputError as error:
             left_out.append(f"{its.site} / {its.place.dictionary} cannot be edited: {error}")
     chosen, cases = [], chosen_cases(inputs)

@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from polysem.activations.left_out import LeftOut, recorded_left_out
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
 from polysem.io.tables import read_arrays
@@ -21,7 +22,9 @@ from polysem.saes.sae import SAE, normalized
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.evaluation import Score, leading_batches
 from polysem.tables.parts.fidelity_numbers import fidelity_numbers
-from polysem.tables.parts.labels import along_dictionaries
+from polysem.tables.parts.kept import Kept, kept_tokens
+from polysem.tables.parts.labels import along_dictionaries, scalar
+from polysem.tables.parts.massive import Massive
 from polysem.tables.parts.reading import activation_rows
 from polysem.tables.parts.reconstruction import Reconstruction
 
@@ -96,7 +99,21 @@ VARIABLES = {
         "feature",
         "mean number of active features per token, upper end of the 95 % bootstrap interval over sequences",
     ),
+    "left_out_share": ("dictionary", "1", "share of tokens that are left out"),
+    "left_out_variance_share": ("dictionary", "1", "share of the variance of all tokens that those hold"),
+    "explained_variance_with_left_out": (
+        "dictionary",
+        "1",
+        "share of variance explained, tokens that are left out included",
+    ),
+    "massive_share": ("dictionary", "1", "share of tokens that are massive and count"),
+    "massive_variance_share": ("dictionary", "1", "share of the variance that those hold"),
+    "explained_variance_without_massive": ("dictionary", "1", "share of variance explained of all other tokens"),
     "dictionary": ("dictionary", "1", "dictionary of the site"),
+}
+ONLY = {
+    "where tokens are left out": ("left_out_share", "left_out_variance_share", "explained_variance_with_left_out"),
+    "where massive tokens count": ("massive_share", "massive_variance_share", "explained_variance_without_massive"),
 }
 Change = Callable[[Float[Tensor, "token output"], Float[Tensor, "token neuron"]], Float[Tensor, "token output"]]
 """From activations that are replaced, and those that a dictionary reads at these tokens, to what takes their place."""
@@ -114,10 +131,15 @@ def measure(inputs: Inputs) -> xr.Dataset:
     subject = load_subject(inputs.path("model"), inputs.device)
     batches = list(leading_batches(TokenStore(inputs.path("tokens")), inputs.params.fidelity_tokens))
     stores = {one.site: one for one in (inputs, *inputs.each("targets"))}
+    rules = {site: recorded_left_out(one.path("store")) for site, one in stores.items()}
+
+    @cache
+    def kept(at: str) -> Kept:
+        return kept_tokens(subject, batches, rules, at, inputs.site)
 
     @cache
     def ablated(at: str) -> dict[str, Score]:
-        return ablations(subject, batches, at, mean_activation(_rows_of(subject, at, stores)))
+        return ablations(subject, batches, at, mean_activation(_rows_of(subject, at, stores)), kept(at).masks)
 
     width = _rows_of(subject, inputs.site, stores).width
     predicted: dict[str, str] = {}
@@ -128,8 +150,9 @@ def measure(inputs: Inputs) -> xr.Dataset:
             predicted[name] = features.target
         frequency = read_arrays(its.table_file("frequency"), lambda name: name == "frequency")["frequency"]
         rare = torch.from_numpy(frequency < inputs.params.ultra_low_frequency)
-        of_site = ablated(features.target or inputs.site)
-        each.append(dictionary_fidelity(subject, batches, features, inputs.site, rare, of_site))
+        at = features.target or inputs.site
+        _rows_of(subject, at, stores)
+        each.append(dictionary_fidelity(subject, batches, features, inputs.site, rare, ablated(at), kept(at), rules))
         names.append(name)
     found = along_dictionaries(each, names)
     return found.assign_attrs(targets=json.dumps(predicted)) if predicted else found
@@ -162,15 +185,20 @@ def mean_activation(rows: ActivationRows) -> Float[Tensor, " neuron"]:
 
 
 def ablations(
-    subject: Subject, batches: Sequence[Batch], site: str, mean: Float[Tensor, " neuron"]
+    subject: Subject,
+    batches: Sequence[Batch],
+    site: str,
+    mean: Float[Tensor, " neuron"],
+    masks: Sequence[Bool[Tensor, "sequence position"]],
 ) -> dict[str, Score]:
-    """What a model scores as it is (`clean`), and with zeros or the `mean` in place of a site's activations."""
+    """What a model scores as it is (`clean`), and with zeros or the `mean` in place of a site's activations where the
+    masks of the batches are set."""
     changes: dict[str, Change | None] = {
         "clean": None,
         "zero": lambda x, _: torch.zeros_like(x),
         "mean": lambda x, _: mean.to(x.device).expand_as(x),
     }
-    return _scores(subject, batches, site, changes)
+    return _scores(subject, batches, masks, site, changes)
 
 
 def dictionary_fidelity(
@@ -180,8 +208,11 @@ def dictionary_fidelity(
     site: str,
     rare: Bool[Tensor, " feature"],
     ablated: Mapping[str, Score],
+    kept: Kept,
+    rules: Mapping[str, LeftOut],
 ) -> xr.Dataset:
-    """What a model loses when a site's activations at counted positions are replaced; other positions keep theirs.
+    """What a model loses when a site's activations at counted positions are replaced; other positions keep theirs, and
+    so do those that are left out: `kept` says which, `rules` are those of the sites.
 
     A transcoder's prediction from the activations of `site` takes the place of those of its target, x below is what is
     predicted, and `ablated` are the ablations of the target.
@@ -197,19 +228,24 @@ def dictionary_fidelity(
       they are all equal), `mean_squared_error` (summed over neurons, mean over tokens), `mse` (mean over neurons, too),
       `L0` (mean number of active features) and `l1` (mean of their sum, in the unit of the
       activations). `accuracy_loss` is what splicing costs.
+    - where tokens are left out, `left_out_share` of all counted tokens, their share of the variance
+      `left_out_variance_share`, and `explained_variance_with_left_out` over all;
+    - where massive tokens count, `massive_share`, `massive_variance_share`, and `explained_variance_without_massive`.
     - `…_low` and `…_high` of `fidelity_numbers.INTERVALS`: ends of their 95 % bootstrap intervals over sequences.
     No order of the ablations is assumed: mean ablation can be the worse one. The attribute `tokens` counts the counted
     tokens, `scored_tokens` the scored ones.
     Raises InputError if the batches hold no counted or no scored token.
     Source: documents S0 (section "A TinyStories SAE") and S2 (loss recovered).
     """
-    reconstruction = Reconstruction()
+    reconstruction, at = Reconstruction(), dictionary.target or site
+    massive = Massive([rules[site], rules[at]])
 
     def splice(x: Float[Tensor, "token output"], read: Float[Tensor, "token neuron"]) -> Float[Tensor, "token output"]:
         read = read.float()
         f = dictionary.encode(read)
         x_hat = dictionary.reconstruct(read, f)
         reconstruction.add(x.float(), f, x_hat, size_of(dictionary, read))
+        massive.add(read, x.float(), f, x_hat)
         return x_hat
 
     def splice_common(_: Tensor, read: Float[Tensor, "token neuron"]) -> Float[Tensor, "token output"]:
@@ -219,11 +255,19 @@ def dictionary_fidelity(
     changes: dict[str, Change | None] = {"spliced": splice}
     if rare.any():
         changes["without_ultra_low"] = splice_common
-    spliced = _scores(subject, batches, dictionary.target or site, changes, site if dictionary.target else None)
+    spliced = _scores(subject, batches, kept.masks, at, changes, site if dictionary.target else None)
+    if len(kept.x):
+        with torch.inference_mode():
+            f = dictionary.encode(kept.read)
+            massive.left_out.add(kept.x, f, dictionary.reconstruct(kept.read, f))
     if not (reconstruction.tokens and ablated["clean"].scored):
         raise InputError("the eval tokens hold no position that is counted, or none that is scored; add documents")
-    counted = torch.cat([batch.counted.sum(dim=1) for batch in batches]).cpu().numpy()
-    return fidelity_numbers({**ablated, **spliced}, reconstruction, np.repeat(np.arange(len(counted)), counted))
+    counted = torch.cat([mask.sum(dim=1) for mask in kept.masks]).cpu().numpy()
+    found = fidelity_numbers({**ablated, **spliced}, reconstruction, np.repeat(np.arange(len(counted)), counted))
+    numbers = massive.numbers(reconstruction)
+    return found.assign(
+        {name: scalar(value, VARIABLES[name][2], VARIABLES[name][1]) for name, value in numbers.items()}
+    )
 
 
 def size_of(dictionary: Dictionary, x: Float[Tensor, "token neuron"]) -> Tensor | float:
@@ -237,31 +281,32 @@ def size_of(dictionary: Dictionary, x: Float[Tensor, "token neuron"]) -> Tensor 
 def _scores(
     subject: Subject,
     batches: Sequence[Batch],
+    masks: Sequence[Bool[Tensor, "sequence position"]],
     site: str,
     changes: Mapping[str, Change | None],
     reads: str | None = None,
 ) -> dict[str, Score]:
-    """What the model scores with each change of the site's activations; None leaves them.
+    """What the model scores with each change of the site's activations where the masks are set; None leaves them.
 
     `reads` is the site whose activations, those of the model as it is, a dictionary reads; None: the changed site's.
     """
     scores = {name: Score() for name in changes}
     with torch.inference_mode():
-        for batch in batches:
-            here = batch.to(subject.device)
-            read = None if reads is None else subject.activations(here, [reads])[reads][here.counted]
+        for batch, mask in zip(batches, masks, strict=True):
+            here, chosen = batch.to(subject.device), mask.to(subject.device)
+            read = None if reads is None else subject.activations(here, [reads])[reads][chosen]
             for name, change in changes.items():
-                replaced = {} if change is None else {site: _at_counted(here.counted, change, read)}
+                replaced = {} if change is None else {site: _where(chosen, change, read)}
                 scores[name].add(here, subject.evaluate(here, replaced))
     return scores
 
 
-def _at_counted(
-    counted: Bool[Tensor, "sequence position"], change: Change, read: Float[Tensor, "token neuron"] | None
+def _where(
+    mask: Bool[Tensor, "sequence position"], change: Change, read: Float[Tensor, "token neuron"] | None
 ) -> Replacement:
     def replacement(x: Float[Tensor, "sequence position neuron"]) -> Float[Tensor, "sequence position neuron"]:
-        out, chosen = x.clone(), x[counted]
-        out[counted] = change(chosen, chosen if read is None else read).to(x.dtype)
+        out, chosen = x.clone(), x[mask]
+        out[mask] = change(chosen, chosen if read is None else read).to(x.dtype)
         return out
 
     return replacement

@@ -1,5 +1,6 @@
 """Whole contexts in which some features are ablated everywhere, with the change at every token."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 import xarray as xr
 from jaxtyping import Float, Int
 
+from polysem.activations.left_out import LeftOut
 from polysem.interventions.edits import ablation, replacements
 from polysem.interventions.effects import sequences_of
 from polysem.models.batches import TokenStore
@@ -56,8 +58,10 @@ def shown_contexts(
     examples: xr.Dataset,
     features: list[int],
     tags: list[str],
+    left_out: Mapping[str, LeftOut],
 ) -> Contexts:
-    """Contexts of some features, with each of them set to 0 at every counted token of its sequence.
+    """Contexts of some features, with each of them set to 0 at every counted token of its sequence that is not left
+    out.
 
     Source: document S1, "Feature ablations" ("artificially setting it to zero on the whole context").
     """
@@ -88,6 +92,7 @@ def shown_contexts(
             sequence[wanted],
             position[wanted],
             offset,
+            left_out,
         )
     predicted = (token >= 0) & (position[..., None] + offset >= 1)
     return Contexts(
@@ -105,6 +110,7 @@ def _changes(
     sequence: Int[np.ndarray, " context"],
     position: Int[np.ndarray, " context"],
     offset: Int[np.ndarray, " offset"],
+    left_out: Mapping[str, LeftOut],
 ) -> Float[np.ndarray, "context offset"]:
     found = np.full((len(feature), len(offset)), np.nan)
     for numbers, several in sequences_of(store, np.unique(sequence), ALL):
@@ -114,7 +120,7 @@ def _changes(
         batch = batch.to(subject.device)
         at = torch.from_numpy((position[mine, None] + offset - 1).clip(0, batch.targets.shape[1] - 1))
         features = torch.from_numpy(feature[mine])[:, None].to(subject.device)
-        edit = replacements(site, dictionary, ablation(features, positions=batch.counted))
+        edit = replacements(site, dictionary, ablation(features, positions=batch.counted, left_out=left_out))
         change = subject.log_probabilities(batch, edit, at=at) - subject.log_probabilities(batch, at=at)
         follows = batch.targets.gather(1, at.to(subject.device))
         found[mine] = change.gather(-1, follows[..., None])[..., 0].double().cpu().numpy()

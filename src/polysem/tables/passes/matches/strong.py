@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from polysem.activations.left_out import LeftOut
 from polysem.models.subject import Subject
 from polysem.saes.entries import SparseEntries
 from polysem.saes.ranking import Distributions, scaled, strongest
@@ -48,12 +49,17 @@ class Strongest:
         return self.feature >= 0
 
 
-def active_features(subject: Subject, site: str, searches: Sequence[Search], texts: Texts) -> list[Active]:
-    """What is active at a site on all texts, by the searches of some dictionaries."""
+def active_features(
+    subject: Subject, site: str, searches: Sequence[Search], texts: Texts, left_out: LeftOut
+) -> list[Active]:
+    """What is active at a site on all texts, but for tokens that are left out there, by the searches of some
+    dictionaries."""
     found: list[list[Active]] = [[] for _ in searches]
     for part, batch in texts.parts():
-        x = subject.activations(batch, [site])[site][batch.counted.to(subject.device)].float().cpu()
-        row, position = (place.numpy() for place in torch.nonzero(batch.counted, as_tuple=True))
+        values = subject.activations(batch, [site])[site]
+        kept = batch.counted.to(values.device) & ~left_out.of(values)
+        x = values[kept].float().cpu()
+        row, position = (place.cpu().numpy() for place in torch.nonzero(kept, as_tuple=True))
         for search, pieces in zip(searches, found, strict=True):
             with torch.no_grad():
                 pieces.append(_reduced(search(x), row + part.start, position))

@@ -1,13 +1,14 @@
 """S1.F5: which features of a site are steered."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
+from polysem.activations.left_out import LeftOut
 from polysem.io.tables import read_arrays
 from polysem.models.subject import Subject
 from polysem.params.base import NEURONS
@@ -38,6 +39,8 @@ class Candidates:
     """Tokens that the logit weights raise most; None where there is no direct path to the logits."""
     tags: Mapping[str, NDArray[Any]]
     """`TAGS` of the table `tags`; nothing without known tags."""
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    """By site, which tokens are left out there and not edited."""
 
     def best_of(self, tag: str) -> tuple[int, float]:
         """The best feature of a tag and its F1 on half A; −1 where none is ever active on it."""
@@ -84,7 +87,7 @@ class Chosen:
         return np.zeros(0, np.int64) if self.of.promoted is None else self.of.promoted[self.feature]
 
 
-def candidates(inputs: Inputs, subject: Subject) -> Candidates:
+def candidates(inputs: Inputs, subject: Subject, left_out: Mapping[str, LeftOut]) -> Candidates:
     """A dictionary with its tables. InputError where the model has not the site at which it is to be edited."""
     dictionary = load_dictionary(inputs.path("weights"), subject.width(inputs.site), inputs.device)
     subject.width(dictionary.target or inputs.site)
@@ -99,6 +102,7 @@ def candidates(inputs: Inputs, subject: Subject) -> Candidates:
         frequency["max_activation"].astype(np.float64),
         logits["boosted_token"].astype(np.int64) if "boosted_token" in logits else None,
         tags if "best_feature" in tags and len(tags["tag"]) else {},
+        left_out,
     )
 
 
@@ -181,9 +185,8 @@ def _scores(
     """Output scores by feature, with the feature and without; none without logit weights, or without a prompt."""
     if one.promoted is None or not len(features) or not prompts:
         return {}
-    found = output_scores(
-        subject, one.site, one.dictionary, features, one.maximum[features], one.promoted[features], prompts
-    )
+    maxima, promoted = one.maximum[features], one.promoted[features]
+    found = output_scores(subject, one.site, one.dictionary, features, maxima, promoted, prompts, one.left_out)
     return {
         int(feature): (float(after), float(before)) for feature, (after, before) in zip(features, found, strict=True)
     }

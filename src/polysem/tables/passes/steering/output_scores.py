@@ -1,12 +1,13 @@
 """S1.F5: how much of what its logit weights promise a feature does to the next token."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from polysem.activations.left_out import LeftOut
 from polysem.interventions.edits import Edit, replacements
 from polysem.models.subject import Batch, Subject
 from polysem.models.text import token_batch
@@ -26,8 +27,10 @@ def output_scores(
     maxima: Float[np.ndarray, " feature"],
     promoted: Int[np.ndarray, "feature rank"],
     prompts: Sequence[Ids],
+    left_out: Mapping[str, LeftOut],
 ) -> Float[np.ndarray, "feature when"]:
-    """The score of each feature with it set to its maximum at every position, and without: means over the prompts.
+    """The score of each feature with it set to its maximum at every position that is not left out, and without: means
+    over the prompts.
 
     A score is p · (1 − r / |V|) behind a prompt, of the likeliest of the tokens that the feature's logit weights raise
     most, with its probability p and its rank r from 0. Source: the output score of Arad, Mueller and Belinkov, "SAEs
@@ -44,6 +47,7 @@ def output_scores(
                 torch.from_numpy(features[part, None]).to(clean.device),
                 "set",
                 torch.from_numpy(maxima[part, None].astype(np.float32)).to(clean.device),
+                left_out=left_out,
             )
             batch = _batch(prompt, len(tokens))
             steered = subject.next_log_probabilities(batch, replacements(site, dictionary, edit))

@@ -1,7 +1,7 @@
 """S1.F5: a feature and the baselines that are held against it, each as an edit of rows."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
+from polysem.activations.left_out import LeftOut
 from polysem.activations.rows import ActivationRows
 from polysem.interventions.edits import Edit
 from polysem.interventions.generation import Steered
@@ -40,6 +41,8 @@ class Pushed:
     maximum: float
     direction: Float[np.ndarray, " output"]
     """What is added for each unit of activation."""
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+    """By site, which tokens are left out there and not edited."""
 
     @property
     def norm(self) -> float:
@@ -61,12 +64,13 @@ def ways_of(
 
     def along(direction: NDArray[np.float64]) -> Pushed:
         unit = direction / np.linalg.norm(direction)
-        return Pushed(of.site, of.dictionary, chosen.feature, chosen.maximum, unit * np.linalg.norm(decoder))
+        added = unit * np.linalg.norm(decoder)
+        return Pushed(of.site, of.dictionary, chosen.feature, chosen.maximum, added, of.left_out)
 
     key = sha256("\0".join([str(seed), of.site, of.name, str(chosen.feature)]).encode()).digest()
     drawn = np.random.default_rng(int.from_bytes(key[:8])).standard_normal(len(decoder))
     found: dict[str, Pushed | str] = {
-        "feature": Pushed(of.site, of.dictionary, chosen.feature, chosen.maximum, decoder),
+        "feature": Pushed(of.site, of.dictionary, chosen.feature, chosen.maximum, decoder, of.left_out),
         "random": along(drawn),
         "means": NO_TAG,
         "neuron": NO_TAG,
@@ -82,7 +86,8 @@ def ways_of(
 def pushed_neuron(neurons: Candidates, neuron: int) -> Pushed:
     """A neuron set to its own maximum."""
     width = neurons.dictionary.features
-    return Pushed(neurons.site, Neurons(width), neuron, float(neurons.maximum[neuron]), np.eye(1, width, neuron)[0])
+    axis, maximum = np.eye(1, width, neuron)[0], float(neurons.maximum[neuron])
+    return Pushed(neurons.site, Neurons(width), neuron, maximum, axis, neurons.left_out)
 
 
 def difference_of_means(
@@ -125,5 +130,6 @@ def steered(rows: Sequence[tuple[int, Pushed, float]], device: torch.device) -> 
             directions=torch.tensor(
                 np.stack([pushed.direction[None] for _, pushed, _ in own]), dtype=torch.float32, device=device
             ),
+            left_out=first.left_out,
         )
         yield Steered(np.array([number for number, _, _ in own]), first.site, first.dictionary, edit)
