@@ -39,6 +39,19 @@ def test_every_figure_is_in_the_report_as_it_was_drawn(study):
     assert SAE in unquote(image["src"])
 
 
+@pytest.mark.parametrize(
+    ("tokens", "variance", "warned"),
+    [(0.0078, 0.989, True), (0.02, 0.9, False), (0.001, 0.4, False), (None, None, False)],
+)
+def test_a_few_tokens_that_hold_the_variance_are_warned_of(study, tokens, variance, warned):
+    study.metrics["toy"][SITE][SAE] |= {"massive_share": tokens, "massive_variance_share": variance}
+    study.write()
+    said = f"0.78% of the tokens at {SITE} of toy hold 98.9% of the variance"
+    for page in ("index.html", f"pages/models/toy/{SITE}/index.html"):
+        assert (said in study.page(page).words()) == warned
+    assert "Warnings" not in study.page("index.html").words() or warned
+
+
 def test_the_chooser_knows_the_figures_of_all_dictionaries_and_why_others_are_missing(study):
     study.add_figure(f"toy/{SITE}/neurons", "neuron_sparsity", reason=NO_CLUSTER)
     page = study.write().page("pages/S2.html")

@@ -10,6 +10,7 @@ from polysem.report.catalogue import LATER
 from polysem.report.chapters import Chapter, Run, models_of
 from polysem.report.gallery import Picture, all_shown, folder_of
 from polysem.report.ledger import counted
+from polysem.report.massive import massive_warning
 from polysem.report.numbers import in_words, model_grid, site_board
 from polysem.report.provenance import Making
 from polysem.report.receipts import Receipt
@@ -60,6 +61,7 @@ def write_pages(
         drawn=sum(1 for _ in all_shown(run.pictures)),
         sheets=sum(run.sheets.values()),
         losses=model_grid(run.metrics),
+        warnings=list(filter(None, (_warning(run, model, site) for model, sites in models.items() for site in sites))),
     )
 
 
@@ -126,8 +128,14 @@ def _write_comparison(
         table=site_board(run.metrics, model, name, [origin.dictionary for origin in origins]),
         pages={origin.dictionary: address(page, page_path(origin)) for origin in origins},
         pictures=pictures,
+        warning=_warning(run, model, name),
         steps=makings.get(together.path, []),
     )
+
+
+def _warning(run: Run, model: str, site: str) -> str:
+    """What is to be said about massive activations at a site; '' if nothing is."""
+    return massive_warning(run.metrics, model, site, [origin.dictionary for origin in models_of(run)[model][site]])
 
 
 def _write_dictionary(site: Site, run: Run, origin: Place, tables: list[TableFile], makings: list[Making]) -> None:
