@@ -8,6 +8,7 @@ from repository import ROOT
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 JOBS = {
     "absorption": {"train_classifier": 1, "recover_features": 16, "draw_toy_figures": 2},
+    "massive-activations": {"import_model": 2, "train_sae": 2},
     "quick": {"train_model": 1, "train_classifier": 1, "train_sae": 3},
     "s0-tinystories-2l": {"import_model": 3, "import_sae": 3, "train_sae": 10},
     "s1-one-layer": {"train_model": 2, "train_sae": 6},
