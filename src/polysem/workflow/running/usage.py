@@ -19,4 +19,5 @@ def write_usage(log: Path, begun: float) -> None:
         max(one.ru_maxrss for one in all_of_it) / 1024,
     )
     lines = ["\t".join(COLUMNS), "\t".join(f"{number:.2f}" for number in took)]
+    log.parent.mkdir(parents=True, exist_ok=True)
     log.with_suffix(".tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
