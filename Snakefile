@@ -23,6 +23,20 @@ include: "workflow/rules/report.smk"
 report: "workflow/report/workflow.rst"
 
 
+# A cluster would spend more on submitting these than on running them; some read the records of all jobs.
+localrules:
+    all,
+    record_model,
+    copy_tokens,
+    collect_metrics,
+    collect_plots,
+    check_claims,
+    collect_provenance,
+    draw_toy_figures,
+    write_case_studies,
+    write_report,
+
+
 rule all:
     default_target: True
     input:

@@ -24,7 +24,7 @@ def large_study(path):
     study = yaml.load(HERE / "params.yaml")
     recipe = {"architecture": "relu", "l1": 2, "models": ["stories-1l", "stories-2l"], "seed": list(range(250))}
     study["saes"] = {"many": recipe}
-    del study["toys"]
+    del study["toys"], study["case_studies"]  # which name SAEs
     yaml.dump(study, path)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 def main() -> int:
     """Run what the command line names; the exit status.
 
-    A step keeps the text of every module that it loads, so nothing else of the package is imported before that. `warm`
-    is a process that waits for steps and goes on as one (`workflow.running.warm`).
+    A step keeps the text of every module that it loads, so nothing else of the package is imported before that but what
+    watches it in another process. `warm` is a process that waits for steps and goes on as one
+    (`workflow.running.warm`).
     """
     if sys.argv[1:2] == ["warm"]:
         from polysem.workflow.running import warm
@@ -20,8 +21,9 @@ def main() -> int:
 
         if (status := warm.handed_over(sys.argv[2:])) is not None:
             return status
-        from polysem.workflow.running import loaded
+        from polysem.workflow.running import loaded, watched
 
+        watched.watch()
         loaded.install()
         from polysem.workflow.running.command import run_named
 

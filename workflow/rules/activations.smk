@@ -15,6 +15,7 @@ rule extract_activations:
     log:
         "logs/extract_activations/{model}/{site}/{split}.log",
     resources:
+        **requests.of(SITE.activations("{split}").store, MODEL.tokens("{split}").store, MODEL.record),
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest(

@@ -52,6 +52,7 @@ from polysem.workflow.provenance import lock
 from polysem.workflow.checks import preflight
 from polysem.workflow.checks import rubric_scores
 from polysem.workflow.checks import special_tokens
+from polysem.workflow.checks.requests import Requests
 from polysem.workflow.progress import FinishedJobs
 from polysem.workflow.running import warm
 from polysem.workflow.tables import Tables
@@ -124,8 +125,13 @@ onerror:
         print(f"error: {guard.disk_is_full()}", file=sys.stderr)
 
 
-GPU = 1 if shutil.which("nvidia-smi") else 0
-DEVICE = "--device cuda" if GPU else "--device cpu"
+# Whoever submits decides, for a login node without a card as well: the command of a job, which its record names, is the
+# same there and on its node.
+if os.environ.setdefault("POLYSEM_DEVICE", "cuda" if shutil.which("nvidia-smi") else "cpu") not in ("cpu", "cuda"):
+    sys.exit(f"error: POLYSEM_DEVICE is {os.environ['POLYSEM_DEVICE']!r}; set it to cpu or cuda, or unset it")
+GPU = 1 if os.environ["POLYSEM_DEVICE"] == "cuda" else 0
+DEVICE = f"--device {os.environ['POLYSEM_DEVICE']}"
+requests = Requests(study, on_gpu=bool(GPU))
 
 # The environment of the steps.
 ENVIRONMENT = {

@@ -7,6 +7,8 @@ rule make_corpus:
         documents=corpus("{corpus}"),
     log:
         "logs/make_corpus/{corpus}.log",
+    resources:
+        **requests.of(corpus("{corpus}")),
     params:
         code=lambda wildcards: code_digest("polysem.corpora.make_corpus", *study.corpora[wildcards.corpus].modules()),
         spec=lambda wildcards: spec(

@@ -25,6 +25,8 @@ rule explain_features:
         "logs/explain_features/{model}.log",
     wildcard_constraints:
         model=names(LANGUAGE),
+    resources:
+        **requests.of(MODEL.explanations),
     params:
         code=lambda wildcards: code_digest(
             "polysem.explanations.explain_features",

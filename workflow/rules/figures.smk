@@ -80,6 +80,8 @@ rule draw_figures:
         receipt=update(DICTIONARY.figures.receipt),
     log:
         "logs/draw_figures/{model}/{site}/{dictionary}.log",
+    resources:
+        **requests.of(DICTIONARY.figures.path),
     params:
         code=code_digest("polysem.figures.draw_figures", *(one.module for one in FIGURES)),
         spec=drawing_spec,
@@ -109,6 +111,8 @@ rule draw_site_figures:
         receipt=update(SITE.figures.receipt),
     log:
         "logs/draw_site_figures/{model}/{site}.log",
+    resources:
+        **requests.of(SITE.figures.path),
     params:
         code=code_digest("polysem.figures.draw_site_figures", *(one.module for one in SITE_FIGURES)),
         spec=lambda wildcards: spec_file(
@@ -142,6 +146,8 @@ rule draw_model_figures:
         receipt=update(MODEL.figures.receipt),
     log:
         "logs/draw_model_figures/{model}.log",
+    resources:
+        **requests.of(MODEL.figures.path),
     params:
         code=code_digest("polysem.figures.draw_model_figures", *(one.module for one in MODEL_FIGURES)),
         spec=spec(

@@ -18,6 +18,8 @@ rule index_features:
         receipt=update(MODEL.index.receipt),
     log:
         "logs/index_features/{model}.log",
+    resources:
+        **requests.of(MODEL.index.path),
     params:
         code=code_digest("polysem.index.index_features"),
         spec=lambda wildcards: spec_file(

@@ -15,6 +15,8 @@ rule train_tokenizer:
         "logs/train_tokenizer/{model}.log",
     wildcard_constraints:
         model=names(models_of("trained")),
+    resources:
+        **requests.of(MODEL.tokenizer),
     params:
         code=code_digest("polysem.models.train_tokenizer"),
         spec=lambda wildcards: spec(
@@ -38,6 +40,8 @@ rule tokenize_corpus:
         "logs/tokenize_corpus/{model}/{split}.log",
     wildcard_constraints:
         model=names(LANGUAGE),
+    resources:
+        **requests.of(MODEL.tokens("{split}").store),
     params:
         code=code_digest("polysem.models.tokenize_corpus"),
         spec=lambda wildcards: spec(params=tokenization(wildcards)),
@@ -57,6 +61,8 @@ rule store_images:
         "logs/store_images/{model}/{split}.log",
     wildcard_constraints:
         model=names(models_of("classifier")),
+    resources:
+        **requests.of(MODEL.tokens("{split}").store),
     params:
         code=code_digest("polysem.models.store_images"),
     shell:
@@ -78,6 +84,8 @@ rule train_model:
         model=names(models_of("trained")),
     priority: 10
     threads: lambda wildcards: study.models[wildcards.model].training.threads
+    resources:
+        **requests.of(MODEL.record, MODEL.tokens("train").store),
     params:
         code=code_digest("polysem.training.train_model"),
         spec=lambda wildcards: spec(
@@ -105,6 +113,8 @@ rule train_classifier:
     wildcard_constraints:
         model=names([name for name in models_of("classifier") if study.models[name].weights is None]),
     threads: lambda wildcards: study.models[wildcards.model].training.threads
+    resources:
+        **requests.of(MODEL.record, MODEL.tokens("train").store),
     params:
         code=code_digest("polysem.training.train_classifier"),
         spec=lambda wildcards: spec(
@@ -128,6 +138,8 @@ rule import_classifier:
         "logs/import_classifier/{model}.log",
     wildcard_constraints:
         model=names([name for name in models_of("classifier") if study.models[name].weights is not None]),
+    resources:
+        **requests.of(MODEL.record),
     params:
         code=code_digest("polysem.models.import_classifier"),
         spec=lambda wildcards: spec(
@@ -154,6 +166,8 @@ rule import_model:
         "logs/import_model/{model}.log",
     wildcard_constraints:
         model=names(IMPORTED),
+    resources:
+        **requests.of(MODEL.record),
     params:
         code=lambda wildcards: code_digest("polysem.models.import_model", study.models[wildcards.model].reader),
         spec=lambda wildcards: spec(
@@ -188,6 +202,8 @@ rule randomise_model:
         "logs/randomise_model/{model}.log",
     wildcard_constraints:
         model=names(study.controls),
+    resources:
+        **requests.of(MODEL.record),
     params:
         code=code_digest("polysem.models.randomise_model"),
         spec=lambda wildcards: spec(seed=study.controls[wildcards.model].seed),

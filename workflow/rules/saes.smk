@@ -77,6 +77,7 @@ rule train_sae:
     priority: 5
     threads: lambda wildcards: recipe(wildcards.sae).threads
     resources:
+        **requests.of(SAE.sae.file("cfg.json"), SITE.activations("train").store),
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest(
@@ -110,6 +111,8 @@ rule import_sae:
         "logs/import_sae/{model}/{site}/{sae}.log",
     wildcard_constraints:
         sae=sae_ids([sae for sae in study.saes.values() if sae.imported]),
+    resources:
+        **requests.of(SAE.sae.file("cfg.json")),
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.import_sae",

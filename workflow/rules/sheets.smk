@@ -61,6 +61,8 @@ rule write_sheets:
         receipt=DICTIONARY.sheets.receipt,
     log:
         "logs/write_sheets/{model}/{site}/{dictionary}.log",
+    resources:
+        **requests.of(DICTIONARY.sheets.path),
     params:
         code=code_digest("polysem.report.write_sheets"),
         outside=outside(SHEET_PAGE),

@@ -82,6 +82,7 @@ for measured, models, dictionaries in (
             model=names(models),
             dictionary=dictionaries,
         resources:
+            **requests.of(DICTIONARY.tables_receipt, SITE.activations("eval").store),
             gpu=GPU,
         params:
             code=dictionary_code,
@@ -118,6 +119,16 @@ def made_together(room, names):
     return lambda wildcards: [contracts(room)[name] for name in names]
 
 
+def largest(made):
+    """The table, of those that a job makes, whose estimate is that of the job."""
+    return next((name for name in ("fidelity", "model") if name in made), made[0])
+
+
+def evaluated(room):
+    """The activations that tables of a site read."""
+    return [SITE.activations("eval").store] if room == "site" else []
+
+
 for room, pattern, wanted in (("site", SITE, "{model}/{site}"), ("model", MODEL, "{model}")):
     for measured, made in together(room).items():
 
@@ -133,6 +144,7 @@ for room, pattern, wanted in (("site", SITE, "{model}/{site}"), ("model", MODEL,
             log:
                 f"logs/{measured}/{wanted}.log",
             resources:
+                **requests.of(pattern.table(largest(made)), *evaluated(room)),
                 gpu=GPU,
             params:
                 code=tables_code(room, made),

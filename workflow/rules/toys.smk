@@ -9,6 +9,7 @@ rule recover_features:
         "logs/recover_features/{toy}/{sae}.log",
     threads: lambda wildcards: recipe(wildcards.sae).threads
     resources:
+        **requests.of(known_table("{toy}", "{sae}")),
         gpu=GPU,
     params:
         code=lambda wildcards: code_digest("polysem.toys.recover_features", *recipe(wildcards.sae).modules()),
@@ -41,6 +42,8 @@ rule draw_toy_figures:
         receipt=update(known("{toy}").figures.receipt),
     log:
         "logs/draw_toy_figures/{toy}.log",
+    resources:
+        **requests.of(known("{toy}").figures.path),
     params:
         code=code_digest("polysem.figures.draw_toy_figures", *(one.module for one in TOY_FIGURES)),
         spec=lambda wildcards: spec(

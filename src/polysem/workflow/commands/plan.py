@@ -18,11 +18,8 @@ from polysem.params.comparisons import firsts_of_recipes
 from polysem.params.study import Study, load_study
 from polysem.workflow.checks import feature_numbers
 from polysem.workflow.checks.needs import PHASES, Job, jobs
+from polysem.workflow.checks.speeds import CPU_GFLOPS, GPU_TFLOPS
 
-CPU_GFLOPS = 30.0
-"""Per core: what the default study reached on cores with AVX-512 (docs/performance.md)."""
-GPU_TFLOPS = 15.0
-"""What the card of document S2 reached: 2 billion tokens × 10 × 2,048 × 16,384 operations in 12 hours."""
 UNKNOWN = "unknown"
 
 

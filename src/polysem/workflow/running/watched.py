@@ -1,0 +1,122 @@
+"""A step of the workflow in a process of its own, watched by a small one that says in the log what ended it.
+
+A step that is killed for its memory or its time cannot say so: its log would be empty. The small process is not the one
+that a kernel out of memory chooses, and a cluster that ends a job asks all its processes first (SIGTERM). It is no part
+of what a step computes, so `polysem.__main__` begins with it, before anything is loaded that a digest of code covers.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+SUPERVISED = "POLYSEM_SUPERVISED"
+"""As in `workflow.running.command`: the process id of Snakemake."""
+CGROUPS = Path("/sys/fs/cgroup")
+ASKED = (signal.SIGTERM, signal.SIGINT)
+PATIENCE = 2.0
+"""Seconds that a step has to end by itself when it was asked to."""
+
+
+def watch() -> None:
+    """Under the workflow, go on in a child process, and return in that one alone; anywhere else do nothing.
+
+    The process that was called waits, ends with Snakemake and with the child, and has the child's exit status; where
+    a signal ended that, it writes one line with time, memory and the limits of both, and ends with 128 and its number.
+    """
+    snakemake = int(os.environ.get(SUPERVISED, 0))
+    if not snakemake:
+        return
+    begun = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os.environ[SUPERVISED] = str(os.getppid())
+        return
+    asked: list[int] = []
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if not asked:  # a step in the middle of compiled code hears it late, or never
+            kill = threading.Timer(PATIENCE, _kill, (child, signal.SIGKILL))
+            kill.daemon = True
+            kill.start()
+        asked.append(number)
+        _kill(child, number)
+
+    for each in ASKED:
+        signal.signal(each, ask)
+    parent = os.getppid() if snakemake == 1 else snakemake
+    threading.Thread(target=_end_with, args=(parent, child), daemon=True).start()
+    _, status, used = os.wait4(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0 or asked:
+        number = int(asked[0] if asked else -code)
+        print(sentence(number, time.monotonic() - begun, used.ru_maxrss * 1024), file=sys.stderr, flush=True)
+        code = 128 + number
+    os._exit(code)
+
+
+def sentence(number: int, seconds: float, memory: int) -> str:
+    """What a log says of a step that a signal ended, after some seconds and with so many bytes of memory at most."""
+    most = memory_limit()
+    allowed = "no limit of memory is known" if most is None else f"its job may have {_megabytes(most)}"
+    name = signal.Signals(number).name
+    if number == signal.SIGKILL:
+        cause = "as the kernel and clusters do with what takes too much memory"
+    else:
+        until = time_limit()
+        cause = "as clusters do when a job's time is up, or when somebody cancels it"
+        allowed += f" and {until} of time (days-hours:minutes:seconds)" if until else ""
+    return (
+        f"error: ended by {name} after {seconds:.0f} s, with {_megabytes(memory)} of memory at most, {cause}; {allowed}"
+        ". A retry has the number of the attempt times as much (docs/cluster.md)"
+    )
+
+
+def memory_limit(groups: Path = CGROUPS, own: Path = Path("/proc/self/cgroup")) -> int | None:
+    """Bytes that the control groups of this process allow, the smallest of all above it; None if there is no limit."""
+    found = []
+    lines = own.read_text(encoding="utf-8").splitlines() if own.is_file() else []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "memory"):
+            root = groups / controllers
+            name = "memory.limit_in_bytes" if controllers else "memory.max"
+            inside = root / path.lstrip("/")
+            for folder in (inside, *inside.parents):
+                with contextlib.suppress(OSError, ValueError):  # "max", and folders above the first group
+                    found.append(int((folder / name).read_text(encoding="utf-8")))
+    return min((each for each in found if each < 1 << 60), default=None)  # version 1 has a huge number for no limit
+
+
+def time_limit() -> str:
+    """The time that Slurm gives this job, as `1-02:00:00`; '' elsewhere."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if not job or shutil.which("squeue") is None:
+        return ""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["squeue", "--noheader", "--format=%l", f"--jobs={job}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        return done.stdout.strip()
+    return ""
+
+
+def _end_with(parent: int, child: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    _kill(child, signal.SIGKILL)
+    os._exit(130)
+
+
+def _kill(process: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
