@@ -55,6 +55,7 @@ def command(options: argparse.Namespace) -> int:
         check_sqlite(),
         check_gpu(),
         check_space(),
+        check_locks(),
         check_leftovers(),
     ]
     table = Table("check", "state", "found")
@@ -160,6 +161,18 @@ def check_space() -> Check:
     results = Path(RESULTS)
     free = shutil.disk_usage(results if results.exists() else Path()).free
     return Check("disk", "ok" if free > LITTLE_SPACE else "problem", f"{in_gigabytes(free)} free")
+
+
+def check_locks() -> Check:
+    """Files of this folder can be locked, by which one run at a time is active."""
+    folder = STATE if STATE.is_dir() else Path()
+    try:
+        lock.require_locks(folder)
+    except InputError as error:
+        return Check("locks", "problem", str(error))
+    except OSError as error:
+        return Check("locks", "note", f"no file can be made in {folder.absolute()} ({error.strerror})")
+    return Check("locks", "ok", "files can be locked")
 
 
 def check_leftovers() -> Check:

@@ -1,5 +1,6 @@
 """One run at a time: the lock of a checkout, which ends with the process that holds it."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -8,7 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from tempfile import NamedTemporaryFile
+from typing import IO, Any
 
 from polysem.io.errors import InputError
 from polysem.workflow.provenance.records import STATE
@@ -16,6 +18,8 @@ from polysem.workflow.provenance.records import STATE
 LOCK = "polysem.lock"
 PATIENCE = 5.0
 """Seconds that a run waits for the lock: a call that only shows something holds it for a moment."""
+WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system says that knows no `flock`, as Lustre mounted without it and NFS without a daemon for locks."""
 SHOWING = (
     "dryrun", "summary", "detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "list_rules",
     "list_target_rules", "list_changes", "list_input_changes", "list_params_changes", "list_untracked", "lint",
@@ -31,7 +35,7 @@ def hold_workflow_lock(dry_run: bool, state: Path = STATE) -> IO[str] | None:
     A killed Snakemake leaves lock files that stop the next run. The lock taken here ends with its process, so whoever
     gets it knows that no other run is alive, and clears the files.
     Raises InputError, with the number of the process, where another run is active, and where the folder cannot be
-    written to.
+    written to or its files cannot be locked.
     """
     if dry_run:
         return None
@@ -44,7 +48,7 @@ def hold_workflow_lock(dry_run: bool, state: Path = STATE) -> IO[str] | None:
             "the disk, or run in a checkout of your own"
         ) from None
     if not _locked(lock):
-        if _shows_only(sys.argv[1:]):
+        if shows_only(sys.argv[1:]):
             lock.close()
             return None
         if not _locked(lock, PATIENCE):
@@ -81,7 +85,7 @@ def without_a_run(held: IO[str] | None, state: Path = STATE) -> Iterator[bool]:
         yield _locked(lock)
 
 
-def _locked(lock: IO[str], patience: float = 0.0) -> bool:
+def _locked(lock: IO[Any], patience: float = 0.0) -> bool:
     until = time.monotonic() + patience
     while True:
         try:
@@ -91,11 +95,29 @@ def _locked(lock: IO[str], patience: float = 0.0) -> bool:
             if time.monotonic() >= until:
                 return False
             time.sleep(0.2)
+        except OSError as error:
+            if error.errno in WITHOUT_LOCKS:
+                raise InputError(no_locks(Path(lock.name))) from None
+            raise
 
 
-def _shows_only(arguments: list[str]) -> bool:
+def no_locks(file: Path) -> str:
+    """What to do where files cannot be locked."""
+    return (
+        f"the file system of {file.parent.absolute()} knows no locks (flock), so two runs could write to this folder "
+        "at the same time; have it mounted with them (Lustre: -o flock), or run in a folder on another disk"
+    )
+
+
+def require_locks(folder: Path) -> None:
+    """InputError where files in a folder cannot be locked."""
+    with NamedTemporaryFile("w", dir=folder) as file:
+        _locked(file)
+
+
+def shows_only(arguments: list[str]) -> bool:
     """Whether Snakemake's own parser finds an option of `SHOWING`; it is slow, and asked only while
-    another process holds the lock."""
+    another process holds the lock, or where jobs are left in a cluster's queue."""
     from snakemake.cli import get_argument_parser
 
     options = vars(get_argument_parser().parse_known_args(arguments)[0])
