@@ -14,7 +14,7 @@ TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' requirements.lock)
 run: setup
 	$(BIN)/snakemake --cores all
 
-test: setup $(VENV)/mutants
+test: setup $(VENV)/mutants $(VENV)/cluster
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
@@ -27,6 +27,11 @@ mutants: $(VENV)/mutants
 
 $(VENV)/mutants: benchmarks/mutants.txt $(VENV)/ready
 	$(BIN)/pip install --quiet --constraint requirements.lock -r $<
+	touch $@
+
+# Beside the environment, as every call of Snakemake imports all plugins that it finds.
+$(VENV)/cluster: requirements-cluster.lock $(VENV)/ready
+	$(BIN)/pip install --quiet --upgrade --no-deps --target $@ -r $<
 	touch $@
 
 setup: $(VENV)/ready
@@ -46,8 +51,11 @@ format: setup
 
 lock: setup
 	$(BIN)/pip install --quiet uv
-	grep -v '^#' docs/unlocked.txt | sed 's/^/--no-emit-package /' | xargs $(BIN)/uv pip compile pyproject.toml --all-extras \
+	grep -v '^#' docs/unlocked.txt | sed 's/^/--no-emit-package /' | xargs $(BIN)/uv pip compile pyproject.toml --extra dev --extra gguf \
 		--universal --python-version 3.11 --no-annotate --no-header --output-file requirements.lock
+	grep -v '^#' docs/unlocked.txt | sed 's/^/--no-emit-package /' | xargs $(BIN)/uv pip compile pyproject.toml --extra cluster \
+		--constraint requirements.lock --universal --python-version 3.11 --no-annotate --no-header --quiet | \
+		awk -F== 'NR == FNR {known[$$1]; next} !($$1 in known)' requirements.lock - > requirements-cluster.lock
 
 # The picture of the DAG in the README; needs graphviz. In the default study an SAE is trained away from another one, and
 # rules that go round in a circle cannot be laid out from left to right; the quick preset has none.
