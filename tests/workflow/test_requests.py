@@ -32,6 +32,11 @@ def test_memory_and_time_grow_with_the_attempt_and_disk_does_not(study):
     assert asked["disk_mb"](QUICK_SAE) > requests.LEAST_DISK_MB
 
 
+def test_no_card_is_asked_for_where_there_is_none(study):
+    assert "gpu" not in Requests(study, on_gpu=False).with_card(MODEL.record)
+    assert Requests(study, on_gpu=True).with_card(MODEL.record)["gpu"] == 1
+
+
 def test_a_training_of_hours_may_take_several_times_its_estimate(study, monkeypatch):
     hours = Job("saes", "long", ("long",), flops=(3600 * 30e9, 3600 * 15e12), memory=5e9)
     monkeypatch.setattr(requests, "jobs", lambda _: iter([hours]))
@@ -71,4 +76,4 @@ def test_every_rule_asks_or_runs_where_snakemake_does():
         }
     assert len(rules) > 25
     for name, text in rules.items():
-        assert (name in local) or "**requests.of(" in text, name
+        assert (name in local) or re.search(r"\*\*requests\.(of|with_card)\(", text), name

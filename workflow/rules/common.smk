@@ -106,7 +106,7 @@ onstart:
         workflow.scheduler.job_rate_limiter = None
     if workflow.local_exec and workflow.is_main_process:
         called = (re.search(r"polysem step (\w+)", job.rule.shellcmd or "") for job in workflow.dag.needrun_jobs())
-        warm.start([step[1] for step in called if step], ENVIRONMENT, gpu=bool(GPU))
+        warm.start([step[1] for step in called if step], ENVIRONMENT, gpu=GPU)
 
 
 # Snakemake's own bars need a terminal; without one a run would say nothing until its end.
@@ -129,9 +129,10 @@ onerror:
 # same there and on its node.
 if os.environ.setdefault("POLYSEM_DEVICE", "cuda" if shutil.which("nvidia-smi") else "cpu") not in ("cpu", "cuda"):
     sys.exit(f"error: POLYSEM_DEVICE is {os.environ['POLYSEM_DEVICE']!r}; set it to cpu or cuda, or unset it")
-GPU = 1 if os.environ["POLYSEM_DEVICE"] == "cuda" else 0
+os.environ.setdefault("POLYSEM_CARDS", str(workflow.global_resources.get("gpu").value or 1))
+GPU = os.environ["POLYSEM_DEVICE"] == "cuda"
 DEVICE = f"--device {os.environ['POLYSEM_DEVICE']}"
-requests = Requests(study, on_gpu=bool(GPU))
+requests = Requests(study, on_gpu=GPU)
 
 # The environment of the steps.
 ENVIRONMENT = {

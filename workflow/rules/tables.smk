@@ -82,8 +82,7 @@ for measured, models, dictionaries in (
             model=names(models),
             dictionary=dictionaries,
         resources:
-            **requests.of(DICTIONARY.tables_receipt, SITE.activations("eval").store),
-            gpu=GPU,
+            **requests.with_card(DICTIONARY.tables_receipt, SITE.activations("eval").store),
         params:
             code=dictionary_code,
             spec=dictionary_spec,
@@ -144,8 +143,7 @@ for room, pattern, wanted in (("site", SITE, "{model}/{site}"), ("model", MODEL,
             log:
                 f"logs/{measured}/{wanted}.log",
             resources:
-                **requests.of(pattern.table(largest(made)), *evaluated(room)),
-                gpu=GPU,
+                **requests.with_card(pattern.table(largest(made)), *evaluated(room)),
             params:
                 code=tables_code(room, made),
                 spec=tables_spec(room, made),

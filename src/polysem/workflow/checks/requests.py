@@ -22,6 +22,7 @@ PATIENCE = 4
 """How many times as long as estimated a job may take: small matrices reach a quarter of a core's speed or less."""
 LEAST_DISK_MB = 1_000
 Request = Callable[..., int]
+"""Of wildcards and the number of the attempt."""
 
 
 class Requests:
@@ -48,6 +49,10 @@ class Requests:
             return self.disk(*(_path(each, wildcards) for each in (made, *read)))
 
         return {"mem_mb": mem_mb, "runtime": runtime, "disk_mb": disk_mb}
+
+    def with_card(self, made: str, *read: str) -> dict[str, Request | int]:
+        """The same of a rule whose jobs use a card, if there is one: a cluster takes `gpu=0` for a request, too."""
+        return {**self.of(made, *read), **({"gpu": 1} if self._on_gpu else {})}
 
     def memory(self, made: str) -> int:
         """Megabytes of memory of the job that makes a file."""

@@ -15,11 +15,16 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
+from typing import IO
+
+from polysem.workflow.running.cards import take_card
 
 SUPERVISED = "POLYSEM_SUPERVISED"
 """As in `workflow.running.command`: the process id of Snakemake."""
 CGROUPS = Path("/sys/fs/cgroup")
 ASKED = (signal.SIGTERM, signal.SIGINT)
+HELD: list[IO[bytes] | None] = []
+"""The lock of the card of this process."""
 PATIENCE = 2.0
 """Seconds that a step has to end by itself when it was asked to."""
 
@@ -33,9 +38,11 @@ def watch() -> None:
     snakemake = int(os.environ.get(SUPERVISED, 0))
     if not snakemake:
         return
+    card = take_card() if "cuda" in sys.argv else None  # held until both processes have ended
     begun = time.monotonic()
     child = os.fork()
     if child == 0:
+        HELD.append(card)
         os.environ[SUPERVISED] = str(os.getppid())
         return
     asked: list[int] = []
@@ -57,6 +64,8 @@ def watch() -> None:
     if code < 0 or asked:
         number = int(asked[0] if asked else -code)
         print(sentence(number, time.monotonic() - begun, used.ru_maxrss * 1024), file=sys.stderr, flush=True)
+        if number != signal.SIGKILL and (until := time_limit()):  # asked last: the cluster may not wait for the answer
+            print(f"Slurm gives its job {until} (days-hours:minutes:seconds)", file=sys.stderr, flush=True)
         code = 128 + number
     os._exit(code)
 
@@ -69,9 +78,7 @@ def sentence(number: int, seconds: float, memory: int) -> str:
     if number == signal.SIGKILL:
         cause = "as the kernel and clusters do with what takes too much memory"
     else:
-        until = time_limit()
         cause = "as clusters do when a job's time is up, or when somebody cancels it"
-        allowed += f" and {until} of time (days-hours:minutes:seconds)" if until else ""
     return (
         f"error: ended by {name} after {seconds:.0f} s, with {_megabytes(memory)} of memory at most, {cause}; {allowed}"
         ". A retry has the number of the attempt times as much (docs/cluster.md)"
