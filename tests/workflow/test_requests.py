@@ -37,6 +37,10 @@ def test_no_card_is_asked_for_where_there_is_none(study):
     assert Requests(study, on_gpu=True).with_card(MODEL.record)["gpu"] == 1
 
 
+def test_a_dry_run_asks_for_nothing(study):
+    assert Requests(study, on_gpu=False, dry_run=True).of(MODEL.record) == {}
+
+
 def test_a_training_of_hours_may_take_several_times_its_estimate(study, monkeypatch):
     hours = Job("saes", "long", ("long",), flops=(3600 * 30e9, 3600 * 15e12), memory=5e9)
     monkeypatch.setattr(requests, "jobs", lambda _: iter([hours]))

@@ -49,6 +49,7 @@ from polysem.workflow.checks import feature_numbers
 from polysem.workflow.provenance import freshness
 from polysem.workflow.provenance import guard
 from polysem.workflow.provenance import lock
+from polysem.workflow.provenance import orphans
 from polysem.workflow.checks import preflight
 from polysem.workflow.checks import rubric_scores
 from polysem.workflow.checks import special_tokens
@@ -71,6 +72,8 @@ def checked_study():
     loaded = load_study(Path(files[0]) if files else Path("params.yaml"))
     if workflow.is_main_process:
         require_folder()
+        if workflow_lock and orphans.may_be_left() and not lock.shows_only(sys.argv[1:]):
+            orphans.end_orphans(Path())
         guard.require_own_records(guard.untrustworthy_option(sys.argv[1:]))
         guard.require_records(artifacts.recorded(loaded))
         with lock.without_a_run(workflow_lock) as alone:
@@ -132,7 +135,7 @@ if os.environ.setdefault("POLYSEM_DEVICE", "cuda" if shutil.which("nvidia-smi") 
 os.environ.setdefault("POLYSEM_CARDS", str(workflow.global_resources.get("gpu").value or 1))
 GPU = os.environ["POLYSEM_DEVICE"] == "cuda"
 DEVICE = f"--device {os.environ['POLYSEM_DEVICE']}"
-requests = Requests(study, on_gpu=GPU)
+requests = Requests(study, on_gpu=GPU, dry_run=workflow.output_settings.dryrun)
 
 # The environment of the steps.
 ENVIRONMENT = {
