@@ -76,8 +76,9 @@ def test_a_watched_step_ends_when_the_process_that_watches_it_is_killed():
 
 def test_a_watched_step_ends_with_snakemake():
     process = run("time.sleep(60)", supervisor="999999999")  # gone by now
-    process.communicate(timeout=30)
+    _, error = process.communicate(timeout=30)
     assert process.returncode == 130
+    assert error == "error: ended with the Snakemake that it was run by\n"
 
 
 def test_nothing_is_watched_outside_of_the_workflow():

@@ -25,6 +25,8 @@ CGROUPS = Path("/sys/fs/cgroup")
 ASKED = (signal.SIGTERM, signal.SIGINT)
 HELD: list[IO[bytes] | None] = []
 """The lock of the card of this process."""
+ALONE = 130
+"""Exit status of a step whose Snakemake is gone."""
 PATIENCE = 2.0
 """Seconds that a step has to end by itself when it was asked to."""
 
@@ -46,6 +48,7 @@ def watch() -> None:
         os.environ[SUPERVISED] = str(os.getppid())
         return
     asked: list[int] = []
+    gone: list[int] = []
 
     def ask(number: int, _: FrameType | None) -> None:
         if not asked:  # a step in the middle of compiled code hears it late, or never
@@ -58,10 +61,13 @@ def watch() -> None:
     for each in ASKED:
         signal.signal(each, ask)
     parent = os.getppid() if snakemake == 1 else snakemake
-    threading.Thread(target=_end_with, args=(parent, child), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent, child, gone), daemon=True).start()
     _, status, used = os.wait4(child, 0)
     code = os.waitstatus_to_exitcode(status)
-    if code < 0 or asked:
+    if gone and not asked:
+        print("error: ended with the Snakemake that it was run by", file=sys.stderr, flush=True)
+        code = ALONE
+    elif code < 0 or asked:
         number = int(asked[0] if asked else -code)
         print(sentence(number, time.monotonic() - begun, used.ru_maxrss * 1024), file=sys.stderr, flush=True)
         if number != signal.SIGKILL and (until := time_limit()):  # asked last: the cluster may not wait for the answer
@@ -113,11 +119,11 @@ def time_limit() -> str:
     return ""
 
 
-def _end_with(parent: int, child: int) -> None:
+def _end_with(parent: int, child: int, gone: list[int]) -> None:
     while os.getppid() == parent:
         time.sleep(0.2)
+    gone.append(parent)
     _kill(child, signal.SIGKILL)
-    os._exit(130)
 
 
 def _kill(process: int, number: int) -> None:
