@@ -125,7 +125,7 @@ def _draw(axes: Axes, measure: Measure, families: Sequence[str], row_of: NDArray
         known = measure.values[np.isfinite(measure.values)]
         top = max(100.0 if measure.share and known.size and known.max() > 50 else 0.0, known.max() if known.size else 1)
         axes.set_xlim(min(0.0, 0.0 if measure.share or not known.size else known.min()), (top or 1.0) * 1.04)
-        axes.xaxis.set_major_locator(MaxNLocator(2, min_n_ticks=2))
+        axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axes.set_title(measure.title, size=8.2, loc="left", color=theme.INK)
     axes.tick_params(axis="y", length=0)
     axes.tick_params(axis="x", labelsize=8)
