@@ -13,7 +13,6 @@ JumpReLU is held against its BatchTopK, too. A CASE, as relu-skip-0, runs alone.
 import itertools
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +105,7 @@ def main() -> None:
         keys |= {"k": L0} if kind == "batchtopk" else {"target_l0": L0}
         recipe = section_class("saes", kind).model_validate(keys)
         source = StoredRows(train[0], BATCH, seed, train[1])
-        trainer = Trainer(import_module(f"polysem.saes.architectures.{kind}").Method(recipe), recipe, source)
+        trainer = Trainer(recipe, source)
         for _ in range(trainer.steps):
             trainer.advance()
         width, ours = [rows.width, pairs.shape[1] - rows.width], trainer.finished()

@@ -221,10 +221,8 @@ class Trainer:
 
     def encoder(self) -> tuple[Float[Tensor, "feature neuron"], Float[Tensor, " feature"]]:
         """Encoder rows and biases as the finished SAE has them, but for the scale of the activations."""
-        norm, bias = self._folded_norms(), self.weights["b_enc"]
-        if self._transcoding is not None:
-            bias = self._transcoding.encoder_bias(self.weights)
-        return self.weights["W_enc"] * norm[:, None], bias * norm
+        norm = self._folded_norms()
+        return self.weights["W_enc"] * norm[:, None], self.weights["b_enc"] * norm
 
     def _folded_norms(self) -> Float[Tensor, " feature"]:
         """Norms of decoder rows that go into the encoder in the end; 1 for those that stay."""

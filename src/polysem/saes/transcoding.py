@@ -1,7 +1,8 @@
 """Training of transcoders: what they see of the rows of two sites, their first weights, and what is folded in the end.
 
-In training they see z = s (x − mean x) and predict t · y, with the scales s and t of both sites. Architectures have no
-part in the skip connection: they predict what it misses, and its gradient follows from what they miss in turn.
+In training they see s x and predict t · y, with the scales s and t of both sites; x is not centred, as its mean keeps
+half of the random first features off, which is where sparse ones begin (docs/results.md). Architectures have no part in
+the skip connection: they predict what it misses, and its gradient follows from what they miss in turn.
 """
 
 import torch
@@ -23,7 +24,7 @@ RIDGE = 1e-4
 
 
 class Transcoding:
-    """Scales and centre of a training, taken from a sample of its rows, which hold those of the site and, behind them,
+    """Scales of a training, taken from a sample of its rows, which hold those of the site and, behind them,
     those of its target."""
 
     def __init__(
@@ -42,7 +43,6 @@ class Transcoding:
         self.scale, self.target_scale = (
             (activation_scale(part) if recipe.normalize_activations else 1.0) for part in (x, y)
         )
-        self._mean = x.mean(0).to(device)
         self._device = device
 
     def rows(
@@ -50,7 +50,7 @@ class Transcoding:
     ) -> tuple[Float[Tensor, "row neuron"], Float[Tensor, "row output"]]:
         """What is read and what is predicted, as the training sees both."""
         x, y = pairs.split([self._inputs, pairs.shape[1] - self._inputs], dim=1)
-        return (x - self._mean).mul_(self.scale), y * self.target_scale
+        return x * self.scale, y * self.target_scale
 
     def new_weights(self, sample: Float[Tensor, "row neuron_and_output"]) -> dict[str, Tensor]:
         """Random encoder rows, `b_enc` 0, `b_dec_out` the mean of the target; decoder rows where the best linear map
@@ -90,21 +90,16 @@ class Transcoding:
         found.by_weight["W_skip"] = (found.residual.T @ z).mul_(2 / len(z))
         return found
 
-    def encoder_bias(self, weights: Weights) -> Float[Tensor, " feature"]:
-        """The bias of the encoder for s x, which is not centred."""
-        return weights["b_enc"] - weights["W_enc"] @ (self._mean * self.scale)
-
     def finished(self, weights: Weights, function: ActivationFunction, norm: Float[Tensor, " feature"]) -> Transcoder:
-        """The transcoder for activations as they are, whose features are in the unit of the target's: scales, centre
-        and the norms of decoder rows are folded in. `function` has these norms already; weights are on the CPU."""
-        s, t, mean = self.scale, self.target_scale, self._mean.cpu()
+        """The transcoder for activations as they are, whose features are in the unit of the target's: scales and the
+        norms of decoder rows are folded in. `function` has these norms already; weights are on the CPU."""
+        s, t = self.scale, self.target_scale
         W_skip = weights.get("W_skip")
-        b_dec = weights["b_dec_out"] if W_skip is None else weights["b_dec_out"] - W_skip @ (mean * s)
         return Transcoder(
             W_enc=(weights["W_enc"] * (norm * (s / t))[:, None]).T.contiguous(),
-            b_enc=(weights["b_enc"] - weights["W_enc"] @ (mean * s)) * norm / t,
+            b_enc=weights["b_enc"] * norm / t,
             W_dec=weights["W_dec"] / norm[:, None],
-            b_dec=b_dec / t,
+            b_dec=weights["b_dec_out"] / t,
             activation=function.scaled(1 / t),
             W_skip=None if W_skip is None else W_skip * (s / t),
             target=self._target,

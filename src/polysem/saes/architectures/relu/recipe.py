@@ -40,7 +40,8 @@ class ReluRecipe(PenalisedRecipe):
     decoder_norm: DecoderNorm = "free"
     """See `Recipe.decoder_norm`."""
     decoder_start: StartNorm = 0.1
-    """Norm of the first decoder rows, for free and unpenalised norms; others start at 1."""
+    """Norm of the first decoder rows, for free and unpenalised norms; others start at 1, and so do those of a
+    transcoder unless told otherwise."""
     penalty: Literal["l1", "sqrt", "hoyer_l1", "hoyer_sqrt"] = "l1"
     """`l1`: the sum of the features; `sqrt`: their roots where they are below 1; `hoyer_…`: besides, the squared sum
     over the sum of squares (the TinyStories SAEs of S0)."""
@@ -56,9 +57,15 @@ class ReluRecipe(PenalisedRecipe):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_the_named_recipe(cls, values: Any) -> Any:
-        name = values.get("recipe") if isinstance(values, dict) else None
-        return {**NAMED[name], **values} if isinstance(name, str) and name in NAMED else values
+    def _fill_in_defaults(cls, values: Any) -> Any:
+        """Those of the named recipe, and decoder rows of norm 1 for a transcoder: it has another site to predict than
+        it reads, so short rows are no better a guess there."""
+        if not isinstance(values, dict):
+            return values
+        name = values.get("recipe")
+        found = {**NAMED[name], **values} if isinstance(name, str) and name in NAMED else values
+        free = found.get("decoder_norm", "free") in ("free", "unpenalised")
+        return {"decoder_start": 1.0, **found} if found.get("target") is not None and free else found
 
     @model_validator(mode="after")
     def _hoyer_has_a_weight(self) -> Self:
