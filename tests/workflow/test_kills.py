@@ -33,8 +33,8 @@ CHECKPOINTS = ".cache/checkpoints/*.pt"
             f"results/activations/{SITE}/train.zarr.partial/activations/zarr.json",
             {
                 "activations/extract_activations.py": (
-                    "            writer.add(",
-                    "            time.sleep(2)\n            writer.add(",
+                    "            kept = writer.add(",
+                    "            time.sleep(2)\n            kept = writer.add(",
                 )
             },
         ),

@@ -7,7 +7,7 @@ from refusals import refusal_of
 
 from polysem.params import addons
 from polysem.tables.contract import ROOMS
-from polysem.workflow import figures, tables
+from polysem.workflow import contracts, figures
 from polysem.workflow.running import code
 
 TABLE = """\
@@ -32,7 +32,7 @@ def draw(frequency, analysis):
     pass
 """
 CACHES = (
-    addons.modules_of, addons.addon_packages, tables.contracts, figures.figures_of, code._addon_folders,
+    addons.modules_of, addons.addon_packages, contracts.contracts, figures.figures_of, code._addon_folders,
 )  # fmt: skip
 DICTIONARY, SITE, MODEL = ROOMS.values()
 
@@ -61,7 +61,7 @@ def add(tmp_path, monkeypatch, request):
     return added
 
 
-def refusal(check=tables.all_contracts) -> str:
+def refusal(check=contracts.all_contracts) -> str:
     return refusal_of(check)
 
 
@@ -82,7 +82,7 @@ def refusal(check=tables.all_contracts) -> str:
 )
 def test_what_a_room_can_read_is_let_through(add, group, read):
     add(group, "lengths", TABLE.replace('"store"', f'"{read}"'))
-    tables.all_contracts()
+    contracts.all_contracts()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_two_tables_may_share_what_has_dimensions_and_rooms_may_share_scalars(ad
         add(DICTIONARY, name, TABLE.replace('("", ', '("feature", '))
     add(SITE, "heights", TABLE)
     add(MODEL, "depths", TABLE.replace('"store"', '"tokens"'))
-    tables.all_contracts()
+    contracts.all_contracts()
 
 
 def test_a_table_of_a_site_and_one_of_a_model_cannot_have_one_name(add):
