@@ -87,7 +87,7 @@ def test_a_cancelled_job_is_seen_within_a_minute(slurm, tmp_path):
         subprocess.run(["scancel", number], env=slurm, check=True)
     cancelled = time.monotonic()
     finish(process, 1)
-    assert time.monotonic() - cancelled < 90  # a minute where nothing else runs
+    assert time.monotonic() - cancelled < 60
     logs = (repository / ".snakemake/slurm_logs").rglob("*.log")
     assert any("CANCELLED" in log.read_text() for log in logs)
 

@@ -18,9 +18,8 @@ from types import FrameType
 from typing import IO
 
 from polysem.workflow.running.cards import take_card
+from polysem.workflow.running.warm import SUPERVISED
 
-SUPERVISED = "POLYSEM_SUPERVISED"
-"""As in `workflow.running.command`: the process id of Snakemake."""
 CGROUPS = Path("/sys/fs/cgroup")
 ASKED = (signal.SIGTERM, signal.SIGINT)
 HELD: list[IO[bytes] | None] = []
