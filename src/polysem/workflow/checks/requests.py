@@ -28,7 +28,7 @@ Request = Callable[..., int]
 class Requests:
     """The requests of the jobs of a study, counted when the first is asked for.
 
-    A `dry_run` submits nothing, so no request is made: asking three functions of each job takes it a fifteenth longer.
+    A `dry_run` submits nothing, so no request is made: asking for all of them takes about a fifteenth of it.
     """
 
     def __init__(self, study: Study, *, on_gpu: bool, dry_run: bool = False) -> None:
