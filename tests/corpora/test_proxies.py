@@ -141,7 +141,7 @@ def test_a_megabyte_of_one_thing_keeps_no_default_proxy_busy(piece):
         ("x", "[[a]", "is no regular expression of Python: Possible nested set"),
         ("x", "a{99999999999999999999}", "is no regular expression of Python"),
         ("x y", "a", "proxies: the name 'x y' is not allowed"),
-        ("x", "3", r"proxies\.x: found 3, allowed is a valid string"),
+        ("x", "3", r"proxies\.x: found 3, allowed is text"),
     ],
 )
 @pytest.mark.parametrize("source", ["files, paths: a.txt", "huggingface, dataset: a/b"])

@@ -48,7 +48,7 @@ def test_health_is_answered(served):
         ({"text": ""}, 400, "search.text: the text is empty; give one with at least one token"),
         ({"text": "a" * 801}, 400, "search.text: the text has 801 characters, and 800 are allowed; give a shorter one"),
         ({"top": 1001}, 400, "search.top: found '1001', allowed is less than or equal to 1000"),
-        ({"top": "many"}, 400, "search.top: found 'many', allowed is a valid integer"),
+        ({"top": "many"}, 400, "search.top: found 'many', allowed is a whole number"),
         ({"density": 0}, 400, "search.density: found '0', allowed is greater than 0"),
         ({"density": "nan"}, 400, "search.density: found 'nan', allowed is a finite number"),
         ({"scale": "rwa"}, 400, "search.scale: found 'rwa', allowed is 'raw', 'share', 'quantile' or 'surprise'"),

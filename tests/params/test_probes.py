@@ -39,7 +39,7 @@ def test_the_default_is_that_of_document_s4_and_words_of_the_stories():
         ("['a [b|c|b]']", "has 'b' twice in its slot"),
         (f"['a [{'|'.join(map(str, range(21)))}]']", "has 21 words in its slot; there may be 20"),
         (f"['{'a' * 800} [b|c]']", "has 806 characters; a probe has at most 800"),
-        ("a [b|c]", "analysis.probes: found 'a [b|c]', allowed is a valid list"),
+        ("a [b|c]", "analysis.probes: found 'a [b|c]', allowed is a list"),
         ("[3]", "analysis.probes.0: found 3"),
         ("{a: b}", "analysis.probes: found"),
     ],

@@ -8,6 +8,22 @@ from pydantic import BaseModel, ValidationError
 from polysem.params.base import Section
 
 TOO_LONG = {"string_too_long": "characters", "too_long": "entries"}
+ALLOWED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "string_unicode": "text in UTF-8",
+    "list_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+}
+"""What is allowed, by Pydantic's name of the error, where its own message speaks of types of Python."""
+IN_YAML = {"None": "null", "True": "true", "False": "false"}
 SHOWN = 300
 """Characters of what was found that are repeated."""
 
@@ -38,8 +54,10 @@ def explain(error: ValidationError, section: type[Section], where: str) -> str:
     if problem["type"] in TOO_LONG:
         count, most = len(found), problem["ctx"]["max_length"]
         return f"{key}: it has {count:,} {TOO_LONG[problem['type']]}, and {most:,} are allowed"
-    message = problem["msg"].removeprefix("Input should be ")
-    said = repr(found)
+    message = ALLOWED.get(problem["type"], problem["msg"].removeprefix("Input should be "))
+    if problem["type"] == "too_short":
+        message = f"a list of {problem['ctx']['min_length']} or more"
+    said = IN_YAML.get(repr(found), repr(found))
     return f"{key}: found {said if len(said) <= SHOWN else said[:SHOWN] + '…'}, allowed is {message}"
 
 
