@@ -40,8 +40,8 @@ def package(tmp_path, monkeypatch) -> Path:
 
 def forget() -> None:
     for known in (
-        addons.modules_of, addons.addon_packages, code.code_digest, code._parsed, code._memory, code._own_digest,
-        code._addon_folders, code._data_digest,
+        addons.modules_of, addons.addon_packages, code.code_digest, code.source_file, code._parsed, code._memory,
+        code._own_digest, code._addon_folders, code._data_digest,
     ):  # fmt: skip
         known.cache_clear()
 

@@ -47,9 +47,7 @@ def package(tmp_path, monkeypatch) -> Path:
 
 
 def digest(*modules: str) -> str:
-    code.code_digest.cache_clear()
-    code._parsed.cache_clear()
-    code._memory.cache_clear()
+    forgotten()
     return code.code_digest(*(modules or ("scratch.step",)))
 
 
@@ -60,12 +58,16 @@ def edited(file: Path, old: str, new: str) -> str:
     return digest()
 
 
+def forgotten() -> None:
+    """As in a process that has looked at nothing yet."""
+    for known in (code.code_digest, code.source_file, code._parsed, code._memory):
+        known.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def forget():
     yield
-    code.code_digest.cache_clear()
-    code._parsed.cache_clear()
-    code._memory.cache_clear()
+    forgotten()
 
 
 @pytest.mark.parametrize(

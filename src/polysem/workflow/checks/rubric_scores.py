@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from polysem.io.tables import read_table
+from polysem.io.columns import read_columns
 from polysem.layout.json_sections import ENDING
 from polysem.layout.place import ANY_MODEL
 from polysem.layout.rubric import read_scores, require_known_items
@@ -17,9 +17,9 @@ def check(study: Study) -> None:
     for place in text_models(study):
         scores, table = read_scores(place), Path(place.table("rubric"))
         if scores and table.is_file():
-            sheet = read_table(table)
-            items = map(str, sheet["item"].to_numpy()) if "item" in sheet else ()
-            require_known_items(scores, sheet.attrs.get("sheet", ""), items, place.model)
+            sheet = read_columns(table)
+            items = map(str, sheet["item"]) if "item" in sheet else ()
+            require_known_items(scores, sheet.attributes.get("sheet", ""), items, place.model)
 
 
 def unread_scores(study: Study) -> list[str]:

@@ -215,6 +215,7 @@ def _parents(name: str) -> list[str]:
     return [parent for parent in parents if source_file(parent) is not None]
 
 
+@cache
 def source_file(name: str) -> Path | None:
     """The source of a module of the package, or of one that adds to it; None if there is none. Nothing is imported."""
     top, *rest = name.split(".")
