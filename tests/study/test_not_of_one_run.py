@@ -126,3 +126,62 @@ def test_figures_whose_receipt_names_no_tables_are_refused_by_the_recipe(folder)
     measure(folder)
     with pytest.raises(polysem.InputError, match=r"trained with l1: 2\.0"):
         sae.drawn("f")
+
+
+def of_neurons(results: Path) -> dict[str, str]:
+    """What the receipt of the tables of neurons names, which have a model and activations."""
+    (results / "activations/m/a.b").mkdir(parents=True)
+    (results / "activations/m/a.b/eval.json").write_text("{}")
+    (results / "models/m/model.json").write_text(json.dumps({"files": {"model.safetensors": "1" * 64}}))
+    return {"model.safetensors": "1" * 64, "eval.json": file_digest(results / "activations/m/a.b/eval.json")}
+
+
+@pytest.mark.parametrize(
+    ("newer", "content", "other"),
+    [
+        ("models/m/model.json", json.dumps({"files": {"model.safetensors": "2" * 64}}), "another model than there is"),
+        ("activations/m/a.b/eval.json", "[]", "other activations than there are"),
+    ],
+)
+def test_tables_of_neurons_of_another_model_or_of_other_activations_are_refused(folder, newer, content, other):
+    (folder / "tables/m/a.b/neurons").mkdir()
+    table = (folder / "tables/m/a.b/s/frequency.nc").read_bytes()
+    (folder / "tables/m/a.b/neurons/frequency.nc").write_bytes(table)
+    artifacts = {"frequency": {"made_of": "1", "file": "frequency.nc"}}
+    receipt = {"artifacts": artifacts, "made_from": of_neurons(folder)}
+    (folder / "tables/m/a.b/neurons.json").write_text(json.dumps(receipt))
+    neurons = polysem.open(folder)["m"]["a.b"]["neurons"]
+    assert neurons.table("frequency").sizes == {"feature": 4}
+    (folder / newer).write_text(content)
+    with pytest.raises(polysem.InputError, match=f"the tables of m/a.b/neurons were made of {other} now"):
+        neurons.table("frequency")
+
+
+@pytest.mark.parametrize("of", ["site", "model"])
+def test_tables_of_a_site_and_of_a_model_that_read_what_is_no_more_are_refused(folder, of):
+    measured = folder / "tables/m/a.b/s.json"
+    receipt = json.loads(measured.read_text())
+    receipt["artifacts"]["frequency"]["sha256"] = "1" * 64
+    measured.write_text(json.dumps(receipt))
+    path = folder / ("tables/m/a.b/fidelity.nc" if of == "site" else "tables/m/twins.nc")
+    path.write_bytes((folder / "tables/m/a.b/s/frequency.nc").read_bytes())
+    sae = "saes/m/a.b/s/cfg.json"
+    said = {sae: file_digest(folder / sae), "tables/m/a.b/s/frequency.nc": "1" * 64, "models/m/gone.json": "3" * 64}
+    path.with_name(f"{path.name}.json").write_text(json.dumps({"artifacts": {}, "made_from": said}))
+
+    def ask() -> xr.Dataset:
+        model = polysem.open(folder)["m"]
+        return model["a.b"].table("fidelity") if of == "site" else model.table("twins")
+
+    assert ask().sizes == {"feature": 4}
+    receipt["artifacts"]["frequency"]["sha256"] = "2" * 64
+    measured.write_text(json.dumps(receipt))
+    with pytest.raises(
+        polysem.InputError, match=r"was made of another tables/m/a\.b/s/frequency\.nc than there is now"
+    ):
+        ask()
+    receipt["artifacts"]["frequency"]["sha256"] = "1" * 64
+    measured.write_text(json.dumps(receipt))
+    train(folder, 2.0)
+    with pytest.raises(polysem.InputError, match=r"was made of another saes/m/a\.b/s/cfg\.json than there is now"):
+        ask()

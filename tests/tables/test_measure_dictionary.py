@@ -254,9 +254,10 @@ def test_the_receipt_of_an_sae_says_which_one_the_tables_are_of(study):
     for place in (study.place, study.place.of("l1")):
         make(place)
         said[place.dictionary] = json.loads(Path(place.tables_receipt).read_text()).get("made_from")
-    sae = study.place.of("l1").sae
-    files = ("cfg.json", "sae_weights.safetensors")
-    assert said == {"l1": {name: file_digest(Path(sae.file(name))) for name in files}, "neurons": None}
+    sae, activations = study.place.of("l1").sae, Path(study.place.activations("eval").receipt)
+    counted = {"eval.json": file_digest(activations)}
+    weights = {name: file_digest(Path(sae.file(name))) for name in ("cfg.json", "sae_weights.safetensors")}
+    assert said == {"l1": weights | counted, "neurons": counted}
 
 
 def test_the_receipt_of_neurons_says_of_which_weights_of_the_model_they_are(study):

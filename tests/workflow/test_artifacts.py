@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from polysem.study.made_from import digest_now
+
 pytestmark = pytest.mark.workflow
 
 SITE = "results/tables/digits/layers.0.hook_post"
@@ -58,3 +60,18 @@ def test_another_head_makes_the_ranks_again_and_another_comparison_only_that(rep
 def test_a_threshold_that_no_table_reads_makes_none_again(repository):
     repository.edit("params.yaml", "analysis:", "analysis:\n  rare_frequency: 2e-3")
     assert run(repository) == (set(), set())
+
+
+def test_receipts_of_tables_name_what_these_were_made_from_as_it_is(finished):
+    """Whoever shows a table can see by that whether it is of one run with what it reads."""
+    results = finished / "results"
+    named: dict[str, int] = {}
+    for receipt in sorted((results / "tables").rglob("*.nc.json")):
+        made_from = json.loads(receipt.read_text())["made_from"]
+        assert made_from and {file: digest_now(f"{results}/{file}") for file in made_from} == made_from
+        named |= {file: named.get(file, 0) + 1 for file in made_from}
+    dictionaries = [f"saes/stories-1l/blocks.0.mlp.hook_post/{sae}/cfg.json" for sae in ("l1-x4", "topk-x4")]
+    assert {"models/stories-1l/model.json", "activations/digits/layers.0.hook_post/eval.json", *dictionaries} <= {
+        *named
+    }
+    assert "tables/stories-1l/blocks.0.mlp.hook_post/topk-x4/frequency.nc" in named

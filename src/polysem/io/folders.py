@@ -190,7 +190,9 @@ class Files:
 
 
 @contextmanager
-def renewed_files(receipt: Path, name: str, digest: str) -> Iterator[Files | None]:
+def renewed_files(
+    receipt: Path, name: str, digest: str, made_from: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Files | None]:
     """One artifact among others in a folder, with a receipt of its own: None if it is there and made of what the digest
     is of, else what takes note of its files. The receipt has the form that `renewed_folder` writes."""
     said = _unchanged(_artifacts(receipt), name, digest, receipt.parent)
@@ -204,7 +206,8 @@ def renewed_files(receipt: Path, name: str, digest: str) -> Iterator[Files | Non
         made = Files()
         yield made
         said = made.said
-    write_json(receipt, {"artifacts": {name: {"made_of": digest} | said}})
+    artifacts = {name: {"made_of": digest} | said}
+    write_json(receipt, {"artifacts": artifacts} | ({"made_from": dict(made_from)} if made_from else {}))
 
 
 def _artifacts(receipt: Path) -> dict[str, dict[str, Any]]:

@@ -12,12 +12,13 @@ from typing import Any
 
 from polysem.io.content import file_digest
 from polysem.io.errors import InputError
+from polysem.io.folders import artifact_digest, receipt_of
 from polysem.layout.place import Place
 from polysem.params.base import NEURONS
 from polysem.study.recorded import Recorded
 from polysem.study.results import Results
 
-CONFIG = "cfg.json"
+CONFIG, ACTIVATIONS, WEIGHTS = "cfg.json", "eval.json", "model.safetensors"
 MADE_FROM = "made_from"
 RUN = "run `snakemake --cores all`"
 
@@ -38,7 +39,8 @@ class MadeFrom:
     @property
     def tables(self) -> str:
         """What speaks against the tables, as a sentence, or ''."""
-        return self._once("tables", self._about_tables, self._config, self._place.tables_receipt)
+        files = (self._config, self._activations, self._model, self._place.tables_receipt)
+        return self._once("tables", self._about_tables, *files)
 
     def by_tables(self, receipt: str, what: str) -> str:
         """What speaks against figures or sheets that were made from the tables, as a sentence, or ''."""
@@ -49,6 +51,14 @@ class MadeFrom:
     @property
     def _config(self) -> str:
         return self._place.sae.file(CONFIG)
+
+    @property
+    def _activations(self) -> str:
+        return self._place.activations("eval").receipt
+
+    @property
+    def _model(self) -> str:
+        return self._place.record
 
     def _about_recipe(self) -> str:
         recorded = self._recorded.recipe(self._place.dictionary)
@@ -66,15 +76,21 @@ class MadeFrom:
         return ""
 
     def _about_tables(self) -> str:
-        if self._place.dictionary == NEURONS:
-            return ""
         said = _object(Path(self._place.tables_receipt)).get(MADE_FROM)
-        if not isinstance(said, dict) or CONFIG not in said:
+        said = said if isinstance(said, dict) else {}
+        if self._place.dictionary != NEURONS and CONFIG not in said:
             return self.recipe
-        config = Path(self._config)
-        if not config.is_file() or file_digest(config) == said[CONFIG]:
-            return ""
-        return f"the tables of {self._place.path} were made of another SAE than there is now; {RUN}"
+        weights = _object(Path(self._model)).get("files")
+        now = {
+            "another SAE": (CONFIG, digest_now(self._config)),
+            "another model": (WEIGHTS, weights.get(WEIGHTS) if isinstance(weights, dict) else None),
+            "other activations": (ACTIVATIONS, digest_now(self._activations)),
+        }
+        for other, (name, digest) in now.items():
+            if name in said and digest not in (None, said[name]):
+                is_now = "are" if other.endswith("s") else "is"
+                return f"the tables of {self._place.path} were made of {other} than there {is_now} now; {RUN}"
+        return ""
 
     def _about_what_follows(self, receipt: str, what: str) -> str:
         said = _object(Path(receipt)).get(MADE_FROM)
@@ -95,6 +111,30 @@ class MadeFrom:
         if known is None or known[0] != dates:
             known = self._known[key] = (dates, find())
         return known[1]
+
+
+def about_table(results: Results, place: Place, name: str) -> str:
+    """What speaks against a table of a site or a model, as a sentence, or '': its receipt names the digests of what it
+    was made from, by their paths in the results folder."""
+    said = _object(Path(place.table_receipt(name))).get(MADE_FROM)
+    if not results.can_mix or not isinstance(said, dict):
+        return ""
+    for file, digest in said.items():
+        if digest_now(f"{results.root}/{file}") not in (None, digest):
+            return f"the table {name!r} of {place.path} was made of another {file} than there is now; {RUN}"
+    return ""
+
+
+def digest_now(path: str) -> str | None:
+    """The sha256 of a small file, or of a table by its receipt; None if there is none, or it tells none."""
+    file = Path(path)
+    try:
+        if file.suffix != ".nc":
+            return file_digest(file)
+        own = file.with_name(f"{file.name}.json")
+        return artifact_digest(own if own.is_file() else receipt_of(file.parent), file.stem)
+    except (OSError, InputError):
+        return None
 
 
 def require(sentence: str) -> None:

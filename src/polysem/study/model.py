@@ -11,6 +11,7 @@ from polysem.layout.place import Place
 from polysem.study import tables
 from polysem.study.dictionary import drawn
 from polysem.study.figures import Drawing, draw
+from polysem.study.made_from import about_table, require
 from polysem.study.names import Named, UnknownNameError, as_number
 from polysem.study.recorded import Recorded
 from polysem.study.results import Results
@@ -204,7 +205,9 @@ class Model(Named[Site]):
         return tables.files_of_tables(self.results, self.place)
 
     def table(self, name: str) -> "xr.Dataset":
-        """A table about the model, lazily. Raises UnknownNameError, with the nearest name."""
+        """A table about the model, lazily. Raises UnknownNameError, with the nearest name, and InputError for a table
+        that was made of other SAEs, tables or activations than there are now."""
+        require(about_table(self.results, self.place, name) if name in self.tables else "")
         return tables.open_table(self.results, self.place, name, self.tables)
 
     @property

@@ -9,6 +9,7 @@ from polysem.params.base import NEURONS
 from polysem.study import tables
 from polysem.study.dictionary import Dictionary, drawn
 from polysem.study.figures import Drawing, draw
+from polysem.study.made_from import about_table, require
 from polysem.study.names import Named
 from polysem.study.recorded import Recorded, on_disk
 from polysem.study.results import NotAtHandError, Results
@@ -116,7 +117,9 @@ class Site(Named[Dictionary]):
         return tables.files_of_tables(self.results, self.place)
 
     def table(self, name: str) -> "xr.Dataset":
-        """A table about all its dictionaries, `fidelity` or `comparison`, lazily. Raises UnknownNameError."""
+        """A table about all its dictionaries, `fidelity` or `comparison`, lazily. Raises UnknownNameError, and
+        InputError for a table that was made of other SAEs, tables or activations than there are now."""
+        require(about_table(self.results, self.place, name) if name in self.tables else "")
         return tables.open_table(self.results, self.place, name, self.tables)
 
     @property

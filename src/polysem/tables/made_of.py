@@ -73,6 +73,24 @@ def _content(what: str, place: Place, job: Job, values: Mapping[str, Any]) -> An
     return [digest_of(file, job) for file in files]
 
 
+def made_from(stated: Stated, job: Job) -> dict[str, str]:
+    """Digests of what a table of a site or a model reads, by paths below the folder of all artifacts: of other tables,
+    and of the small files that stand for models, SAEs and stores. Whoever shows the table can look whether these are
+    still the ones, without the sources of the run. InputError for a file or receipt that cannot be read."""
+    found: dict[str, str] = {}
+    for name in stated.reads:
+        scope, what = scoped(name)
+        for names in stated.values[scope] if scope else [job.place.names]:
+            place = Place.named(names, job.place.root)
+            if what.startswith(TABLE):
+                table = what.removeprefix(TABLE)
+                found[place.table(table)] = artifact_digest(Path(place.receipt_of_table(table)), table)
+            elif what in SOURCES and SOURCES[what].is_there(job.kind, job.trained):
+                small = (file for file in SOURCES[what].files(place) if file.endswith(".json"))
+                found |= {file: digest_of(file, job) for file in small}
+    return {Path(path).relative_to(job.place.root).as_posix(): digest for path, digest in found.items()}
+
+
 def digest_of(file: str, job: Job) -> str:
     """The sha256 of a file that tables read, computed once in a job. InputError if it cannot be read."""
 

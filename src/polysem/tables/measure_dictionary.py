@@ -50,7 +50,7 @@ def measure_dictionary(
     digests: dict[str, str] = {}
     for name in order:
         digests[name] = made_of(tables[name], job, digests)
-    with renewed_folder(Path(place.tables), digests, _of_weights(place, job)) as renewal:
+    with renewed_folder(Path(place.tables), digests, _of_weights(place, job) | _of_activations(place, job)) as renewal:
         job.folder = renewal.folder
         contracts = prepare("dictionary", {name: tables[name] for name in renewal.missing}, job)
         for name in renewal.missing:
@@ -66,3 +66,9 @@ def _of_weights(place: Place, job: Job) -> dict[str, str]:
         weights = read_receipt(Path(place.activations("eval").store))["params"].get("weights")
         return {WEIGHTS: weights} if weights else {}
     return {Path(file).name: digest_of(file, job) for file in SOURCES["weights"].files(place)}
+
+
+def _of_activations(place: Place, job: Job) -> dict[str, str]:
+    """The digest of the receipt of the activations that were counted, by its name."""
+    receipt = place.activations("eval").receipt
+    return {Path(receipt).name: digest_of(receipt, job)}

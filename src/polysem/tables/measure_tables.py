@@ -12,7 +12,7 @@ from polysem.io.tables import write_table
 from polysem.layout.place import RESULTS, Place
 from polysem.tables.contract import in_order
 from polysem.tables.inputs import Job
-from polysem.tables.made_of import Stated, made_of, measured, prepare
+from polysem.tables.made_of import Stated, made_from, made_of, measured, prepare
 
 
 def measure_tables(
@@ -48,8 +48,8 @@ def measure_tables(
 
 def _renewed(name: str, stated: Stated, reading: Job, job: Job) -> bool:
     """Whether a table had to be made. Digests of what several tables read are kept in the job `reading`."""
-    path = Path(job.place.table(name))
-    with renewed_files(Path(job.place.table_receipt(name)), name, made_of(stated, reading, {})) as renewal:
+    path, receipt = Path(job.place.table(name)), Path(job.place.table_receipt(name))
+    with renewed_files(receipt, name, made_of(stated, reading, {}), made_from(stated, reading)) as renewal:
         if renewal is None:
             return False
         contract = prepare("site" if job.place.site else "model", {name: stated}, job)[name]
