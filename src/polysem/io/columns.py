@@ -82,8 +82,8 @@ class TableFile:
         except UNREADABLE as error:
             raise _unreadable(self._path, error) from error
         values: NDArray[Any] = np.asarray(picked, dtype=object if texts else None)
-        is_bool = values.dtype == np.int8 and h5a.exists(dataset.id, b"dtype") and dataset.attrs["dtype"] == "bool"
-        return values.astype(bool) if is_bool else values
+        says = plain(dataset.attrs["dtype"]) if h5a.exists(dataset.id, b"dtype") else ""
+        return values.astype(bool) if values.dtype == np.int8 and says == "bool" else values
 
 
 def read_columns(path: Path, features: Sequence[int] | None = None) -> Columns:

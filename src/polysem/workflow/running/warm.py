@@ -36,7 +36,7 @@ LIBRARIES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
             *("explain_features", "index_features", "tokenize_corpus"),
         ),
         (
-            *("torch", "transformer_lens.model_bridge", "xarray", "h5netcdf", "netCDF4", "zarr", "pyarrow", "pydantic"),
+            *("torch", "transformer_lens.model_bridge", "xarray", "netCDF4", "zarr", "pyarrow", "pydantic"),
             *("safetensors.torch", "scipy.special", "scipy.stats", "sklearn.linear_model", "tokenizers"),
         ),
     ),
