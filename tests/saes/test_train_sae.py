@@ -109,21 +109,35 @@ def test_an_interrupted_training_ends_with_the_bytes_of_an_undisturbed_one(store
     assert not list(killed.glob(".cache/checkpoints/*"))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_training_on_a_gpu_repeats_its_bytes_and_goes_the_way_of_one_on_a_cpu(
-    architecture, store, tmp_path, monkeypatch, gpu
-):
-    monkeypatch.chdir(tmp_path)
+def trained_on(devices, architecture, store, tmp_path, tokens):
+    """The histories of the same training on some devices, by name; its folders lie below `tmp_path`."""
     path = store(sparse_sums(2000, random_directions(48, 32), 4))
     params = recipe_of(
-        architecture, tokens=40_000, dead_features="auxk", auxk=4, embedding_loss=0.1, embedding_loss_from=20
+        architecture, tokens=tokens, dead_features="auxk", auxk=4, embedding_loss=0.1, embedding_loss_from=20
     ).model_dump(exclude_unset=True)
-    for name, device in (("first", gpu), ("again", gpu), ("on a CPU", "cpu")):
+    for name, device in devices.items():
         train_sae(stored(path), tmp_path / name, architecture, params, "code", device=device)
-    assert folder_bytes(tmp_path / "first") == folder_bytes(tmp_path / "again")
-    found, wanted = (read_table(tmp_path / name / "training.nc") for name in ("first", "on a CPU"))
+    return (read_table(tmp_path / name / "training.nc") for name in devices)
+
+
+def require_alike(found, wanted):
     for name, apart in {"explained_variance": 0.03, "L0": 0.2}.items():
         assert float(found[name][-20:].mean()) == pytest.approx(float(wanted[name][-20:].mean()), abs=apart)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_training_on_a_card_goes_the_way_of_one_on_a_cpu(architecture, store, tmp_path, monkeypatch, gpu):
+    monkeypatch.chdir(tmp_path)
+    require_alike(*trained_on({"card": gpu, "CPU": "cpu"}, architecture, store, tmp_path, 4_000))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_training_on_a_real_card_repeats_its_bytes(architecture, store, tmp_path, monkeypatch, real_gpu):
+    monkeypatch.chdir(tmp_path)
+    devices = {"first": real_gpu, "again": real_gpu, "CPU": "cpu"}
+    found, _, wanted = trained_on(devices, architecture, store, tmp_path, 40_000)
+    assert folder_bytes(tmp_path / "first") == folder_bytes(tmp_path / "again")
+    require_alike(found, wanted)
 
 
 def test_a_store_smaller_than_a_batch_is_refused(store, tmp_path):
