@@ -285,6 +285,7 @@ def pretended_card() -> Iterator[PretendedCard]:
         stack.callback(torch.__future__.set_swap_module_params_on_conversion, swapping)
         for name, value in (
             ("is_available", lambda: True), ("get_device_name", lambda *_: NAME), ("device_count", lambda: 1),
+            ("is_initialized", lambda: True),
             ("current_device", lambda: 0), ("_lazy_init", lambda: None),
         ):  # fmt: skip
             stack.enter_context(mock.patch.object(torch.cuda, name, value))

@@ -284,6 +284,12 @@ def new_weights(
     return weights | {name: tensor.to(device) for name, tensor in loss.extra_weights(len(W_dec)).items()}
 
 
+def products_of(recipe: Recipe) -> str:
+    """Number format of the products of matrices of a training on a GPU: weights and sums are float32 in any case, and a
+    loss that autograd differentiates has all in float32. On a CPU all is."""
+    return "float32" if Architecture(recipe).fast is None else "bfloat16"
+
+
 def rate_factor(recipe: Recipe, progress: float) -> float:
     """Learning rate as a share of its maximum: a linear rise over `warmup`, a linear fall over the last `decay`."""
     rise = (progress + 1e-3) / recipe.warmup if recipe.warmup else 1.0
