@@ -52,6 +52,7 @@ def card(finished, jobs, tmp_path_factory):
 def test_every_step_that_takes_a_device_runs_on_it(finished, jobs, card):
     sources = {name: ROOT / f"src/{module.replace('.', '/')}.py" for name, module in STEPS.items()}
     take = {name for name, source in sources.items() if "device: Device" in source.read_text()}
+    assert all("auto" in arguments for _, arguments in on_card.commands(finished.folder).values())
     ran = {on_card.commands(finished.folder)[log][1][0] for log in jobs}
     assert ran == take - {"recover_features"}  # which trains as train_sae does, and has a test of its own
     assert {card_of(card / log) for log in jobs} == {card_of(card / next(iter(jobs)))} != {"-"}
@@ -112,3 +113,8 @@ def test_what_was_made_on_a_card_says_so_and_names_it_nowhere(card, jobs):
             assert on.items() <= file.metadata().items()
     name = card_of(card / next(iter(jobs)))
     assert not [path for path in (card / "results").rglob("*.json") if name in path.read_text()]
+
+
+def test_the_variable_that_said_it_before_is_refused_and_not_ignored(blank):
+    said = blank.snakemake("--dry-run", fails=True, POLYSEM_DEVICE="cuda")
+    assert "error: POLYSEM_DEVICE is not read any more; unset it, and say `device: cuda` or `cpu` in the" in said

@@ -81,3 +81,4 @@ def test_every_rule_asks_or_runs_where_snakemake_does():
     assert len(rules) > 25
     for name, text in rules.items():
         assert (name in local) or re.search(r"\*\*requests\.of\(", text), name
+        assert ("card=" in text) == bool(re.search(r"{(params\.device|DEVICE)}", text)), name
