@@ -108,7 +108,8 @@ class PretendedCard(TorchFunctionMode):
         self.waits = Counter[str]()
         """Numbers and sizes that Python waited for, by kernel."""
         self.copies = Counter[str]()
-        """Copies of tensors from one memory to the other: `to card`, `to CPU`, and `indices`, which a kernel copies."""
+        """Copies of tensors from one memory to the other: `to card`, `to CPU`, `indices`, which a kernel copies, and
+        `sent`, for which Python does not wait."""
         self.bytes = Counter[str]()
         """Bytes of these."""
 
@@ -209,9 +210,7 @@ EMULATED = {aten.mm.dtype: _product_in}
 
 def _to(card: PretendedCard, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
     if args and isinstance(args[0], torch.Tensor):
-        other, *args = args
-        device, dtype = other.device, other.dtype
-        kwargs.pop("non_blocking", None)
+        device, dtype = args[0].device, args[0].dtype
     else:
         device, dtype, _, _ = torch._C._nn._parse_to(
             *("cpu" if not isinstance(each, (torch.dtype, bool)) and is_card(each) else each for each in args),
@@ -222,21 +221,22 @@ def _to(card: PretendedCard, x: torch.Tensor, *args: Any, **kwargs: Any) -> torc
     changed = x if dtype is None or dtype == x.dtype else aten._to_copy.default(x, dtype=dtype)
     if is_card(device) == isinstance(x, OnCard):
         return changed
-    return _Move.apply(changed, is_card(device))
+    sent = kwargs.get("non_blocking") and getattr(x, "pinned", False)
+    return _Move.apply(changed, is_card(device), "sent" if sent else "to card" if is_card(device) else "to CPU")
 
 
 class _Move(torch.autograd.Function):
     """A copy in the other memory."""
 
     @staticmethod
-    def forward(ctx, x, there):
+    def forward(ctx, x, there, what):
         ctx.there = there
-        PretendedCard.running().count("to card" if there else "to CPU", x)
+        PretendedCard.running().count(what, x)
         return moved(x, there)
 
     @staticmethod
     def backward(ctx, gradient):
-        return moved(gradient, not ctx.there), None
+        return moved(gradient, not ctx.there), None, None
 
 
 def moved(x: torch.Tensor, there: bool) -> torch.Tensor:
@@ -245,13 +245,18 @@ def moved(x: torch.Tensor, there: bool) -> torch.Tensor:
     return on_card(value) if there else value
 
 
-def _numpy(card: PretendedCard, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-    if isinstance(x, OnCard):
-        raise TypeError(
-            f"can't convert {CARD} device type tensor to numpy. "
-            "Use Tensor.cpu() to copy the tensor to host memory first."
-        )
-    return x.numpy(*args, **kwargs)
+def _for_numpy(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that gives NumPy the memory of a tensor, and does so of the CPU's alone."""
+
+    def given(card: PretendedCard, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(x, OnCard):
+            raise TypeError(
+                f"can't convert {CARD} device type tensor to numpy. "
+                "Use Tensor.cpu() to copy the tensor to host memory first."
+            )
+        return method(x, *args, **kwargs)
+
+    return given
 
 
 def _tolist(card: PretendedCard, x: torch.Tensor) -> Any:
@@ -262,13 +267,23 @@ def _format(card: PretendedCard, x: torch.Tensor, said: str) -> str:
     return format(_to(card, x, "cpu"), said)
 
 
+def _pin_memory(card: PretendedCard, x: torch.Tensor) -> torch.Tensor:
+    """A copy in memory that is locked, from which a card takes what it is sent while Python goes on."""
+    assert not isinstance(x, OnCard), "cannot pin what is on the card"
+    pinned = x.clone()
+    pinned.pinned = True
+    return pinned
+
+
 METHODS: dict[Any, Callable[..., Any]] = {
     torch.Tensor.to: _to,
     torch.Tensor.cpu: lambda card, x, **_: _to(card, x, "cpu"),
     torch.Tensor.cuda: lambda card, x, *_, **__: _to(card, x, CARD),
-    torch.Tensor.numpy: _numpy,
-    torch.Tensor.__array__: _numpy,
+    torch.Tensor.numpy: _for_numpy(torch.Tensor.numpy),
+    torch.Tensor.__array__: _for_numpy(torch.Tensor.__array__),
     torch.Tensor.tolist: _tolist,
+    torch.Tensor.pin_memory: _pin_memory,
+    torch.Tensor.__reduce_ex__: lambda card, x, protocol: _to(card, x, "cpu").__reduce_ex__(protocol),
     torch.Tensor.__format__: _format,
     torch.Tensor.__repr__: lambda card, x, **_: repr(_to(card, x, "cpu")),
 }

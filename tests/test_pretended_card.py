@@ -77,6 +77,11 @@ def test_numpy_does_not_get_them(read, x):
         read(x)
 
 
+def test_numpy_gets_those_of_the_cpu_beside_them(x):
+    np.testing.assert_array_equal(np.asarray(x.cpu()), np.arange(12).reshape(4, 3))
+    assert np.asarray(x.cpu(), dtype=np.float64).dtype == np.float64
+
+
 def test_gradients_are_on_the_card(card):
     model = torch.nn.Linear(3, 2).to("cuda")
     F.cross_entropy(model(torch.ones(4, 3, device="cuda")), torch.tensor([0, 1, 0, 1]).to("cuda")).backward()

@@ -48,7 +48,7 @@ def train_sae(
             Path(avoided["folder"]), Path(avoided["table"]), source.width, ultra_low_frequency
         )
     trainer = Trainer(recipe, source, forbidden, here)
-    history = History(trainer.steps, recipe.batch_size, features, trainer.terms, recipe.followed_features)
+    history = History(trainer.steps, recipe.batch_size, features, trainer.terms, recipe.followed_features, here)
     direction = None if forbidden is None else forbidden.tolist()
     checkpoint = Checkpoint("train_sae", str(output), params, source.receipt, code, direction, here)
     if state := checkpoint.load():
