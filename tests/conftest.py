@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ import pytest
 import torch
 import xarray as xr
 from hypothesis import settings
+from pretended_card import pretended_card
 
 from polysem.io.stores import create_array, written_store
 from polysem.saes.entries import SparseEntries
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.survey.blocks import Block
 from polysem.tables.passes.survey.tags import TagCounts
-from polysem.training.determinism import require_deterministic_kernels
+from polysem.training.determinism import deterministic_kernels
 from polysem.workflow import home_cache
 
 settings.register_profile("any machine", deadline=None)  # a busy one takes longer than a test usually does
@@ -33,12 +35,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def gpu() -> Iterator[str]:
-    """The device of a GPU, with kernels that do not vary, as steps ask for; the test is skipped where none is there."""
+    """The device of a GPU, with kernels that do not vary, as steps ask for. Where there is none it is pretended."""
+    with nullcontext() if torch.cuda.is_available() else pretended_card(), deterministic_kernels():
+        yield "cuda"
+
+
+@pytest.fixture
+def real_gpu() -> Iterator[str]:
+    """The same of a real one alone; the test is skipped where there is none."""
     if not torch.cuda.is_available():
         pytest.skip("no GPU is there")
-    require_deterministic_kernels()
-    yield "cuda"
-    torch.use_deterministic_algorithms(False)
+    with deterministic_kernels():
+        yield "cuda"
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def by_hand(model: Path, tokens: Path) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def test_a_gpu_extracts_what_a_cpu_does_and_the_same_bytes_twice(extracted, gpu):
     found, again, wanted = (extracted(name, device=device) for name, device in (("a", gpu), ("b", gpu), ("c", "cpu")))
     assert read_receipt(found)["sha256"] == read_receipt(again)["sha256"]
-    assert read_receipt(found)["device"] == torch.cuda.get_device_name()
+    assert [read_receipt(found)[key] for key in ("device", "precision")] == ["cuda", "float32"]
     values, expected = (read_array(open_store(path), "activations")[:] for path in (found, wanted))
     np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
 

@@ -56,8 +56,14 @@ def changed(old: str, new: str) -> str:
     return GOOD.replace(old, new)
 
 
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
+def test_where_steps_compute_is_one_key(study, device):
+    assert study(changed("corpora:", f"device: {device}\ncorpora:")).device == device
+
+
 def test_the_good_one_loads(study):
     loaded = study(GOOD)
+    assert loaded.device == "auto"
     assert list(loaded.sites()) == [("tiny", "blocks.0.mlp.hook_post"), ("mlp", "layers.0.hook_post")]
     assert list(loaded.dictionaries())[:2] == [
         ("tiny", "blocks.0.mlp.hook_post", "neurons"),
@@ -94,6 +100,9 @@ def test_an_unknown_key_is_named_with_the_nearest_one_and_all_that_are_allowed(r
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("corpora:", "device: gpu\ncorpora:", "device: found 'gpu', allowed is 'auto', 'cpu' or 'cuda'"),
+        ("corpora:", "device: [cpu]\ncorpora:", "device: found ['cpu'], allowed is 'auto', 'cpu' or 'cuda'"),
+        ("corpora:", "device: mps\ncorpora:", "'cuda'; Apple's GPU is not used, so a Mac takes the CPU"),
         ("layers: 2", "layers: two", "models.tiny.architecture.layers: found 'two', allowed is a whole number"),
         ("layers: 2", "layers: 2.5", "models.tiny.architecture.layers: found 2.5, allowed is a whole number"),
         ("layers: 2", "layers: '2'", "models.tiny.architecture.layers: found '2', allowed is a whole number"),

@@ -15,6 +15,8 @@ from polysem.io.tables import read_table
 from polysem.saes.dictionary import Neurons, load_dictionary
 from polysem.saes.sae import load_sae
 from polysem.saes.train_sae import train_sae
+from polysem.saes.trainer import Trainer
+from polysem.training.checkpoints import Checkpoint
 
 RECIPE = {"architecture": "relu", "l1": 0.2, "expansion": 2, "tokens": 20_000, "batch_size": 100}
 
@@ -67,6 +69,8 @@ import json, os, signal, sys
 from pathlib import Path
 
 from polysem.saes.train_sae import train_sae
+from polysem.saes.trainer import Trainer
+from polysem.training.checkpoints import Checkpoint
 from polysem.training.checkpoints import Checkpoint
 
 calls = 0
@@ -109,21 +113,60 @@ def test_an_interrupted_training_ends_with_the_bytes_of_an_undisturbed_one(store
     assert not list(killed.glob(".cache/checkpoints/*"))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_training_on_a_gpu_repeats_its_bytes_and_goes_the_way_of_one_on_a_cpu(
-    architecture, store, tmp_path, monkeypatch, gpu
-):
-    monkeypatch.chdir(tmp_path)
+def trained_on(devices, architecture, store, tmp_path, tokens):
+    """The histories of the same training on some devices, by name; its folders lie below `tmp_path`."""
     path = store(sparse_sums(2000, random_directions(48, 32), 4))
     params = recipe_of(
-        architecture, tokens=40_000, dead_features="auxk", auxk=4, embedding_loss=0.1, embedding_loss_from=20
+        architecture, tokens=tokens, dead_features="auxk", auxk=4, embedding_loss=0.1, embedding_loss_from=20
     ).model_dump(exclude_unset=True)
-    for name, device in (("first", gpu), ("again", gpu), ("on a CPU", "cpu")):
+    for name, device in devices.items():
         train_sae(stored(path), tmp_path / name, architecture, params, "code", device=device)
-    assert folder_bytes(tmp_path / "first") == folder_bytes(tmp_path / "again")
-    found, wanted = (read_table(tmp_path / name / "training.nc") for name in ("first", "on a CPU"))
+    return (read_table(tmp_path / name / "training.nc") for name in devices)
+
+
+def require_alike(found, wanted):
     for name, apart in {"explained_variance": 0.03, "L0": 0.2}.items():
         assert float(found[name][-20:].mean()) == pytest.approx(float(wanted[name][-20:].mean()), abs=apart)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_training_on_a_card_goes_the_way_of_one_on_a_cpu(architecture, store, tmp_path, monkeypatch, gpu):
+    monkeypatch.chdir(tmp_path)
+    require_alike(*trained_on({"card": gpu, "CPU": "cpu"}, architecture, store, tmp_path, 4_000))
+
+
+def test_a_training_on_a_card_is_resumed_on_a_card_alone(store, tmp_path, monkeypatch, gpu, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Checkpoint, "due", lambda _: True)
+    path = store(sparse_sums(2000, random_directions(48, 32), 4))
+    params = recipe_of("relu", dead_features="auxk", auxk=4, dead_every=5, embedding_loss=0.1, embedding_loss_from=5)
+    advance = Trainer.advance
+
+    def train(name, device, stop=-1):
+        def advance_until(trainer):
+            if trainer.step == stop:
+                raise KeyboardInterrupt
+            return advance(trainer)
+
+        monkeypatch.setattr(Trainer, "advance", advance_until)
+        train_sae(stored(path), tmp_path / name, "relu", params.model_dump(exclude_unset=True), "code", device=device)
+        return folder_bytes(tmp_path / name), "resumed at step 20" in capsys.readouterr().err
+
+    with pytest.raises(KeyboardInterrupt):
+        train("stopped", gpu, stop=20)
+    assert not train("stopped", "cpu")[1]
+    found, resumed = train("stopped", gpu)
+    assert resumed
+    assert found == train("whole", gpu)[0]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_training_on_a_real_card_repeats_its_bytes(architecture, store, tmp_path, monkeypatch, real_gpu):
+    monkeypatch.chdir(tmp_path)
+    devices = {"first": real_gpu, "again": real_gpu, "CPU": "cpu"}
+    found, _, wanted = trained_on(devices, architecture, store, tmp_path, 40_000)
+    assert folder_bytes(tmp_path / "first") == folder_bytes(tmp_path / "again")
+    require_alike(found, wanted)
 
 
 def test_a_store_smaller_than_a_batch_is_refused(store, tmp_path):

@@ -15,7 +15,7 @@ from polysem.params.toys import Toy
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.sae import SAE
 from polysem.toys.known_features import KnownFeatures, KnownRows
-from polysem.toys.recover_features import recovered
+from polysem.toys.recover_features import recover_features, recovered
 from polysem.toys.recovery import recovery
 
 torch.set_num_threads(1)
@@ -48,6 +48,16 @@ def trained(toy, architecture, expansion=1, tokens=800_000, **keys):
     values = {"architecture": architecture, "expansion": expansion, "tokens": tokens, "learning_rate": 3e-3}
     recipe = section_class("saes", architecture).model_validate(values | keys)
     return recovered(recipe, toy)
+
+
+def test_a_card_recovers_what_a_cpu_does_and_the_table_says_so(tmp_path, gpu):
+    recipe = {"architecture": "topk", "k": 4, "expansion": 1, "tokens": 40_000, "learning_rate": 3e-3}
+    for device in ("cpu", gpu):
+        recover_features(tmp_path / f"{device}.nc", ORTHOGONAL, "topk", recipe, device)
+    wanted, found = (read_table(tmp_path / f"{device}.nc") for device in ("cpu", gpu))
+    assert float(found["mean_max_cosine"]) == pytest.approx(float(wanted["mean_max_cosine"]), abs=0.01)
+    assert [found.attrs[key] for key in ("device", "precision")] == ["cuda", "bfloat16"]
+    assert "device" not in wanted.attrs
 
 
 @pytest.mark.parametrize("architecture", KEYS)

@@ -33,8 +33,8 @@ def test_memory_and_time_grow_with_the_attempt_and_disk_does_not(study):
 
 
 def test_no_card_is_asked_for_where_there_is_none(study):
-    assert "gpu" not in Requests(study, on_gpu=False).with_card(MODEL.record)
-    assert Requests(study, on_gpu=True).with_card(MODEL.record)["gpu"] == 1
+    assert "gpu" not in Requests(study, on_gpu=False).of(MODEL.record, card=True)
+    assert Requests(study, on_gpu=True).of(MODEL.record, card=True)["gpu"] == 1
 
 
 def test_a_dry_run_asks_for_nothing(study):
@@ -80,4 +80,5 @@ def test_every_rule_asks_or_runs_where_snakemake_does():
         }
     assert len(rules) > 25
     for name, text in rules.items():
-        assert (name in local) or re.search(r"\*\*requests\.(of|with_card)\(", text), name
+        assert (name in local) or re.search(r"\*\*requests\.of\(", text), name
+        assert ("card=" in text) == bool(re.search(r"{(params\.device|DEVICE)}", text)), name

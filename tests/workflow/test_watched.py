@@ -23,9 +23,9 @@ END
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(watched.__file__).parents[3])}
 
 
-def run(end: str, supervisor: str = "1") -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", STEP.replace("END", end)]
-    environment = ENVIRONMENT | {"POLYSEM_SUPERVISED": supervisor}
+def run(end: str, *arguments: str, supervisor: str = "1", **variables: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", STEP.replace("END", end), *arguments]
+    environment = ENVIRONMENT | {"POLYSEM_SUPERVISED": supervisor} | variables
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -35,6 +35,14 @@ def test_a_step_that_ends_by_itself_has_its_own_status_and_nothing_is_said(statu
     out, error = process.communicate(timeout=30)
     assert (process.returncode, error) == (status, "")
     assert out.split()[1] == "True"
+
+
+@pytest.mark.parametrize(("device", "card"), [("cuda", "7"), ("auto", "7"), ("cpu", "7,8"), (None, "7,8")])
+def test_a_step_that_may_use_a_card_gets_one_of_several(device, card, tmp_path):
+    variables = {"POLYSEM_CARDS": "2", "CUDA_VISIBLE_DEVICES": "7,8", "TMPDIR": str(tmp_path)}
+    asked = [] if device is None else ["--device", device]
+    out, _ = run("print(os.environ['CUDA_VISIBLE_DEVICES'])", *asked, **variables).communicate(timeout=30)
+    assert out.split()[-1] == card
 
 
 def test_a_step_that_is_killed_leaves_its_time_and_its_memory_in_the_log():

@@ -15,7 +15,7 @@ rule extract_activations:
     log:
         "logs/extract_activations/{model}/{site}/{split}.log",
     resources:
-        **requests.with_card(SITE.activations("{split}").store, MODEL.tokens("{split}").store, MODEL.record),
+        **requests.of(SITE.activations("{split}").store, MODEL.tokens("{split}").store, MODEL.record, card=True),
     params:
         code=lambda wildcards: code_digest(
             "polysem.activations.extract_activations", *study.every_model[wildcards.model].modules()

@@ -128,13 +128,13 @@ onerror:
         print(f"error: {guard.disk_is_full()}", file=sys.stderr)
 
 
-# Whoever submits decides, for a login node without a card as well: the command of a job, which its record names, is the
-# same there and on its node.
-if os.environ.setdefault("POLYSEM_DEVICE", "cuda" if shutil.which("nvidia-smi") else "cpu") not in ("cpu", "cuda"):
-    sys.exit(f"error: POLYSEM_DEVICE is {os.environ['POLYSEM_DEVICE']!r}; set it to cpu or cuda, or unset it")
-os.environ.setdefault("POLYSEM_CARDS", str(workflow.global_resources.get("gpu").value or 1))
-GPU = os.environ["POLYSEM_DEVICE"] == "cuda"
-DEVICE = f"--device {os.environ['POLYSEM_DEVICE']}"
+if "POLYSEM_DEVICE" in os.environ:
+    sys.exit("error: POLYSEM_DEVICE is not read any more; unset it, and say `device: cuda` or `cpu` in the params file")
+# A step resolves the device where it runs, so the command of a job, which its record names, is the same on every machine.
+# What it asks a cluster for must be said here: under `auto` a card if this machine has one.
+DEVICE = f"--device {study.device}"
+GPU = study.device == "cuda" or (study.device == "auto" and shutil.which("nvidia-smi") is not None)
+os.environ.setdefault("POLYSEM_CARDS", str((workflow.global_resources.get("gpu").value or 1) if GPU else 1))
 requests = Requests(study, on_gpu=GPU, dry_run=workflow.output_settings.dryrun)
 
 # The environment of the steps.

@@ -85,7 +85,7 @@ rule train_model:
     priority: 10
     threads: lambda wildcards: study.models[wildcards.model].training.threads
     resources:
-        **requests.of(MODEL.record, MODEL.tokens("train").store),
+        **requests.of(MODEL.record, MODEL.tokens("train").store, card=True),
     params:
         code=code_digest("polysem.training.train_model"),
         spec=lambda wildcards: spec(
@@ -97,7 +97,7 @@ rule train_model:
         threads=lambda wildcards: study.models[wildcards.model].training.threads,
     shell:
         "python -m polysem step train_model --tokens {input.store} --folder {params.folder} "
-        "--config {params.spec:q} --threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
+        "--config {params.spec:q} {DEVICE} --threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule train_classifier:
@@ -114,7 +114,7 @@ rule train_classifier:
         model=names([name for name in models_of("classifier") if study.models[name].weights is None]),
     threads: lambda wildcards: study.models[wildcards.model].training.threads
     resources:
-        **requests.of(MODEL.record, MODEL.tokens("train").store),
+        **requests.of(MODEL.record, MODEL.tokens("train").store, card=True),
     params:
         code=code_digest("polysem.training.train_classifier"),
         spec=lambda wildcards: spec(
@@ -126,7 +126,7 @@ rule train_classifier:
         threads=lambda wildcards: study.models[wildcards.model].training.threads,
     shell:
         "python -m polysem step train_classifier --tokens {input.store} --folder {params.folder} "
-        "--config {params.spec:q} --threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
+        "--config {params.spec:q} {DEVICE} --threads {params.threads} --code {params.code} --log {log} > {log} 2>&1"
 
 
 rule import_classifier:

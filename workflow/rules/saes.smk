@@ -77,7 +77,7 @@ rule train_sae:
     priority: 5
     threads: lambda wildcards: recipe(wildcards.sae).threads
     resources:
-        **requests.with_card(SAE.sae.file("cfg.json"), SITE.activations("train").store),
+        **requests.of(SAE.sae.file("cfg.json"), SITE.activations("train").store, card=True),
     params:
         code=lambda wildcards: code_digest(
             "polysem.saes.train_sae",

@@ -6,6 +6,7 @@
 from polysem.workflow.readable import BESIDE
 from polysem.workflow.contracts import all_contracts, contracts, modules, together
 from polysem.workflow.tables import FOUND_BY_NAME
+from polysem.tables.sources import uses_device
 
 try:
     all_contracts()
@@ -82,7 +83,7 @@ for measured, models, dictionaries in (
             model=names(models),
             dictionary=dictionaries,
         resources:
-            **requests.with_card(DICTIONARY.tables_receipt, SITE.activations("eval").store),
+            **requests.of(DICTIONARY.tables_receipt, SITE.activations("eval").store, card=True),
         params:
             code=dictionary_code,
             spec=dictionary_spec,
@@ -123,6 +124,11 @@ def largest(made):
     return next((name for name in ("fidelity", "model") if name in made), made[0])
 
 
+def on_device(room, made):
+    """Whether a device computes anything of the tables that a job makes."""
+    return any(uses_device(contracts(room)[name].reads) for name in made)
+
+
 def evaluated(room):
     """The activations that tables of a site read."""
     return [SITE.activations("eval").store] if room == "site" else []
@@ -143,13 +149,14 @@ for room, pattern, wanted in (("site", SITE, "{model}/{site}"), ("model", MODEL,
             log:
                 f"logs/{measured}/{wanted}.log",
             resources:
-                **requests.with_card(pattern.table(largest(made)), *evaluated(room)),
+                **requests.of(pattern.table(largest(made)), *evaluated(room), card=on_device(room, made)),
             params:
                 code=tables_code(room, made),
                 spec=tables_spec(room, made),
                 place="--model {model}" + (" --site {site}" if room == "site" else ""),
+                device=DEVICE if on_device(room, made) else "",
             shell:
-                "python -m polysem step measure_tables {params.place} --config {params.spec} {DEVICE} "
+                "python -m polysem step measure_tables {params.place} --config {params.spec} {params.device} "
                 "--code {params.code} --log {log} > {log} 2>&1"
 
 

@@ -9,7 +9,7 @@ rule recover_features:
         "logs/recover_features/{toy}/{sae}.log",
     threads: lambda wildcards: recipe(wildcards.sae).threads
     resources:
-        **requests.with_card(known_table("{toy}", "{sae}")),
+        **requests.of(known_table("{toy}", "{sae}"), card=True),
     params:
         code=lambda wildcards: code_digest("polysem.toys.recover_features", *recipe(wildcards.sae).modules()),
         spec=lambda wildcards: spec(

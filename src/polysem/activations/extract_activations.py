@@ -24,6 +24,7 @@ from polysem.models.batches import TokenStore
 from polysem.models.load import load_subject
 from polysem.models.record import RECORD, WEIGHTS, read_record
 from polysem.models.subject import Subject
+from polysem.numerics.devices import Device, precision, resolved
 from polysem.params.base import LeaveOut
 
 CHUNKS_OF_PLACES = 64
@@ -38,7 +39,7 @@ def extract_activations(
     limit: int,
     dtype: Literal["float16", "float32"],
     code: str,
-    device: str = "cpu",
+    device: Device = "cpu",
     inputs: bool = False,
     leave_out: LeaveOut = "massive",
     train_tokens: Path | None = None,
@@ -54,7 +55,8 @@ def extract_activations(
     Raises InputError if the model lacks the site, the disk the space, a number does not fit into the number format, or
     all tokens are left out.
     """
-    subject = load_subject(model, device)
+    here = resolved(device)
+    subject = load_subject(model, here)
     store = TokenStore(tokens)
     width = subject.width(site)
     total = counted_tokens(store, limit)
@@ -83,7 +85,8 @@ def extract_activations(
         attributes={"site": site, "width": width},
         params=params,
         code=code,
-        device=device_name(subject.device),
+        device=here,
+        precision=precision(here),
         libraries=("numpy", "torch", "transformer_lens", "zarr"),
     ) as group:
         writer = RowWriter(group, width, dtype, total, input_width)
@@ -165,11 +168,6 @@ def require_space(folder: Path, needed: int) -> None:
             f"{folder} needs {in_gigabytes(needed)} for activations and has {in_gigabytes(free)} free; "
             "free some space or lower activations.train_tokens / eval_tokens"
         )
-
-
-def device_name(device: torch.device) -> str:
-    """`cpu`, or the name of the GPU: a receipt says on what a store was computed."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 class RowWriter:

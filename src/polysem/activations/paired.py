@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import NDArray
 
-from polysem.activations.rows import ActivationRows
+from polysem.activations.rows import FLOAT32, ActivationRows
 from polysem.io.errors import InputError
 
 SAME = ("model", "tokens", "settings", "limit")
@@ -31,6 +31,7 @@ class PairedRows:
         self._rows = shared_rows([(store, self._own), (target, self._target)])
         self.length = self._own.length if self._rows is None else len(self._rows[0])
         self.width = self._own.width
+        self.dtype = np.result_type(self._own.dtype, self._target.dtype)
         ours, theirs = self._own.receipt, self._target.receipt
         self.receipt: dict[str, Any] = {
             **ours,
@@ -38,10 +39,10 @@ class PairedRows:
             "target": theirs,
         }
 
-    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def gather(self, rows: NDArray[np.int64], dtype: np.dtype[Any] = FLOAT32) -> NDArray[Any]:
         """The rows with these numbers, in their order."""
         own, target = (rows, rows) if self._rows is None else (numbers[rows] for numbers in self._rows)
-        return np.concatenate([self._own.gather(own), self._target.gather(target)], axis=1)
+        return np.concatenate([self._own.gather(own, dtype), self._target.gather(target, dtype)], axis=1)
 
 
 def left_out_tokens(rows: ActivationRows) -> int:

@@ -17,6 +17,8 @@ PLACES = 1 << 18
 AROUND = 1 << 16
 """Bytes of a mapped file that the system takes into memory for a row that is asked for."""
 
+FLOAT32 = np.dtype(np.float32)
+
 
 class ActivationRows:
     """The rows of an array of a store: `activations` [token, neuron], or `inputs` [token, input], which enter the
@@ -65,9 +67,9 @@ class ActivationRows:
             raise InputError(f"{self._file(chunk)} ends before its rows do; delete the store and run again")
         return rows.reshape(-1, self.width)
 
-    def gather(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The rows with these numbers, in their order, as float32 [row, neuron]; IndexError if there is no such row."""
-        out = np.empty((len(rows), self.width), np.float32)
+    def gather(self, rows: NDArray[np.int64], dtype: np.dtype[Any] = FLOAT32) -> NDArray[Any]:
+        """The rows with these numbers, in their order [row, neuron]; IndexError if there is no such row."""
+        out = np.empty((len(rows), self.width), dtype)
         if not len(rows):
             return out
         if not (rows.min() >= 0 and rows.max() < self.length):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import zarr
@@ -31,9 +32,12 @@ def written_store(
     params: Mapping[str, Any],
     code: str,
     device: str,
+    precision: Mapping[str, str] = MappingProxyType({}),
     libraries: tuple[str, ...] = ("numpy", "zarr"),
 ) -> Iterator[zarr.Group]:
     """A group to fill; it becomes the store `path`, with its receipt beside it, when the block ends without an error.
+
+    `precision` is what the receipt says beside `device` where that is no CPU (`numerics.devices`).
 
     The order is: write to `….zarr.partial`, consolidate, hash, rename, write the receipt. Whoever finds a receipt finds
     a whole store. The receipt holds nothing volatile: the same work gives the same receipt.
@@ -72,6 +76,7 @@ def written_store(
             "code": code,
             "versions": {library: version(library) for library in libraries},
             "device": device,
+            **precision,
         },
     )
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
@@ -136,11 +137,20 @@ class ClassifierSubject(Subject):
         return layer
 
 
-def save(model: Perceptron, widths: Sequence[int], activation: str, folder: Path) -> None:
-    """Write `config.json` and `model.safetensors`."""
+def save(
+    model: Perceptron,
+    widths: Sequence[int],
+    activation: str,
+    folder: Path,
+    made_on: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write `config.json` and `model.safetensors`, whose metadata say what the weights were `made_on`, if that was no
+    CPU."""
     write_json(folder / CONFIG, {"architectures": ["Perceptron"], "widths": list(widths), "activation": activation})
     with written(folder / WEIGHTS) as partial:
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
+        save_file(
+            {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial, dict(made_on) or None
+        )
 
 
 def load(folder: Path, record: Record, device: str) -> ClassifierSubject:

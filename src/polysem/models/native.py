@@ -1,7 +1,9 @@
 """Transformers that are trained in the DAG or converted to the same form: TransformerLens's native ones."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -28,11 +30,17 @@ def bridge_of(model: NativeModel) -> TransformerBridge:
     return build_bridge_from_module(model, NATIVE, tl_config=model.cfg)
 
 
-def save_native(bridge: TransformerBridge, config: dict[str, Any], folder: Path) -> None:
-    """Write `config.json` and `model.safetensors`, whose tensors have the bridge's names."""
+def save_native(
+    bridge: TransformerBridge, config: dict[str, Any], folder: Path, made_on: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write `config.json` and `model.safetensors`, whose tensors have the bridge's names.
+
+    Its metadata say what the weights were `made_on`, if that was no CPU.
+    """
     write_json(folder / CONFIG, {"architectures": [NATIVE], **config})
+    tensors = {name: tensor.detach().clone() for name, tensor in bridge.state_dict().items()}
     with written(folder / WEIGHTS) as partial:
-        save_file({name: tensor.detach().clone() for name, tensor in bridge.state_dict().items()}, partial)
+        save_file(tensors, partial, dict(made_on) or None)
 
 
 def is_native(folder: Path) -> bool:

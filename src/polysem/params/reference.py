@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from polysem.io.atomic import write_text
+from polysem.numerics.devices import DEVICES
 from polysem.params.addons import own_modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NAME, Section
@@ -27,6 +28,11 @@ from polysem.params.toys import Toy
 
 SCHEMA = Path("docs/params.schema.json")
 REFERENCE = Path("docs/params.md")
+DEVICE = (
+    "`auto`, the default: a GPU where a step finds one that torch can use (CUDA), else the CPU. `cpu`, `cuda`: this "
+    "one; a step that finds no GPU under `cuda` ends with a sentence. Each step resolves it on the machine on which "
+    "it runs, and receipts say what it was. docs/cluster.md has more, of clusters and of Macs."
+)
 
 
 def schema_text() -> str:
@@ -56,6 +62,7 @@ def schema_text() -> str:
         "patternProperties": {f"^{NAME.pattern}$": Toy.model_json_schema()},
         "additionalProperties": False,
     }
+    properties["device"] = {"enum": [*DEVICES], "default": "auto", "description": DEVICE}
     properties["analysis"] = Analysis.model_json_schema()
     properties["sheets"] = Sheets.model_json_schema()
     properties["case_studies"] = CaseStudies.model_json_schema()
@@ -102,6 +109,7 @@ def reference_text() -> str:
         "Generated from the typed schema by `python -m polysem.params.reference`; do not edit.",
         "In a recipe under `saes`, a list in place of a value spans a grid; every other list is a list.",
     ]
+    lines += ["", "## device: where steps compute", "", DEVICE]
     titles = {
         "corpora": "corpora: text or images with a train and an eval split",
         "models": "models: what is studied",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from polysem.io.errors import InputError, named
+from polysem.numerics.devices import DEVICES, Device
 from polysem.params.addons import modules_of
 from polysem.params.analysis import Analysis
 from polysem.params.base import NEURONS, CorpusSection, ModelEntry, ModelSection, Section
@@ -51,7 +52,7 @@ KINDS = {
     "explainers": Kinds("polysem.params.explainers", Explainer, "source"),
 }
 
-SECTIONS = [*KINDS, "toys", "analysis", "sheets", "case_studies"]
+SECTIONS = ["device", *KINDS, "toys", "analysis", "sheets", "case_studies"]
 """All top-level keys."""
 OPTIONAL = ("saes", "explainers", "toys")
 """Those of them that may name nothing."""
@@ -108,6 +109,8 @@ class Study:
     case_studies: CaseStudies
     controls: dict[str, ControlModel] = field(default_factory=dict)
     """Random-model controls, which are under `models:` in the file; nothing but tables of their models shows them."""
+    device: Device = "auto"
+    """Where steps compute, as each of them resolves it."""
 
     @property
     def every_model(self) -> dict[str, ModelSection]:
@@ -167,6 +170,7 @@ class Study:
     def values(self) -> dict[str, Any]:
         """The whole study as plain JSON types, defaults filled in; `families` has the recipe of each SAE by its id."""
         return {
+            "device": self.device,
             "corpora": {name: section.values() for name, section in self.corpora.items()},
             "models": {name: section.values() for name, section in self.models.items()},
             "controls": {name: section.values() for name, section in self.controls.items()},
@@ -205,6 +209,7 @@ def load_study(path: Path) -> Study:
         _single(raw, "sheets", Sheets),
         _single(raw, "case_studies", CaseStudies),
         controls,
+        _device(raw),
     )
     _check_references(study)
     return study
@@ -242,6 +247,16 @@ def _single(raw: Spelled, key: str, section: type[Validated]) -> Validated:
     """A section that is no collection of entries; all its keys have defaults."""
     values = raw.value[key].plain() if key in raw.value else {}
     return _validated(section, values or {}, key)
+
+
+def _device(raw: Spelled) -> Device:
+    """The key `device`."""
+    found = raw.value["device"].plain() if "device" in raw.value else "auto"
+    if found not in DEVICES:
+        remedy = "; Apple's GPU is not used, so a Mac takes the CPU" if found == "mps" else ""
+        raise InputError(f"device: found {found!r}, allowed is 'auto', 'cpu' or 'cuda'{remedy}")
+    device: Device = found
+    return device
 
 
 def kinds(key: str) -> list[str]:

@@ -7,6 +7,7 @@ from torch import Tensor
 from polysem.saes.entries import DenseEntries
 from polysem.saes.gradients import Gradients
 from polysem.saes.losses import BaseLoss, Weights, decoder_norms
+from polysem.saes.readings import reading
 
 
 def gradients(
@@ -22,5 +23,5 @@ def gradients(
     # copies, because autograd may give one tensor for two weights, and what follows changes gradients in place
     by_weight = {name: gradient.clone() for name, gradient in zip(leaves, found, strict=True)}
     features, residual = forward.features.detach(), forward.reconstruction.detach() - target
-    terms = {name: term.item() for name, term in forward.terms.items()}
+    terms = {name: reading(term.detach()) for name, term in forward.terms.items()}
     return Gradients(by_weight, DenseEntries(features > 0, features, features.dtype), residual, terms)

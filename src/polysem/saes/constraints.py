@@ -7,6 +7,7 @@ from torch import Tensor
 
 from polysem.params.recipes.base import Recipe
 from polysem.saes.losses import Term, Weights, decoder_norms
+from polysem.saes.readings import Scalar, reading
 
 ENCODER = Term("penalty of the encoder's rows", "squared activation")
 """What the encoder's rows pay (`Constraints.add_encoder_penalty`)."""
@@ -31,15 +32,16 @@ class Constraints:
             return weights | {"decoder_norm": decoder_norms(weights["W_dec"])}
         return weights
 
-    def add_encoder_penalty(self, weights: Weights, by_weight: Weights) -> float:
+    def add_encoder_penalty(self, weights: Weights, by_weight: Weights) -> Scalar:
         """Add the gradient of the penalties of encoder rows; what is paid."""
-        recipe, W_enc, paid = self._recipe, weights["W_enc"], 0.0
+        recipe, W_enc = self._recipe, weights["W_enc"]
+        paid: Scalar = 0.0
         if recipe.encoder_l1:
             by_weight["W_enc"].add_(W_enc.sign(), alpha=recipe.encoder_l1 / len(W_enc))
-            paid += recipe.encoder_l1 * float(W_enc.abs().sum()) / len(W_enc)
+            paid += recipe.encoder_l1 * reading(W_enc.abs().sum()) / len(W_enc)
         if recipe.encoder_l2:
             by_weight["W_enc"].add_(W_enc, alpha=2 * recipe.encoder_l2 / len(W_enc))
-            paid += recipe.encoder_l2 * float(W_enc.square().sum()) / len(W_enc)
+            paid += recipe.encoder_l2 * reading(W_enc.square().sum()) / len(W_enc)
         return paid
 
     def before_step(self, weights: Weights, by_weight: Weights) -> None:

@@ -16,13 +16,14 @@ ENCODER_NORM = 0.2
 
 
 class Census:
-    """How often each feature fired in the second half of the running interval, and which are dead since the last."""
+    """How often each feature fired in the second half of the running interval, and which are dead since the last; both
+    on the device of the training."""
 
-    def __init__(self, recipe: Recipe, features: int, steps: int) -> None:
+    def __init__(self, recipe: Recipe, features: int, steps: int, device: str = "cpu") -> None:
         self._recipe, self._steps = recipe, steps
-        self.firings = torch.zeros(features, dtype=torch.int64)
+        self.firings = torch.zeros(features, dtype=torch.int64, device=device)
         self.tokens = 0
-        self.dead = torch.zeros(0, dtype=torch.int64)
+        self.dead = torch.zeros(0, dtype=torch.int64, device=device)
         """Numbers of the features that were dead at the last count."""
 
     def take(self, step: int, active: Entries, tokens: int) -> bool:
@@ -30,7 +31,7 @@ class Census:
         every = self._recipe.dead_every
         place = (step - 1) % every
         if 2 * place >= every:
-            self.firings += active.firings().cpu()
+            self.firings += active.firings()
             self.tokens += tokens
         if place < every - 1:
             return False
@@ -51,7 +52,8 @@ class Census:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.firings, self.tokens, self.dead = state["firings"].clone(), state["tokens"], state["dead"]
+        self.firings.copy_(state["firings"])
+        self.tokens, self.dead = state["tokens"], state["dead"].to(self.firings.device)
 
 
 def random_directions(features: int, neurons: int, generator: torch.Generator) -> Float[Tensor, "feature neuron"]:

@@ -18,6 +18,7 @@ from polysem.params.recipes.base import Recipe
 from polysem.saes.entries import Entries
 from polysem.saes.gradients import Gradients
 from polysem.saes.losses import Term, Weights
+from polysem.saes.readings import Scalar, reading
 
 EMBEDDING = Term("neuron-embedding loss per token", "squared activation")
 
@@ -40,7 +41,7 @@ class EmbeddingLoss:
         self.met: Bool[Tensor, " feature"] = torch.zeros(features, dtype=torch.bool, device=device)
         """Features that were active at least once."""
 
-    def add_gradients(self, found: Gradients, x: Float[Tensor, "token neuron"], weights: Weights, step: int) -> float:
+    def add_gradients(self, found: Gradients, x: Float[Tensor, "token neuron"], weights: Weights, step: int) -> Scalar:
         """Add the gradient by W_enc to those of a step, then let the means follow its entries; what is paid per token.
 
         The first step is 0.
@@ -50,7 +51,9 @@ class EmbeddingLoss:
         self._follow(found.active, z)
         return paid
 
-    def _pay(self, found: Gradients, z: Float[Tensor, "token neuron"], W_enc: Float[Tensor, "feature neuron"]) -> float:
+    def _pay(
+        self, found: Gradients, z: Float[Tensor, "token neuron"], W_enc: Float[Tensor, "feature neuron"]
+    ) -> Scalar:
         active, mean, squares = found.active, self.mean, z.square()
         embedding = W_enc * mean
         # an embedding of norm 0 has cosine 0 with all others, and no slope
@@ -64,7 +67,7 @@ class EmbeddingLoss:
         slope.addcmul_(mean, total[:, None] * of_mean.square(), value=-1).mul_(mean)
         slope.sub_(active.outer(cosine.mul_(of_input).mul_(of_input), squares))
         found.by_weight["W_enc"].addcmul_(W_enc, slope, value=-self._weight / len(z))
-        return self._weight * float(((active.firings() - total) * self.met).sum()) / len(z)
+        return self._weight * reading(((active.firings() - total) * self.met).sum()) / len(z)
 
     def _follow(self, active: Entries, z: Float[Tensor, "token neuron"]) -> None:
         """Let each mean take the inputs of its entries one after the other: mean ← m · mean + (1 − m) · z, from the

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from polysem.saes.readings import Scalar, reading
+
 PerEntry = Float[Tensor, "*entry"]
 """A number for each active entry: [entry], or [token, feature] with 0 at inactive places."""
 
@@ -64,7 +66,7 @@ class Entries(Protocol):
     def first_tokens(self, features: Int[Tensor, " chosen"]) -> Int[Tensor, " chosen"]:
         """The first token that each of some features is active on, of which none may be inactive."""
 
-    def count(self) -> int:
+    def count(self) -> Scalar:
         """Number of active entries."""
 
     def keep(self, condition: Tensor) -> "Entries":
@@ -259,9 +261,9 @@ class DenseEntries:
         """See `Entries.first_tokens`."""
         return self.active[:, features].to(torch.uint8).argmax(0)
 
-    def count(self) -> int:
+    def count(self) -> Scalar:
         """See `Entries.count`."""
-        return int(self._firings.sum())
+        return reading(self._firings.sum())
 
     def keep(self, condition: Bool[Tensor, "token feature"]) -> "DenseEntries":
         """The entries that meet a condition."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from polysem.saes.entries import Entries, PerEntry
 from polysem.saes.losses import Term, Weights
 from polysem.saes.penalties import Penalty
+from polysem.saes.readings import Scalar, reading
 from polysem.saes.search import Rule, active_entries
 
 AUXILIARY = Term("auxiliary squared error per token", "squared activation")
@@ -30,7 +31,7 @@ class Gradients:
     """The features that are active, with their values."""
     residual: Float[Tensor, "token neuron"]
     """x̂ − target."""
-    terms: dict[str, float] = field(default_factory=dict)
+    terms: dict[str, Scalar] = field(default_factory=dict)
     """Terms of the loss, means over tokens."""
 
 
@@ -68,7 +69,7 @@ def masked_gradients(
 
 def decoder_gradients(
     target: Float[Tensor, "token neuron"], weights: Weights, active: Entries, f: PerEntry
-) -> tuple[Weights, Float[Tensor, "token neuron"], PerEntry, dict[str, float]]:
+) -> tuple[Weights, Float[Tensor, "token neuron"], PerEntry, dict[str, Scalar]]:
     """Of the squared error alone: gradients of W_dec and of the decoder's bias as the decoder uses it, x̂ − target, the
     derivative by f, and the error as the term `squared_error`."""
     tokens = len(target)
@@ -77,7 +78,7 @@ def decoder_gradients(
         "W_dec": active.outer(f, residual).mul_(2 / tokens),
         _decoder_bias(weights): residual.sum(0).mul_(2 / tokens),
     }
-    squared_error = float(residual.norm(dim=1).square().sum()) / tokens
+    squared_error = reading(residual.norm(dim=1).square().sum()) / tokens
     return by_weight, residual, slope, {"squared_error": squared_error}
 
 
@@ -91,7 +92,7 @@ def reconstruction(
 
 def add_penalty(
     by_weight: Weights, slope: PerEntry, weights: Weights, active: Entries, f: PerEntry, penalty: Penalty, tokens: int
-) -> float:
+) -> Scalar:
     """Add a penalty's derivatives to those by f and by W_dec; its per-token mean.
 
     The sizes that are penalised are f, or f · ‖W_dec‖ where the decoder's norms are free (`decoder_norm` among the
@@ -126,7 +127,7 @@ def add_encoder_gradients(
 
 def auxiliary_gradients(
     found: Gradients, x: Float[Tensor, "token neuron"], weights: Weights, dead: Tensor, k: int, weight: float
-) -> float:
+) -> Scalar:
     """Add the gradients of the AuxK loss (Gao et al. 2024, *Scaling and evaluating sparse autoencoders*); its value.
 
     The k largest of the dead features of each token predict what the others miss: weight · min(1, dead / k) ·
@@ -152,4 +153,4 @@ def auxiliary_gradients(
         grown["b_dec"].addmv_(W_enc.T, total, alpha=-1)
     grown["W_enc"].index_add_(0, dead, by_row)
     grown["b_enc"].index_add_(0, dead, total)
-    return weight * float(missed.square().sum()) / tokens
+    return weight * reading(missed.square().sum()) / tokens

@@ -36,16 +36,23 @@ class History:
     """Means of the terms of the loss between log entries, frequencies at each; in the scale of the training."""
 
     def __init__(
-        self, steps: int, batch_size: int, features: int, terms: Mapping[str, Term], followed: Sequence[int] = ()
+        self,
+        steps: int,
+        batch_size: int,
+        features: int,
+        terms: Mapping[str, Term],
+        followed: Sequence[int] = (),
+        device: str = "cpu",
     ) -> None:
-        """`terms` are names and units of what every step tells, `followed` numbers of features."""
+        """`terms` are names and units of what every step tells, `followed` numbers of features; `device` is that of the
+        training."""
         self._labels = {name: (term.long_name, term.units) for name, term in terms.items()}
         self._every = -(-steps // ENTRIES)
         self._steps, self._batch_size = steps, batch_size
         self._followed = list(followed)
         self._sums: dict[str, float] = {}
         self._count = 0
-        self._firings = torch.zeros(features, dtype=torch.int64)
+        self._firings = torch.zeros(features, dtype=torch.int64, device=device)
         self._window: list[tuple[Tensor, int]] = []
         self._entries: list[dict[str, float]] = []
         self._checkpoints: list[dict[str, Any]] = []
@@ -54,13 +61,13 @@ class History:
         """Take a step; True if a log entry is due, which `log` then makes."""
         for name, value in terms.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
-        self._firings += active.firings().cpu()
+        self._firings += active.firings()
         self._count += 1
         return self._count == self._every or step == self._steps
 
     def log(self, step: int, encoder: Tensor, bias: Tensor, replaced: int) -> None:
         """Make the entry of a step; `encoder` [feature, neuron] and `bias` [feature] are the SAE's now."""
-        self._window = [*self._window, (self._firings.int(), self._count * self._batch_size)][-WINDOW:]
+        self._window = [*self._window, (self._firings.cpu().int(), self._count * self._batch_size)][-WINDOW:]
         tokens = sum(counted for _, counted in self._window)
         frequency = sum(firings.double() for firings, _ in self._window) / tokens
         assert isinstance(frequency, Tensor)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polysem.saes.entries import Entries, PerEntry
+from polysem.saes.readings import Scalar, reading
 
 EPSILON = 1e-9
 
@@ -20,7 +21,7 @@ EPSILON = 1e-9
 class Paid:
     """A penalty and its derivative."""
 
-    mean: float
+    mean: Scalar
     """Per-token mean."""
     slope: PerEntry
     """Derivative of a token's penalty by each of its entries, 0 at inactive places."""
@@ -60,7 +61,7 @@ def hoyer(weight: float) -> Penalty:
         ratio = total / square
         # d/df of t²/s with dt = 1 and ds = 2f
         slope = 2 * weight * (entries.of_token(ratio) - entries.of_token(ratio * ratio) * size)
-        return Paid(weight * float((total * ratio).mean()), slope)
+        return Paid(weight * reading((total * ratio).mean()), slope)
 
     return pay
 
@@ -75,6 +76,6 @@ def both(first: Penalty, second: Penalty) -> Penalty:
     return pay
 
 
-def _token_mean(entries: Entries, values: PerEntry) -> float:
+def _token_mean(entries: Entries, values: PerEntry) -> Scalar:
     total: Float[Tensor, " token"] = entries.per_token(values)
-    return float(total.mean())
+    return reading(total.mean())

@@ -19,7 +19,8 @@ class RowSource(Protocol):
     """What the rows are made from; `params` holds `site` and `settings`."""
 
     def batch(self, step: int) -> Float[Tensor, "row neuron"]:
-        """The rows of a step, float32; the caller may change them."""
+        """The rows of a step, float32, or as a store has them where the training is on a card; the caller may change
+        them."""
 
     def sample(self, count: int, seed: int) -> Float[Tensor, "row neuron"]:
         """Up to `count` random rows, float32."""

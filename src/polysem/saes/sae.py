@@ -169,7 +169,8 @@ def normalized(
 
 def save_sae(sae: SAE, folder: Path, metadata: Mapping[str, Any], frequency: Float[Tensor, " feature"] | None) -> None:
     """Write `cfg.json`, `sae_weights.safetensors` and, where frequencies are known, `sparsity.safetensors`, which holds
-    log10(frequency + 1e-10)."""
+    log10(frequency + 1e-10). `device` of `cfg.json`, in which SAELens says what an SAE was trained on, is that of the
+    metadata; without one it is `cpu`."""
     with written(folder / WEIGHTS) as partial:
         save_file({name: tensor.detach().contiguous() for name, tensor in sae.tensors().items()}, partial)
     if frequency is not None:
@@ -182,7 +183,7 @@ def save_sae(sae: SAE, folder: Path, metadata: Mapping[str, Any], frequency: Flo
             "d_in": sae.inputs,
             "d_sae": sae.features,
             "dtype": "float32",
-            "device": "cpu",
+            "device": metadata.get("device", "cpu"),
             "apply_b_dec_to_input": sae.centre is not None,
             "normalize_activations": sae.normalization,
             "reshape_activations": "hook_z" if str(metadata.get("hook_name")).endswith("attn.hook_z") else "none",

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from polysem.io.tables import write_table
+from polysem.numerics.devices import Device, precision, resolved
 from polysem.saes.architecture import recipe_class
 from polysem.saes.forbidden import ultra_low_direction
 from polysem.saes.history import History
 from polysem.saes.row_source import RowSource
 from polysem.saes.sae import save_sae
-from polysem.saes.trainer import Trainer
+from polysem.saes.trainer import Trainer, products_of
 from polysem.training.checkpoints import Checkpoint
 
 
@@ -24,7 +25,7 @@ def train_sae(
     code: str,
     avoided: dict[str, str] | None = None,
     ultra_low_frequency: float = 1e-4,
-    device: str = "cpu",
+    device: Device = "cpu",
 ) -> None:
     """Write an SAE folder (`cfg.json`, `sae_weights.safetensors`, `sparsity.safetensors`) and its history
     `training.nc`.
@@ -37,8 +38,8 @@ def train_sae(
     feature does not exist, FloatingPointError if the loss is no longer finite or all features are dead; the last
     checkpoint is then kept.
     """
-    recipe = recipe_class(architecture).model_validate(params)
-    source: RowSource = import_module(f"polysem.saes.sources.{recipe.activations}").open_rows(recipe, rows, device)
+    recipe, here = recipe_class(architecture).model_validate(params), resolved(device)
+    source: RowSource = import_module(f"polysem.saes.sources.{recipe.activations}").open_rows(recipe, rows, here)
     features = recipe.expansion * source.width
     recipe.check_features(features)
     forbidden = None
@@ -46,10 +47,10 @@ def train_sae(
         forbidden = ultra_low_direction(
             Path(avoided["folder"]), Path(avoided["table"]), source.width, ultra_low_frequency
         )
-    trainer = Trainer(recipe, source, forbidden, device)
-    history = History(trainer.steps, recipe.batch_size, features, trainer.terms, recipe.followed_features)
+    trainer = Trainer(recipe, source, forbidden, here)
+    history = History(trainer.steps, recipe.batch_size, features, trainer.terms, recipe.followed_features, here)
     direction = None if forbidden is None else forbidden.tolist()
-    checkpoint = Checkpoint("train_sae", str(output), params, source.receipt, code, direction)
+    checkpoint = Checkpoint("train_sae", str(output), params, source.receipt, code, direction, here)
     if state := checkpoint.load():
         trainer.load_state(state["trainer"])
         history.load_state(state["history"])
@@ -58,7 +59,7 @@ def train_sae(
     metadata = {"hook_name": source.receipt["params"]["site"], "training": source.receipt["params"], "recipe": params}
     if (details := recipe.training_details(features)) is not None:
         metadata |= {"training_architecture": architecture, "training_architecture_details": details}
-    save_sae(trainer.finished(), output, metadata, trainer.frequency())
+    save_sae(trainer.finished(), output, metadata | precision(here, products_of(recipe)), trainer.frequency())
     write_table(output / "training.nc", history.table())
     checkpoint.remove()
 

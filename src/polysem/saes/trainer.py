@@ -21,6 +21,7 @@ from polysem.saes.dead_features import (
 from polysem.saes.embedding_loss import EMBEDDING, EmbeddingLoss
 from polysem.saes.gradients import AUXILIARY, Gradients, auxiliary_gradients
 from polysem.saes.losses import BaseLoss, Term
+from polysem.saes.readings import read, reading
 from polysem.saes.row_source import RowSource
 from polysem.saes.sae import SAE
 from polysem.saes.scales import activation_scale
@@ -79,9 +80,9 @@ class Trainer:
             fused=True,
         )
         self.features = len(self.weights["b_enc"])
-        self._census = Census(recipe, self.features, self.steps)
+        self._census = Census(recipe, self.features, self.steps, device)
         self._embedding = EmbeddingLoss(recipe, self.features, source.width, device) if recipe.embedding_loss else None
-        self._fired = torch.zeros(self.features, dtype=torch.int64)
+        self._fired = torch.zeros(self.features, dtype=torch.int64, device=device)
         self._watched = 0
         self.replaced = 0
         """Dead features that got new weights so far."""
@@ -111,14 +112,16 @@ class Trainer:
         found = self._gradients(x, wanted)
         if recipe.dead_features == "auxk":
             found.terms["auxiliary"] = auxiliary_gradients(
-                found, x, self.weights, self._census.dead.to(self.device), recipe.auxk, recipe.auxk_weight
+                found, x, self.weights, self._census.dead, recipe.auxk, recipe.auxk_weight
             )
         if recipe.encoder_l1 or recipe.encoder_l2:
             found.terms["encoder"] = self._constraints.add_encoder_penalty(self.weights, found.by_weight)
         if self._embedding is not None:
             found.terms["embedding"] = self._embedding.add_gradients(found, x, self.weights, self.step)
-        terms = {"loss": sum(found.terms.values()), **found.terms, "learning_rate": rate}
-        terms["L0"] = found.active.count() / len(x)
+        variance = reading((wanted - wanted.mean(0)).norm(dim=1).square().mean())
+        told = read({**found.terms, "L0": found.active.count() / len(x), "variance": variance})
+        variance, l0 = told.pop("variance"), told.pop("L0")
+        terms = {"loss": sum(told.values()), **told, "learning_rate": rate, "L0": l0}
         if self._loss.coefficient is not None:
             terms["coefficient"] = self._loss.coefficient
         self._loss.see(terms["L0"], before)
@@ -130,16 +133,22 @@ class Trainer:
         self._constraints.after_step(self.weights)
         self.step += 1
         self._count(found, len(x))
-        variance = (wanted - wanted.mean(0)).norm(dim=1).square().mean().item()
         terms["explained_variance"] = 1 - terms["squared_error"] / variance if variance else math.nan
         return terms, found
 
     def _rows(self, rows: Tensor) -> tuple[Float[Tensor, "row neuron"], Float[Tensor, "row output"]]:
         """Rows of the source, as the training sees them, and what it predicts from them: an SAE these very rows."""
         if self._transcoding is not None:
-            return self._transcoding.rows(rows.to(self.device))
-        x = rows.to(self.device).mul_(self.scale)
+            return self._transcoding.rows(self._placed(rows))
+        x = self._placed(rows).mul_(self.scale)
         return x, x
+
+    def _placed(self, rows: Tensor) -> Float[Tensor, "row column"]:
+        """Rows on the device. What goes to a card is locked in memory first, so that Python does not wait for the copy,
+        and becomes float32 there: half of the bytes go, if rows are float16."""
+        if self.device == "cuda" and not rows.is_cuda:
+            rows = rows.pin_memory().to(self.device, non_blocking=True)
+        return rows.float()
 
     def _gradients(self, x: Tensor, wanted: Tensor) -> Gradients:
         gradients = self._architecture.gradients if self._transcoding is None else self._transcoding.gradients
@@ -160,12 +169,12 @@ class Trainer:
 
     def _count(self, found: Gradients, tokens: int) -> None:
         if 2 * self.step > self.steps:
-            self._fired += found.active.firings().cpu()
+            self._fired += found.active.firings()
             self._watched += tokens
         if self._recipe.dead_features == "none":
             return
         if self._census.take(self.step, found.active, tokens) and self._census.replaces(self.step):
-            self._replace(self._census.dead)
+            self._replace(self._census.dead.cpu())
 
     def _replace(self, dead: Tensor) -> None:
         if not len(dead):
@@ -234,7 +243,7 @@ class Trainer:
 
     def frequency(self) -> Float[Tensor, " feature"]:
         """Share of tokens on which each feature was active, over the second half of training."""
-        return self._fired.double() / max(1, self._watched)
+        return self._fired.cpu().double() / max(1, self._watched)
 
     def state(self) -> dict[str, Any]:
         """Everything that another process needs to go on."""
@@ -282,6 +291,12 @@ def new_weights(
     W_enc = W_dec if recipe.tied else directions * recipe.encoder_start
     weights = {"W_enc": W_enc, "b_enc": torch.zeros(len(W_dec), device=device), "W_dec": W_dec, "b_dec": b_dec}
     return weights | {name: tensor.to(device) for name, tensor in loss.extra_weights(len(W_dec)).items()}
+
+
+def products_of(recipe: Recipe) -> str:
+    """Number format of the products of matrices of a training on a GPU: weights and sums are float32 in any case, and a
+    loss that autograd differentiates has all in float32. On a CPU all is."""
+    return "float32" if Architecture(recipe).fast is None else "bfloat16"
 
 
 def rate_factor(recipe: Recipe, progress: float) -> float:

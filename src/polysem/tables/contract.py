@@ -9,8 +9,7 @@ can be read without importing it (`polysem.workflow.declarations`):
 - `VARIABLES`: by name the dimensions, the unit and the long name of every variable, coordinates included;
 - `ONLY`, where not every variable is always there: names, or patterns of names (`*`), by when they are;
 - `FILES`, where there are such: files of other forms that the module makes with the table;
-- `OF_DECODERS = True`, if it holds decoder rows, which a transcoder has at the site that it predicts;
-- `DETERMINISTIC = True`, if torch has to refuse kernels whose last digits vary from run to run, as some do on a GPU.
+- `OF_DECODERS = True`, if it holds decoder rows, which a transcoder has at the site that it predicts.
 
 Its function `measure(inputs) -> xr.Dataset` makes it. A module that takes part in the survey of activations has
 `gatherer(inputs)`, too (`tables.passes.survey`), and one with `FILES` has `write_files(inputs, folder)`.
@@ -78,8 +77,6 @@ class Contract:
     files: tuple[str, ...] = ()
     of_decoders: bool = False
     """Whether it holds decoder rows."""
-    deterministic: bool = False
-    """Whether kernels are refused whose last digits vary."""
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -115,7 +112,6 @@ class Contract:
             },
             tuple(constants.get("FILES", ())),
             bool(constants.get("OF_DECODERS", False)),
-            bool(constants.get("DETERMINISTIC", False)),
         )
 
     def require(self, table: "xr.Dataset") -> None:

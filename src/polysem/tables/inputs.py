@@ -10,9 +10,10 @@ import xarray as xr
 
 from polysem.io.tables import read_table
 from polysem.layout.place import Place
+from polysem.numerics.devices import Resolved
 from polysem.params.analysis import GivenAnalysis
 from polysem.tables.contract import TABLE, Contract
-from polysem.tables.sources import SOURCES, scoped
+from polysem.tables.sources import SOURCES, scoped, uses_device
 
 Made = TypeVar("Made")
 
@@ -28,7 +29,7 @@ class Job:
     place: Place
     kind: str
     """"language" or "classifier"."""
-    device: str = "cpu"
+    device: Resolved = "cpu"
     target: str = ""
     """The site that the dictionary predicts; '' unless it is a transcoder."""
     trained: bool = False
@@ -65,8 +66,10 @@ class Inputs:
         return self.place.site
 
     @property
-    def device(self) -> str:
-        """Where models and dictionaries are to run."""
+    def device(self) -> Resolved:
+        """Where models and dictionaries are to run. UndeclaredReadError unless the table reads what is on a device."""
+        if not uses_device(self.contract.reads):
+            raise UndeclaredReadError(f"the table {self.contract.name} uses a device and reads nothing that is on one")
         return self.job.device
 
     def require(self, read: str) -> None:

@@ -1,8 +1,7 @@
 """What a table is made of, as one digest: while it stays the same, the table that is there is right."""
 
 import json
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -15,11 +14,12 @@ from polysem.io.content import file_digest, text_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import artifact_digest
 from polysem.layout.place import Place
+from polysem.numerics.devices import precision
 from polysem.params.base import ALL_DICTIONARIES
 from polysem.tables.contract import TABLE, Contract, load_table, tables_in
 from polysem.tables.inputs import Inputs, Job, given_analysis
-from polysem.tables.sources import PASSES, SOURCES, VALUES, scoped
-from polysem.training.determinism import deterministic_kernels, torch_is_needed
+from polysem.tables.sources import PASSES, SOURCES, VALUES, scoped, uses_device
+from polysem.training.determinism import torch_is_needed
 
 LIBRARIES = ("numpy", "polysem", "torch", "xarray")
 
@@ -57,7 +57,14 @@ def made_of(stated: Stated, job: Job, digests: Mapping[str, str]) -> str:
             )
     said = {"code": stated.code, "params": stated.params, "place": job.place.path, "kind": job.kind, "read": read}
     said |= {"target": job.target} if job.target else {}
+    said |= made_on(stated.reads, job)
     return text_digest(json.dumps(said, sort_keys=True))
+
+
+def made_on(reads: Iterable[str], job: Job) -> dict[str, str]:
+    """What the receipt of a table says of the device of its job; nothing of a CPU, or where it reads nothing that is on
+    a device."""
+    return precision(job.device) if uses_device(reads) else {}
 
 
 def _content(what: str, place: Place, job: Job, values: Mapping[str, Any]) -> Any:
@@ -124,8 +131,7 @@ def prepare(room: str, stated: Mapping[str, Stated], job: Job) -> dict[str, Cont
 def measured(name: str, contract: Contract, stated: Stated, job: Job) -> xr.Dataset:
     """A table, made and held against its contract, which says whose it is and what made it."""
     module, inputs = job.making[name]
-    with deterministic_kernels() if contract.deterministic else nullcontext():
-        table: xr.Dataset = module.measure(inputs)
+    table: xr.Dataset = module.measure(inputs)
     contract.require(table)
     whose = dict(zip(("model", "site", "dictionary"), job.place.names, strict=False))
     if "site" in whose:

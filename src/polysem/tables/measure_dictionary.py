@@ -11,10 +11,11 @@ from polysem.io.stores import read_receipt
 from polysem.io.tables import write_table
 from polysem.layout.place import RESULTS, Place
 from polysem.models.record import WEIGHTS
+from polysem.numerics.devices import Device, resolved
 from polysem.params.base import NEURONS
 from polysem.tables.contract import in_order
 from polysem.tables.inputs import Job
-from polysem.tables.made_of import Stated, digest_of, made_of, measured, prepare
+from polysem.tables.made_of import Stated, digest_of, made_of, made_on, measured, prepare
 from polysem.tables.sources import SOURCES
 
 
@@ -26,7 +27,7 @@ def measure_dictionary(
     tables: dict[str, Stated],
     target: str = "",
     trained: bool = False,
-    device: str = "cpu",
+    device: Device = "cpu",
     root: str = RESULTS,
 ) -> None:
     """Make those tables of a dictionary that are missing or made of something else, and then their receipt.
@@ -45,7 +46,7 @@ def measure_dictionary(
     Raises InputError if a file is missing or none of its kind, or the SAE is for another width.
     """
     place = Place(model, site, dictionary, root)
-    job = Job(place, kind, device, target, trained)
+    job = Job(place, kind, resolved(device), target, trained)
     order = in_order({name: stated.tables for name, stated in tables.items()})
     digests: dict[str, str] = {}
     for name in order:
@@ -56,7 +57,7 @@ def measure_dictionary(
         for name in renewal.missing:
             table = measured(name, contracts[name], tables[name], job)
             write_table(renewal.folder / f"{name}.nc", table)
-            renewal.add(name, f"{name}.nc", catalogue=contracts[name].catalogue)
+            renewal.add(name, f"{name}.nc", catalogue=contracts[name].catalogue, **made_on(contracts[name].reads, job))
 
 
 def _of_weights(place: Place, job: Job) -> dict[str, str]:

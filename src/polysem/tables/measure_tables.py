@@ -10,9 +10,10 @@ from pathlib import Path
 from polysem.io.folders import renewed_files
 from polysem.io.tables import write_table
 from polysem.layout.place import RESULTS, Place
+from polysem.numerics.devices import Device, resolved
 from polysem.tables.contract import in_order
 from polysem.tables.inputs import Job
-from polysem.tables.made_of import Stated, made_from, made_of, measured, prepare
+from polysem.tables.made_of import Stated, made_from, made_of, made_on, measured, prepare
 
 
 def measure_tables(
@@ -20,7 +21,7 @@ def measure_tables(
     kind: str,
     tables: dict[str, Stated],
     site: str = "",
-    device: str = "cpu",
+    device: Device = "cpu",
     root: str = RESULTS,
 ) -> None:
     """Make those of some tables, and of the files that their modules make with them, that are missing or made of
@@ -37,12 +38,13 @@ def measure_tables(
     Raises InputError if a file is missing or none of its kind.
     """
     place = Place(model, site, root=root)
-    reading = Job(place, kind, device)
-    here = {name: [read for read in stated.tables if read in tables] for name, stated in tables.items()}
-    for name in in_order(here):
+    here = resolved(device)
+    reading = Job(place, kind, here)
+    order = in_order({name: [read for read in stated.tables if read in tables] for name, stated in tables.items()})
+    for name in order:
         started = time.perf_counter()
         # A table's own job holds what it reads, which is let go before the next.
-        if _renewed(name, tables[name], reading, Job(place, kind, device, folder=Path(place.tables))):
+        if _renewed(name, tables[name], reading, Job(place, kind, here, folder=Path(place.tables))):
             print(f"{name}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
 
 
@@ -58,5 +60,6 @@ def _renewed(name: str, stated: Stated, reading: Job, job: Job) -> bool:
             module, inputs = job.making[name]
             module.write_files(inputs, path.parent)
         write_table(path, table)
-        renewal.add(path, *(path.with_name(file) for file in contract.files), catalogue=contract.catalogue)
+        beside = (path.with_name(file) for file in contract.files)
+        renewal.add(path, *beside, catalogue=contract.catalogue, **made_on(contract.reads, job))
     return True

@@ -1,6 +1,6 @@
 """What tables may read, by the words of `READS`: where it lies, and by which files it is known."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -70,6 +70,8 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 )
 PASSES: Mapping[str, str] = MappingProxyType({"survey": "the pass over the activations that tables share"})
 """Passes over data, whose results tables read. They are run when a table that reads one is made."""
+ON_DEVICE = ("model", "weights", *PASSES)
+"""What is on the device of a job, so that a table which reads none of it is the same on all devices."""
 VALUES: Mapping[str, str] = MappingProxyType(
     {
         "sites": "the sites of the model",
@@ -104,3 +106,8 @@ def scoped(read: str) -> tuple[str, str]:
     """The scope of what is read, or '', and what is read of each place in it."""
     scope, _, rest = read.partition(":")
     return (scope, rest) if scope in SCOPES else ("", read)
+
+
+def uses_device(reads: Iterable[str]) -> bool:
+    """Whether something of what a table reads is on a device."""
+    return any(scoped(read)[1] in ON_DEVICE for read in reads)

@@ -8,16 +8,17 @@ from typing import Any
 import xarray as xr
 
 from polysem.io.tables import write_table
+from polysem.numerics.devices import Device, precision, resolved
 from polysem.params.recipes.base import Recipe
 from polysem.params.toys import Toy
 from polysem.saes.architecture import recipe_class
-from polysem.saes.trainer import Trainer
+from polysem.saes.trainer import Trainer, products_of
 from polysem.toys.hierarchy import hierarchy
 from polysem.toys.known_features import KnownFeatures, KnownRows, stream
 from polysem.toys.recovery import recovery
 
 
-def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str, Any], device: str = "cpu") -> None:
+def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str, Any], device: Device = "cpu") -> None:
     """Write the table of `recovery` for one SAE on one set of known features, with that of `hierarchy` where some have
     children.
 
@@ -31,7 +32,8 @@ def recover_features(output: Path, toy: Toy, architecture: str, params: dict[str
     Raises FloatingPointError if the loss is no longer finite or all features are dead.
     """
     recipe = recipe_class(architecture).model_validate(params)
-    write_table(output, recovered(recipe, toy, device))
+    here = resolved(device)
+    write_table(output, recovered(recipe, toy, here).assign_attrs(precision(here, products_of(recipe))))
 
 
 def recovered(recipe: Recipe, toy: Toy, device: str = "cpu") -> xr.Dataset:

@@ -32,7 +32,7 @@ class Checkpoint:
         try:
             if not _is_whole(self.path):
                 raise ValueError("its checksum is another")
-            return torch.load(self.path, weights_only=True)
+            return torch.load(self.path, weights_only=True, map_location="cpu")
         except Exception as error:  # the bytes of a damaged file can raise anything
             print(f"note: checkpoint {self.path} cannot be read ({error}); starting over", file=sys.stderr)
             return None

@@ -25,7 +25,7 @@ OF_CONTROLS = ("control", "controls")
 """The scopes of dictionaries of random-model controls."""
 EXPLAINED = ("explanations", SCORES)
 """What tables read that explainers, or people, have made of others."""
-OPTIONAL = {"ONLY": dict, "FILES": tuple, "OF_DECODERS": bool, "DETERMINISTIC": bool}
+OPTIONAL = {"ONLY": dict, "FILES": tuple, "OF_DECODERS": bool}
 """What it may declare besides."""
 
 

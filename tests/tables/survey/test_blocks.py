@@ -1,7 +1,10 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from pretended_card import pretended_card
 
 from polysem.activations.rows import ActivationRows
 from polysem.saes import search as search_module
@@ -30,6 +33,14 @@ def sae_of(function, normalization="none", bias=-2.0):
     return SAE(W_dec.T.contiguous() * 1.1, b_enc, W_dec, torch.linspace(-1, 1, NEURONS), function, normalization)
 
 
+@dataclass
+class Doubled:
+    features: int
+
+    def encode(self, x):
+        return 2 * x
+
+
 def assert_same_features(found, f):
     """Equal but for entries that are 0 to float32 rounding."""
     dense = torch.zeros(found.tokens, found.features)
@@ -54,12 +65,24 @@ def test_the_features_found_are_those_that_the_encoder_makes(architecture, norma
 
 
 def test_a_dictionary_that_cannot_be_searched_is_encoded_piece_by_piece(relu_dictionary, monkeypatch):
-    monkeypatch.setattr(blocks_module, "DENSE_NUMBERS", 64 * FEATURES)
+    monkeypatch.setitem(blocks_module.DENSE_NUMBERS, "cpu", 64 * FEATURES)
     dictionary = relu_dictionary(NEURONS, FEATURES)
     x = torch.randn(200, NEURONS, generator=torch.Generator().manual_seed(2))
     found = search(dictionary)(x)
     assert_same_features(found, dictionary.encode(x))
     assert (found.row.diff() >= 0).all()
+
+
+def test_tokens_go_to_a_card_and_features_come_from_it_a_block_at_a_time(monkeypatch):
+    monkeypatch.setitem(blocks_module.DENSE_NUMBERS, "cuda", 64 * NEURONS)
+    x = torch.randn(200, NEURONS, generator=torch.Generator().manual_seed(2))
+    with pretended_card() as card:
+        found = search(Doubled(NEURONS), "cuda")(x)
+        assert card.copies == {"to card": 1, "to CPU": 3}
+        neurons = search(Neurons(NEURONS), "cuda")(x)
+        assert sum(card.copies.values()) == 4
+    assert_same_features(found, 2 * x.clamp(min=0))
+    assert_same_features(neurons, x.clamp(min=0))
 
 
 def test_an_sae_that_is_active_nearly_everywhere_is_listed_all_the_same():

@@ -31,7 +31,6 @@ from polysem.tables.passes.embeddings.importance import KeyTokens, token_importa
 from polysem.tables.passes.embeddings.similar import NEIGHBOURS, nearest_clusters
 
 CATALOGUE = "S3.F2 S3.U1"
-DETERMINISTIC = True
 READS = (
     "model",
     "tokens",

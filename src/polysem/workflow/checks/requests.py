@@ -40,8 +40,9 @@ class Requests:
     def _known(self) -> dict[str, Job]:
         return {output: job for job in jobs(self._study) for output in job.outputs}
 
-    def of(self, made: str, *read: str) -> dict[str, Request]:
-        """The resources of a rule whose jobs make `made`, a pattern, and have to hold what they `read` beside it."""
+    def of(self, made: str, *read: str, card: bool = False) -> dict[str, Request | int]:
+        """The resources of a rule whose jobs make `made`, a pattern, and have to hold what they `read` beside it; those
+        that use a `card` ask for one if there is one, as a cluster takes `gpu=0` for a request, too."""
 
         def mem_mb(wildcards: Mapping[str, Any], attempt: int) -> int:
             return attempt * self.memory(_path(made, wildcards))
@@ -52,13 +53,8 @@ class Requests:
         def disk_mb(wildcards: Mapping[str, Any]) -> int:
             return self.disk(*(_path(each, wildcards) for each in (made, *read)))
 
-        if self._dry_run:
-            return {}
-        return {"mem_mb": mem_mb, "runtime": runtime, "disk_mb": disk_mb}
-
-    def with_card(self, made: str, *read: str) -> dict[str, Request | int]:
-        """The same of a rule whose jobs use a card, if there is one: a cluster takes `gpu=0` for a request, too."""
-        return {**self.of(made, *read), **({"gpu": 1} if self._on_gpu else {})}
+        asked: dict[str, Request | int] = {"gpu": 1} if card and self._on_gpu else {}
+        return asked if self._dry_run else asked | {"mem_mb": mem_mb, "runtime": runtime, "disk_mb": disk_mb}
 
     def memory(self, made: str) -> int:
         """Megabytes of memory of the job that makes a file."""

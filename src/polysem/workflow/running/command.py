@@ -22,7 +22,7 @@ from polysem.training import determinism
 from polysem.workflow.running.seals import write_seal
 from polysem.workflow.running.specs import SPECS, keep_specs
 from polysem.workflow.running.stated import OutsideFiles, require_code
-from polysem.workflow.running.steps import DETERMINISTIC, load_step
+from polysem.workflow.running.steps import load_step
 from polysem.workflow.running.usage import write_usage
 
 SUPERVISED = "POLYSEM_SUPERVISED"
@@ -43,7 +43,7 @@ def run_named(arguments: list[str]) -> None:
         step = load_step(name)
     except InputError as error:
         sys.exit(f"error: {error}")
-    run(step, arguments[1:], deterministic=name in DETERMINISTIC)
+    run(step, arguments[1:])
     if "--log" in arguments:
         write_usage(Path(arguments[arguments.index("--log") + 1]), begun)
 
@@ -57,7 +57,7 @@ def supervise() -> None:
         threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
 
 
-def run(step: Callable[..., None], arguments: list[str] | None = None, *, deterministic: bool = False) -> None:
+def run(step: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a step with the options of the command line (`--name value`), checked against its annotations.
 
     A value that begins with a brace or a bracket is read as JSON.
@@ -67,8 +67,8 @@ def run(step: Callable[..., None], arguments: list[str] | None = None, *, determ
     Four options are the runner's. `--code` is the digest that the rule saw, with the modules that it is of, and
     `--outside` the digest of files from outside, with their paths: before the step begins it is compared with what was
     loaded, and before an output is put in its place with what was read. `--log` names the job, whose outputs are sealed
-    when all are there. `--threads` is the number of CPU threads of torch, 1 without it; where a step uses torch, its
-    kernels are to be `deterministic`.
+    when all are there. `--threads` is the number of CPU threads of torch, 1 without it. A step that takes a `device`
+    refuses kernels whose last digits vary from run to run, as some do on a GPU.
     """
     if not gc.isenabled():
         gc.freeze()
@@ -77,6 +77,7 @@ def run(step: Callable[..., None], arguments: list[str] | None = None, *, determ
         options = _options(step, arguments)
         log, stated, outside = options.pop("log", ""), options.pop("code", ""), options.pop("outside", None)
         threads = int(options.pop("threads", 1))
+        deterministic = "device" in inspect.signature(step).parameters
         code = require_code(stated) if stated else ""
         if stated and "code" in inspect.signature(step).parameters:
             options["code"] = code
@@ -105,10 +106,11 @@ def run(step: Callable[..., None], arguments: list[str] | None = None, *, determ
 
 def set_kernels(threads: int, deterministic: bool) -> None:
     """Torch's CPU threads, which decide the order in which sums are rounded, and whether it refuses kernels whose
-    results vary."""
+    results vary. Products of float32 matrices are of float32 numbers, and never of shorter ones (TF32)."""
     import torch
 
     torch.set_num_threads(threads)
+    torch.set_float32_matmul_precision("highest")
     if deterministic:
         determinism.require_deterministic_kernels()
 

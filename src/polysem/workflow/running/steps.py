@@ -39,8 +39,6 @@ STEPS = {
     for name in names
 }
 """The module of each step. A rule, its step and its log share the name, but for the rules of tables (tables.smk)."""
-DETERMINISTIC = frozenset({"extract_activations", "train_sae", "recover_features"})
-"""Steps that refuse kernels whose last digits vary from run to run, as some do on a GPU."""
 
 
 def step_module(name: str) -> str:

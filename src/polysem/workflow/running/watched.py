@@ -13,6 +13,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -39,7 +41,7 @@ def watch() -> None:
     snakemake = int(os.environ.get(SUPERVISED, 0))
     if not snakemake:
         return
-    card = take_card() if "cuda" in sys.argv else None  # held until both processes have ended
+    card = take_card() if _may_use_card(sys.argv) else None  # held until both processes have ended
     begun = time.monotonic()
     child = os.fork()
     if child == 0:
@@ -73,6 +75,11 @@ def watch() -> None:
             print(f"Slurm gives its job {until} (days-hours:minutes:seconds)", file=sys.stderr, flush=True)
         code = 128 + number
     os._exit(code)
+
+
+def _may_use_card(arguments: Sequence[str]) -> bool:
+    """Whether a step is to compute on a card, or on one if it finds one."""
+    return any(option == "--device" and value != "cpu" for option, value in pairwise(arguments))
 
 
 def sentence(number: int, seconds: float, memory: int) -> str:

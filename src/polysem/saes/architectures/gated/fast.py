@@ -14,6 +14,7 @@ from polysem.saes.gradients import (
     search,
 )
 from polysem.saes.losses import Weights
+from polysem.saes.readings import reading
 from polysem.saes.search import Above
 
 
@@ -35,7 +36,7 @@ def gradients(
     missed, gate_slope = reconstruction(target, weights, gate, gate.value)
     penalty = penalties.l1(loss.weight)
     terms["penalty"] = add_penalty(by_weight, gate_slope, weights, gate, gate.value, penalty, tokens)
-    terms["gate_error"] = float(missed.square().sum()) / tokens
+    terms["gate_error"] = reading(missed.square().sum()) / tokens
     add_encoder_gradients(by_weight, x, weights, gate, gate_slope + slope * scale)
     by_weight["b_enc"] = gate.per_feature(gate_slope)
     return Gradients(by_weight, gate.keep(active), residual, terms)

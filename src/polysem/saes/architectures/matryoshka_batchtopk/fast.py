@@ -13,6 +13,7 @@ from torch import Tensor
 from polysem.saes.architectures.matryoshka_batchtopk.loss import Loss
 from polysem.saes.gradients import Gradients, search
 from polysem.saes.losses import Weights
+from polysem.saes.readings import reading
 from polysem.saes.search import LargestOfBatch
 
 
@@ -40,6 +41,6 @@ def gradients(
         by_weight["W_enc"][start:stop] = group.outer(slope, x).addr_(total, b_dec, alpha=-1)
         by_weight["b_enc"][start:stop] = total
     by_weight["b_dec"] = in_decoder.mul_(2 / tokens).addmv_(W_enc.T, by_weight["b_enc"], alpha=-1)
-    errors = [float(residual.norm(dim=1).square().sum()) / tokens for residual in residuals]
+    errors = [reading(residual.norm(dim=1).square().sum()) / tokens for residual in residuals]
     terms = {"squared_error": errors[-1], "prefix_error": sum(errors[:-1])}
     return Gradients(by_weight, active, residuals[-1], terms)

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from polysem.activations.rows import ActivationRows
 from polysem.models.batches import TokenStore
+from polysem.numerics.devices import Resolved
 from polysem.numerics.transitions import FEWEST, Neighbours, neighbours
 from polysem.saes.dictionary import Dictionary
 from polysem.tables.passes.comparison.codes import sampled_rows
@@ -53,7 +54,7 @@ def sampled(rows: ActivationRows, store: TokenStore, wanted: int, bos: int | Non
     return Sample(row, sequence, position, ids, neighbours(sequence, position, begins))
 
 
-def active_features(rows: ActivationRows, sample: Sample, dictionary: Dictionary, device: str) -> sparse.csc_array:
+def active_features(rows: ActivationRows, sample: Sample, dictionary: Dictionary, device: Resolved) -> sparse.csc_array:
     """Activations of all features on the tokens [token, feature], those above 0."""
     find = search(dictionary, device)
     size = block_rows(rows.width, dictionary.features)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.activations.rows import ActivationRows
-from polysem.saes.dictionary import Dictionary
+from polysem.numerics.devices import Resolved
+from polysem.saes.dictionary import Dictionary, Neurons
 from polysem.saes.entries import SparseEntries
 from polysem.saes.sae import SAE, normalized
 from polysem.saes.search import listed_entries
@@ -24,8 +25,9 @@ ROWS = 8192
 """Tokens of a block, at most."""
 NUMBERS = 1 << 24
 """Activations of neurons in a block, at most: 64 MiB."""
-DENSE_NUMBERS = 1 << 20
-"""Activations of features that are encoded at once where no search is possible: 4 MiB stay in the cache."""
+DENSE_NUMBERS = {"cpu": 1 << 20, "cuda": 1 << 26}
+"""Activations of features that are encoded at once where no search is possible, by type of device: 4 MiB stay in the
+cache of a CPU, and a card is done with 256 MiB before Python has asked for the next."""
 Search = Callable[[Float[Tensor, "token neuron"]], SparseEntries]
 
 
@@ -50,7 +52,7 @@ class Block:
         return len(self.x)
 
 
-def blocks(rows: ActivationRows, dictionary: Dictionary, device: str = "cpu") -> Iterator[Block]:
+def blocks(rows: ActivationRows, dictionary: Dictionary, device: Resolved = "cpu") -> Iterator[Block]:
     """All tokens of a store in their order. `device` is where the dictionary is."""
     find = search(dictionary, device)
     size = block_rows(rows.width, dictionary.features if isinstance(dictionary, SAE) else None)
@@ -67,19 +69,21 @@ def block_rows(neurons: int, features: int | None) -> int:
     return max(256, min(ROWS, NUMBERS // neurons if features else NUMBERS // 8 // neurons))
 
 
-def search(dictionary: Dictionary, device: str = "cpu") -> Search:
-    """How the active features of tokens on the CPU are found; lists are on the CPU, too."""
+def search(dictionary: Dictionary, device: Resolved = "cpu") -> Search:
+    """How the active features of tokens on the CPU are found; lists are on the CPU, too. What is asked for at once goes
+    to a card together, and comes back together."""
     if isinstance(dictionary, SAE) and device == "cpu":
         return _search_of(dictionary)
+    where = "cpu" if isinstance(dictionary, Neurons) else device  # there is nothing to compute of neurons
 
     def encoded(x: Float[Tensor, "token neuron"]) -> SparseEntries:
-        size = max(64, DENSE_NUMBERS // dictionary.features)
-        found = []
+        size = max(64, DENSE_NUMBERS[where] // dictionary.features)
+        found, there = [], x.to(where)
         for start in range(0, len(x), size):
-            f = dictionary.encode(x[start : start + size].to(device))
+            f = dictionary.encode(there[start : start + size])
             row, feature = torch.nonzero(f > 0, as_tuple=True)
-            found.append((row.cpu() + start, feature.cpu(), f[row, feature].cpu()))
-        row, feature, value = (torch.cat(part) for part in zip(*found, strict=True))
+            found.append((row + start, feature, f[row, feature]))
+        row, feature, value = (torch.cat(part).cpu() for part in zip(*found, strict=True))
         return SparseEntries(row, feature, value, (len(x), dictionary.features))
 
     return encoded

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from polysem.activations.rows import ActivationRows
+from polysem.numerics.devices import Resolved
 from polysem.saes.dictionary import Dictionary, Neurons
 from polysem.tables.inputs import Inputs
 from polysem.tables.parts.reading import activation_rows, dictionary_of
@@ -38,7 +39,7 @@ def survey(
     rows: ActivationRows,
     dictionary: Dictionary,
     gatherers: Sequence[Gatherer],
-    device: str = "cpu",
+    device: Resolved = "cpu",
     scratch: Path | None = None,
 ) -> SecondLook:
     """Stream the activations of a store once through gatherers, and give a second look at the active features.
