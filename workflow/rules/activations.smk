@@ -6,12 +6,10 @@ def turn(model, split):
     return lambda wildcards: int((wildcards.model, wildcards.split) == (model, split))
 
 
-STORED = [(site.model, split) for site, split in artifacts.activation_splits(study)]
-TURNS = {
-    f"turn_{model}_{split}": turn(model, split)
-    for (model, split), count in Counter(STORED).items()
-    if count > 1 and not workflow.output_settings.dryrun
-}
+STORED = Counter((site.model, split) for site, split in artifacts.activation_splits(study))
+SHARED = [each for each, stores in STORED.items() if stores > 1]
+# Numbers and no names: a node takes a resource only if it is called as a variable can be.
+TURNS = {} if workflow.output_settings.dryrun else {f"turn_{n}": turn(*each) for n, each in enumerate(SHARED)}
 
 
 rule extract_activations:
