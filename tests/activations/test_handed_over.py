@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -296,3 +298,9 @@ def test_jobs_of_one_list_take_turns(tmp_path, capfd):
     waiting.join(10)
     assert entered.is_set()
     assert "waiting for the job that runs the model for several sites" in capfd.readouterr().err
+
+
+def test_a_job_that_takes_its_store_over_imports_no_torch():
+    loaded = "import sys, polysem.activations.extract_activations; print({'torch', 'transformers'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"

@@ -6,6 +6,7 @@ a store says all that determines it. A job takes what has the note that its own 
 """
 
 import fcntl
+import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from polysem.io.atomic import PLACED, before_placing, placed
+from polysem.io.atomic import PLACED, before_placing, placed, write_json
 from polysem.io.caches import FOLDER, read_cache, write_cache
 from polysem.io.content import file_digest, folder_dates
 from polysem.io.stores import read_receipt, receipt_path, remove_store
@@ -69,24 +70,18 @@ def hand_over(store: Path, determined: Mapping[str, Any], said: str) -> None:
     """Note what determines the store that was made in the `place_of` one, and what its job is to say. It is no output
     of the job that made it."""
     made = place_of(store)
-    write_cache(
-        _note(made),
-        {
-            "determined": determined,
-            "receipt": file_digest(receipt_path(made)),
-            "dates": folder_dates(made),
-            "said": said,
-        },
-    )
-    for path in (made, receipt_path(made)):
+    digest = file_digest(receipt_path(made))
+    note = {"determined": determined, "receipt": digest, "dates": folder_dates(made), "said": said}
+    write_json(_note(made), note)
+    for path in (made, receipt_path(made), _note(made)):
         PLACED.pop(path, None)
 
 
 def is_handed_over(store: Path, determined: Mapping[str, Any]) -> bool:
     """Whether the store that is determined so was made for `store`, and nobody touched it since."""
     made = place_of(store)
-    note = read_cache(_note(made))
-    if note is None or note["determined"] != determined or not (made.is_dir() and receipt_path(made).is_file()):
+    note = _read_note(made)
+    if note.get("determined") != determined or not (made.is_dir() and receipt_path(made).is_file()):
         return False
     return note["receipt"] == file_digest(receipt_path(made)) and note["dates"] == folder_dates(made)
 
@@ -98,7 +93,7 @@ def take_over(store: Path, determined: Mapping[str, Any]) -> str | None:
         discard(store)
         return None
     made, receipt = place_of(store), receipt_path(store)
-    said: str = read_cache(_note(made))["said"]
+    said: str = _read_note(made)["said"]
     digest: str = read_receipt(made)["sha256"]
     before_placing()
     _note(made).unlink()
@@ -130,6 +125,15 @@ def discard_all_but(stores: Iterable[Path], patterns: Iterable[str]) -> None:
         for folder in Path().glob(str(pattern.parent / HANDED_OVER)):
             if (store := folder.parent / pattern.name) not in kept:
                 discard(store)
+
+
+def _read_note(made: Path) -> dict[str, Any]:
+    """What is noted of a store; nothing where there is no note, or none that is whole."""
+    try:
+        note: dict[str, Any] = json.loads(_note(made).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note
 
 
 def _note(made: Path) -> Path:

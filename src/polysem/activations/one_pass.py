@@ -170,8 +170,10 @@ class StoreInMaking(AbstractContextManager[None]):
         sequence, position = torch.nonzero(batch.counted & ~out, as_tuple=True)
         number = sequence * batch.counted.shape[1] + position
         rows = number.to(values.device)
-        inputs = entering.flatten(0, 1)[rows] if entering is not None and self.writer.keeps_inputs else None
-        kept = self.writer.add(values.flatten(0, 1)[rows], sequence.numpy() + first, position.numpy(), inputs)
+        kept_inputs = entering if self.writer.keeps_inputs else None
+        inputs = None if kept_inputs is None else kept_inputs.flatten(0, 1).index_select(0, rows)
+        added = values.flatten(0, 1).index_select(0, rows)  # a seventh of the time of indexing
+        kept = self.writer.add(added, sequence.numpy() + first, position.numpy(), inputs)
         end = int(number[kept - 1]) + 1 if self.writer.full else batch.counted.numel()
         self._out += int(out.flatten()[:end].sum())
         self._massive += int(massive.flatten()[:end].sum())
