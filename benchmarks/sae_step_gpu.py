@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from sae_step import KEYS, Batches, activations
 
+from polysem.numerics.determinism import require_deterministic_kernels
 from polysem.params.study import section_class
 from polysem.saes.trainer import Trainer
-from polysem.training.determinism import require_deterministic_kernels
 
 PRODUCTS = 5
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it torch refuses cuBLAS where it must not vary

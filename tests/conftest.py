@@ -14,11 +14,11 @@ from hypothesis import settings
 from pretended_card import pretended_card
 
 from polysem.io.stores import create_array, written_store
+from polysem.numerics.determinism import deterministic_kernels
 from polysem.saes.entries import SparseEntries
 from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.survey.blocks import Block
 from polysem.tables.passes.survey.tags import TagCounts
-from polysem.training.determinism import deterministic_kernels
 from polysem.workflow import home_cache
 
 settings.register_profile("any machine", deadline=None)  # a busy one takes longer than a test usually does

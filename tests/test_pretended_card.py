@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from pretended_card import CARD, LAYERS_NOT_USED, VARYING, OnCard, pretended_card
 
-from polysem.training.determinism import deterministic_kernels
+from polysem.numerics.determinism import deterministic_kernels
 
 
 @pytest.fixture

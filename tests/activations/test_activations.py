@@ -218,7 +218,8 @@ def scaled(model: Path, factor: float) -> Path:
 def test_an_activation_too_large_for_the_format_is_refused_and_leaves_nothing(extracted, model, tmp_path):
     scaled(model, 1e5)
     with pytest.raises(
-        InputError, match=r"an activation of \S+ does not fit into torch\.float16; set activations\.dty"
+        InputError,
+        match=r"activation of \S+ at blocks\.0\.mlp\.hook_post does not fit into torch\.float16; set activations\.dty",
     ):
         extracted(dtype="float16")
     assert list((tmp_path / "activations").iterdir()) == []
@@ -250,7 +251,7 @@ def test_a_token_store_in_which_nothing_counts_is_refused(extracted, tmp_path):
 
 
 def test_a_store_that_does_not_fit_on_the_disk_is_refused():
-    from polysem.activations.extract_activations import require_space
+    from polysem.activations.one_pass import require_space
 
     require_space(Path(), 0)
     with pytest.raises(InputError, match=r"needs 1,000,000,000\.0 GB for activations and has"):

@@ -66,7 +66,7 @@ def test_the_median_is_that_of_the_first_train_tokens_that_count(loud, tokens, m
         batch = store.batch(number, number + 1)
         x = subject.activations(batch, [RESIDUAL])[RESIDUAL][0]
         norms += [float(row.double().square().sum().sqrt()) for row in x[batch.counted[0]]]
-    rule = left_out_at(subject, store, RESIDUAL, "massive")
+    rule = left_out_at(subject, store, [RESIDUAL], "massive")[RESIDUAL]
     ordered = sorted(norms[:measured])
     middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
     assert rule.measured == min(measured, len(norms))

@@ -13,7 +13,7 @@ from polysem.interventions.edits import Edit, replacements
 from polysem.interventions.generation import Steered, continuations, noise
 from polysem.models.language import LanguageSubject
 from polysem.models.native import bridge_of, new_model
-from polysem.models.subject import Batch, Evaluation, Replacement, Subject
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject, Take
 from polysem.models.text import token_batch
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.dictionary import Neurons
@@ -32,8 +32,8 @@ class Counting(Subject):
     def width(self, site: str) -> int:
         return 5
 
-    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, torch.Tensor]:
-        return {"s": torch.nn.functional.one_hot(batch.inputs, 5).float()}
+    def visit(self, batch: Batch, sites: Sequence[str], take: Take, *, inputs: bool = False) -> None:
+        take("s", torch.nn.functional.one_hot(batch.inputs, 5).float(), None)
 
     def log_probabilities(
         self,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from polysem.interventions.next_tokens import next_token_probabilities, random_directions
-from polysem.models.subject import Batch, Evaluation, Replacement, Subject
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject, Take
 from polysem.saes.activation_functions.standard import Function
 from polysem.saes.dictionary import Neurons
 from polysem.saes.sae import SAE
@@ -30,9 +30,9 @@ class Running(Subject):
     def width(self, site: str) -> int:
         return 5
 
-    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, torch.Tensor]:
+    def visit(self, batch: Batch, sites: Sequence[str], take: Take, *, inputs: bool = False) -> None:
         x = self.embedding[batch.inputs].cumsum(1)
-        return {SITE: x / torch.arange(1, x.shape[1] + 1)[:, None]}
+        take(SITE, x / torch.arange(1, x.shape[1] + 1)[:, None], None)
 
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         raise NotImplementedError

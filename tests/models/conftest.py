@@ -14,6 +14,7 @@ from polysem.corpora.tagged import TAGS_TYPE
 from polysem.io.stores import create_array, written_store
 from polysem.models.native import bridge_of, new_model, save_native
 from polysem.models.record_model import record_model
+from polysem.models.subject import Batch, Subject
 
 torch.set_num_threads(1)
 CONFIG = {
@@ -29,6 +30,13 @@ CONFIG = {
     "seed": 3,
 }
 SETTINGS = {"context_length": 12, "processing": {}}
+
+
+def with_inputs(subject: Subject, batch: Batch, site: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Activations at a site, and what enters its neurons."""
+    found = []
+    subject.visit(batch, [site], lambda name, x, entering: found.append((x, entering)), inputs=True)
+    return found[0]
 
 
 def perturbed(model: torch.nn.Module) -> torch.nn.Module:

@@ -22,6 +22,7 @@ from polysem.tables.parts.directions import directions_of
 from polysem.workflow.checks.shapes import config_outline
 
 from .architectures import ARCHITECTURES, PLAIN_HEADS, VOCABULARY, Plain, plain_model, save
+from .conftest import with_inputs
 
 POSITION = 6
 COPIED_AT_THE_START = ("gpt-bigcode", "bloom", "falcon-sequential", "opt", "xglm")
@@ -225,12 +226,27 @@ def test_what_enters_the_neurons_times_their_input_weights_is_their_pre_activati
         before = plain_activations(plain, f"blocks.{layer}.mlp.hook_pre", batch)
         for hook in ("mlp.hook_pre", "mlp.hook_post"):
             site = f"blocks.{layer}.{hook}"
-            activations, inputs = subject.activations_and_inputs(batch, site)
+            activations, inputs = with_inputs(subject, batch, site)
             torch.testing.assert_close(inputs, found[0].view_as(inputs), **CLOSE)
             bias = before - inputs @ subject.input_weights(site).T
             torch.testing.assert_close(bias, bias[:1, :1].expand_as(bias), **CLOSE)
             torch.testing.assert_close(activations, subject.activations(batch, [site])[site], rtol=0, atol=0)
         assert subject.input_weights(f"blocks.{layer}.attn.hook_z") is None
+
+
+def test_one_pass_for_all_sites_gives_each_what_a_pass_of_its_own_does(both, batch):
+    _, subject = both
+    found = {}
+
+    def take(site: str, *values: Tensor | None) -> None:
+        found[site] = [None if value is None else value.clone() for value in values]
+
+    subject.visit(batch, subject.sites, take, inputs=True)
+    assert list(found) != [] and found.keys() == set(subject.sites)
+    for site, values in found.items():
+        for value, wanted in zip(values, with_inputs(subject, batch, site), strict=True):
+            assert (value is None) == (wanted is None)
+            assert value is None or torch.equal(value, wanted)
 
 
 def held(norm: torch.nn.Module, value: Tensor, sizes: list[Tensor]) -> Tensor:

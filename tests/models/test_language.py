@@ -12,7 +12,7 @@ from polysem.models.load import load_subject
 from polysem.models.native import bridge_of, new_model
 from polysem.models.subject import Batch
 
-from .conftest import CONFIG, perturbed
+from .conftest import CONFIG, perturbed, with_inputs
 
 SITE = "blocks.1.mlp.hook_post"
 
@@ -194,12 +194,12 @@ def test_inputs_times_input_weights_and_the_bias_make_the_activations(
     subject = load_subject(native_folder(processing, act_fn=activation, normalization_type=normalization))
     for layer in (0, 1):
         site = f"blocks.{layer}.mlp.hook_post"
-        activations, inputs = subject.activations_and_inputs(batch, site)
+        activations, inputs = with_inputs(subject, batch, site)
         torch.testing.assert_close(activations, subject.activations(batch, [site])[site], rtol=0, atol=0)
         assert inputs.shape == (3, 12, CONFIG["d_model"])
         pre = inputs @ subject.input_weights(site).T + subject.bridge.b_in[layer].detach()
         torch.testing.assert_close(getattr(F, activation)(pre), activations, rtol=1e-5, atol=1e-6)
-        before, same = subject.activations_and_inputs(batch, f"blocks.{layer}.mlp.hook_pre")
+        before, same = with_inputs(subject, batch, f"blocks.{layer}.mlp.hook_pre")
         torch.testing.assert_close(pre, before, rtol=1e-5, atol=1e-6)
         assert torch.equal(same, inputs)
     assert not subject.reads_gate(site)
@@ -207,7 +207,7 @@ def test_inputs_times_input_weights_and_the_bias_make_the_activations(
 
 def test_sites_without_input_weights_have_no_inputs(subject, batch):
     for site in ("blocks.0.hook_mlp_out", "blocks.1.hook_resid_post"):
-        activations, inputs = subject.activations_and_inputs(batch, site)
+        activations, inputs = with_inputs(subject, batch, site)
         assert inputs is None
         assert torch.equal(activations, subject.activations(batch, [site])[site])
         assert not subject.reads_gate(site)

@@ -31,7 +31,7 @@ from polysem.models.sources.transformers import _patterns
 from polysem.models.subject import Batch
 from polysem.models.tokenize_corpus import Tokenization, tokenize_corpus
 
-from .conftest import CONFIG, perturbed
+from .conftest import CONFIG, perturbed, with_inputs
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 REAL = DATA / "models/tinystories-656k"
@@ -125,13 +125,13 @@ def assert_gated(folder: Path, batch: Batch, *, fold_ln: bool) -> None:
     subject = load_subject(folder)
     for layer in (0, 1):
         site = f"blocks.{layer}.mlp.hook_post"
-        activations, inputs = subject.activations_and_inputs(batch, site)
+        activations, inputs = with_inputs(subject, batch, site)
         assert subject.reads_gate(site)
         gate = inputs @ subject.input_weights(site).T
         expected = torch.nn.functional.silu(gate) * (inputs @ subject.bridge.W_in[layer].detach())
         size = float(activations.abs().max())
         torch.testing.assert_close(activations, expected, rtol=1e-4, atol=1e-5 * size)
-        torch.testing.assert_close(subject.activations_and_inputs(batch, site.replace("post", "pre"))[0], gate)
+        torch.testing.assert_close(with_inputs(subject, batch, site.replace("post", "pre"))[0], gate)
 
 
 @torch.inference_mode()

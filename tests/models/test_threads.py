@@ -10,7 +10,7 @@ import torch
 from polysem.models.load import load_subject
 from polysem.models.subject import Batch
 
-from .conftest import CONFIG
+from .conftest import CONFIG, with_inputs
 
 THREADS, CALLS = 8, 20
 
@@ -34,7 +34,7 @@ def test_eight_threads_get_the_numbers_that_one_thread_gets(native_folder, batch
         if kind < len(sites):
             return [subject.activations(batch, [sites[kind]])[sites[kind]]]
         if kind == len(sites):
-            return [part for part in subject.activations_and_inputs(batch, sites[0]) if part is not None]
+            return [part for part in with_inputs(subject, batch, sites[0]) if part is not None]
         return [subject.evaluate(batch, {sites[2]: torch.zeros_like, sites[1]: lambda x: 2 * x}).losses]
 
     calls = [(kind, batch) for kind in range(len(sites) + 2) for batch in batches]

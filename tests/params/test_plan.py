@@ -88,11 +88,24 @@ def test_stores_take_rows_times_neurons_times_bytes(study):
     assert found[f"{of_neurons} train"].disk == 5000 * 8 * 4
     assert found[f"{of_neurons} eval"].disk == 600 * (8 + 4) * 4  # and what enters the neurons
     assert found[f"{of_stream} eval"].disk == 600 * 4 * 4
-    assert found[f"{of_neurons} eval"].flops == (600 * 416,) * 2
-    assert found[f"{of_stream} eval"].flops == (600 * 832,) * 2
     site = Place("own", SITE)
     assert store_bytes(study(), site, "train") == 160_000
     assert store_bytes(study(changed("dtype: float32", "dtype: float16")), site, "train") == 80_000
+
+
+def test_stores_that_are_missing_share_one_pass_that_any_of_their_jobs_may_run(study):
+    """832 operations up to the second site, 416 up to the first; 2,656 weights."""
+    loaded = study()
+    of_neurons, of_stream = (f"activations: own {site} eval" for site in (SITE, "blocks.1.hook_resid_post"))
+    found = by_name(loaded)
+    for name in (of_neurons, of_stream):
+        assert found[name].flops == (600 * 832 / 2,) * 2
+        assert found[name].at_most == (600 * 832,) * 2
+        assert found[name].memory == 4 * 2656 + 1024 * (8 + 4 + 4) * 4
+    for name in Place("own", "blocks.1.hook_resid_post").activations("eval").files:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    assert by_name(loaded)[of_neurons].flops == by_name(loaded)[of_neurons].at_most == (600 * 416,) * 2
 
 
 def test_a_site_whose_rows_are_streamed_has_no_train_store(study):

@@ -6,12 +6,12 @@ from directions import random_directions, sparse_sums
 from pretended_card import pretended_card
 from recipes import ARCHITECTURES, recipe_of
 
+from polysem.numerics.determinism import deterministic_kernels
 from polysem.saes import search
 from polysem.saes.history import History
 from polysem.saes.readings import Reading, read, reading
 from polysem.saes.sources.stored import StoredRows
 from polysem.saes.trainer import Trainer
-from polysem.training.determinism import deterministic_kernels
 
 STEPS = 4
 WAITS = {

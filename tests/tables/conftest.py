@@ -13,7 +13,7 @@ from polysem.io.atomic import write_json
 from polysem.io.stores import create_array, written_store
 from polysem.models.classifier import Perceptron, save
 from polysem.models.record import Record, file_digest
-from polysem.models.subject import Batch, Evaluation, Replacement, Subject
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject, Take
 
 SITE = "mlp"
 torch.set_num_threads(1)
@@ -62,8 +62,8 @@ class TokenPerceptron(Subject):
     def width(self, site: str) -> int:
         return self.embedding.shape[1]
 
-    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, torch.Tensor]:
-        return {SITE: self.embedding[batch.inputs].relu()}
+    def visit(self, batch: Batch, sites: Sequence[str], take: Take, *, inputs: bool = False) -> None:
+        take(SITE, self.embedding[batch.inputs].relu(), None)
 
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:
         logits = self._logits(batch, replacements)

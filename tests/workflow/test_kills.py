@@ -32,9 +32,9 @@ CHECKPOINTS = ".cache/checkpoints/*.pt"
             [f"results/activations/{SITE}/train.json", f"results/activations/{SITE}/train.zarr"],
             f"results/activations/{SITE}/train.zarr.partial/activations/zarr.json",
             {
-                "activations/extract_activations.py": (
-                    "            kept = writer.add(",
-                    "            time.sleep(2)\n            kept = writer.add(",
+                "activations/one_pass.py": (
+                    "        kept = self.writer.add(",
+                    "        time.sleep(2)\n        kept = self.writer.add(",
                 )
             },
         ),

@@ -49,6 +49,12 @@ def test_a_training_of_hours_may_take_several_times_its_estimate(study, monkeypa
     assert Requests(study, on_gpu=True).minutes("long") == 241
 
 
+def test_a_job_that_may_have_to_do_the_work_of_others_asks_for_all_of_it(study, monkeypatch):
+    shared = Job("activations", "shared", ("shared",), flops=(1.0, 1.0), at_most=(3600 * 30e9, 3600 * 15e12))
+    monkeypatch.setattr(requests, "jobs", lambda _: iter([shared]))
+    assert [Requests(study, on_gpu=on_gpu).minutes("shared") for on_gpu in (False, True)] == [241, 241]
+
+
 def test_what_is_not_known_gets_a_lot(study, monkeypatch):
     unknown = Job("activations", "unknown", ("unknown",), None, None, None, memory=None)
     monkeypatch.setattr(requests, "jobs", lambda _: iter([unknown]))

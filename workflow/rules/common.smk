@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections import Counter
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -55,6 +56,7 @@ from polysem.workflow.checks import rubric_scores
 from polysem.workflow.checks import special_tokens
 from polysem.workflow.checks.requests import Requests
 from polysem.workflow.progress import FinishedJobs
+from polysem.workflow.running import extractions
 from polysem.workflow.running import warm
 from polysem.workflow.tables import Tables
 
@@ -94,6 +96,8 @@ def checked_study():
 try:
     workflow_lock = lock.hold_workflow_lock(workflow.output_settings.dryrun) if workflow.is_main_process else None
     study = checked_study()
+    if workflow_lock:
+        extractions.forget()
 except InputError as error:
     sys.exit(f"error: {error}")
 
@@ -107,7 +111,14 @@ onstart:
     limit = workflow.scheduler.job_rate_limiter
     if limit and (limit.max_jobs, limit.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
+    if workflow.is_main_process:
+        extracting = [
+            job.wildcards for job in workflow.dag.needrun_jobs() if job.rule.name == "extract_activations"
+        ]
+        extractions.announce((of.model, of.site, of.split) for of in extracting)
     if workflow.local_exec and workflow.is_main_process:
+        for name in TURNS:
+            workflow.scheduler.global_resources[name] = workflow.scheduler.resources[name] = 1
         called = (re.search(r"polysem step (\w+)", job.rule.shellcmd or "") for job in workflow.dag.needrun_jobs())
         warm.start([step[1] for step in called if step], ENVIRONMENT, gpu=GPU)
 

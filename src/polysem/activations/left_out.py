@@ -6,13 +6,16 @@ so that a dictionary which is trained on them learns them and little else.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
 from polysem.activations.sequences import sequences_at_once
@@ -76,23 +79,34 @@ def norms(x: Float[Tensor, "... neuron"]) -> Float[Tensor, "..."]:
     return x.float().norm(dim=-1)
 
 
-def left_out_at(subject: Subject, train_tokens: TokenStore, site: str, how: LeaveOut) -> LeftOut:
-    """The rule of a site: a function of the model and its train tokens alone, so that whoever asks gets the same one.
+def left_out_at(subject: Subject, train_tokens: TokenStore, sites: Sequence[str], how: LeaveOut) -> dict[str, LeftOut]:
+    """The rules of sites, by one pass over the first train tokens. That of a site is a function of the model and its
+    train tokens alone, so that whoever asks gets the same one.
 
     Raises InputError if no train token counts.
     """
-    found, count = [np.zeros(0, np.float32)], 0
+    found: dict[str, list[NDArray[np.float32]]] = {site: [] for site in sites}
+    count = 0
     with torch.inference_mode():
         for batch in train_tokens.batches(sequences_at_once(train_tokens, subject.device)):
-            x = subject.activations(batch, [site])[site]
-            found.append(norms(x[batch.counted.to(x.device)]).cpu().numpy())
-            count += len(found[-1])
+            subject.visit(batch, sites, partial(_measure, found, batch.counted))
+            count += int(batch.counted.sum())
             if count >= MEASURED:
                 break
-    first = np.concatenate(found)[:MEASURED].astype(np.float64)
-    if not len(first):
+    if not count:
         raise InputError("no position of the train tokens counts: they hold only padding and masked tokens")
-    return LeftOut(how, float(np.median(first)), len(first))
+    first = {site: np.concatenate(parts)[:MEASURED].astype(np.float64) for site, parts in found.items()}
+    return {site: LeftOut(how, float(np.median(values)), len(values)) for site, values in first.items()}
+
+
+def _measure(
+    found: dict[str, list[NDArray[np.float32]]],
+    counted: Bool[Tensor, "sequence position"],
+    site: str,
+    x: Float[Tensor, "sequence position neuron"],
+    _: object,
+) -> None:
+    found[site].append(norms(x[counted.to(x.device)]).cpu().numpy())
 
 
 def recorded_left_out(store: Path) -> LeftOut:

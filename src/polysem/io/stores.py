@@ -43,11 +43,9 @@ def written_store(
     a whole store. The receipt holds nothing volatile: the same work gives the same receipt.
     """
     partial = path.with_name(f"{path.name}.partial")
-    receipt = receipt_path(path)
-    receipt.unlink(missing_ok=True)
-    for stale in (partial, path):
-        if stale.exists():
-            shutil.rmtree(stale)
+    remove_store(path)
+    if partial.exists():
+        shutil.rmtree(partial)
     partial.parent.mkdir(parents=True, exist_ok=True)
     group = zarr.open_group(partial, mode="w", zarr_format=3, attributes=dict(attributes))
     try:
@@ -66,7 +64,7 @@ def written_store(
     partial.rename(path)
     placed(path, digest)
     write_json(
-        receipt,
+        receipt_path(path),
         {
             "format": RECEIPT_FORMAT,
             "store": path.name,
@@ -103,6 +101,13 @@ def create_array(
         attributes=dict(attributes or {}),
         config={"write_empty_chunks": True},
     )
+
+
+def remove_store(path: Path) -> None:
+    """Remove a store, if there is one, its receipt first."""
+    receipt_path(path).unlink(missing_ok=True)
+    if path.exists():
+        shutil.rmtree(path)
 
 
 def receipt_path(store: Path) -> Path:

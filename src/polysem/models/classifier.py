@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from polysem.io.atomic import write_json, written
 from polysem.io.errors import InputError
 from polysem.models.record import CONFIG, WEIGHTS, Record
-from polysem.models.subject import Batch, Evaluation, Replacement, Subject, at_positions
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject, Take, at_positions
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu}
 
@@ -57,18 +57,13 @@ class ClassifierSubject(Subject):
         return int(self._layer(site).out_features)
 
     @torch.inference_mode()
-    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
-        """Hidden activations; layers beyond the last site are not run."""
+    def visit(self, batch: Batch, sites: Sequence[str], take: Take, *, inputs: bool = False) -> None:
+        """See `Subject.visit`. What enters a hidden layer is the layer before, or the image; layers beyond the last
+        site are not run."""
         layers = self._layers(batch.inputs, max(self._index(site) for site in sites))
-        return {site: layers[self._index(site) + 1][:, None] for site in sites}
-
-    @torch.inference_mode()
-    def activations_and_inputs(
-        self, batch: Batch, site: str
-    ) -> tuple[Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None]:
-        """Hidden activations, and those of the layer before, or the image."""
-        *_, entering, found = self._layers(batch.inputs, self._index(site))
-        return found[:, None], entering[:, None]
+        for site in sites:
+            entering, found = layers[self._index(site) : self._index(site) + 2]
+            take(site, found[:, None], entering[:, None] if inputs else None)
 
     @torch.inference_mode()
     def pixel_responses(self, site: str) -> Float[Tensor, "image neuron"] | None:

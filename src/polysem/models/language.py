@@ -20,7 +20,7 @@ from polysem.models.native import boot_native, is_native
 from polysem.models.probe import flat
 from polysem.models.processed import process
 from polysem.models.record import Record
-from polysem.models.subject import Batch, Evaluation, Replacement, Subject, at_positions
+from polysem.models.subject import Batch, Evaluation, Replacement, Subject, Take, at_positions
 from polysem.params.models.language import Processing
 
 NORM = (
@@ -55,39 +55,34 @@ class LanguageSubject(Subject):
         return self._place(site).width
 
     @torch.inference_mode()
-    def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
-        """Activations at the sites. An exception leaves the forward pass at the last site: `stop_at_layer` does not
-        stop at the last layer, and the unembedding is most of a small model's work."""
-        for site in sites:
-            self._place(site)
-        return self._read(batch, sites)
-
-    @torch.inference_mode()
-    def activations_and_inputs(
-        self, batch: Batch, site: str
-    ) -> tuple[Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None]:
-        """See `Subject.activations_and_inputs`. The input of the MLP is behind its norm, and behind the norm's gain
-        unless that is folded into the weights, so it is what W_in and W_gate multiply in either case."""
-        entering = self._place(site).entering
-        if entering is None:
-            return self._read(batch, [site])[site], None
-        found = self._read(batch, [entering, site])
-        return found[site], found[entering]
-
-    def _read(self, batch: Batch, names: Sequence[str]) -> dict[str, Tensor]:
+    def visit(self, batch: Batch, sites: Sequence[str], take: Take, *, inputs: bool = False) -> None:
+        """See `Subject.visit`. An exception leaves the forward pass at the last site: `stop_at_layer` does not stop at
+        the last layer, and the unembedding is most of a small model's work. The input of the MLP is behind its norm,
+        and behind the norm's gain unless that is folded into the weights, so it is what W_in and W_gate multiply in
+        either case."""
+        places = {site: self._place(site) for site in sites}
+        entering = {site: place.entering if inputs else None for site, place in places.items()}
+        needed = {site: {site, name or site} for site, name in entering.items()}
         found: dict[str, Tensor] = {}
 
-        def keep(value: Tensor, hook: Any, name: str) -> None:
+        def reach(value: Tensor, name: str) -> None:
             found[name] = flat(value)
-            if len(found) == len(names):
+            for site in [site for site, names in needed.items() if names <= found.keys()]:
+                del needed[site]
+                before = entering[site]
+                take(site, found[site], None if before is None else found[before])
+            for done in found.keys() - set().union(*needed.values()):
+                del found[done]
+            if not needed:
                 raise _LastSiteReached
 
-        with self._hooks([(name, lambda value, hook, name=name: keep(value, hook, name)) for name in names]):
+        points = sorted(set().union(*needed.values()))
+        with self._hooks([(name, lambda value, hook, name=name: reach(value, name)) for name in points]):
             try:
                 self.bridge(batch.inputs.to(self.device), return_type="logits")
             except _LastSiteReached:
-                return found
-        raise RuntimeError(f"the forward pass ended without reaching {set(names) - found.keys()}")
+                return
+        raise RuntimeError(f"the forward pass ended without reaching {set(needed)}")
 
     @torch.inference_mode()
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:

@@ -10,6 +10,9 @@ from torch import Tensor
 
 Replacement = Callable[[Float[Tensor, "sequence position neuron"]], Float[Tensor, "sequence position neuron"]]
 
+Take = Callable[[str, Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None], None]
+"""What is done with the activations of a site, and with what enters its neurons."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -68,16 +71,18 @@ class Subject(ABC):
     def width(self, site: str) -> int:
         """Number of neurons of a site."""
 
-    @abstractmethod
     def activations(self, batch: Batch, sites: Sequence[str]) -> dict[str, Float[Tensor, "sequence position neuron"]]:
         """Activations at the sites; the forward pass is left at the last of them, before any unembedding."""
+        found: dict[str, Tensor] = {}
+        self.visit(batch, sites, lambda site, x, _: found.update({site: x}))
+        return found
 
-    def activations_and_inputs(
-        self, batch: Batch, site: str
-    ) -> tuple[Float[Tensor, "sequence position neuron"], Float[Tensor, "sequence position input"] | None]:
-        """Activations at a site, and what its `input_weights` multiply, of the same forward pass; None where it has no
-        such weights. A neuron's pre-activation is the inner product of both, and its bias."""
-        return self.activations(batch, [site])[site], None
+    @abstractmethod
+    def visit(self, batch: Batch, sites: Sequence[str], take: Take, *, inputs: bool = False) -> None:
+        """One forward pass, left at the last of the sites, before any unembedding. As soon as it has the activations of
+        a site, `take` gets the name of the site and these, so that no others need be held meanwhile; with `inputs` also
+        what the site's `input_weights` multiply, None where it has no such weights. A neuron's pre-activation is the
+        inner product of both, and its bias. InputError for a site that the model lacks."""
 
     @abstractmethod
     def evaluate(self, batch: Batch, replacements: Mapping[str, Replacement] | None = None) -> Evaluation:

@@ -14,12 +14,12 @@ from polysem.io.content import file_digest, text_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import artifact_digest
 from polysem.layout.place import Place
+from polysem.numerics.determinism import torch_is_needed
 from polysem.numerics.devices import precision
 from polysem.params.base import ALL_DICTIONARIES
 from polysem.tables.contract import TABLE, Contract, load_table, tables_in
 from polysem.tables.inputs import Inputs, Job, given_analysis
 from polysem.tables.sources import PASSES, SOURCES, VALUES, scoped, uses_device
-from polysem.training.determinism import torch_is_needed
 
 LIBRARIES = ("numpy", "polysem", "torch", "xarray")
 

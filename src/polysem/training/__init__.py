@@ -1,4 +1,4 @@
-"""What trains, for language models, classifiers and SAEs: optimiser, schedule, order of rows, checkpoints, determinism.
+"""What trains, for language models, classifiers and SAEs: optimiser, schedule, order of rows, checkpoints.
 
 What is peculiar to SAEs is in `saes`.
 """

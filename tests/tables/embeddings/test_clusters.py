@@ -345,8 +345,8 @@ class Steps(Subject):
     def width(self, site):
         return NEURONS
 
-    def activations(self, batch, sites):
-        return {SITE: self.weights[batch.inputs].cumsum(dim=1)}
+    def visit(self, batch, sites, take, *, inputs=False):
+        take(SITE, self.weights[batch.inputs].cumsum(dim=1), None)
 
     def evaluate(self, batch, replacements=None):
         raise NotImplementedError

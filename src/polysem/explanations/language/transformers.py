@@ -8,8 +8,8 @@ from polysem.explanations.language.answers import Reply
 from polysem.explanations.language.asking import Messages, UnavailableError
 from polysem.io.content import known_digest
 from polysem.io.files import expanded, matching_files
+from polysem.numerics.determinism import torch_is_needed
 from polysem.params.models.imported import is_gguf
-from polysem.training.determinism import torch_is_needed
 
 
 class Client:

@@ -61,7 +61,7 @@ class Stream:
         self.width = subject.width(site)
         self.columns = sum(subject.width(name) for name in self._sites)
         """Numbers of a row."""
-        self.left_out: dict[str, LeftOut] = {name: left_out_at(subject, store, name, leave_out) for name in self._sites}
+        self.left_out: dict[str, LeftOut] = left_out_at(subject, store, self._sites, leave_out)
         """The rule of each site."""
         self._epoch, self._order, self._ends = -1, np.empty(0, np.int64), np.empty(0, np.int64)
 

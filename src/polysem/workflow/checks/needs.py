@@ -25,6 +25,8 @@ FLOAT = 4
 """Bytes of a weight."""
 TRAINING = 3
 """A step of training takes three times a forward pass."""
+HELD_ROWS = 1024
+"""Rows of each activation store that are held while it is written: a chunk."""
 SEARCH, DENSE = 2, 10
 """Operations of an SAE's step per neuron, feature and token: the search for active features on a CPU, to which the rest
 adds little; on a GPU five dense products."""
@@ -58,6 +60,8 @@ class Job:
     seconds: float = START
     memory: float | None = 0.0
     missing: tuple[str, ...] = field(default=())
+    at_most: tuple[float, float] | None = None
+    """Where several jobs share work that any of them may do: all of it, of which `flops` are one's part."""
 
     @property
     def made(self) -> bool:
@@ -146,17 +150,39 @@ def _tokens(name: str, model: ModelSection, study: Study) -> Iterator[Job]:
 
 
 def _activations(study: Study) -> Iterator[Job]:
+    together: dict[tuple[str, str], list[Place]] = {}
     for at, split in artifacts.activation_splits(study):
-        name, site = study.original(at.model), at.site
-        model, size = study.models[name], store_bytes(study, at, split)
-        outputs, label = at.activations(split).files, f"{at.model} {site} {split}"
-        if size is None:
-            missing = (_no_shape(name),)
-            yield Job("activations", label, outputs, 0.0, None, None, memory=None, missing=missing)
-            continue
-        flops = _rows(study, model, split) * _flops_to(name, model, site, study)
-        memory = float(FLOAT * _weights(name, model, study))
-        yield Job("activations", label, outputs, 0.0, size, (flops, flops), memory=memory)
+        together.setdefault((at.model, split), []).append(at)
+    for (_, split), places in together.items():
+        yield from _stores(study, split, places)
+
+
+def _stores(study: Study, split: str, places: list[Place]) -> Iterator[Job]:
+    """The stores of a model on a split: the job that runs first makes those that are not there yet, in one pass."""
+    name = study.original(places[0].model)
+    model = study.models[name]
+    outputs = {at: at.activations(split).files for at in places}
+    sizes = {at: store_bytes(study, at, split) for at in places}
+    known = [size for size in sizes.values() if size is not None]
+    if len(known) < len(places):
+        for at in places:
+            label = f"{at.model} {at.site} {split}"
+            yield Job("activations", label, outputs[at], 0.0, None, None, memory=None, missing=(_no_shape(name),))
+        return
+    rows = _rows(study, model, split)
+    left = [at for at in places if not all(Path(output).exists() for output in outputs[at])] or places
+    whole = rows * max(_flops_to(name, model, at.site, study) for at in left)
+    memory = FLOAT * _weights(name, model, study) + HELD_ROWS * sum(known) / max(rows, 1)
+    for at in places:
+        yield Job(
+            "activations",
+            f"{at.model} {at.site} {split}",
+            outputs[at],
+            disk=sizes[at],
+            flops=(whole / len(left),) * 2,
+            at_most=(whole,) * 2,
+            memory=memory,
+        )
 
 
 def _saes(study: Study) -> Iterator[Job]:

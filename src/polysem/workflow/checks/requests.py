@@ -70,7 +70,8 @@ class Requests:
             return LEAST_MINUTES
         if job.flops is None:
             return UNKNOWN_MINUTES
-        seconds = job.flops[1] / (GPU_TFLOPS * 1e12) if self._on_gpu else job.flops[0] / (CPU_GFLOPS * 1e9)
+        flops = job.at_most or job.flops
+        seconds = flops[1] / (GPU_TFLOPS * 1e12) if self._on_gpu else flops[0] / (CPU_GFLOPS * 1e9)
         return max(LEAST_MINUTES, ceil(PATIENCE * (seconds + job.seconds) / 60))
 
     def disk(self, *paths: str) -> int:

@@ -18,7 +18,7 @@ from polysem.io import atomic
 from polysem.io.content import text_digest
 from polysem.io.disk import disk_problem
 from polysem.io.errors import InputError
-from polysem.training import determinism
+from polysem.numerics import determinism
 from polysem.workflow.running.seals import write_seal
 from polysem.workflow.running.specs import SPECS, keep_specs
 from polysem.workflow.running.stated import OutsideFiles, require_code

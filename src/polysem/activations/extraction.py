@@ -1,0 +1,48 @@
+"""What an extraction of activations is of; a job that finds its store made already needs no torch to know it."""
+
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from polysem.io.content import file_digest
+from polysem.io.stores import receipt_path
+from polysem.models.record import RECORD
+from polysem.numerics.devices import Resolved
+from polysem.params.base import LeaveOut
+
+LIBRARIES = ("numpy", "torch", "transformer_lens", "zarr")
+"""Libraries whose versions a receipt names."""
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What the activation stores of a model on a split have in common: all that determines them but the site."""
+
+    model: Path
+    """The folder of the model."""
+    tokens: Path
+    """The token store."""
+    train_tokens: Path
+    """The token store that says which norms are massive."""
+    limit: int
+    """Tokens that are kept at most."""
+    dtype: Literal["float16", "float32"]
+    code: str
+    """Digest of the code that extracts."""
+    device: Resolved
+    inputs: bool
+    """Whether what enters the neurons is kept, too."""
+    leave_out: LeaveOut
+
+    def determines(self, site: str) -> dict[str, Any]:
+        """All that determines the store of a site, as plain JSON types: files by their content, libraries by their
+        versions."""
+        files = {"model": self.model / RECORD} | {
+            name: receipt_path(store) for name, store in (("tokens", self.tokens), ("train_tokens", self.train_tokens))
+        }
+        return (
+            asdict(self)
+            | {name: file_digest(path) for name, path in files.items()}
+            | {"site": site, "versions": {library: version(library) for library in LIBRARIES}}
+        )
