@@ -8,6 +8,8 @@ import pytest
 from filelock import FileLock
 from repository import ROOT, Repository, plant
 
+from polysem.workflow.running.warm import FOLDER
+
 QUICK = (ROOT / "presets/quick.yaml").read_text()
 
 
@@ -42,7 +44,7 @@ def run_quick_preset(folder: Path) -> Repository:
     repository.git("init", "--quiet", "--initial-branch", "main")
     repository.commit("Sources")
     repository.dvc("remote", "add", "--default", "nearby", str(folder.parent / "remote"))
-    repository.snakemake()
+    repository.snakemake(**{FOLDER: ""})  # with warm processes of its own, as users have it
     repository.dvc("commit", "--force")
     repository.commit("Quick run")
     repository.dvc("push")

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import forked
+import warm_steps
+
+from polysem.workflow.running import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "dvc.yaml", "labels", "params.yaml",
     "presets", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow",
 )  # fmt: skip
+TIMEOUT = 900
+"""Seconds that a command may take."""
 WITHOUT_WILDCARDS = ("check_claims", "collect_metrics", "collect_plots", "collect_provenance", "write_report")
 
 
@@ -30,14 +37,13 @@ class Repository:
         return self.folder / path
 
     def run(self, *command: str, fails: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=environment(self.folder) | variables,
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
+        """What a command does here; Snakemake and DVC with this Python are forked processes, and their steps, too."""
+        env = environment(self.folder) | variables
+        module, *arguments = command[2:] if command[:2] == (sys.executable, "-m") else ("",)
+        if module in forked.COMMANDS and not any(name.startswith("PYTHON") for name in variables):
+            done = forked.called(module, arguments, self.folder, {warm.FOLDER: warm_steps.folder()} | env, TIMEOUT)
+        else:
+            done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=TIMEOUT)
         assert (done.returncode != 0) == fails, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done
 

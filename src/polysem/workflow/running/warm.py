@@ -124,13 +124,14 @@ def wait_for_job(name: str, folder: Path, run: int) -> list[str]:
 def start(steps: Iterable[str], environment: Mapping[str, str], *, gpu: bool) -> None:
     """Start those of the processes that at least `LEAST` of a run's steps can be handed to; they end with this process.
 
-    Their environment is that of the jobs. They import side by side with the first jobs. Where steps use a GPU, those
+    Their environment is that of the jobs. They import side by side with the first jobs. Whoever has processes for
+    several runs names their folder in the environment, and none are started. Where steps use a GPU, those
     that have torch start without: a fork cannot use CUDA if the process that it came from has so much as looked for it.
     """
     wanted = list(steps)
     names = [name for name, (taken, _) in LIBRARIES.items() if sum(step in taken for step in wanted) >= LEAST]
     names = [name for name in names if not (gpu and name == "torch")]
-    if sys.platform != "linux" or not names:
+    if sys.platform != "linux" or not names or os.environ.get(FOLDER):
         return
     folder = Path(tempfile.mkdtemp(prefix="polysem-"))
     os.environ[FOLDER] = str(folder)
