@@ -213,3 +213,10 @@ def test_a_few_steps_start_nothing(monkeypatch):
     warm.start(["draw_figures"] * (warm.LEAST - 1), {}, gpu=False)
     warm.start(["train_sae"] * warm.LEAST, {}, gpu=True)
     assert warm.FOLDER not in os.environ
+
+
+def test_a_run_whose_environment_names_warm_processes_starts_none(monkeypatch, tmp_path):
+    monkeypatch.setenv(warm.FOLDER, str(tmp_path))
+    before = children(os.getpid())
+    warm.start(["draw_figures"] * warm.LEAST, {}, gpu=True)
+    assert os.environ[warm.FOLDER] == str(tmp_path) and children(os.getpid()) == before
