@@ -77,7 +77,7 @@ def test_a_search_that_cannot_be_is_a_sentence(served, changed, status, said):
         ({"place": PLACE, "features": [0], "texts": ["a" * 801]}, 400, "has 801 characters"),
         ({"place": PLACE, "features": [0], "texts": [""]}, 400, "the text is empty"),
         ({"place": PLACE, "features": [0], "texts": ["\ud800"]}, 400, "half of a surrogate pair"),
-        ({"place": PLACE, "features": [], "texts": ["a"]}, 400, "at least 1 item"),
+        ({"place": PLACE, "features": [], "texts": ["a"]}, 400, "allowed is a list of 1 or more"),
         ({"place": "random/x/standard", "features": [0], "texts": ["a"]}, 404, "random has no 'x/standard'"),
         ({"place": "../..", "features": [0], "texts": ["a"]}, 404, "has no model '..'"),
         ({"place": PLACE, "features": [0], "texts": ["a"], "top": 3}, 400, "activations.top: unknown key"),

@@ -47,7 +47,7 @@ def test_prefixes_are_shares_that_rise_and_a_list_of_them_spans_no_grid(tmp_path
         ("[0.5, 0.25]", "each must be larger than the one before it"),
         ("[0.5, 0.5]", "each must be larger than the one before it"),
         ("[0.5, 1.0]", "prefixes.1: found 1.0, allowed is less than 1"),
-        ("[]", "prefixes: found \\[\\], allowed is|at least 1 item"),
+        ("[]", "prefixes: found \\[\\], allowed is a list of 1 or more"),
     ):
         (tmp_path / "params.yaml").write_text(text.replace("PREFIXES", wrong))
         with pytest.raises(InputError, match=words):
