@@ -87,6 +87,23 @@ def test_a_token_and_a_feature_have_the_same_bits_in_any_company(kind, normaliza
         assert torch.equal(found, together[tokens][:, features])
 
 
+def test_small_activations_are_among_the_largest_of_a_token_that_has_no_larger_ones():
+    sae, x = drawn("topk"), activations()
+    sae.W_enc.mul_(0.02)
+    sae.b_enc.mul_(0.02)
+    encoded = sae.encode(x)
+    assert ((encoded > 0) & (encoded < 1)).sum() > TOKENS
+    found = SaeEncoder.of(sae).read(x).activations(torch.arange(TOKENS), torch.arange(FEATURES))
+    torch.testing.assert_close(found, encoded, rtol=1e-5, atol=1e-5)
+
+
+def test_what_rounding_may_do_grows_with_the_bias():
+    sae, x = drawn("standard"), activations()
+    before = SaeEncoder.of(sae).slack(x)
+    sae.b_enc.mul_(1e6)
+    assert (SaeEncoder.of(sae).slack(x) > before).all()
+
+
 def test_of_equal_pre_activations_at_the_edge_of_the_largest_the_first_is_active():
     sae = drawn("topk")
     sae.W_enc[:, 1::2] = sae.W_enc[:, ::2]

@@ -93,6 +93,7 @@ def test_numbers_are_those_of_a_slow_computation(site, dictionary):
     later = held_out(np.arange(IMAGES))
     columns = site.x if dictionary == "neurons" else site.f
     assert table["probed"].values.tolist() == [True, True, True, False]
+    assert table.attrs["fitted_tokens"] == (~later).sum()
     for tag in range(CLASSES - 1):
         y = site.labels == tag
         differences = columns[~later & y].mean(0) - columns[~later & ~y].mean(0)
