@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 from measured import NO_CASES, made
 
+from polysem.activations.rows import ActivationRows
 from polysem.io.stores import create_array, written_store
 from polysem.io.tables import write_table
 from polysem.layout.place import Place
@@ -19,6 +20,7 @@ from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.parts.token_tags import held_out
 from polysem.tables.passes.case_studies.of_tag import by_sequence
+from polysem.tables.passes.case_studies.seen import encoded
 from polysem.tables.passes.case_studies.twins import _correlations
 
 SITE, SEQUENCES, LENGTH, WIDTH = "blocks.0.mlp.hook_post", 40, 8, 6
@@ -202,3 +204,10 @@ def test_few_sequences_with_the_tag_are_in_every_resample() -> None:
 
 def test_no_case_is_named_by_a_study_that_names_none() -> None:
     assert set(NO_CASES) == set(VALUES)
+
+
+def test_what_is_below_0_counts_as_0(activation_store) -> None:
+    x = np.array([[-0.5, 2.0], [0.25, -3.0]], np.float32)
+    neurons = SimpleNamespace(path={"weights": Path("m/s/neurons")}.__getitem__, device="cpu")
+    (found,) = encoded(neurons, ActivationRows(activation_store(x)))
+    assert found.tolist() == [[0.0, 2.0], [0.25, 0.0]]

@@ -70,8 +70,7 @@ def shown_contexts(
     place = np.stack([np.zeros(len(row), np.int64), count // 2], axis=1)
     there = np.stack([count > 0, count > 1], axis=1)
     sequence, position, example = (
-        np.where(there, of[row[:, None], np.minimum(place, of.shape[1] - 1)], -1)
-        for of in (spots.sequence, spots.position, spots.example)
+        np.where(there, of[row[:, None], place], -1) for of in (spots.sequence, spots.position, spots.example)
     )
     offset = examples["offset"].to_numpy()
     windows = [
