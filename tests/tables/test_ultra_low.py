@@ -7,7 +7,7 @@ from weight_cases import clustered_sae, frequencies, random_sae, sae_of
 from polysem.params.analysis import Analysis
 from polysem.saes.dictionary import Neurons
 from polysem.tables.collect_metrics import frequency_metrics
-from polysem.tables.of_dictionary.ultra_low import ultra_low
+from polysem.tables.of_dictionary.ultra_low import _random_cosines, ultra_low
 from polysem.tables.parts.singular_directions import random_shares
 
 
@@ -152,3 +152,10 @@ def test_the_baselines_follow_the_seed():
     first, again, other = (table_of(sae, low, baseline_seed=seed)["mean_cosine_random"].values for seed in (1, 1, 2))
     assert (first == again).all()
     assert not math.isclose(first[0], other[0])
+
+
+def test_random_rows_that_are_not_drawn_are_in_the_mean_with_their_own_length():
+    """Of n random directions each has, on average, a cosine of 1 / √n with their mean."""
+    found = _random_cosines(2048, 4096, 0)
+    assert len(found) == 1024
+    np.testing.assert_allclose(found.mean(), 1 / np.sqrt(2048), rtol=0.05)

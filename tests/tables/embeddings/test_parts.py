@@ -262,3 +262,11 @@ def test_medians_are_over_features_that_count_and_those_that_are_drawn_not_round
     assert found["median_clusters"].values.tolist() == [1] * 3
     nothing = measure_variables(dict.fromkeys(("neuron", "input", "weighted", "random"), rows), np.zeros(5, bool))
     assert np.isnan(nothing["random_median_distance"].values).all()
+
+
+def test_of_features_with_as_many_examples_the_most_frequent_is_shown():
+    size, counted = np.array([20, 20, 20]), np.array([True, True, True])
+    measures = {"silhouette": np.zeros(3), "clusters": np.ones(3), "mean_distance": np.array([0.1, 0.2, 0.3])}
+    clusters = np.array([[20, 0], [20, 0], [20, 0]], np.int32)
+    shown = shown_features(size, measures, clusters, np.zeros(3, bool), np.array([0.1, 0.2, 0.3]), counted)
+    assert (shown.reason, shown.feature) == (["tightest", "most examples"], [0, 2])
