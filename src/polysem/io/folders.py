@@ -99,8 +99,7 @@ def renewed_folder(
     partial.rename(path)
     placed(path)
     said = kept | renewal.made
-    artifacts = {name: {"made_of": digests[name]} | said[name] for name in digests}
-    write_json(receipt, {"artifacts": artifacts} | ({"made_from": dict(made_from)} if made_from else {}))
+    _write_receipt(receipt, {name: {"made_of": digests[name]} | said[name] for name in digests}, made_from)
 
 
 def _keep(file: Path, other: Path) -> None:
@@ -206,7 +205,10 @@ def renewed_files(
         made = Files()
         yield made
         said = made.said
-    artifacts = {name: {"made_of": digest} | said}
+    _write_receipt(receipt, {name: {"made_of": digest} | said}, made_from)
+
+
+def _write_receipt(receipt: Path, artifacts: dict[str, dict[str, Any]], made_from: Mapping[str, str]) -> None:
     write_json(receipt, {"artifacts": artifacts} | ({"made_from": dict(made_from)} if made_from else {}))
 
 

@@ -14,11 +14,12 @@ from polysem.io.content import file_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import artifact_digest, receipt_of
 from polysem.layout.place import Place
+from polysem.models.record import WEIGHTS
 from polysem.params.base import NEURONS
 from polysem.study.recorded import Recorded
 from polysem.study.results import Results
 
-CONFIG, ACTIVATIONS, WEIGHTS = "cfg.json", "eval.json", "model.safetensors"
+CONFIG, ACTIVATIONS = "cfg.json", "eval.json"
 MADE_FROM = "made_from"
 RUN = "run `snakemake --cores all`"
 

@@ -1,7 +1,7 @@
 """What a table is made of, as one digest: while it stays the same, the table that is there is right."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -47,14 +47,11 @@ def made_of(stated: Stated, job: Job, digests: Mapping[str, str]) -> str:
     `digests` are those of the tables of the same job. InputError for a file or receipt that cannot be read.
     """
     read: dict[str, Any] = {}
-    for name in stated.reads:
-        scope, what = scoped(name)
-        places = [Place.named(names, job.place.root) for names in stated.values[scope]] if scope else [job.place]
-        for place in places:
-            here = place == job.place and what.removeprefix(TABLE) in digests
-            read[f"{name} {place.path}"] = (
-                digests[what.removeprefix(TABLE)] if here else _content(what, place, job, stated.values)
-            )
+    for name, what, place in _read(stated, job):
+        here = place == job.place and what.removeprefix(TABLE) in digests
+        read[f"{name} {place.path}"] = (
+            digests[what.removeprefix(TABLE)] if here else _content(what, place, job, stated.values)
+        )
     said = {"code": stated.code, "params": stated.params, "place": job.place.path, "kind": job.kind, "read": read}
     said |= {"target": job.target} if job.target else {}
     said |= made_on(stated.reads, job)
@@ -73,11 +70,30 @@ def _content(what: str, place: Place, job: Job, values: Mapping[str, Any]) -> An
     if what in VALUES:
         return values[what]
     if what.startswith(TABLE):
-        name = what.removeprefix(TABLE)
-        return artifact_digest(Path(place.receipt_of_table(name)), name)
+        return _table_digest(what.removeprefix(TABLE), place, job)
+    return [digest_of(file, job) for file in _files(what, place, job)]
+
+
+def _read(stated: Stated, job: Job) -> Iterator[tuple[str, str, Place]]:
+    """All that a table reads: each word of `READS`, what it names, and of which place."""
+    for name in stated.reads:
+        scope, what = scoped(name)
+        for names in stated.values[scope] if scope else [job.place.names]:
+            yield name, what, Place.named(names, job.place.root)
+
+
+def _files(what: str, place: Place, job: Job) -> tuple[str, ...]:
+    """The files that stand for a source of a place, none where it has no such source."""
     source = SOURCES[what]
-    files = source.files(place) if source.is_there(job.kind, job.trained) else ()
-    return [digest_of(file, job) for file in files]
+    return source.files(place) if source.is_there(job.kind, job.trained) else ()
+
+
+def _table_digest(name: str, place: Place, job: Job) -> str:
+    """The sha256 of a table, by its receipt, which is read once if it is no table that the job itself may make."""
+    receipt = Path(place.receipt_of_table(name))
+    if place == job.place:
+        return artifact_digest(receipt, name)
+    return job.once(("table", name, place), lambda: artifact_digest(receipt, name))
 
 
 def made_from(stated: Stated, job: Job) -> dict[str, str]:
@@ -85,16 +101,13 @@ def made_from(stated: Stated, job: Job) -> dict[str, str]:
     and of the small files that stand for models, SAEs and stores. Whoever shows the table can look whether these are
     still the ones, without the sources of the run. InputError for a file or receipt that cannot be read."""
     found: dict[str, str] = {}
-    for name in stated.reads:
-        scope, what = scoped(name)
-        for names in stated.values[scope] if scope else [job.place.names]:
-            place = Place.named(names, job.place.root)
-            if what.startswith(TABLE):
-                table = what.removeprefix(TABLE)
-                found[place.table(table)] = artifact_digest(Path(place.receipt_of_table(table)), table)
-            elif what in SOURCES and SOURCES[what].is_there(job.kind, job.trained):
-                small = (file for file in SOURCES[what].files(place) if file.endswith(".json"))
-                found |= {file: digest_of(file, job) for file in small}
+    for _, what, place in _read(stated, job):
+        if what.startswith(TABLE):
+            table = what.removeprefix(TABLE)
+            found[place.table(table)] = _table_digest(table, place, job)
+        elif what in SOURCES:
+            small = (file for file in _files(what, place, job) if file.endswith(".json"))
+            found |= {file: digest_of(file, job) for file in small}
     return {Path(path).relative_to(job.place.root).as_posix(): digest for path, digest in found.items()}
 
 
