@@ -1,7 +1,7 @@
 """Calls of Snakemake and DVC by processes that are forked from one which has imported both, and nothing of ours.
 
 A call that has nothing to do takes an interpreter of its own 4.3 s of CPU time (a Zen 3), of which 2.7 are imports of
-libraries; the tests call them some three hundred times.
+libraries; the tests call them hundreds of times.
 """
 
 import atexit

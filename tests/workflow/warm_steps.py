@@ -6,6 +6,7 @@ takes the sources that its step asks for. Most runs of the tests have too few st
 
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,9 +20,11 @@ ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 @cache
 def folder() -> str:
-    """The folder of their sockets; they are started when it is first asked for, and end with this process."""
+    """The folder of their sockets; they are started when it is first asked for, and end with this process. Where a card
+    is, none has torch, as in a run: a fork could not use it."""
     made = tempfile.mkdtemp(prefix="polysem-tests-")
-    for name in warm.LIBRARIES if sys.platform == "linux" else ():
+    names = [name for name in warm.LIBRARIES if not (name == "torch" and shutil.which("nvidia-smi"))]
+    for name in names if sys.platform == "linux" else ():
         subprocess.Popen(
             [sys.executable, __file__, name, made, str(os.getpid())],
             env=os.environ | ENVIRONMENT | warm.NO_THREADS,
