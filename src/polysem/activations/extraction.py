@@ -1,6 +1,7 @@
 """What an extraction of activations is of; a job that finds its store made already needs no torch to know it."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -38,11 +39,13 @@ class Extraction:
     def determines(self, site: str) -> dict[str, Any]:
         """All that determines the store of a site, as plain JSON types: files by their content, libraries by their
         versions."""
+        return self._in_common | {"site": site}
+
+    @cached_property
+    def _in_common(self) -> dict[str, Any]:
+        """What determines the stores of all sites: files as they were before the pass began."""
         files = {"model": self.model / RECORD} | {
             name: receipt_path(store) for name, store in (("tokens", self.tokens), ("train_tokens", self.train_tokens))
         }
-        return (
-            asdict(self)
-            | {name: file_digest(path) for name, path in files.items()}
-            | {"site": site, "versions": {library: version(library) for library in LIBRARIES}}
-        )
+        digests = {name: file_digest(path) for name, path in files.items()}
+        return asdict(self) | digests | {"versions": {library: version(library) for library in LIBRARIES}}
