@@ -1,4 +1,4 @@
-"""Polysemantic neurons and sparse autoencoders: every figure of four documents out of one DAG.
+"""Polysemantic neurons and sparse autoencoders: every figure of five documents out of one DAG.
 
 `polysem.open` opens the results of a run, `polysem.load_sae` an SAE of anyone; docs/python.md describes all names.
 """
