@@ -5,6 +5,7 @@ import random
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from cosmic_ray.ast import ast_nodes, get_ast
@@ -35,6 +36,11 @@ OTHERS = {
 }
 KINDS = {name: OperatorProvider()[name] for name in sorted(NEAR | OTHERS)} | {kind.__name__: kind for kind in OWN}
 
+Place = tuple[int, int]
+"""Line and column."""
+Operators = list[tuple[str, int]]
+"""Names, each with the number of the place among those that it changes."""
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -53,9 +59,9 @@ class Edit:
         return self.file, self.before, self.after
 
 
-def places(source: str) -> dict[tuple[int, int], list[tuple[str, int]]]:
-    """From places of a source, line and column, to the operators that change it there, each with its occurrence."""
-    found: dict[tuple[int, int], list[tuple[str, int]]] = {}
+def places(source: str) -> dict[Place, Operators]:
+    """From places of a source to the operators that change it there."""
+    found: dict[Place, Operators] = {}
     nodes, left_out = list(ast_nodes(get_ast(source))), list(_unchanged(ast.parse(source)))
     for name, kind in KINDS.items():
         operator = kind()
@@ -74,12 +80,15 @@ def sample(root: Path, files: Sequence[str], count: int, seed: int) -> Iterator[
         (file, place, kinds) for file, source in sources.items() for place, kinds in sorted(places(source).items())
     ]
     drawn.shuffle(every)
-    made = 0
+    yield from islice(_made(sources, every, drawn), count)
+
+
+def _made(sources: dict[str, str], every: list[tuple[str, Place, Operators]], drawn: random.Random) -> Iterator[Edit]:
+    """One edit at each of some places, but for those that change nothing or no longer compile."""
     for file, (line, _), kinds in every:
         name, occurrence = drawn.choice(kinds)
         text = mutate_code(sources[file], KINDS[name](), occurrence)
-        if made < count and text is not None and _compiles(text) and text != sources[file]:
-            made += 1
+        if text is not None and text != sources[file] and _compiles(text):
             yield Edit(file, line, *_changed(sources[file], text), text)
 
 

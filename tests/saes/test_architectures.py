@@ -368,3 +368,16 @@ def test_tokens_whose_largest_entries_are_in_doubt_are_searched_again_in_float32
     ours[found.row, found.feature] = True
     assert int((ours != wanted).sum()) <= 4
     assert (torch.diff(found.row) >= 0).all()
+
+
+def test_a_gate_of_exactly_0_is_closed():
+    """f = ReLU(W·0 + b_mag) · [gate > 0]; a gate of 0 lets a magnitude of 1 not through."""
+    recipe = recipe_of("gated")
+    weights = {"W_enc": torch.eye(2), "W_dec": torch.eye(2), "b_enc": torch.zeros(2), "b_dec": torch.zeros(2)}
+    weights |= {"b_mag": torch.ones(2), "r_mag": torch.zeros(2)}
+    loss = Architecture(recipe).loss
+    loss.begin(weights, 1.0)
+    x = torch.tensor([[0.0, 3.0]])
+    # the first feature is 0; the second is 3 + 1, one more than what is read
+    forward = loss(x, x, weights)
+    assert forward.reconstruction.tolist() == [[0.0, 4.0]]

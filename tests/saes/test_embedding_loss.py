@@ -77,14 +77,15 @@ def test_its_gradient_equals_that_of_autograd_in_float64_and_no_other_weight_has
     assert all(torch.equal(found.by_weight[name], before[name]) for name in before if name != "W_enc")
 
 
+@pytest.mark.parametrize("momentum", [0.8, 0.0])
 @pytest.mark.parametrize("form", FORMS)
-def test_the_means_follow_the_entries_as_if_taken_one_by_one(form, monkeypatch):
-    recipe = recipe_of("relu", embedding_momentum=0.8, **ON)
+def test_the_means_follow_the_entries_as_if_taken_one_by_one(form, momentum, monkeypatch):
+    recipe = recipe_of("relu", embedding_momentum=momentum, **ON)
     x, weights, found = step_of(recipe, FORMS[form], monkeypatch)
     loss, mean, met = prepared(recipe, weights)
     loss.add_gradients(found, x.float(), single(weights), 0)
     active = activity(found.active, (120, 96))
-    wanted, met = one_by_one(mean, met, x - weights["b_dec"], active, 0.8)
+    wanted, met = one_by_one(mean, met, x - weights["b_dec"], active, momentum)
     torch.testing.assert_close(loss.mean.double(), wanted, rtol=1e-5, atol=1e-6)
     assert torch.equal(loss.met, met)
     assert active[:, :4].sum(0).max() > 20

@@ -132,3 +132,12 @@ def test_inner_products_are_inner_products():
 def test_weights_are_not_copied():
     sae = drawn("standard")
     assert SaeEncoder.of(sae).W_enc.data_ptr() == sae.W_enc.data_ptr()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pre_activations_of_any_leading_dimensions_are_read(kind):
+    function = drawn(kind).activation
+    pre = torch.randn(4, 3, 2, FEATURES, generator=torch.Generator().manual_seed(2))
+    one_by_one = torch.stack([function(row) for row in pre.flatten(0, 2)])
+    assert torch.equal(function(pre).flatten(0, 2), one_by_one)
+    assert (one_by_one > 0).any()

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from polysem.io.caches import FOLDER
 from polysem.saes import products
 from polysem.saes.products import BFLOAT16, FLOAT32, FLOAT32_BY_NUMPY, PRODUCTS, fastest, measured
 
@@ -103,3 +104,15 @@ def test_a_product_is_no_further_from_an_inner_product_than_its_error(product):
     if product.dtype == torch.float32:
         assert float(product.error(W_enc).max() / W_enc.norm(dim=1).max()) < 1e-4
     assert FLOAT32.rounding < BFLOAT16.rounding
+
+
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=lambda product: product.name)
+def test_no_number_is_rounded_by_more_than_a_product_says(product):
+    step = 2.0**-12 if product.dtype == torch.bfloat16 else 2.0**-26
+    numbers = 1 + step * torch.arange(1, 4096, dtype=torch.float64)  # the coarsest ones: just above a power of two
+    error = ((numbers.to(product.dtype).double() - numbers) / numbers).abs().max()
+    assert error <= product.rounding <= 5 * error
+
+
+def test_measurements_lie_in_the_folder_of_what_is_kept():
+    assert products.MEMORY.parent == FOLDER

@@ -94,3 +94,13 @@ def test_a_mask_holds_the_largest_of_many_features():
     for k in (1, 10, 20, 21):
         least = pre.sort(1, descending=True).values[:, k - 1 : k]
         assert torch.equal(Largest(k).mask(pre), (pre >= least) & (pre > 0))
+
+
+@pytest.mark.parametrize("features", [1 << 16, (1 << 16) + 1, 1 << 17])
+def test_entries_are_ordered_by_feature_however_many_there_are(features):
+    feature = torch.tensor([features - 1, 0, 5, features - 1, 5, 0])
+    entries = SparseEntries(torch.tensor([0, 1, 1, 1, 2, 3]), feature, torch.ones(6), (4, features))
+    order, row, first = entries.by_feature
+    assert order.tolist() == [1, 5, 2, 4, 0, 3]
+    assert row.tolist() == [1, 3, 1, 2, 0, 1]
+    assert first[[0, 1, 5, 6, features - 1]].tolist() == [0, 2, 2, 4, 4]

@@ -90,6 +90,15 @@ def test_encoder_rows_of_the_history_are_those_of_the_finished_sae_but_for_the_s
         torch.testing.assert_close(bias / trainer.scale, sae.b_enc)
 
 
+def test_an_encoder_row_stays_where_the_decoder_row_has_norm_0(store):
+    trainer = trainer_of(store(sparse_sums(1500, random_directions(24, 16), 3)), recipe_of("relu", decoder_norm="free"))
+    trainer.weights["W_dec"][:2] = torch.stack([torch.zeros(16), torch.full((16,), 0.5)])
+    encoder, bias = trainer.encoder()
+    # of the second the norm, 2, goes into the encoder
+    torch.testing.assert_close(encoder[:2], trainer.weights["W_enc"][:2] * torch.tensor([[1.0], [2.0]]))
+    torch.testing.assert_close(bias[:2], trainer.weights["b_enc"][:2] * torch.tensor([1.0, 2.0]))
+
+
 def test_the_error_of_rows_is_measured_without_moving_the_training(store):
     path = store(sparse_sums(1500, random_directions(24, 16), 3))
     trainer, other = (trainer_of(path, recipe_of("relu", target_l0=2)) for _ in range(2))

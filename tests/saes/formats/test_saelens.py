@@ -146,6 +146,13 @@ def test_the_frequencies_of_a_folder_come_with_it(tmp_path, parts):
     torch.testing.assert_close(read(path).load().frequency, frequency, atol=1e-6, rtol=1e-5)
 
 
+def test_what_saelens_adds_to_a_frequency_before_the_logarithm_is_taken_off(tmp_path, parts):
+    path = write(tmp_path, MODERN, parts)
+    rare = torch.full((FEATURES,), 2e-8, dtype=torch.float64)
+    save_file({"sparsity": (rare + 1e-10).log10().float()}, tmp_path / "sparsity.safetensors")
+    torch.testing.assert_close(read(path).load().frequency, rare, atol=0, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
