@@ -8,6 +8,7 @@ from polysem.layout.place import Place
 from polysem.params.base import INDEX, NEURONS
 from polysem.report.catalogue import LATER
 from polysem.report.chapters import Chapter, Run, models_of
+from polysem.report.findings import findings
 from polysem.report.gallery import Picture, all_shown, folder_of
 from polysem.report.ledger import counted
 from polysem.report.massive import massive_warning
@@ -54,6 +55,8 @@ def write_pages(
         "index.html",
         "index.html.j2",
         run=run,
+        findings=findings(run),
+        page_of=lambda place: address("index.html", page_path(place)),
         chapters=chapters,
         models=models,
         introduction=introduction,
