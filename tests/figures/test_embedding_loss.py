@@ -48,6 +48,10 @@ def test_the_points_are_the_tables_numbers(analysis):
     figure = find_figure("embedding_loss").draw(site_embedding_loss=shown, analysis=analysis)
     for axes, quantity in zip(figure.axes, quantities(shown), strict=False):
         seeds = [line.get_ydata() for line in axes.lines if line.get_marker() == "."]
+        crosses = [line.get_ydata() for line in axes.lines if line.get_marker() == "x"]
+        assert [list(map(float, one)) for one in crosses] == (
+            [[float(value) for value in quantity.document]] if quantity.document else []
+        )
         values = quantity.factor * shown[quantity.name].values
         if np.isfinite(values).any():
             np.testing.assert_allclose(np.concatenate(seeds), values[1:])

@@ -75,6 +75,14 @@ def test_each_recipe_is_one_line_through_its_saes_in_the_order_of_their_l0():
     assert "11 SAEs, 16,384 eval tokens." in note(figure)
 
 
+@pytest.mark.parametrize(("worst", "bottom"), [(0.2, 0.2), (0.93, 0.93), (0.99, 0.95), (-9.0, -0.25)])
+def test_the_axis_follows_the_points_but_never_shows_less_than_a_twentieth(worst, bottom):
+    (axes,) = drawn(NEURONS, ("l1-x8", 40.0, worst), ("topk-x8", 32.0, 0.995)).axes
+    low, high = axes.get_ylim()
+    assert low < bottom and high > 1
+    assert low == pytest.approx(bottom, abs=0.1 * (high - low))
+
+
 def test_what_is_cut_or_left_out_is_counted():
     figure = drawn(NEURONS, ("l1-x8_l1=9", 0.0, 0.0), ("l1-x8_l1=1", 3.0, -40.0), ("topk-x8", 8.0, np.nan))
     assert "Drawn at the lower edge: 1 SAE, down to -40.00." in note(figure)

@@ -87,6 +87,17 @@ def test_the_course_of_a_training_is_drawn(never, tmp_path, monkeypatch):
     figure = find_figure("training_frequencies").draw(training=history(never=never), analysis=Analysis())
     texts = " ".join(legible_texts(figure, tmp_path / "figure.svg", monkeypatch))
     assert "7 dead features got new weights" in " ".join(texts.split())
+    assert ("no feature is rarer than 10⁻⁴" in texts) == (not never), "an empty panel says why"
+
+
+def test_the_axis_of_l0_has_numbers_whatever_its_range():
+    for values in ([31.0, 32.0, 33.0], [3.0, 31.0, 900.0]):
+        names = ["neurons", "a", "b"]
+        tables = together(names)
+        tables["site_fidelity"]["L0"].values[:] = values
+        axes = find_figure("recipes_compared").draw(**tables, analysis=Analysis()).axes[0]
+        low, high = axes.get_xlim()
+        assert len([tick for tick in axes.get_xticks() if low <= tick <= high]) >= 2
 
 
 def followed(rare: int, rarer: int) -> xr.Dataset:

@@ -215,6 +215,17 @@ def test_tags_are_sorted_by_who_knows_them_best_and_every_dictionary_has_its_mar
     assert labels == ["neurons", "l1-x8", "topk-x8", "always active"]
 
 
+def test_tags_that_no_token_carries_have_no_line_and_are_named(tables, analysis):
+    tags = together(tables, "neurons", "topk-x8")
+    tags["base_rate"][:, [1, 3]] = 0.0
+    tags["base_rate"][:, 2] = 0.9999
+    figure = draw("tags_by_dictionary", {"tags": tags}, analysis)
+    shown = dict(label.get_text().split("  ") for label in figure.axes[0].get_yticklabels())
+    assert set(shown) == set(NAMES) - {NAMES[1], NAMES[3]}
+    assert shown["kind:story"] == "100 %"
+    assert f"On no token of half B: {NAMES[1]}, {NAMES[3]}." in words(figure)
+
+
 def test_a_site_without_tags_says_so(tables, analysis):
     with pytest.raises(NotApplicable, match="the tokens have no tags"):
         draw("tags_by_dictionary", {"tags": together(tables, "neurons", tags=0)}, analysis)

@@ -117,7 +117,7 @@ def _draw(
         theme.message(axes, reason)
         return
     theme.scatter(axes, quantity.values[known], distance[known], ["bulk"] * int(known.sum()))
-    axes.set(ylim=(0, 1.05 * max(1.0, float(distance[known].max()))))
+    axes.set(ylim=(0, 1.05 * float(distance[known].max()) or 1.0))
     axes.grid(True, axis="both")
     if quantity.logarithmic:
         axes.set(xscale="log")

@@ -8,7 +8,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 
 from polysem.figures.parts import theme
 from polysem.params.analysis import Analysis
@@ -87,11 +86,13 @@ def _draw_ranks(axes: Axes, table: xr.Dataset, scale: str) -> None:
     axes.plot(ranks, shown, color=theme.COLOURS["bulk"], linewidth=4, marker=marker, solid_capstyle="round")
     highest = min(1.6 * float(frequencies.max()), 1.6)
     axes.set_ylim(min(float(frequencies[known].min()) / 1.6, highest / LEAST_SPAN), highest)
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    theme.plain_log_ticks(axes.yaxis)
     last_rank = max(int(last[-1]), 10)
     axes.set_xlim((0.8, 1.25 * last_rank) if scale == "log" else (-0.02 * last_rank, 1.04 * last_rank))
     if scale == "linear":
         theme.number_in_thousands(axes.xaxis)
+    else:
+        theme.plain_log_ticks(axes.xaxis)
     for name in table["range"].to_numpy():
         winner = str(table["winner"].sel(range=name).item())
         for law in LAWS:

@@ -1,5 +1,7 @@
 """S2.F10: how frequencies move during training."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -20,10 +22,17 @@ Below: the shares of features below 10⁻⁴ and 10⁻⁵ and of those that did 
 tokens of the last tenth. Document S2 saw them drift upwards from 1.6 billion tokens on. Source: document S2, "Phase
 transition in training for feature sparsity".
 """
-SHARES = {"share_below_1e-4": "ultra_low", "share_below_1e-5": "random", "share_dead": "never"}
-DASHED = (0, (3, 2))
-"""So that a line on top of another one leaves it in sight."""
-WORDS = {"share_below_1e-4": "below 10⁻⁴", "share_below_1e-5": "below 10⁻⁵", "share_dead": "did not fire"}
+SHARES: dict[str, dict[str, Any]] = {
+    "share_below_1e-4": {"label": "below 10⁻⁴", "color": theme.COLOURS["random"], "linewidth": 4.0},
+    "share_below_1e-5": {"label": "below 10⁻⁵", "color": theme.COLOURS["common"], "linewidth": 2.4},
+    "share_dead": {
+        "label": "did not fire",
+        "color": theme.COLOURS["never"],
+        "linewidth": 1.2,
+        "linestyle": (0, (3, 2)),
+    },
+}
+"""Lines of the lower panel, thinner and thinner: one on top of another leaves it in sight."""
 
 
 @theme.styled
@@ -39,16 +48,16 @@ def draw(training: xr.Dataset, analysis: Analysis) -> Figure:
     tokens = training["step"].to_numpy() * training.attrs["batch_size"]
     at = training["checkpoint_step"].to_numpy() * training.attrs["batch_size"]
     _draw_histograms(upper, figure, training, at)
-    for name, colour in SHARES.items():
-        style = DASHED if name == "share_dead" else "-"
-        shares = 100 * training[name].to_numpy()
-        lower.plot(tokens, shares, color=theme.COLOURS[colour], linewidth=1.6, linestyle=style, zorder=3)
+    for name, style in SHARES.items():
+        lower.plot(tokens, 100 * training[name].to_numpy(), zorder=3, **style)
     _mark_replacements(lower, training, tokens)
     for axes in (upper, lower):
         axes.set_xlim(0, tokens[-1])
         theme.number_in_thousands(axes.xaxis)
     highest = 100 * max(float(training[name].max()) for name in SHARES)
     lower.set_ylim(0, max(1.0, 1.08 * highest))
+    if not highest:
+        theme.message(lower, "no feature is rarer than 10⁻⁴")
     lower.set_ylabel("% of features")
     lower.set_xlabel("training tokens")
     theme.frame(
@@ -57,17 +66,7 @@ def draw(training: xr.Dataset, analysis: Analysis) -> Figure:
         title=TITLE,
         catalogue=CATALOGUE,
         columns=3,
-        legend=[
-            Line2D(
-                [],
-                [],
-                color=theme.COLOURS[colour],
-                linewidth=1.6,
-                linestyle=DASHED if name == "share_dead" else "-",
-                label=WORDS[name],
-            )
-            for name, colour in SHARES.items()
-        ],
+        legend=[Line2D([], [], **style) for style in SHARES.values()],
         notes=[_note(training)],
     )
     return figure

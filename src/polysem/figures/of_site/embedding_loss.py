@@ -21,8 +21,8 @@ TITLE = "SAEs with and without the neuron-embedding loss"
 CAPTION = """\
 SAEs whose recipes differ in the weight of the neuron-embedding loss alone: quantities of document S3's tables 2 and 3
 and two more, a panel each, mean over seeds with its 95 % interval. The document's numbers, without and with the loss,
-stand above each panel; they are of an MLP on MNIST and comparable in their direction where the model is another.
-Source: document S3, section 4.2, tables 2 and 3.
+stand above each panel and as crosses at its edges; they are of an MLP on MNIST and comparable in their direction
+where the model is another. Source: document S3, section 4.2, tables 2 and 3.
 """
 COLUMNS = 4
 MANY = 3
@@ -53,7 +53,7 @@ def draw(site_embedding_loss: xr.Dataset, analysis: Analysis) -> Figure:
         raise NotApplicable(reason)
     every = quantities(table)
     rows = -(-len(every) // COLUMNS)
-    figure = theme.sheet(1.75 + 1.95 * rows)
+    figure = theme.sheet(1.75 + 2.1 * rows)
     panels = figure.subplots(rows, COLUMNS).ravel()
     for axes, quantity in zip(panels, every, strict=False):
         _draw(axes, quantity, table)
@@ -106,6 +106,7 @@ def _draw(axes: Axes, quantity: Quantity, table: xr.Dataset) -> None:
     axes.tick_params(axis="x", labelsize=8, rotation=0 if len(weights) <= MANY else 45)
     axes.tick_params(axis="y", labelsize=8)
     axes.set_xlim(-0.5, len(weights) - 0.5)
+    axes.set_xlabel("weight λ₂", size=8)
     if not np.isfinite(values).any():
         axes.set(yticks=[])
         theme.message(axes, "not\nmeasured")
@@ -122,6 +123,9 @@ def _draw(axes: Axes, quantity: Quantity, table: xr.Dataset) -> None:
         style = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "markersize": 4.5, "linewidth": 1.1}
         interval = np.nan_to_num(half[number, there])
         axes.errorbar(there + shift, middle[number, there], interval, capsize=2.5, zorder=4, **style)  # type: ignore[arg-type]
+    if quantity.document:
+        ends, published = [-0.4, len(weights) - 0.6], [float(value) for value in quantity.document]
+        axes.plot(ends, published, linestyle="", marker="x", markersize=4, color=theme.FAINT, zorder=5)
     low, high = axes.get_ylim()
     axes.set_ylim(min(0.0, low), high + ROOM * (high - min(0.0, low)))
     axes.yaxis.set_major_locator(MaxNLocator(4))
@@ -147,11 +151,12 @@ def _notes(seeds: NDArray[np.int64]) -> list[str]:
     seeds = np.unique(seeds[seeds > 0])
     spread = f"{seeds[0]}" if seeds.size == 1 else f"{seeds[0]} to {seeds[-1]}"
     return [
-        f"Below each panel: embedding_loss, λ₂ (per-token mean). Dots: {theme.several(saes, 'SAE')}, {spread} per "
-        "weight; means with 95 % intervals (Student's t) where there are two seeds. L1: sum of the features, mean over "
-        "tokens. Distances and size: medians over features (neuron embedding). Dead: largest activation on the "
-        "training images below 0.005, as in the document.",
-        "Above each panel: document S3 on MNIST, without the loss and with it. L1 was published over batches of 128, "
-        "as 2600 and 3300, and λ₂ as 0.005, which is 40.96 in these units. All are of test images but the dead and, it "
-        "seems, the accuracy lost without the loss, whose SAE loses 1.5 % on training images and 1.3 % on test images.",
+        f"λ₂: embedding_loss (per-token mean). Dots: {theme.several(saes, 'SAE')}, {spread} per weight; means with "
+        "95 % intervals (Student's t) where there are two seeds. L1: sum of the features, mean over tokens. Distances "
+        "and size: medians over features (neuron embedding). Dead: largest activation on the training images below "
+        "0.005, as in the document.",
+        "Above each panel, and ×: document S3 on MNIST, without the loss (left) and with it (right). L1 was published "
+        "over batches of 128, as 2600 and 3300, and λ₂ as 0.005, which is 40.96 in these units. All are of test images "
+        "but the dead and, it seems, the accuracy lost without the loss, whose SAE loses 1.5 % on training images and "
+        "1.3 % on test images.",
     ]

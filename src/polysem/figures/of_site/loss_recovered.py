@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from polysem.figures.parts import theme
@@ -27,8 +26,8 @@ Source: document S2 (loss recovered) and document S0, section "A TinyStories SAE
 """
 LOWEST = -0.25
 """Loss recovered below which a dictionary is drawn at the lower edge: far worse than zeros says nothing more."""
-HIGHEST_FLOOR = 0.5
-"""The axis begins here at the latest, so that a small loss looks small."""
+LEAST_SPAN = 0.05
+"""Of the axis, so that noise does not look like a difference."""
 LABEL_HEIGHT = 0.17
 """Inches between the middles of two labels."""
 LONGEST = 26
@@ -75,11 +74,10 @@ def _prepare(axes: Axes, active: NDArray[np.float64], recovered: NDArray[np.floa
     low, high = (active.min(), active.max()) if active.size else (1.0, 100.0)
     axes.set_xscale("log")
     axes.set_xlim(min(low / 1.3, high / 4), max(high * 1.3, low * 4))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    theme.plain_log_ticks(axes.xaxis)
     least, most = (recovered.min(), recovered.max()) if recovered.size else (0.0, 1.0)
-    bottom, top = min(max(least, LOWEST), HIGHEST_FLOOR), max(most, 1.0)
+    top = max(most, 1.0)
+    bottom = min(max(least, LOWEST), top - LEAST_SPAN)
     room = 0.07 * (top - bottom)
     axes.set_ylim(bottom - room, top + room)
     axes.set_xlabel("L0, mean number of active features per token (log scale)")

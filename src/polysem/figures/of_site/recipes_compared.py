@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from polysem.figures.parts import theme
@@ -118,9 +118,10 @@ def _draw(axes: Axes, measure: Measure, families: Sequence[str], row_of: NDArray
         axes.plot(at, row, "o", color=colour, markersize=5, alpha=0.85, markeredgewidth=0, clip_on=False, zorder=3)
     if measure.logarithmic:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(numticks=3))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        known = measure.values[np.isfinite(measure.values) & (measure.values > 0)]
+        if known.size:
+            axes.set_xlim(min(known.min() / 1.3, known.max() / 4), known.max() * 1.3)
+        theme.plain_log_ticks(axes.xaxis, short=1)
     else:
         known = measure.values[np.isfinite(measure.values)]
         top = max(100.0 if measure.share and known.size and known.max() > 50 else 0.0, known.max() if known.size else 1)

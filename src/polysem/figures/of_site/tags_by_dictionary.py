@@ -41,7 +41,9 @@ def draw(tags: xr.Dataset, analysis: Analysis) -> Figure:
     require_tags(tags)
     families = [str(family) for family in tags["family"].values]
     score = np.nan_to_num(tags["f1"].values).max(0)
-    order = np.argsort(score, kind="stable")[-MOST:]
+    there = np.nan_to_num(tags["base_rate"].values[0]) > 0
+    order = np.argsort(score, kind="stable")
+    order = order[there[order]][-MOST:]
     figure = theme.sheet(2.3 + LINE * max(len(order), 6))
     panels = figure.subplots(1, 2, sharey=True)
     legend: list[Line2D] = []
@@ -56,13 +58,13 @@ def draw(tags: xr.Dataset, analysis: Analysis) -> Figure:
     names = [f"{tags['tag'].values[tag]}  {_share(rate)}" for tag, rate in zip(order, base, strict=True)]
     panels[0].set_yticks(range(len(order)), names, size=7, parse_math=False)
     theme.frame(
-        figure, tags, title=TITLE, catalogue=CATALOGUE, legend=legend, columns=4, notes=[_note(tags, len(order))]
+        figure, tags, title=TITLE, catalogue=CATALOGUE, legend=legend, columns=4, notes=_notes(tags, there, len(order))
     )
     return figure
 
 
 def _share(rate: float) -> str:
-    return f"{100 * rate:.2g} %" if np.isfinite(rate) else ""
+    return f"{100 * rate:.0f} %" if rate >= 0.095 else f"{100 * rate:.2g} %"
 
 
 def _draw(axes: Axes, scores: np.ndarray, families: Sequence[str]) -> list[Line2D]:
@@ -88,7 +90,7 @@ def _draw(axes: Axes, scores: np.ndarray, families: Sequence[str]) -> list[Line2
     return list(known.values())
 
 
-def _note(tags: xr.Dataset, drawn: int) -> str:
+def _notes(tags: xr.Dataset, there: np.ndarray, drawn: int) -> list[str]:
     words = [
         "Features, and thresholds on the left, chosen on half A of the sequences, scored on half B "
         f"({tags.attrs['tokens_held_out']:,} tokens). Beside each tag the share of tokens that carry it. x: a feature "
@@ -101,6 +103,7 @@ def _note(tags: xr.Dataset, drawn: int) -> str:
     means = [f"{names[row]} {best[row]:.2f} and {active[row]:.2f}" for row in shown]
     if means:
         words.append(f"Mean over the tags, left and right: {'; '.join(means)}" + (" (the best SAE)." if saes else "."))
-    if left := tags.sizes["tag"] - drawn:
+    if left := int(there.sum()) - drawn:
         words.append(f"Left out: {theme.several(left, 'tag')} that no dictionary knows better.")
-    return " ".join(words)
+    absent = [str(tag) for tag in tags["tag"].values[~there]]
+    return [" ".join(words), *([f"On no token of half B: {', '.join(absent)}."] if absent else [])]

@@ -251,12 +251,11 @@ def number_in_thousands(axis: Axis) -> None:
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def plain_log_ticks(axis: Axis) -> None:
-    """Label a log axis at 1, 2 and 5 of each decade, or at the decades of a long one, with plain numbers; no ticks in
-    between, which take most of the time that a figure of many small axes takes."""
+def plain_log_ticks(axis: Axis, short: float = 2) -> None:
+    """Label a log axis at 1, 2 and 5 of each decade if it is of fewer than `short`, else at the decades, with plain
+    numbers; no ticks in between, which take most of the time that a figure of many small axes takes."""
     low, high = sorted(axis.get_view_interval())
-    decades = np.log10(high / low)
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2 else (1,)))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if np.log10(high / low) < short else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: scientific(value)))
     axis.set_minor_locator(NullLocator())
 
