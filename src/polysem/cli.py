@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow.commands import adopt, diff, doctor, explain, explore, export, notes, plan, verify
+from polysem.workflow.commands import adopt, diff, doctor, explain, explore, export, notes, plan, status, verify
 
 COMMANDS = {
     "verify": verify,
@@ -13,6 +13,7 @@ COMMANDS = {
     "doctor": doctor,
     "export": export,
     "plan": plan,
+    "status": status,
     "explain": explain,
     "diff": diff,
     "explore": explore,

@@ -1,8 +1,17 @@
+from functools import partial
+
 import pytest
-from finished_run import QUICK, finished, shared
+from finished_run import QUICK, shared, with_few_figures
+from finished_run import finished as whole
 from repository import Repository, plant
 
-__all__ = ["finished", "shared"]
+__all__ = ["shared", "whole"]
+
+
+@pytest.fixture(scope="session")
+def finished(whole, shared) -> Repository:
+    """The finished run with few figures. Not to be changed; `whole` has all of them."""
+    return shared("few_figures", partial(with_few_figures, whole))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from repository import ROOT, Repository, plant
+from repository import ROOT, Repository, leave_few_figures, plant
 
 from polysem.workflow.running.warm import FOLDER
 
@@ -47,5 +47,17 @@ def run_quick_preset(folder: Path) -> Repository:
     repository.snakemake(**{FOLDER: ""})  # with warm processes of its own, as users have it
     repository.dvc("commit", "--force")
     repository.commit("Quick run")
+    repository.dvc("push")
+    return repository
+
+
+def with_few_figures(finished: Repository, folder: Path) -> Repository:
+    """The finished run with a few figures, drawn, committed and pushed like all of them."""
+    repository = finished.copy(folder)
+    leave_few_figures(folder)
+    repository.commit("Few figures")
+    repository.snakemake()
+    repository.dvc("commit", "--force")
+    repository.commit("Run with few figures")
     repository.dvc("push")
     return repository

@@ -22,6 +22,12 @@ PARTS = (
     ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "dvc.yaml", "labels", "params.yaml",
     "presets", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow",
 )  # fmt: skip
+FEW_FIGURES = (
+    "decoder_power", "frequency_histogram", "monosemanticity", "rank_frequency", "tag_activations",
+    "training_frequencies", "loss_recovered", "recipes_compared", "match_layers", "rubric_scores", "steering_doses",
+    "absorption_and_hedging",
+)  # fmt: skip
+"""Of dictionaries with and without labels and params, of sites, of models and of toys."""
 TIMEOUT = 900
 """Seconds that a command may take."""
 WITHOUT_WILDCARDS = ("check_claims", "collect_metrics", "collect_plots", "collect_provenance", "write_report")
@@ -128,8 +134,8 @@ class Plan:
         return set().union(*found.values())
 
 
-def plant(folder: Path, params: str) -> Repository:
-    """The working tree with another params file and nothing made."""
+def plant(folder: Path, params: str, few_figures: bool = False) -> Repository:
+    """The working tree with another params file and nothing made, and with all figures or a few of them."""
     for part in PARTS:
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / part).is_dir():
@@ -137,7 +143,17 @@ def plant(folder: Path, params: str) -> Repository:
         else:
             shutil.copy2(ROOT / part, folder / part)
     (folder / "params.yaml").write_text(params)
+    if few_figures:
+        leave_few_figures(folder)
     return Repository(folder)
+
+
+def leave_few_figures(folder: Path) -> None:
+    """Remove the modules of all other figures: drawing takes half of the time of a small study, and most tests of runs
+    look at none."""
+    for module in (folder / "src/polysem/figures").glob("of_*/*.py"):
+        if module.stem not in (*FEW_FIGURES, "__init__"):
+            module.unlink()
 
 
 def environment(folder: Path) -> dict[str, str]:

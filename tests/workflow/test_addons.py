@@ -58,7 +58,7 @@ def study(shared, python) -> Repository:
     """A study of all that the package adds, finished."""
 
     def build(folder: Path) -> Repository:
-        repository = plant(folder, PARAMS)
+        repository = plant(folder, PARAMS, few_figures=True)
         generator = np.random.default_rng(0)
         weights = {"W_enc": (32, 48), "b_enc": (48,), "W_dec": (48, 32), "b_dec": (32,)}
         arrays = {name: generator.standard_normal(shape).astype(np.float32) for name, shape in weights.items()}

@@ -1,5 +1,6 @@
 # What all rules share: the study, paths, digests, the environment of the steps.
 
+import atexit
 import gc
 import json
 import logging
@@ -55,6 +56,7 @@ from polysem.workflow.checks import preflight
 from polysem.workflow.checks import rubric_scores
 from polysem.workflow.checks import special_tokens
 from polysem.workflow.checks.requests import Requests
+from polysem.workflow.planned import PlannedJobs, plan_in_words, without_advice
 from polysem.workflow.progress import FinishedJobs
 from polysem.workflow.running import extractions
 from polysem.workflow.running import warm
@@ -126,6 +128,19 @@ onstart:
 # Snakemake's own bars need a terminal; without one a run would say nothing until its end.
 if workflow.is_main_process and not workflow.output_settings.dryrun and not sys.stderr.isatty():
     snakemake_logger.addHandler(FinishedJobs(sys.stderr))
+
+
+def tell_plan(planned):
+    """What a dry run found, behind all that Snakemake says; nothing where it found no plan."""
+    if workflow.dag is not None:
+        every = sum(bool(job.log) for job in workflow.dag.jobs)
+        print("\n".join(plan_in_words(planned.jobs, every, workflow.resource_settings.cores, study)))
+
+
+if workflow.is_main_process and workflow.output_settings.dryrun:
+    snakemake_logger.addFilter(without_advice)
+    snakemake_logger.addHandler(planned_jobs := PlannedJobs())
+    atexit.register(tell_plan, planned_jobs)
 
 
 onsuccess:

@@ -24,7 +24,7 @@ class FinishedJobs(logging.Handler):
                 self._running[said["jobid"]] = job_name(said["log"][0]), record.created
             case LogEvent.JOB_FINISHED if said["job_id"] in self._running:
                 name, begun = self._running.pop(said["job_id"])
-                self._finished.append(f"{name} {_duration(record.created - begun)}")
+                self._finished.append(f"{name} {duration(record.created - begun)}")
             case LogEvent.PROGRESS:
                 for line in self._finished:
                     print(f"{said['done']}/{said['total']} {line}", file=self._stream, flush=True)
@@ -37,7 +37,9 @@ def job_name(log: str) -> str:
     return f"{rule} {place}".strip()
 
 
-def _duration(seconds: float) -> str:
-    """`41 s`, `3 min 20 s`."""
+def duration(seconds: float) -> str:
+    """`41 s`, `3 min 20 s`, `2 h 5 min`."""
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60:,} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

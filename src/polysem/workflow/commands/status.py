@@ -1,0 +1,37 @@
+"""`polysem status`: what of a study is missing or stale, why, and how long a run takes."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from polysem.io.errors import InputError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--configfile", type=Path, help="the params file of the study (default: params.yaml)")
+    parser.add_argument("--cores", type=int, help="cores of the run that is estimated (default: all)")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Say which jobs a run would do, why, and about how long they take. Nothing is run or made.
+
+    What counts is content, which Snakemake's records tell; so this is the plan of a dry run.
+    """
+    if options.cores is not None and options.cores < 1:
+        raise InputError(f"--cores is {options.cores}, expected at least 1")
+    call = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all"]
+    call += [] if options.cores is None else ["--cores", str(options.cores)]
+    call += [] if options.configfile is None else ["--configfile", str(options.configfile)]
+    done = subprocess.run(call, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(_said(done.stdout + done.stderr))
+    print(done.stdout, end="")
+    return 0
+
+
+def _said(text: str) -> str:
+    """The error of a call of Snakemake, or all that it said."""
+    errors = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]
+    return errors[-1] if errors else text.strip()

@@ -1,0 +1,211 @@
+"""What a dry run says beside Snakemake's table: which jobs would run, why, and how long they take."""
+
+import ast
+import csv
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from polysem.params.study import Study
+from polysem.workflow.checks.needs import START, jobs
+from polysem.workflow.checks.speeds import CPU_GFLOPS
+from polysem.workflow.progress import duration, job_name
+from polysem.workflow.provenance.records import DIGEST, STATE
+from polysem.workflow.running.specs import SPECS, kept_spec
+
+FOLLOWS = "Input files updated by another job"
+MISSING = "not made yet"
+WHY = {
+    "Missing output files": MISSING,
+    "Code has changed since last execution": "its command is another one",
+    "Set of input files has changed since last execution": "it reads other files",
+    "Updated input files": "what it reads has changed",
+    "Forced execution": "asked for",
+    "Incomplete outputs": "a run was ended before it was done",
+}
+"""What Snakemake calls a reason, and what we do. Of several the first that holds is told."""
+PARAMS = "Params have changed since last execution"
+PAIR = re.compile(r"before: (.*?) now: (.*?)\s*(?:across|;|$)", re.DOTALL)
+FLAG = re.compile(r" \(\w+\)$")
+"""Behind a path, where Snakemake tells that it is a folder or is updated."""
+MOST_KEYS, MOST_ROOTS = 3, 12
+"""Changed keys that are told of a job, and groups of jobs that are told."""
+ABSENT = object()
+"""In place of a value that there is not."""
+ADVICE = ("Some jobs were triggered by provenance information", "Rules with provenance triggered jobs")
+"""How Snakemake's advice begins to look at dates alone or to wipe records, after which results would be stale."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that would run."""
+
+    name: str
+    """As its log: `train_sae stories-1l/blocks.0.mlp.hook_post/topk-x8`."""
+    log: str
+    why: str
+    """In words; '' where it follows from other jobs alone."""
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def rule(self) -> str:
+        """The name of its rule."""
+        return self.name.split()[0]
+
+
+class PlannedJobs(logging.Handler):
+    """Gathers the jobs of a dry run; those without a log, which only wait for others, are left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: list[PlannedJob] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        said = vars(record)
+        if said.get("event") == LogEvent.JOB_INFO and said["log"]:
+            log = str(said["log"][0])
+            outputs = tuple(FLAG.sub("", str(output)) for output in said["output"])
+            self.jobs.append(PlannedJob(job_name(log), log, why(str(said["reason"])), outputs))
+
+
+def without_advice(record: logging.LogRecord) -> bool:
+    """A filter of Snakemake's log: what it advises after changes of params or code makes results stale here."""
+    return not record.getMessage().startswith(ADVICE)
+
+
+def plan_in_words(planned: list[PlannedJob], every: int, cores: int, study: Study) -> list[str]:
+    """What would run of `every` job of a study, why, and about how long it takes on some cores."""
+    if not planned:
+        return [f"All {every:,} jobs are done and up to date."]
+    missing = Counter(job.rule for job in planned if job.why == MISSING)
+    stale = len(planned) - missing.total()
+    kinds = [f"{missing.total():,} for what is missing"] * bool(missing) + [f"{stale:,} for what is stale"] * bool(
+        stale
+    )
+    lines = [f"{len(planned):,} of {every:,} jobs would run, {' and '.join(kinds)}.", _about(planned, cores, study)]
+    if missing:
+        lines.append(f"  {MISSING}: {', '.join(f'{rule} {count}' for rule, count in missing.items())}")
+    roots = [job for job in planned if job.why and job.why != MISSING]
+    groups = Counter((job.rule, job.why) for job in roots)
+    for (rule, reason), count in groups.most_common(MOST_ROOTS):
+        first = next(job.name for job in roots if (job.rule, job.why) == (rule, reason))
+        lines.append(f"  {first}{f' and {count - 1:,} more' if count > 1 else ''}: {reason}")
+    if (left := len(groups) - MOST_ROOTS) > 0:
+        lines.append(f"  and {left:,} more reasons; `snakemake --dry-run --quiet none` tells each")
+    if follow := len(planned) - len(roots) - missing.total():
+        lines.append(f"  {follow:,} {'job reads' if follow == 1 else 'jobs read'} what these make.")
+    return lines
+
+
+def why(reason: str) -> str:
+    """A reason of Snakemake's in our words; '' if the job does no more than follow others."""
+    if PARAMS in reason:
+        return changed(reason)
+    return next((words for name, words in WHY.items() if name in reason), "" if FOLLOWS in reason else reason)
+
+
+def changed(reason: str) -> str:
+    """Which params of a job are others now: `k 8 → 9`, `the code of its step`."""
+    found = PAIR.search(reason)
+    if found is None:
+        return "its params are others"
+    before, now = (dict(_flat(_values(text))) for text in found.groups())
+    keys = [key for key in dict.fromkeys([*before, *now]) if before.get(key, ABSENT) != now.get(key, ABSENT)]
+    code = [key for key in keys if DIGEST.fullmatch(key)]
+    told = [_pair(key, before, now) for key in keys if key not in code]
+    words = [*told[:MOST_KEYS], *([f"{len(told) - MOST_KEYS} more"] if len(told) > MOST_KEYS else [])]
+    return ", ".join([*words, *(["the code of its step, or a file from outside"] if code else [])]) or "its params"
+
+
+def _pair(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    old, new = (_short(values[key]) if key in values else "nothing" for values in (before, now))
+    return f"{key.rpartition('.')[2]} {old} → {new}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _values(text: str) -> list[Any]:
+    """The values of params as Snakemake prints them: what Python writes of each, joined by commas."""
+    try:
+        return list(ast.literal_eval(f"[{text}]"))
+    except (ValueError, SyntaxError):
+        return []
+
+
+def _flat(values: Iterable[Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys, with those above them, and values; a text that holds no keys stands for itself."""
+    for value in values:
+        held = _held(value)
+        if isinstance(held, dict):
+            for key, inner in held.items():
+                if isinstance(inner, dict):
+                    yield from _flat([inner], f"{above}{key}.")
+                else:
+                    yield f"{above}{key}", inner
+        else:
+            yield str(value), value
+
+
+def _held(value: Any) -> Any:
+    """What a param holds: itself, the JSON that it is, or that of the file that it names."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if Path(value).parent == SPECS and (kept := kept_spec(value, STATE / "metadata")):
+            return json.loads(kept.read_text(encoding="utf-8"))
+        return json.loads(value) if value.startswith("{") else value
+    except (OSError, ValueError):
+        return value
+
+
+def _about(planned: list[PlannedJob], cores: int, study: Study) -> str:
+    """How long jobs take on some cores, as long as each of them took when it ran last, or else by the estimate of
+    `polysem plan`."""
+    took = [_took(Path(job.log).with_suffix(".tsv")) for job in planned]
+    never = took.count(None)
+    estimates = _estimates(study) if never else {}
+    seconds = [
+        next((estimates[output] for output in job.outputs if output in estimates), START) if known is None else known
+        for job, known in zip(planned, took, strict=True)
+    ]
+    about = duration(max(sum(seconds) / max(1, cores), max(seconds)))
+    by = "by what they took when they ran last"
+    if never:
+        by = (
+            f"{by}; of {never:,} that never ran by estimate"
+            if never < len(planned)
+            else "by estimate, as none ran here"
+        )
+    return f"About {about} on {cores} {'core' if cores == 1 else 'cores'}, {by}."
+
+
+def _estimates(study: Study) -> dict[str, float]:
+    """Seconds on a core by what a job makes."""
+    return {
+        output: job.seconds + job.flops[0] / (CPU_GFLOPS * 1e9)
+        for job in jobs(study)
+        if job.flops is not None
+        for output in job.outputs
+    }
+
+
+@cache
+def _took(file: Path) -> float | None:
+    """Seconds of the job that wrote a file of `running.usage`; None if there is none that can be read."""
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            return float(next(csv.DictReader(lines, delimiter="\t"))["s"])
+    except (OSError, ValueError, KeyError, StopIteration):
+        return None
