@@ -96,14 +96,14 @@ def statement(source: str, line: int) -> tuple[int, int, bool]:
     """First and last line of the innermost statement at a line, without its body, and whether it is in a function."""
     found, inside, body = (line, line), False, ast.parse(source).body
     while body:
-        at = next((node for node in body if _first(node) <= line <= (node.end_lineno or 0)), None)
+        at = next((node for node in body if _first(node) <= line <= _last(node)), None)
         if at is None:
             break
         below = [
             node for part in ("body", "handlers", "orelse", "finalbody", "cases") for node in getattr(at, part, [])
         ]
         header = below and line < min(_first(node) for node in below)
-        found = (_first(at), (min(_first(node) for node in below) - 1) if header else at.end_lineno or line)
+        found = (_first(at), (min(_first(node) for node in below) - 1) if header else _last(at))
         if header:
             break
         inside |= isinstance(at, ast.FunctionDef)
@@ -112,7 +112,13 @@ def statement(source: str, line: int) -> tuple[int, int, bool]:
 
 
 def _first(node: ast.AST) -> int:
-    return min(part.lineno for part in [*getattr(node, "decorator_list", []), getattr(node, "pattern", node), node])
+    if isinstance(node, ast.match_case):  # it has no lines of its own
+        return node.pattern.lineno
+    return min(part.lineno for part in [*getattr(node, "decorator_list", []), node])
+
+
+def _last(node: ast.AST) -> int:
+    return max(part.end_lineno or 0 for part in (node.body if isinstance(node, ast.match_case) else [node]))
 
 
 def replaced(root: Path, file: str, before: str, after: str) -> Edit:

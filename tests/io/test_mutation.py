@@ -71,6 +71,19 @@ def test_an_edit_belongs_to_the_statement_around_it(line, expected):
     assert statement(SOURCE, line) == expected
 
 
+def test_a_case_of_a_match_begins_with_its_pattern_and_ends_with_its_body():
+    cases = (
+        "        case 1:\n            return (\n                2\n            )\n        case _:\n            x += 1\n"
+    )
+    source = f"def f(x):\n    match x:\n{cases}"
+    assert [statement(source, line) for line in (2, 3, 5, 8)] == [
+        (2, 2, True),
+        (3, 3, True),
+        (4, 6, True),
+        (8, 8, True),
+    ]
+
+
 def test_an_equivalent_edit_whose_line_is_gone_is_named(tmp_path):
     (tmp_path / "a.py").write_text(SOURCE)
     listed = tmp_path / "equivalent.toml"

@@ -78,6 +78,9 @@ def test_of_params_only_what_differs_is_told_with_both_values():
     said = changed(params(repr(json.dumps(before)), repr(json.dumps(now))))
     assert said == "k 8 → 9, l1 null → nothing, a 1 → 2, 2 more"
     assert changed("Params have changed since last execution: ???") == "its params are others"
+    tables = [{"tables": {"twins": {"code": digest, "params": {"n": 3}}}} for digest in ("0" * 16, "1" * 16)]
+    said = changed(params(*(repr(json.dumps(one)) for one in tables)))
+    assert said == "the code of its step, or a file from outside"
 
 
 def test_a_spec_in_a_file_is_read(study, tmp_path):

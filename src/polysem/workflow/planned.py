@@ -120,7 +120,7 @@ def changed(reason: str) -> str:
         return "its params are others"
     before, now = (dict(_flat(_values(text))) for text in found.groups())
     keys = [key for key in dict.fromkeys([*before, *now]) if before.get(key, ABSENT) != now.get(key, ABSENT)]
-    code = [key for key in keys if DIGEST.fullmatch(key)]
+    code = [key for key in keys if DIGEST.fullmatch(key) or key.rpartition(".")[2] == "code"]
     told = [_pair(key, before, now) for key in keys if key not in code]
     words = [*told[:MOST_KEYS], *([f"{len(told) - MOST_KEYS} more"] if len(told) > MOST_KEYS else [])]
     return ", ".join([*words, *(["the code of its step, or a file from outside"] if code else [])]) or "its params"
