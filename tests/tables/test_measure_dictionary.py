@@ -22,6 +22,8 @@ from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
 from polysem.saes.transcoder import Transcoder
 from polysem.tables.contract import ROOMS
+from polysem.tables.inputs import Job
+from polysem.tables.made_of import Stated, made_from
 from polysem.tables.measure_dictionary import measure_dictionary
 from polysem.tables.of_dictionary.alignment import neuron_alignment
 from polysem.tables.parts.directions import Directions, write_directions
@@ -267,3 +269,13 @@ def test_the_receipt_of_neurons_says_of_which_weights_of_the_model_they_are(stud
     store.write_text(json.dumps(receipt))
     make(study.place)
     assert weights_of(Path(study.place.tables_receipt)) == "1" * 64
+
+
+def test_what_a_table_of_a_site_was_made_from_is_told_by_path_and_digest(study):
+    make_neurons(study)
+    sae, site = study.place.of("l1"), study.place.of("")
+    make(sae)
+    reads = ("store", "saes:weights", "saes:table:frequency")
+    found = made_from(Stated("", reads, {}, {"saes": [sae.names]}), Job(site, "classifier"))
+    files = [site.activations("eval").receipt, sae.sae.file("cfg.json"), sae.table("frequency")]
+    assert found == {str(Path(file).relative_to(site.root)): file_digest(Path(file)) for file in files}
