@@ -303,3 +303,11 @@ def test_rank_correlations_need_features_with_both_numbers():
     assert (rho, high) == pytest.approx((1, 1)) and low == pytest.approx(1)
     assert spearman(one, -(one**3), 0)[0] == pytest.approx(-1)
     assert all(np.isnan(spearman(one[:4], one[:4], 0))) and all(np.isnan(spearman(one, np.ones(6), 0)))
+
+
+@pytest.mark.parametrize(("maximum", "prompts"), [([0.0, 0.0], [[1, 2]]), ([1.0, 2.0], [])])
+def test_without_a_feature_that_fires_or_a_prompt_nobody_is_asked_for_output_scores(maximum, prompts):
+    """The model, which is None here, is not run; of features that fire none has a score."""
+    one = choice.Candidates("site", "sae", None, np.array(maximum), np.zeros((2, 3), np.int64), {})
+    found = choice.chosen_features(None, [one], [], {}, 5, [np.array(ids) for ids in prompts])
+    assert found == []

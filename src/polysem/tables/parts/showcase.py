@@ -28,6 +28,6 @@ def showcase(frequency: xr.Dataset, tags: xr.Dataset, count: int = 6) -> list[in
     """Up to `count` different features: the best ones of `showcase_tags`, then those with the highest mean activation
     where active, the lower one first among equals. Features that are never active are not shown."""
     chosen = [int(tags["best_feature"].values[tag]) for tag in showcase_tags(tags, count)]
-    mean = np.nan_to_num(frequency["mean_active"].values)
+    mean = frequency["mean_active"].values  # NaN where never active, and so last and not above 0
     strongest = [feature for feature in np.argsort(-mean, kind="stable").tolist() if mean[feature] > 0]
     return list(dict.fromkeys([*chosen, *strongest]))[:count]
