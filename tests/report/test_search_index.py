@@ -6,7 +6,7 @@ from polysem.layout.annotations import read_annotations
 from polysem.layout.notes import write_note
 from polysem.layout.place import Place
 from polysem.report.features import read_features
-from polysem.report.search_index import KINDS, search_index
+from polysem.report.search_index import KINDS, METRICS, search_index
 
 from .run_folder import SAE, SITE, RunFolder
 
@@ -83,3 +83,16 @@ def test_a_dictionary_without_sheets_is_found_with_its_labels(tmp_path):
     study.add_label(9, "hidden gem")
     (labelled,) = features(study, sheets=False)
     assert (labelled.number, labelled.page) == (9, "")
+
+
+def test_a_metric_is_found_by_what_people_call_it_and_leads_to_the_comparison_of_its_site():
+    numbers = {"neurons": {"L0": 9.0}, SAE: {"L0": 3.0, "never_active_share": 0.1, "odd": 1.0, "dead_share": None}}
+    text = search_index([], {}, {"toy": {SITE: numbers, "model": {"L0": 1.0}, "known": {"a": {"L0": 2.0}}}})
+    index = json.loads(text.removeprefix("window.polysemIndex = ").removesuffix(";\n"))
+    found = [(KINDS[kind], name, words, index["folders"][at] + file) for kind, name, words, at, file in index["rows"]]
+    page = f"pages/models/toy/{SITE}/index.html"
+    assert found == [
+        ("metric", METRICS["L0"], f"L0 toy/{SITE}", page),
+        ("metric", METRICS["never_active_share"], f"never_active_share toy/{SITE}", page),
+    ]
+    assert "Dead features" in METRICS["never_active_share"] and "Fidelity" in METRICS["loss_recovered_zero"]

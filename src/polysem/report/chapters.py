@@ -8,7 +8,7 @@ from polysem.report.catalogue import DOCUMENTS, ENTRIES, Entry
 from polysem.report.features import Feature
 from polysem.report.gallery import Picture
 from polysem.report.ledger import Claim
-from polysem.report.numbers import Board, board
+from polysem.report.numbers import KNOWN, Board, board
 
 
 class Case(NamedTuple):
@@ -51,7 +51,7 @@ class Run:
         return {
             f"{toy} / {sae}": numbers
             for toy, sites in self.metrics.items()
-            for sae, numbers in sites.get("known", {}).items()
+            for sae, numbers in sites.get(KNOWN, {}).items()
         }
 
 

@@ -9,6 +9,8 @@ from polysem.io.config_files import is_number
 
 MODEL = "model"
 """Beside its sites, a model has its own numbers under this key."""
+KNOWN = "known"
+"""In place of a site, what SAEs on a toy's known features have."""
 LOSSES = ("cross_entropy", "bigram_cross_entropy", "unigram_cross_entropy")
 FIRST = (
     "features",

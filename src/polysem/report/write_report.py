@@ -101,7 +101,7 @@ def write_report(
     for shown in all_shown(pictures):
         site.copy_figure(shown)
     site.write_static()
-    site.write_file("pages/static/search-index.js", search_index(chapters, features))
+    site.write_file("pages/static/search-index.js", search_index(chapters, features, study.metrics))
     site.write_file("pages/params.json", json.dumps(params, indent=2, ensure_ascii=False) + "\n")
     for sheet in asked:
         write_sheet(site, sheet)

@@ -3,6 +3,7 @@
 // one dictionary and links to all others.
 const data = JSON.parse(document.getElementById("figures").textContent);
 const choosers = ["dictionary", "beside"].map((id) => document.getElementById(id));
+const same = document.getElementById("same");
 const root = document.body.dataset.root;
 const CHOICE = "polysem-choice";
 
@@ -12,6 +13,17 @@ function remembered() {
   } catch {
     return [];
   }
+}
+
+// What the address asks for comes before what was chosen last: so a comparison can be shared.
+function asked() {
+  const query = new URLSearchParams(location.search);
+  return query.has("show") ? [query.get("show"), query.get("beside") ?? ""] : remembered();
+}
+
+function tell(chosen) {
+  const query = new URLSearchParams({ show: chosen[0], ...(chosen[1] && { beside: chosen[1] }) });
+  history.replaceState(null, "", `?${query}${location.hash}`);
 }
 
 function remember(chosen) {
@@ -77,20 +89,23 @@ function show() {
     slot.replaceChildren(...cards);
     slot.classList.toggle("single", cards.length === 1);
   }
+  same.hidden = second !== first;
   for (const row of document.querySelectorAll("tr[data-row]")) {
     row.classList.toggle("chosen", row.dataset.row === first || row.dataset.row === second);
   }
 }
 
 if (choosers[0]) {
-  const [first, second] = remembered();
+  const [first, second] = asked();
   const known = (value) => [...choosers[0].options].some((option) => option.value === value);
   choosers[0].value = known(first) ? first : data.first;
   choosers[1].value = known(second) ? second : "";
   choosers[0].closest(".chooser").hidden = false;
   for (const chooser of choosers) {
     chooser.addEventListener("change", () => {
-      remember(choosers.map((one) => one.value));
+      const chosen = choosers.map((one) => one.value);
+      remember(chosen);
+      tell(chosen);
       show();
     });
   }

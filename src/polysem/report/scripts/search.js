@@ -81,7 +81,16 @@ function move(event) {
   event.preventDefault();
 }
 
+// As on pages that people know: a slash leads to the box, wherever nothing is being written.
+function slash(event) {
+  const writing = event.target.closest("input, select, textarea, [contenteditable]");
+  if (event.key !== "/" || writing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  box.focus();
+}
+
 form.hidden = false;
+document.addEventListener("keydown", slash);
 box.addEventListener("focus", load);
 box.addEventListener("input", search);
 form.addEventListener("keydown", move);
