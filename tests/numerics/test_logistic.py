@@ -92,3 +92,13 @@ def test_a_minimum_that_is_not_reached_is_an_error(monkeypatch):
 def test_no_target_is_nothing_to_fit():
     x, y, weight = case(3)
     assert fit(x, y[:, :0], weight, 1e-3).log_odds(x).shape == (400, 0)
+
+
+def test_a_target_that_is_at_its_minimum_stays_there():
+    """Conjugate gradients for two targets, of which the second has no slope left."""
+    z, ridge = np.random.default_rng(0).normal(size=(50, 4)), np.full((4, 1), 0.1)
+    right = np.stack([np.arange(1.0, 5), np.zeros(4)], axis=1)
+    curvature = np.full((50, 2), 0.25)
+    step = logistic._conjugate_gradients(z, curvature, ridge, right, np.eye(4))
+    assert step[:, 1].tolist() == [0, 0, 0, 0]
+    assert np.isfinite(step).all() and np.abs(step[:, 0]).min() > 0

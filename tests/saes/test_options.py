@@ -329,3 +329,21 @@ def test_an_sae_is_kept_orthogonal_to_the_ultra_low_direction_of_another(path, t
     assert (load_sae(tmp_path / "second", 16).W_enc.T @ mean).abs().max() < 1e-5
     with pytest.raises(InputError, match="has no feature with a frequency below 1e-09"):
         train_sae({"store": str(path)}, tmp_path / "third", "relu", RECIPE, "code", avoided, 1e-9)
+
+
+def test_a_history_that_is_resumed_between_two_entries_goes_on_with_what_fired_since_the_last():
+    class Fixed:
+        def firings(self):
+            return torch.tensor([5, 0, 1])
+
+    def advance(history, steps):
+        for step in steps:
+            if history.add(step, {"loss": float(step)}, Fixed()):
+                history.log(step, torch.ones(3, 2), torch.zeros(3), 0)
+
+    whole, first, second = (History(400, 10, 3, {"loss": Term("loss per token", "1")}) for _ in range(3))
+    advance(whole, range(1, 401))
+    advance(first, range(1, 398))  # of the two steps of an entry one
+    second.load_state(first.state())
+    advance(second, range(398, 401))
+    xr.testing.assert_identical(second.table(), whole.table())

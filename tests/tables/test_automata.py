@@ -316,6 +316,8 @@ def test_activity_on_tokens_worked_by_hand():
     drawn = found.expected(np.array([[0.5, 0.25, 0.25], [0, 1, 0]]), np.array([1, 0]))
     assert drawn.tolist() == [[1.0, 1.0], [0, 0]]
     assert found.strongest(1, 2).tolist() == [2, -1]
+    twice = TokenActivity.of(sparse.csc_array(np.array([[2.0], [2], [3]])), np.array([0, 0, 2]), 3)
+    assert twice.strongest(0, 3).tolist() == [0, 2, -1], "2 + 2 are more than 3"
     assert often_active(sparse.csc_array(np.array([[1.0, 0, 2]] * 10 + [[0, 1, 0]] * 9))).tolist() == [0, 2]
 
 

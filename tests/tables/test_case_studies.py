@@ -19,6 +19,7 @@ from polysem.params.base import NEURONS
 from polysem.saes.activation_functions import standard
 from polysem.saes.sae import SAE, save_sae
 from polysem.tables.parts.token_tags import held_out
+from polysem.tables.passes.case_studies.chosen import LISTED, Case, chosen_cases
 from polysem.tables.passes.case_studies.of_tag import by_sequence
 from polysem.tables.passes.case_studies.seen import encoded
 from polysem.tables.passes.case_studies.twins import _correlations
@@ -211,3 +212,12 @@ def test_what_is_below_0_counts_as_0(activation_store) -> None:
     neurons = SimpleNamespace(path={"weights": Path("m/s/neurons")}.__getitem__, device="cpu")
     (found,) = encoded(neurons, ActivationRows(activation_store(x)))
     assert found.tolist() == [[0.0, 2.0], [0.25, 0.0]]
+
+
+def test_a_listed_feature_of_tokens_without_tags_has_none(tmp_path) -> None:
+    write_table(tmp_path / "tags.nc", xr.Dataset(attrs={"tokens": 1}))
+    place = Place("m", SITE, "one")
+    one = SimpleNamespace(place=place, table_file=lambda name: tmp_path / f"{name}.nc")
+    wanted = {"tags": ["kind:dna"], "dictionaries": ["one"], "features": {f"{SITE}/one": [3]}}
+    inputs = SimpleNamespace(value=lambda word: wanted, each=lambda scope: [one])
+    assert chosen_cases(inputs) == [Case(place, 3, "", 0.0, LISTED)]

@@ -276,7 +276,7 @@ def test_activations_of_another_width_are_refused(classifier, image_store, activ
     site = "layers.0.hook_post"
     image_store(np.zeros((4, 4), np.float32), np.zeros(4, np.int32), 3, "m/eval")
     activation_store(np.zeros((4, 5), np.float32), f"m/{site}/eval")
-    with pytest.raises(InputError, match=r"has 5 neurons, site layers\.0\.hook_post"):
+    with pytest.raises(InputError, match=r"has 5 neurons, site layers\.0\.hook_post of the model has \d+; delete"):
         made("site", "fidelity", Place("m", site, root=str(tmp_path)), "classifier", dictionaries=[], targets=[])
 
 

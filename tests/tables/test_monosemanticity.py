@@ -155,3 +155,10 @@ def test_the_same_seed_gives_the_same_shuffles(case):
     one, other, third = (alignment_statistics(tags_of(score), alignment, seed) for seed in (5, 5, 6))
     assert all(value.equals(other[name]) for name, value in one.items())
     assert not one["power_bin_shuffled_low"].equals(third["power_bin_shuffled_low"])
+
+
+def test_powers_that_differ_in_their_sixth_digit_have_a_correlation_and_equal_ones_have_none():
+    score = tags_of(np.array([0.1, 0.2, 0.3, 0.4]))
+    near, equal = (alignment_of(0.5 + step * np.arange(4), np.array([7, 7, 3, 2])) for step in (1e-6, 1e-8))
+    assert numbers(alignment_statistics(score, near))["score_power_correlation"] == pytest.approx(1)
+    assert np.isnan(numbers(alignment_statistics(score, equal))["score_power_correlation"])

@@ -39,6 +39,7 @@ from polysem.tables.parts.token_tags import TokenTags
 from polysem.tables.passes.steering import choice
 from polysem.tables.passes.steering.numbers import spearman
 from polysem.tables.passes.steering.output_scores import ranked_probability
+from polysem.tables.passes.steering.prompts import EvalTexts
 from polysem.tables.passes.steering.ways import MEASURED, NO_TAG, WAYS, difference_of_means
 
 SITE, SAE_NAME, CONTEXT, WIDTH = "blocks.0.hook_mlp_out", "relu-x2", 24, 16
@@ -311,3 +312,10 @@ def test_without_a_feature_that_fires_or_a_prompt_nobody_is_asked_for_output_sco
     one = choice.Candidates("site", "sae", None, np.array(maximum), np.zeros((2, 3), np.int64), {})
     found = choice.chosen_features(None, [one], [], {}, 5, [np.array(ids) for ids in prompts])
     assert found == []
+
+
+def test_a_document_may_be_just_as_long_as_a_prompt():
+    ids = np.array([[9, 1, 2, 3, 4, 5, 6, 7, 8]])
+    texts = EvalTexts(ids, ids < 9, None, np.array([9]))
+    assert [found.tolist() for found in texts.beginnings(2)] == [ids[0].tolist()]
+    assert texts.beginnings(0) == [] == EvalTexts(ids[:, :8], ids[:, :8] < 9, None, np.array([9])).beginnings(1)

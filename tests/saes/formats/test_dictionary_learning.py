@@ -62,6 +62,8 @@ def test_every_class_gives_its_features_and_its_reconstruction(tmp_path, parts, 
     torch.testing.assert_close(sae.encode(x), f, atol=2e-5, rtol=1e-5)
     torch.testing.assert_close(output(sae, x), f @ parts["W_dec"] + parts["b_dec"], atol=5e-5, rtol=1e-5)
     assert published.settings.context_size == 128
+    became_another = any("it became a jumprelu" in note for note in published.notes)
+    assert became_another == (kind in ("BatchTopKSAE", "MatryoshkaBatchTopKSAE"))
 
 
 def test_the_trainer_of_the_april_update_calls_an_auto_encoder_new_an_auto_encoder(tmp_path, parts, x):

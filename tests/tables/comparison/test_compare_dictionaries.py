@@ -1,6 +1,7 @@
 """The step that compares dictionaries, on small real stores, SAEs and directions."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from polysem.tables.parts.directions import Directions, write_directions
 from polysem.tables.parts.labels import index, labelled, variable
 from polysem.tables.parts.words import words
 from polysem.tables.passes.comparison.metrics import site_metrics
+from polysem.tables.passes.comparison.shelf import Site
 
 NEURONS, FEATURES, TOKENS = 12, 24, 600
 SITES = ("first", "second", "narrow")
@@ -287,3 +289,12 @@ def test_a_token_with_a_nul_in_it_can_be_written(tmp_path):
     spelled = words(tmp_path / "tokenizer.json")
     assert [spelled(token) for token in (0, 1, -1)] == ["a", "␀", ""]
     assert [words(None)(token) for token in (3, -1)] == ["3", ""]
+
+
+def test_the_last_matrix_before_the_logits_is_the_unembedding_with_and_without_output_weights():
+    generator = torch.Generator().manual_seed(0)
+    unembedding, output = torch.randn(6, 40, generator=generator), torch.randn(9, 6, generator=generator)
+    tensors = {"unembedding": unembedding, "mlp/output_weights": output, "resid/residual": torch.zeros(0)}
+    shelf = SimpleNamespace(directions=Directions(tensors))
+    for site in ("mlp", "resid"):
+        np.testing.assert_array_equal(Site.unembedding(shelf, site), unembedding.numpy())

@@ -163,8 +163,6 @@ def _modern(config: dict[str, Any], file: Path) -> tuple[dict[str, Any], Mapping
             raise InputError(f"{file}: activation_fn is {other!r}; polysem reads relu and topk")
     if isinstance(config.get("normalize_activations"), bool):
         config["normalize_activations"] = EXPECTED_AVERAGE if config["normalize_activations"] else "none"
-    if "hook_z" in str(config.get("hook_name", "")):
-        config.setdefault("reshape_activations", "hook_z")
     notes = (f"a config from before version 6 without {' and '.join(missing)}: taken as True",) if missing else ()
     return config, config, notes
 
