@@ -39,6 +39,7 @@ from polysem.tables.of_model.concept_probes import (
     Asked,
     ask,
     best_first,
+    shares,
 )
 from polysem.tables.parts.slot_words import Slotted, WordCounts, slotted, text_of
 
@@ -196,6 +197,14 @@ def test_the_numbers_of_a_dictionary_are_shares_of_what_was_measured(study):
         assert study.table["concept_share"].values[row] == pytest.approx(
             sum(one >= 0.95 for one in others) / len(others)
         )
+
+
+def test_where_nothing_was_measured_there_is_no_share():
+    below = np.full((2, 1, 1, 2), np.nan)
+    below[1] = [[[0.96, 0.2]]]
+    found = shares(below)
+    assert np.isnan([found["word_share"][0], found["concept_share"][0]]).all()
+    assert (found["word_share"][1], found["concept_share"][1]) == (1, 0)
 
 
 def test_other_sentences_change_nothing_of_a_probe(study):

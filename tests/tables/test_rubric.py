@@ -89,6 +89,7 @@ def test_what_is_shown_is_what_the_tables_of_the_dictionary_say(case, table):
             texts = [WORDS[token].replace("\0", "␀") if token >= 0 else "" for token in tokens]
             assert at["shown_text"].to_numpy().tolist() == texts
         beyond = of["shown_interval"].to_numpy() < 0
+        assert set(of["shown_interval"].to_numpy()[beyond].tolist()) <= {-1}
         assert (of["shown_token"].to_numpy()[beyond] == -1).all() and np.isnan(of["shown_activation"][beyond]).all()
 
 
@@ -126,6 +127,13 @@ def test_examples_are_of_all_intervals_and_of_different_sequences_first():
         assert found[:3] == sorted(found[:3], key=lambda one: -examples["activation"].to_numpy()[one[1]])
         assert found[3:] == [(2, 5), (0, 6)]
     assert len(list(chosen_examples(examples.isel(example=slice(0, 0)), 10.0, 0))) == 0
+
+
+def test_another_seed_shows_other_examples():
+    columns = {"activation": np.full(50, 10.0), "sequence": np.arange(50), "position": np.zeros(50, int)}
+    examples = xr.Dataset({name: ("example", values) for name, values in columns.items()})
+    shown = {tuple(place for _, place in chosen_examples(examples, 10.0, seed)) for seed in range(8)}
+    assert len(shown) == 8
 
 
 def test_a_table_without_scores_counts_none_and_holds_no_number_of_any(table):
