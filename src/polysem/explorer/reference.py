@@ -21,7 +21,7 @@ HEAD = """\
 
 ```
 $ polysem explore --port 8070 &
-$ curl -s --get http://127.0.0.1:8070/api/search --data-urlencode 'text=red ball' -d model=stories-1l -d top=5
+$ curl -s --get http://127.0.0.1:8070/api/search --data-urlencode 'text=red ball' -d model=stories-1l -d density=1
 $ curl -s http://127.0.0.1:8070/api/activations -H 'Content-Type: application/json' \\
     -d '{"place": "stories-1l/blocks.0.mlp.hook_post/neurons", "features": [3, 0], "texts": ["red", "blue ball"]}'
 ```
