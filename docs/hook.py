@@ -1,27 +1,35 @@
-"""A hook of MkDocs: pages are written for GitHub's Markdown, and MkDocs wants a blank line before a list and four
-blanks in front of what is in it."""
+"""A hook of MkDocs: pages are written for the Markdown of GitHub. MkDocs wants a blank line before lists and tables,
+and four blanks in front of what is in a list."""
 
 import re
 from typing import Any
 
 FENCE = re.compile(r" *(```|~~~)")
 ITEM = re.compile(r"(?:[-*+]|\d+\.) ")
-INDENTED = re.compile(r" {1,3}(?=\S)")
+ROW = re.compile(r" *\|")
+INDENTED = re.compile(r"^ {1,3}(?=\S)")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """The text of a page as MkDocs reads it."""
     lines: list[str] = []
-    fenced = listed = False
+    fenced = listed = several = False  # several: the item has more than a paragraph
     for line in markdown.split("\n"):
-        blank_before = not lines or not lines[-1].strip()
+        before = lines[-1] if lines else ""
         if FENCE.match(line):
             fenced = not fenced
-        elif not fenced and ITEM.match(line):
-            if not (listed or blank_before):
+        elif fenced:
+            pass
+        elif ITEM.match(line):
+            if before.strip() and (several or not listed):
                 lines.append("")
-            listed = True
-        elif not fenced and line[:1].strip() and (blank_before or line.startswith("#")):
+            listed, several = True, False
+        elif ROW.match(line):
+            if before.strip() and not ROW.match(before):
+                lines.append("")
+            listed = listed and line.startswith(" ")
+        elif line[:1].strip() and (not before.strip() or line.startswith("#")):
             listed = False
+        several = several or not line.strip()
         lines.append(INDENTED.sub("    ", line) if listed else line)
     return "\n".join(lines)

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/howto/troubleshooting.md").read_text(encoding="utf-8")
-MESSAGES = re.findall(r"```text\n(.+)\n```", TEXT)
+MESSAGES = re.findall(r"```output\n(.+)\n```", TEXT)
 SHARE = 0.15
 """Of a message, as much at least must be words of one text of the source; the rest is values."""
 
