@@ -1,5 +1,5 @@
 """A hook of MkDocs: pages are written for the Markdown of GitHub. MkDocs wants a blank line before lists and tables,
-and four blanks in front of what is in a list."""
+four blanks in front of what is in a list, and no backslash before a `|` in code."""
 
 import re
 from typing import Any
@@ -7,6 +7,7 @@ from typing import Any
 FENCE = re.compile(r" *(```|~~~)")
 ITEM = re.compile(r"(?:[-*+]|\d+\.) ")
 ROW = re.compile(r" *\|")
+CODE = re.compile(r"(`+)(.+?)\1")
 INDENTED = re.compile(r"^ {1,3}(?=\S)")
 
 
@@ -28,6 +29,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
             if before.strip() and not ROW.match(before):
                 lines.append("")
             listed = listed and line.startswith(" ")
+            line = CODE.sub(lambda code: code[0].replace("\\|", "|"), line)
         elif line[:1].strip() and (not before.strip() or line.startswith("#")):
             listed = False
         several = several or not line.strip()

@@ -85,4 +85,5 @@ def test_lists_and_tables_of_githubs_markdown_are_lists_and_tables_here(site):
     for page in sorted(site.rglob("*.html")):
         text = re.sub(r"<(pre|script|style)\b.*?</\1>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert not raw.findall(text), page.name
+    assert '<code>"&lt;|endoftext|&gt;"</code>' in (site / "params.html").read_text(encoding="utf-8")
     assert "<td><code>count</code></td>" in (site / "claims.html").read_text(encoding="utf-8")
