@@ -87,3 +87,11 @@ def test_lists_and_tables_of_githubs_markdown_are_lists_and_tables_here(site):
         assert not raw.findall(text), page.name
     assert '<code>"&lt;|endoftext|&gt;"</code>' in (site / "params.html").read_text(encoding="utf-8")
     assert "<td><code>count</code></td>" in (site / "claims.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "labels/README.md"])
+def test_links_of_pages_outside_of_docs_lead_to_files(name):
+    page = ROOT / name
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    gone = [one for one in links if "//" not in one and not (page.parent / one).exists()]
+    assert not gone
