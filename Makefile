@@ -1,5 +1,6 @@
 # make run   sets up and makes every figure of params.yaml
 # make test  sets up and runs all checks
+# make docs  builds the pages of docs/ into .cache/site
 # make mutants  makes small wrong edits of the source and says which no test sees; MUTANTS='--seed 1 --count 50'
 
 PYTHON ?= python3
@@ -9,18 +10,22 @@ BIN := $(VENV)/bin
 TORCH_INDEX := $(if $(shell command -v nvidia-smi),,https://download.pytorch.org/whl/cpu)
 TORCH := $(shell sed -n 's/^\(torch==[^ ;]*\).*/\1/p' requirements.lock)
 
-.PHONY: run test mutants setup format lock picture clean
+.PHONY: run test docs mutants setup format lock picture clean
 
 run: setup
 	$(BIN)/snakemake --cores all
 
-test: setup $(VENV)/mutants $(VENV)/cluster
+test: setup $(VENV)/mutants $(VENV)/cluster $(VENV)/docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
 	$(BIN)/python benchmarks/mutants.py --smoke
 	$(BIN)/pytest -n 2 --dist worksteal
+
+docs: $(VENV)/docs
+	PYTHONPATH=$< NO_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --strict --site-dir .cache/site
+	@echo "open .cache/site/index.html"
 
 mutants: $(VENV)/mutants
 	$(BIN)/python benchmarks/mutants.py --report .cache/mutants/report.json $(MUTANTS)
@@ -31,6 +36,11 @@ $(VENV)/mutants: benchmarks/mutants.txt $(VENV)/ready
 
 # Beside the environment, as every call of Snakemake imports all plugins that it finds.
 $(VENV)/cluster: requirements-cluster.lock $(VENV)/ready
+	$(BIN)/pip install --quiet --upgrade --no-deps --target $@ -r $<
+	touch $@
+
+# Beside it, too: a study needs none of it.
+$(VENV)/docs: requirements-docs.lock $(VENV)/ready
 	$(BIN)/pip install --quiet --upgrade --no-deps --target $@ -r $<
 	touch $@
 
@@ -53,9 +63,11 @@ lock: setup
 	$(BIN)/pip install --quiet uv
 	grep -v '^#' docs/unlocked.txt | sed 's/^/--no-emit-package /' | xargs $(BIN)/uv pip compile pyproject.toml --extra dev --extra gguf \
 		--universal --python-version 3.11 --no-annotate --no-header --output-file requirements.lock
-	grep -v '^#' docs/unlocked.txt | sed 's/^/--no-emit-package /' | xargs $(BIN)/uv pip compile pyproject.toml --extra cluster \
-		--constraint requirements.lock --universal --python-version 3.11 --no-annotate --no-header --quiet | \
-		awk -F== 'NR == FNR {known[$$1]; next} !($$1 in known)' requirements.lock - > requirements-cluster.lock
+	for extra in cluster docs; do \
+		grep -v '^#' docs/unlocked.txt | sed 's/^/--no-emit-package /' | xargs $(BIN)/uv pip compile pyproject.toml --extra $$extra \
+			--constraint requirements.lock --universal --python-version 3.11 --no-annotate --no-header --quiet | \
+			awk -F== 'NR == FNR {known[$$1]; next} !($$1 in known)' requirements.lock -> requirements-$$extra.lock; \
+	done
 
 # The picture of the DAG in the README; needs graphviz. In the default study an SAE is trained away from another one, and
 # rules that go round in a circle cannot be laid out from left to right; the quick preset has none.

@@ -133,9 +133,8 @@ def reference_text() -> str:
 
 
 def _proxies() -> list[str]:
-    rows = [
-        f"| `{name}` | `` {expression.replace('|', chr(92) + '|')} `` |" for name, expression in DEFAULT_PROXIES.items()
-    ]
+    # In a block of code, as html.parser of some Pythons stumbles over `<!` in a table; MkDocs parses pages with it.
+    lines = [f"  {name}: '{expression.replace(chr(39), 2 * chr(39))}'" for name, expression in DEFAULT_PROXIES.items()]
     return [
         "",
         "### proxies",
@@ -145,9 +144,10 @@ def _proxies() -> list[str]:
         "`(a+)+b`, can take longer than anybody waits; the step stops after ten seconds on a document and names both.",
         "These are the default; their time grows like the text.",
         "",
-        "| name | expression |",
-        "|---|---|",
-        *rows,
+        "```yaml",
+        "proxies:",
+        *lines,
+        "```",
     ]
 
 
