@@ -25,7 +25,7 @@ from mutation.edits import Edit, equivalent, replaced, sample, statement
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ["src/polysem/tables", "src/polysem/saes", "src/polysem/numerics"]
-TESTS = ["tests/tables", "tests/saes", "tests/numerics"]
+TESTS = ["tests/tables", "tests/saes", "tests/numerics", "tests/explanations"]
 CACHE = ROOT / ".cache/mutants"
 SAID = "{state}: {file}:{line} ({by})\n  - {before}\n  + {after}"
 SECONDS, SECONDS_OF_OTHERS = 30.0, 5.0

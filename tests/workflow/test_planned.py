@@ -77,6 +77,9 @@ def test_of_params_only_what_differs_is_told_with_both_values():
     now = {"architecture": "topk", "params": {"k": 9, "tokens": 8192, "seed": 0, "a": 2, "b": 3}}
     said = changed(params(repr(json.dumps(before)), repr(json.dumps(now))))
     assert said == "k 8 → 9, l1 null → nothing, a 1 → 2, 2 more"
+    places = [{"places": [{"model": model} for model in models]} for models in ("abc", "bcdefg")]
+    said = changed(params(*(repr(json.dumps(one)) for one in places)))
+    assert said == 'places +{"model": "d"} +{"model": "e"} +{"model": "f"} …'
     assert changed("Params have changed since last execution: ???") == "its params are others"
     tables = [{"tables": {"twins": {"code": digest, "params": {"n": 3}}}} for digest in ("0" * 16, "1" * 16)]
     said = changed(params(*(repr(json.dumps(one)) for one in tables)))

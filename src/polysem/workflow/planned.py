@@ -127,12 +127,19 @@ def changed(reason: str) -> str:
 
 
 def _pair(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    old, new = (_short(values[key]) if key in values else "nothing" for values in (before, now))
-    return f"{key.rpartition('.')[2]} {old} → {new}"
+    """A key with what it was and what it is; of lists what came and what went."""
+    name, old, new = key.rpartition(".")[2], before.get(key, ABSENT), now.get(key, ABSENT)
+    if isinstance(old, list) and isinstance(new, list):
+        moved = [f"+{_short(one)}" for one in new if one not in old] + [
+            f"−{_short(one)}" for one in old if one not in new
+        ]
+        if moved:
+            return " ".join([name, *moved[:MOST_KEYS], *(["…"] if len(moved) > MOST_KEYS else [])])
+    return f"{name} {_short(old)} → {_short(new)}"
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = "nothing" if value is ABSENT else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 

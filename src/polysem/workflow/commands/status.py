@@ -33,5 +33,5 @@ def command(options: argparse.Namespace) -> int:
 
 def _said(text: str) -> str:
     """The error of a call of Snakemake, or all that it said."""
-    errors = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]
-    return errors[-1] if errors else text.strip()
+    errors = [line for line in text.splitlines() if line.lower().startswith("error: ")]
+    return errors[-1].partition(": ")[2] if errors else text.strip()
