@@ -17,6 +17,7 @@ from polysem.tables.parts.explanation_metrics import explanation_metrics
 from polysem.tables.passes.explanations.agreement import rank_agreement
 from polysem.tables.passes.explanations.scored import Said, _partners
 from polysem.tables.passes.explanations.scores import balanced_accuracy, best_threshold, correlation
+from polysem.tables.passes.explanations.summaries import listed
 
 from .case import AFTER, ALWAYS, ANIMAL, BEFORE, CAT, DEAD, NAME, NOISE, RARE, SITE, causes, texts
 
@@ -211,3 +212,9 @@ def test_the_same_scores_are_computed_again(explained):
     )
     for name in explained.table.data_vars:
         np.testing.assert_array_equal(again[name].values, explained.table[name].values)
+
+
+def test_of_each_place_the_highest_the_middle_and_the_lowest_feature_stand_for_all():
+    values = np.array([[0.9, 0.7], [0.1, np.nan], [0.5, 0.5], [0.7, 0.7], [0.3, 0.3], [np.nan, np.nan], [0.2, 0.2]])
+    place = np.array([0, 0, 0, 0, 0, 0, 1])
+    assert listed(values, place, 3).tolist() == [1, 1, 1, 0, 0, 0, 1]

@@ -13,7 +13,8 @@ NEURONS = {"features": 512}
 
 def run_of(numbers, pictures=None, sites=("mlp",)):
     origins = [Place("toy", site, name) for site in sites for name in numbers]
-    return Run(origins, pictures or {}, {"toy": dict.fromkeys(sites, numbers)}, [], {})
+    recipes = {name: {"of": name.partition("_seed=")[0], "seed": name.partition("_seed=")[2]} for name in numbers}
+    return Run(origins, pictures or {}, {"toy": dict.fromkeys(sites, numbers)}, [], {"saes": recipes})
 
 
 def lines(run, question):
@@ -73,6 +74,8 @@ def test_recipes_are_compared_where_as_many_features_have_an_l0_within_a_tenth()
     assert lines(run_of(numbers), "Which recipe") == [(SITE.of("b"), words)]
     apart = numbers | {"b": numbers["b"] | {"L0": 40.0}}
     assert not [one for one in findings(run_of(apart)) if one.question.startswith("Which recipe")]
+    seeds = {"a_seed=0": numbers["a"], "a_seed=1": numbers["b"]}
+    assert not [one for one in findings(run_of(seeds)) if one.question.startswith("Which recipe")], "one recipe"
 
 
 def test_of_many_recipes_the_best_three_and_the_worst_are_named():

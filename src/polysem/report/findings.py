@@ -13,6 +13,8 @@ LINES = 4
 """Sites that a finding names at most."""
 AT_EQUAL_L0 = 1.1
 """L0s are called equal up to this factor."""
+RECIPE = "recipe"
+"""Beside the metrics of a dictionary, what it was trained with."""
 MANY_SILENT = 0.05
 """Share of features that never fire which is worth a sentence."""
 
@@ -41,7 +43,7 @@ class Finding:
 
 
 Numbers = dict[str, dict[str, Any]]
-"""The metrics of the dictionaries of a site, by name; `neurons` among them."""
+"""The metrics and the recipes of the dictionaries of a site, by name; `neurons` among them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,13 @@ def _found(question: _Question, run: Run) -> Finding | None:
 def _sites(run: Run) -> Iterator[tuple[Place, Numbers]]:
     for sites in models_of(run).values():
         for origins in sites.values():
-            yield origins[0].of(""), {origin.dictionary: run.numbers(origin) for origin in origins}
+            numbers = {one.dictionary: run.numbers(one) | {RECIPE: _recipe(run, one.dictionary)} for one in origins}
+            yield origins[0].of(""), numbers
+
+
+def _recipe(run: Run, dictionary: str) -> dict[str, Any]:
+    """The recipe of a dictionary without its seed."""
+    return {key: value for key, value in run.params.get("saes", {}).get(dictionary, {}).items() if key != "seed"}
 
 
 def _figure(run: Run, name: str, place: Place) -> Shown | None:
@@ -136,8 +144,12 @@ def _loss(site: Place, numbers: Numbers) -> Line | None:
 
 
 def _equal_l0(site: Place, numbers: Numbers) -> Line | None:
-    """The largest group of SAEs of as many features whose L0 are equal."""
-    groups = _groups(_saes(numbers, "L0", "features", "explained_variance"))
+    """The largest group of SAEs of as many features whose L0 are equal, of two recipes at least."""
+    groups = [
+        group
+        for group in _groups(_saes(numbers, "L0", "features", "explained_variance"))
+        if any(numbers[name][RECIPE] != numbers[group[0]][RECIPE] for name in group)
+    ]
     if not groups:
         return None
     names = max(groups, key=len)
