@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.token_words import visible
@@ -79,10 +79,7 @@ def draw(ablation: xr.Dataset, analysis: Analysis) -> Figure:
             axes.axvline(CHANCE[variable], color=theme.FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
         if variable == "median_random_ratio":
             axes.set_xscale("log")
-            low, high = axes.get_xlim()
-            ticks = [float(f"{tick:.2g}") for tick in np.geomspace(low, high, 5)[1::2]]
-            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            axes.xaxis.set_minor_locator(NullLocator())
+            theme.plain_log_ticks(axes.xaxis, short=1)
         else:
             axes.set_xlim(LIMITS.get(variable, (0, None)))
             axes.xaxis.set_major_locator(MaxNLocator(2))
@@ -107,7 +104,7 @@ def _estimate(axes: Axes, numbers: np.ndarray, height: float, name: str) -> None
     middle, low, high = numbers
     colour = theme.COLOURS["bulk" if name == NEURONS else "real"]
     if np.isfinite(middle):
-        axes.plot([middle], [height], marker="o", markersize=4.5, color=colour, zorder=3)
+        axes.plot([middle], [height], marker="o", markersize=4.5, color=colour, zorder=3, clip_on=False)
     if np.isfinite(low):
         axes.hlines(height, low, high, color=colour, linewidth=1.3, zorder=2)
 
