@@ -16,10 +16,10 @@ def articles(page):
 
 
 @pytest.mark.workflow
-def test_every_catalogue_id_is_answered_or_said_not_to_be_with_the_reason(finished):
+def test_every_catalogue_id_is_answered_or_said_not_to_be_with_the_reason(whole):
     found = {}
     for document in DOCUMENTS:
-        found |= articles(finished / f"results/report/pages/{document}.html")
+        found |= articles(whole / f"results/report/pages/{document}.html")
     assert list(found) == list(ENTRIES)
     for identity, text in found.items():
         entry = ENTRIES[identity]
@@ -32,8 +32,8 @@ def test_every_catalogue_id_is_answered_or_said_not_to_be_with_the_reason(finish
 
 
 @pytest.mark.workflow
-def test_every_link_of_a_real_report_leads_to_a_file(finished):
-    folder = finished / "results/report"
+def test_every_link_of_a_real_report_leads_to_a_file(whole):
+    folder = whole / "results/report"
     pages = [folder / "index.html", *(folder / "pages").rglob("*.html")]
     assert len(pages) > 10
     for page in pages:
