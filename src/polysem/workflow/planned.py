@@ -86,6 +86,7 @@ def plan_in_words(planned: list[PlannedJob], every: int, cores: int, study: Stud
     """What would run of `every` job of a study, why, and about how long it takes on some cores."""
     if not planned:
         return [f"All {every:,} jobs are done and up to date."]
+    planned = sorted(planned, key=lambda job: job.name)  # Snakemake's order differs from run to run
     missing = Counter(job.rule for job in planned if job.why == MISSING)
     stale = len(planned) - missing.total()
     kinds = [f"{missing.total():,} for what is missing"] * bool(missing) + [f"{stale:,} for what is stale"] * bool(
