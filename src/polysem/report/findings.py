@@ -57,11 +57,12 @@ class _Question:
 
 def findings(run: Run) -> list[Finding]:
     """The questions to which this run has an answer, in the order in which people ask them."""
-    return [found for question in QUESTIONS if (found := _found(question, run)) is not None]
+    sites = list(_sites(run))
+    return [found for question in QUESTIONS if (found := _found(question, sites, run)) is not None]
 
 
-def _found(question: _Question, run: Run) -> Finding | None:
-    lines = [line for site, numbers in _sites(run) if (line := question.answer(site, numbers)) is not None]
+def _found(question: _Question, sites: list[tuple[Place, Numbers]], run: Run) -> Finding | None:
+    lines = [line for site, numbers in sites if (line := question.answer(site, numbers)) is not None]
     if not lines:
         return None
     figure = _figure(run, question.figure, lines[0].place)
