@@ -88,21 +88,21 @@ def plan_in_words(planned: list[PlannedJob], every: int, cores: int, study: Stud
         return [f"All {every:,} jobs are done and up to date."]
     planned = sorted(planned, key=lambda job: job.name)  # Snakemake's order differs from run to run
     missing = Counter(job.rule for job in planned if job.why == MISSING)
-    stale = len(planned) - missing.total()
-    kinds = [f"{missing.total():,} for what is missing"] * bool(missing) + [f"{stale:,} for what is stale"] * bool(
-        stale
-    )
-    lines = [f"{len(planned):,} of {every:,} jobs would run, {' and '.join(kinds)}.", _about(planned, cores, study)]
+    groups: dict[tuple[str, str], list[str]] = {}
+    for job in planned:
+        if job.why not in ("", MISSING):
+            groups.setdefault((job.rule, job.why), []).append(job.name)
+    counts = {"missing": missing.total(), "stale": len(planned) - missing.total()}
+    kinds = " and ".join(f"{count:,} for what is {kind}" for kind, count in counts.items() if count)
+    lines = [f"{len(planned):,} of {every:,} jobs would run, {kinds}.", _about(planned, cores, study)]
     if missing:
         lines.append(f"  {MISSING}: {', '.join(f'{rule} {count}' for rule, count in missing.items())}")
-    roots = [job for job in planned if job.why and job.why != MISSING]
-    groups = Counter((job.rule, job.why) for job in roots)
-    for (rule, reason), count in groups.most_common(MOST_ROOTS):
-        first = next(job.name for job in roots if (job.rule, job.why) == (rule, reason))
-        lines.append(f"  {first}{f' and {count - 1:,} more' if count > 1 else ''}: {reason}")
+    for (_, reason), names in sorted(groups.items(), key=lambda group: -len(group[1]))[:MOST_ROOTS]:
+        others = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        lines.append(f"  {names[0]}{others}: {reason}")
     if (left := len(groups) - MOST_ROOTS) > 0:
         lines.append(f"  and {left:,} more reasons; `snakemake --dry-run --quiet none` tells each")
-    if follow := len(planned) - len(roots) - missing.total():
+    if follow := sum(not job.why for job in planned):
         lines.append(f"  {follow:,} {'job reads' if follow == 1 else 'jobs read'} what these make.")
     return lines
 
@@ -131,9 +131,8 @@ def _pair(key: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """A key with what it was and what it is; of lists what came and what went."""
     name, old, new = key.rpartition(".")[2], before.get(key, ABSENT), now.get(key, ABSENT)
     if isinstance(old, list) and isinstance(new, list):
-        moved = [f"+{_short(one)}" for one in new if one not in old] + [
-            f"−{_short(one)}" for one in old if one not in new
-        ]
+        moved = [f"+{_short(one)}" for one in new if one not in old]
+        moved += [f"−{_short(one)}" for one in old if one not in new]
         if moved:
             return " ".join([name, *moved[:MOST_KEYS], *(["…"] if len(moved) > MOST_KEYS else [])])
     return f"{name} {_short(old)} → {_short(new)}"
