@@ -78,11 +78,10 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class Section(BaseModel):
-    """A section of `params.yaml`: unknown keys are refused, values are frozen, defaults are checked."""
+    """A section of `params.yaml`: unknown keys are refused, values are frozen, defaults are checked. What a key means
+    is the text below it, which `params.meanings` reads for the reference."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
     def values(self) -> dict[str, Any]:
         """All keys with their values as plain JSON types, the form in which a rule passes them to its step."""

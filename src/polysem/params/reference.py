@@ -20,6 +20,7 @@ from polysem.params.base import NAME, Section
 from polysem.params.case_studies import CaseStudies
 from polysem.params.explain import models_in
 from polysem.params.kinds import is_list
+from polysem.params.meanings import WithMeanings, meanings
 from polysem.params.proxies import DEFAULT_PROXIES
 from polysem.params.recipes.pretrained import FORMATS, PretrainedSae
 from polysem.params.sheets import Sheets
@@ -42,7 +43,7 @@ def schema_text() -> str:
     for key in KINDS:
         choices = []
         for kind in _own_kinds(key):
-            schema = section_class(key, kind).model_json_schema(ref_template="#/$defs/{model}")
+            schema = _schema(section_class(key, kind), ref_template="#/$defs/{model}")
             definitions |= schema.pop("$defs", {})
             if key == "saes":
                 _allow_grids(section_class(key, kind), schema)
@@ -59,13 +60,13 @@ def schema_text() -> str:
         }
     properties["toys"] = {
         "type": "object",
-        "patternProperties": {f"^{NAME.pattern}$": Toy.model_json_schema()},
+        "patternProperties": {f"^{NAME.pattern}$": _schema(Toy)},
         "additionalProperties": False,
     }
     properties["device"] = {"enum": [*DEVICES], "default": "auto", "description": DEVICE}
-    properties["analysis"] = Analysis.model_json_schema()
-    properties["sheets"] = Sheets.model_json_schema()
-    properties["case_studies"] = CaseStudies.model_json_schema()
+    properties["analysis"] = _schema(Analysis)
+    properties["sheets"] = _schema(Sheets)
+    properties["case_studies"] = _schema(CaseStudies)
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "polysem params",
@@ -86,7 +87,7 @@ def _own_kinds(key: str) -> list[str]:
 
 def _schema(section: type[BaseModel], **options: Any) -> dict[str, Any]:
     """The schema of a section, of the formats of published SAEs those of this package itself."""
-    schema = section.model_json_schema(**options)
+    schema = section.model_json_schema(schema_generator=WithMeanings, **options)
     if section is PretrainedSae:
         schema["properties"]["format"]["enum"] = list(own_modules_of(FORMATS))
     return schema
@@ -168,7 +169,7 @@ def _rows(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str
         if inner:
             yield from _rows(inner[0], f"{prefix}{name}.")
         else:
-            meaning = " ".join((field.description or "").split()).replace("|", "\\|")
+            meaning = " ".join(meanings(section).get(name, "").split()).replace("|", "\\|")
             yield f"{prefix}{name}", _type(section, name), _default(field), meaning
 
 

@@ -89,6 +89,7 @@ def defines(module: str, function: str) -> bool:
     return any(isinstance(one, ast.FunctionDef) and one.name == function for one in _statements(module))
 
 
+@cache
 def _statements(module: str) -> list[ast.stmt]:
     file = source_file(module)
     if file is None:
