@@ -28,6 +28,8 @@ FOLDER = "POLYSEM_WARM"
 """Set by the workflow: the folder of the sockets."""
 SUPERVISED = "POLYSEM_SUPERVISED"
 """See `workflow.running.command`: a fork ends with the process that it came from."""
+READING = ("h5py", "pydantic.main", "pydantic.validate_call_decorator")
+"""What every step reads its options and single numbers with."""
 LIBRARIES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "torch": (
         (
@@ -36,7 +38,7 @@ LIBRARIES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
             *("explain_features", "index_features", "tokenize_corpus"),
         ),
         (
-            *("torch", "transformer_lens.model_bridge", "xarray", "netCDF4", "zarr", "pyarrow", "pydantic"),
+            *("torch", "transformer_lens.model_bridge", "xarray", "netCDF4", "zarr", "pyarrow", *READING),
             *("safetensors.torch", "scipy.special", "scipy.stats", "sklearn.linear_model", "tokenizers"),
         ),
     ),
@@ -46,8 +48,8 @@ LIBRARIES: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
             *("collect_metrics", "collect_plots", "write_sheets", "write_case_studies", "write_report"),
         ),
         (
-            *("matplotlib.figure", "matplotlib.backends.backend_svg", "xarray", "netCDF4", "pydantic", "tokenizers"),
-            "jinja2",
+            *("matplotlib.figure", "matplotlib.backends.backend_svg", "xarray", "netCDF4", "tokenizers"),
+            *("jinja2", *READING),
         ),
     ),
 }
