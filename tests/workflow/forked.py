@@ -19,7 +19,8 @@ COMMANDS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
 """Modules with a `main(arguments)`, by what stands behind `python -m`."""
 LIBRARIES = (
     *COMMANDS.values(), "snakemake.report", "snakemake_logger_plugin_rich", "pandas", "pydantic", "ruamel.yaml", "h5py",
-    "jinja2", "regex", "docutils.core", "docutils.parsers.rst.directives", "pyarrow", "dvc.commands.repro",
+    "jinja2", "regex", "docutils.core", "docutils.parsers.rst.directives", "pyarrow", "dvc.commands.repro", "zarr",
+    "requests", "smart_open",
 )  # fmt: skip
 
 
