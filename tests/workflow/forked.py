@@ -15,6 +15,8 @@ from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
+from warm_steps import PACKAGES
+
 COMMANDS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
 """Modules with a `main(arguments)`, by what stands behind `python -m`."""
 LIBRARIES = (
@@ -58,7 +60,7 @@ def _become(
     os.environ.update(environment)
     for number, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY), number)
-    sys.path[:] = [folder, *path]
+    sys.path[:] = [folder, *([environment[PACKAGES]] if PACKAGES in environment else []), *path]
     main = import_module(COMMANDS[module])
     sys.argv = [f"{module}/__main__.py", *arguments]
     try:
