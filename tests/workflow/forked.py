@@ -15,10 +15,10 @@ from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
-from warm_steps import PACKAGES
-
 COMMANDS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
 """Modules with a `main(arguments)`, by what stands behind `python -m`."""
+PACKAGES = "PACKAGES_OF_THE_TEST"
+"""A folder of packages that a call looks into first, as it does in an environment that has them."""
 LIBRARIES = (
     *COMMANDS.values(), "snakemake.report", "snakemake_logger_plugin_rich", "pandas", "pydantic", "ruamel.yaml", "h5py",
     "jinja2", "regex", "docutils.core", "docutils.parsers.rst.directives", "pyarrow", "dvc.commands.repro",

@@ -13,10 +13,10 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from forked import PACKAGES
+
 from polysem.workflow.running import warm
 
-PACKAGES = "PACKAGES_OF_THE_TEST"
-"""A folder of packages that a call of the tests looks into first, as an environment that has them would."""
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {"MPLBACKEND": "agg"}
 
 
