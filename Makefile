@@ -21,7 +21,7 @@ run: setup
 test: setup $(VENV)/mutants $(VENV)/cluster $(VENV)/docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile workflow src/polysem/workflow/fresh/files/Snakefile
 	$(BIN)/pytest -n 2 --dist worksteal
 
 docs: $(VENV)/docs
@@ -59,7 +59,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/snakefmt Snakefile workflow src/polysem/workflow/fresh/files/Snakefile
 
 lock: setup
 	$(BIN)/pip install --quiet uv

@@ -5,9 +5,23 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow.commands import adopt, diff, doctor, explain, explore, export, notes, plan, status, verify
+from polysem.workflow.commands import (
+    adopt,
+    diff,
+    doctor,
+    explain,
+    explore,
+    export,
+    lock,
+    new,
+    notes,
+    plan,
+    status,
+    verify,
+)
 
 COMMANDS = {
+    "new": new,
     "verify": verify,
     "adopt": adopt,
     "doctor": doctor,
@@ -18,6 +32,7 @@ COMMANDS = {
     "diff": diff,
     "explore": explore,
     "notes": notes,
+    "lock": lock,
 }
 """Each is a module with a `configure(parser)` and a `command(options)` that returns the exit status."""
 

@@ -11,6 +11,7 @@ from records_case import made
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from polysem.cli import main
 from polysem.index import full_text
 from polysem.io.content import content_digest
 from polysem.io.errors import InputError
@@ -122,6 +123,23 @@ def test_a_local_copy_with_weights_passes(weights):
     check(model=IMPORTED)
 
 
+def test_a_fresh_study_of_a_local_copy_has_a_site_of_it_and_texts_that_it_can_read(monkeypatch, capsys):
+    copy_of_model(max_position_embeddings=32)
+    given = ["new", "mine", "--model", "copy", "--corpus", "generated", "--sites"]
+    assert main([*given, "blocks.1.mlp.hook_post"]) == 1
+    assert "--sites: the model has no site 'blocks.1.mlp.hook_post'; it has" in capsys.readouterr().err
+    assert not Path("mine").exists()
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Test")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "test@example.org")
+    assert main([*given, "blocks.0.mlp.hook_post"]) == 0
+    model = load_study(Path("mine/params.yaml")).models["copy"]
+    assert (model.local_copy, model.context_length) == (str(Path("copy").absolute()), 32)
+    Path("copy/tokenizer.json").unlink()
+    assert main([given[0], "another", *given[2:], "blocks.0.mlp.hook_post"]) == 1
+    assert "has no tokenizer.json" in capsys.readouterr().err and not Path("another").exists()
+
+
 @pytest.mark.parametrize(
     ("kept", "said"),
     [
@@ -180,7 +198,7 @@ def test_published_numbers_that_cannot_be_read_are_refused_before_the_run(text, 
     if text is not None:
         write(text.encode(), "workflow/claims.yaml")
     with pytest.raises(InputError, match=said):
-        preflight.check_ledger()
+        preflight.check_ledger(Path("workflow/claims.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ class RunFolder:
             claims=self.folder / "claims.json",
             provenance=self.folder / "report/provenance.json",
             receipts=[self.folder / "eval.json"],
-            introduction=INTRODUCTION,
+            introduction=INTRODUCTION.read_text(encoding="utf-8"),
             output=self.output,
             params=self.params,
             captions=self.captions,

@@ -54,7 +54,7 @@ def run_quick_preset(folder: Path) -> Repository:
 def with_few_figures(finished: Repository, folder: Path) -> Repository:
     """The finished run with a few figures, drawn, committed and pushed like all of them."""
     repository = finished.copy(folder)
-    leave_few_figures(folder)
+    leave_few_figures(folder / "src/polysem")
     repository.commit("Few figures")
     repository.snakemake()
     repository.dvc("commit", "--force")

@@ -17,6 +17,8 @@ from pathlib import Path
 
 COMMANDS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
 """Modules with a `main(arguments)`, by what stands behind `python -m`."""
+PACKAGES = "PACKAGES_OF_THE_TEST"
+"""A folder of packages that a call looks into first, as it does in an environment that has them."""
 LIBRARIES = (
     *COMMANDS.values(), "snakemake.report", "snakemake_logger_plugin_rich", "pandas", "pydantic", "ruamel.yaml", "h5py",
     "jinja2", "regex", "docutils.core", "docutils.parsers.rst.directives", "pyarrow", "dvc.commands.repro", "zarr",
@@ -59,7 +61,7 @@ def _become(
     os.environ.update(environment)
     for number, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY), number)
-    sys.path[:] = [folder, *path]
+    sys.path[:] = [folder, *([environment[PACKAGES]] if PACKAGES in environment else []), *path]
     main = import_module(COMMANDS[module])
     sys.argv = [f"{module}/__main__.py", *arguments]
     try:

@@ -144,14 +144,14 @@ def plant(folder: Path, params: str, few_figures: bool = False) -> Repository:
             shutil.copy2(ROOT / part, folder / part)
     (folder / "params.yaml").write_text(params)
     if few_figures:
-        leave_few_figures(folder)
+        leave_few_figures(folder / "src/polysem")
     return Repository(folder)
 
 
-def leave_few_figures(folder: Path) -> None:
-    """Remove the modules of all other figures: drawing takes half of the time of a small study, and most tests of runs
-    look at none."""
-    for module in (folder / "src/polysem/figures").glob("of_*/*.py"):
+def leave_few_figures(package: Path) -> None:
+    """Remove the modules of all other figures from a package: drawing takes half of the time of a small study, and most
+    tests of runs look at none."""
+    for module in (package / "figures").glob("of_*/*.py"):
         if module.stem not in (*FEW_FIGURES, "__init__"):
             module.unlink()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from polysem.io.caches import read_cache, write_cache
-from polysem.workflow.running import code
+from polysem.io.errors import InputError
+from polysem.workflow.running import code, stated
 
 FILES = {
     "__init__.py": '"""Package."""\n',
@@ -222,3 +223,16 @@ def test_plotting_steps_import_neither_torch_nor_transformer_lens():
     environment = {**os.environ, "PYTHONPATH": str(Path(code.__file__).parents[3])}
     found = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout == "\n"
+
+
+def test_files_of_the_package_are_stated_by_name_and_found_wherever_it_lies(tmp_path, monkeypatch):
+    folder = tmp_path / "polysem/report"
+    folder.mkdir(parents=True)
+    (folder / "page.css").write_text("body {}\n")
+    monkeypatch.setattr(stated, "SOURCE", tmp_path)
+    files = stated.OutsideFiles.of([stated.own_file("report/page.css")])
+    assert (files.paths, list(files.require())) == (["polysem:report/page.css"], [folder / "page.css"])
+    assert files.digest == stated.OutsideFiles.of([str(folder / "page.css")]).digest
+    (folder / "page.css").write_text("body { color: black }\n")
+    with pytest.raises(InputError, match=r"polysem:report/page[.]css changed since the run began"):
+        files.require()

@@ -13,6 +13,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from forked import PACKAGES
+
 from polysem.workflow.running import warm
 
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {"MPLBACKEND": "agg"}
@@ -41,7 +43,7 @@ def main() -> None:
     arguments = warm.wait_for_job(name, Path(sockets), int(process))
     for module in [module for module in sys.modules if module.partition(".")[0] == "polysem"]:
         del sys.modules[module]
-    sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
+    sys.path[:0] = (os.environ.get("PYTHONPATH") or os.environ[PACKAGES]).split(os.pathsep)
     sys.argv = ["polysem", "step", *arguments]
     runpy.run_module("polysem", run_name="__main__")
 

@@ -22,9 +22,13 @@ gc.set_threshold(1_000_000)
 # Where a full disk takes no more of Snakemake's log, that is no traceback amid what it says.
 logging.raiseExceptions = False
 
-# A copy of the repository (dvc exp run --temp, a clone) runs its own sources, whatever is installed.
-SOURCES = Path(workflow.basedir) / "src"
-sys.path.insert(0, str(SOURCES))
+# What these rules lie in: a repository, of which every copy (dvc exp run --temp, a clone) runs its own sources, whatever is
+# installed, or the installed package that a study of one's own takes its workflow from (polysem.workflow.home).
+HOME = Path(workflow.current_basedir).parents[1]
+IN_REPOSITORY = (HOME / "src/polysem").is_dir()
+SOURCES = HOME / "src" if IN_REPOSITORY else HOME.parents[1]
+if IN_REPOSITORY:
+    sys.path.insert(0, str(SOURCES))
 
 from polysem.io.errors import InputError
 from polysem.workflow.checks import additions
@@ -38,7 +42,7 @@ except InputError as error:
 from polysem.io.caches import require_folder
 from polysem.workflow.running.code import named_digest
 from polysem.params.addons import modules_of
-from polysem.workflow.running.stated import OutsideFiles
+from polysem.workflow.running.stated import OutsideFiles, own_file
 from polysem.params import comparisons
 from polysem.params.base import ALL_DICTIONARIES, NEURONS
 from polysem.params.explain import nearest
@@ -50,6 +54,7 @@ from polysem.workflow import artifacts, call
 from polysem.workflow.checks import feature_numbers
 from polysem.workflow.provenance import freshness
 from polysem.workflow.provenance import guard
+from polysem.workflow.provenance import installed
 from polysem.workflow.provenance import lock
 from polysem.workflow.provenance import orphans
 from polysem.workflow.checks import preflight
@@ -62,8 +67,11 @@ from polysem.workflow.running import extractions
 from polysem.workflow.running import warm
 from polysem.workflow.tables import Tables
 
-if Path(sys.modules["polysem"].__file__).parent.parent != SOURCES:
+if Path(sys.modules["polysem"].__file__).resolve().parents[1] != SOURCES.resolve():
     sys.exit(f"error: polysem was loaded from another folder than {SOURCES}; unset PYTHONPATH")
+
+LEDGER = HOME / "workflow/claims.yaml"
+INTRODUCTION = HOME / "workflow/report/workflow.rst"
 
 
 def checked_study():
@@ -76,6 +84,8 @@ def checked_study():
     loaded = load_study(Path(files[0]) if files else Path("params.yaml"))
     if workflow.is_main_process:
         require_folder()
+        if Path(workflow.basedir).resolve() != HOME.resolve():
+            installed.check(lambda: workflow.output_settings.dryrun or lock.shows_only(sys.argv[1:]))
         if workflow_lock and orphans.may_be_left() and not lock.shows_only(sys.argv[1:]):
             orphans.end_orphans(Path())
         guard.require_own_records(guard.untrustworthy_option(sys.argv[1:]))
@@ -85,7 +95,7 @@ def checked_study():
                 freshness.tell(
                     freshness.make_again(artifacts.recorded(loaded), artifacts.in_git(loaded), artifacts.PROVENANCE)
                 )
-        preflight.check_ledger()
+        preflight.check_ledger(LEDGER)
         preflight.check(loaded)
         feature_numbers.check(loaded)
         rubric_scores.check(loaded)
@@ -163,9 +173,9 @@ GPU = study.device == "cuda" or (study.device == "auto" and shutil.which("nvidia
 os.environ.setdefault("POLYSEM_CARDS", str((workflow.global_resources.get("gpu").value or 1) if GPU else 1))
 requests = Requests(study, on_gpu=GPU, dry_run=workflow.output_settings.dryrun)
 
-# The environment of the steps.
+# The environment of the steps. An installed package they find where this process found it.
 ENVIRONMENT = {
-    "PYTHONPATH": str(SOURCES),
+    **({"PYTHONPATH": str(SOURCES)} if IN_REPOSITORY else {}),
     "PYTHONHASHSEED": "0",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

@@ -1,6 +1,5 @@
 # The report: one static site with all figures, metrics, claims and provenance.
 
-INTRODUCTION = "workflow/report/workflow.rst"
 STYLES = ("page.css", "rubric.css", "sheet.css")
 
 
@@ -14,7 +13,7 @@ def page_files():
     """Templates, style sheets and scripts of the report."""
     folder = SOURCES / "polysem/report"
     found = [*folder.glob("templates/*.j2"), *folder.glob("scripts/*.js"), *(folder / name for name in STYLES)]
-    return [str(file.relative_to(workflow.basedir)) for file in found]
+    return [own_file(file.relative_to(SOURCES / "polysem").as_posix()) for file in found]
 
 
 rule collect_provenance:
@@ -42,7 +41,6 @@ rule write_report:
         claims=artifacts.CLAIMS,
         provenance=artifacts.PROVENANCE,
         receipts=artifacts.receipts(study),
-        introduction=INTRODUCTION,
         rubrics=[model.table_receipt("rubric") for model in artifacts.text_models(study)],
         tokenizers=[model.tokenizer for model in artifacts.text_models(study)],
     output:
@@ -52,9 +50,10 @@ rule write_report:
         "logs/write_report.log",
     params:
         code=code_digest("polysem.report.write_report"),
-        outside=lambda wildcards: outside_file([*page_files(), INTRODUCTION]),
+        outside=lambda wildcards: outside_file(page_files()),
         spec=lambda wildcards: spec_file(
             params=study.values(),
+            introduction=INTRODUCTION.read_text(encoding="utf-8"),
             captions={one.name: one.caption for one in figures.all_figures()},
             places=[drawn.values() for drawn in artifacts.figure_places(study)],
             sheets=[dictionary.values() for dictionary in artifacts.sheet_places(study)],
@@ -69,6 +68,5 @@ rule write_report:
         folder=artifacts.REPORT,
     shell:
         "python -m polysem step write_report --results {params.results} --metrics {input.metrics} "
-        "--claims {input.claims} --provenance {input.provenance} --introduction {input.introduction} "
-        "--output {params.folder} --config {params.spec} --outside {params.outside} "
+        "--claims {input.claims} --provenance {input.provenance} --output {params.folder} --config {params.spec} --outside {params.outside} "
         "--code {params.code} --log {log} > {log} 2>&1"

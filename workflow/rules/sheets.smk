@@ -1,8 +1,6 @@
 # Feature sheets: pages of chosen features, which the report links to.
 
-SHEET_PAGE = [
-    f"src/polysem/report/{name}" for name in ("sheet.html.j2", "sheets_index.html.j2", "sheet.css", "sheet.js")
-]
+SHEET_PAGE = [own_file(f"report/{name}") for name in ("sheet.html.j2", "sheets_index.html.j2", "sheet.css", "sheet.js")]
 
 
 def sheet_subject(wildcards):
@@ -82,7 +80,7 @@ rule write_sheets:
 
 CASE_PAGE = [
     *SHEET_PAGE[:1],
-    *(f"src/polysem/report/{name}" for name in ("case.html.j2", "cases_index.html.j2", "sheet.css", "sheet.js")),
+    *(own_file(f"report/{name}") for name in ("case.html.j2", "cases_index.html.j2", "sheet.css", "sheet.js")),
 ]
 
 

@@ -32,7 +32,7 @@ def write_report(
     claims: Path,
     provenance: Path,
     receipts: list[Path],
-    introduction: Path,
+    introduction: str,
     output: Path,
     params: dict[str, Any],
     captions: dict[str, str],
@@ -94,7 +94,7 @@ def write_report(
     if without := [name for name in pictures if name not in captions]:
         raise InputError(f"figure {without[0]!r} has no caption; its module declares one as CAPTION")
     words = {name: caption_html(captions[name]) for name in pictures}
-    about = caption_html(introduction.read_text(encoding="utf-8"))
+    about = caption_html(introduction)
     stores = [read_receipt_file(path) for path in receipts]
     site = Site(output / "pages.partial")
     shutil.rmtree(site.root, ignore_errors=True)

@@ -19,7 +19,6 @@ SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 """Files of every SAE's folder."""
 TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
 """Those of one that is trained here; an imported one has no history, and frequencies only if its files tell them."""
-LEDGER = "workflow/claims.yaml"
 """Published numbers; an input, no artifact."""
 METRICS = f"{RESULTS}/metrics.json"
 CLAIMS = f"{RESULTS}/claims.json"

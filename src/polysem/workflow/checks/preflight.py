@@ -59,11 +59,10 @@ def check(study: Study) -> None:
     _check_space(study)
 
 
-def check_ledger() -> None:
+def check_ledger(ledger: Path) -> None:
     """InputError for published numbers (`workflow/claims.yaml`) that the last step could not read."""
     from polysem.report import claims
 
-    ledger = Path(artifacts.LEDGER)
     stamp = checked.stamp(None, [ledger] if ledger.is_file() else [], claims.__name__)
     checked.once(stamp, lambda: claims.read_ledger(ledger))
 

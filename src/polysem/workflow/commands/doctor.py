@@ -22,7 +22,7 @@ from polysem.io.errors import InputError
 from polysem.layout.place import RESULTS
 from polysem.params.study import load_study
 from polysem.workflow import artifacts
-from polysem.workflow.provenance import freshness, guard, lock
+from polysem.workflow.provenance import freshness, guard, installed, lock
 from polysem.workflow.provenance.records import STATE
 
 LITTLE_SPACE = 2e9
@@ -50,6 +50,7 @@ def command(options: argparse.Namespace) -> int:
         check_git(),
         check_dvc(),
         check_records(options.configfile),
+        check_polysem(),
         check_snakemake(),
         check_pins(),
         check_sqlite(),
@@ -105,6 +106,18 @@ def check_records(params: Path) -> Check:
         found = f"{len(again)} artifacts are not what was made ({again[0]}, …); the next run makes them again"
         return Check("params and records", "note", found)
     return Check("params and records", "ok", f"{made} of {len(wanted)} artifacts are there, each with its record")
+
+
+def check_polysem() -> Check:
+    """A study outside of the repository is made by the polysem that it names."""
+    found = installed.installed()
+    if not Path(installed.FILE).exists():
+        return Check("polysem", "ok", str(found))
+    try:
+        problem = installed.disagreement()
+    except InputError as error:
+        problem = str(error)
+    return Check("polysem", "problem" if problem else "ok", problem or f"{found}, as {installed.FILE} says")
 
 
 def check_snakemake() -> Check:

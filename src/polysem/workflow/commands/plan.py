@@ -97,7 +97,6 @@ def _cells(group: list[Job], speed: Speed) -> list[str]:
     memory = [job.memory for job in left]
     largest = Total(max((value for value in memory if value is not None), default=0.0), None not in memory)
     beside = sum(job.seconds for job in left) / 3600
-    alone = total(None if job.flops is None else job.flops[0] / speed.cpu / 3600 + job.seconds / 3600 for job in left)
     gpu = total(None if job.flops is None else job.flops[1] / speed.gpu / 3600 for job in left)
     return [
         f"{len(group):,}",
@@ -105,10 +104,15 @@ def _cells(group: list[Job], speed: Speed) -> list[str]:
         total(job.download for job in left).text(in_bytes),
         total(job.disk for job in left).text(in_bytes),
         largest.text(in_bytes),
-        alone.text(in_hours),
+        core_hours(left, speed).text(in_hours),
         gpu.text(in_hours),
         Total(beside).text(in_hours),
     ]
+
+
+def core_hours(left: Iterable[Job], speed: Speed) -> Total:
+    """Hours of one core that jobs take, on CPUs alone."""
+    return total(None if job.flops is None else job.flops[0] / speed.cpu / 3600 + job.seconds / 3600 for job in left)
 
 
 def total(values: Iterable[float | None]) -> Total:

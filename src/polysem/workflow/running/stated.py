@@ -7,10 +7,13 @@ from pathlib import Path
 from polysem.io.content import content_digest
 from polysem.io.errors import InputError
 from polysem.io.files import files_of
+from polysem.params.addons import PACKAGE
 from polysem.workflow.running import loaded
-from polysem.workflow.running.code import code_digest, syntax_digests, text_syntax
+from polysem.workflow.running.code import SOURCE, code_digest, syntax_digests, text_syntax
 
 AGAIN = "run again, and the job starts from what is there then"
+OWN = "polysem:"
+"""Begins the name of a file of this package: records name it in the same way wherever the package lies."""
 
 
 def require_code(stated: str) -> str:
@@ -48,11 +51,11 @@ class OutsideFiles:
     def of(cls, paths: Iterable[str]) -> "OutsideFiles":
         """Those files as they are now."""
         named = list(paths)
-        return cls(content_digest(files_of(named)), named)
+        return cls(content_digest(_files(named)), named)
 
     def require(self) -> dict[Path, tuple[int, ...]]:
         """The files, each with what no change leaves as it was. InputError if they have another digest."""
-        found = files_of(self.paths)
+        found = _files(self.paths)
         stamps = {file: _stamp(file) for file in found}
         if content_digest(found) != self.digest:
             raise InputError(f"{self._named()} changed since the run began; {AGAIN}")
@@ -67,6 +70,15 @@ class OutsideFiles:
 
     def _named(self) -> str:
         return self.paths[0] if len(self.paths) == 1 else f"one of {len(self.paths)} files ({self.paths[0]}, …)"
+
+
+def own_file(path: str) -> str:
+    """What `OutsideFiles` calls a file of this package, by its path in there: `report/page.css`."""
+    return f"{OWN}{path}"
+
+
+def _files(paths: Iterable[str]) -> list[Path]:
+    return files_of(str(SOURCE / PACKAGE / path.removeprefix(OWN)) if path.startswith(OWN) else path for path in paths)
 
 
 def _stamp(file: Path) -> tuple[int, ...]:
