@@ -5,13 +5,14 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow.commands import adopt, diff, doctor, explain, explore, export, notes, plan, status, verify
+from polysem.workflow.commands import adopt, claims, diff, doctor, explain, explore, export, notes, plan, status, verify
 
 COMMANDS = {
     "verify": verify,
     "adopt": adopt,
     "doctor": doctor,
     "export": export,
+    "claims": claims,
     "plan": plan,
     "status": status,
     "explain": explain,

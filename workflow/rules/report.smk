@@ -10,6 +10,12 @@ def all_annotations():
     return {path: said.values() for path, said in found.items() if not said.is_empty}
 
 
+def runs_before():
+    """What other runs said to claims, as `polysem claims` recorded it."""
+    found = sorted(Path(workflow.basedir, artifacts.RUNS_BEFORE).glob("*/claims.json"))
+    return [file.relative_to(workflow.basedir).as_posix() for file in found]
+
+
 def page_files():
     """Templates, style sheets and scripts of the report."""
     folder = SOURCES / "polysem/report"
@@ -52,7 +58,7 @@ rule write_report:
         "logs/write_report.log",
     params:
         code=code_digest("polysem.report.write_report"),
-        outside=lambda wildcards: outside_file([*page_files(), INTRODUCTION]),
+        outside=lambda wildcards: outside_file([*page_files(), *runs_before(), INTRODUCTION]),
         spec=lambda wildcards: spec_file(
             params=study.values(),
             captions={one.name: one.caption for one in figures.all_figures()},
@@ -64,6 +70,7 @@ rule write_report:
             receipts=artifacts.receipts(study),
             annotations=all_annotations(),
             rubrics=[model.values() for model in artifacts.text_models(study)],
+            before=runs_before(),
         ),
         results=RESULTS,
         folder=artifacts.REPORT,

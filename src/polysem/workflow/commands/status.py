@@ -21,14 +21,19 @@ def command(options: argparse.Namespace) -> int:
     """
     if options.cores is not None and options.cores < 1:
         raise InputError(f"--cores is {options.cores}, expected at least 1")
+    print(planned(options.configfile, options.cores), end="")
+    return 0
+
+
+def planned(configfile: Path | None, cores: int | None = None, *targets: str) -> str:
+    """What a dry run for all of a study, or for some files, says. InputError for what keeps a run from starting."""
     call = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all"]
-    call += [] if options.cores is None else ["--cores", str(options.cores)]
-    call += [] if options.configfile is None else ["--configfile", str(options.configfile)]
-    done = subprocess.run(call, capture_output=True, text=True)
+    call += [] if cores is None else ["--cores", str(cores)]
+    call += [] if configfile is None else ["--configfile", str(configfile)]
+    done = subprocess.run([*call, "--", *targets], capture_output=True, text=True)
     if done.returncode:
         raise InputError(_said(done.stdout + done.stderr))
-    print(done.stdout, end="")
-    return 0
+    return done.stdout
 
 
 def _said(text: str) -> str:
