@@ -1,7 +1,7 @@
 # The report: one static site with all figures, metrics, claims and provenance.
 
 INTRODUCTION = "workflow/report/workflow.rst"
-STYLES = ("page.css", "rubric.css", "sheet.css")
+STYLES = ("page.css", "rubric.css", "search.css", "sheet.css")
 
 
 def all_annotations():

@@ -16,7 +16,7 @@ from polysem.report.gallery import Picture, Shown, in_words
 from polysem.report.visible import visible
 
 FOLDER = Path(__file__).parent
-STYLES = ("page.css", "sheet.css", "rubric.css")
+STYLES = ("page.css", "search.css", "sheet.css", "rubric.css")
 """Contexts look on the pages of the report as on the sheets."""
 SCRIPTS = ("search.js", "sort.js", "chooser.js", "rubric.js")
 

@@ -39,8 +39,9 @@ def test_the_same_on_both_sides_is_said_and_shown_once(page, chapter):
     expect(page.locator('[data-figure="rank_frequency"] figcaption')).to_have_text([TOPK])
 
 
-def test_a_slash_leads_to_the_search_box_which_knows_metrics(page, chapter):
-    page.goto(chapter)
+@pytest.mark.parametrize("of", ["pages/S0.html", f"sheets/{TOPK}/index.html", "case_studies/stories-1l/index.html"])
+def test_a_slash_leads_to_the_search_box_which_knows_metrics(page, repository, of):
+    page.goto((repository / "results/report" / of).as_uri())
     page.keyboard.press("/")
     expect(page.locator("#search")).to_be_focused()
     page.keyboard.type("dead features/")
@@ -50,3 +51,15 @@ def test_a_slash_leads_to_the_search_box_which_knows_metrics(page, chapter):
     expect(found).to_contain_text(["Dead features: never active on eval tokens"])
     found.first.click()
     assert page.url.endswith(f"pages/models/{SITE}/index.html")
+
+
+def test_a_sheet_has_the_search_box_and_finds_other_sheets(page, repository):
+    sheets = repository / f"results/report/sheets/{TOPK}"
+    first, *_, last = sorted(sheets.glob("[0-9]*.html"), key=lambda file: int(file.stem))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(first.as_uri())
+    page.keyboard.press("/")
+    page.keyboard.type(f"topk-x4 / {last.stem}")
+    page.keyboard.press("Enter")
+    page.wait_for_url(last.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
