@@ -5,7 +5,20 @@ import sys
 from collections.abc import Sequence
 
 from polysem.io.errors import InputError
-from polysem.workflow.commands import adopt, claims, diff, doctor, explain, explore, export, notes, plan, status, verify
+from polysem.workflow.commands import (
+    adopt,
+    claims,
+    diff,
+    doctor,
+    explain,
+    explore,
+    export,
+    notes,
+    plan,
+    report,
+    status,
+    verify,
+)
 
 COMMANDS = {
     "verify": verify,
@@ -19,6 +32,7 @@ COMMANDS = {
     "diff": diff,
     "explore": explore,
     "notes": notes,
+    "report": report,
 }
 """Each is a module with a `configure(parser)` and a `command(options)` that returns the exit status."""
 

@@ -8,8 +8,7 @@ from polysem.io.errors import InputError
 from polysem.params.study import load_study
 from polysem.workflow.artifacts import CLAIMS, METRICS, RUNS_BEFORE
 from polysem.workflow.commands.differences import changed_keys
-from polysem.workflow.commands.status import planned
-from polysem.workflow.provenance.freshness import require_of_one_run
+from polysem.workflow.commands.status import require_made
 from polysem.workflow.provenance.records import read_made
 
 
@@ -31,7 +30,7 @@ def command(options: argparse.Namespace) -> int:
     """Keep what a finished run found of published numbers in docs/results/, for the reports of other studies."""
     study, preset = load_study(options.configfile), options.preset or options.configfile
     changed = changed_keys(load_study(preset).values(), study.values())
-    require_run(options.configfile)
+    require_made(CLAIMS, options.configfile)
 
     from polysem.io.atomic import write_json
     from polysem.report.ledger import NOT_RUN, claims_in
@@ -53,19 +52,6 @@ def command(options: argparse.Namespace) -> int:
     write_json(output, run.model_dump())
     print(f"written: {output}, claims: {len(found)}")
     return 0
-
-
-def require_run(configfile: Path) -> None:
-    """InputError unless the claims are those of a run with the params file, and nothing that they follow from has
-    changed."""
-    from polysem.workflow.planned import UP_TO_DATE
-
-    call = f"snakemake --cores all {CLAIMS} --configfile {configfile}"
-    if not Path(CLAIMS).is_file():
-        raise InputError(f"{CLAIMS} is not made yet; run `{call}` first")
-    require_of_one_run([METRICS, CLAIMS])
-    if UP_TO_DATE not in planned(configfile, None, CLAIMS):
-        raise InputError(f"{CLAIMS} is not what {configfile} gives now; run `{call}` first")
 
 
 def made_on(artifact: str) -> str:

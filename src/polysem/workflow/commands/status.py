@@ -36,6 +36,17 @@ def planned(configfile: Path | None, cores: int | None = None, *targets: str) ->
     return done.stdout
 
 
+def require_made(target: str, configfile: Path) -> None:
+    """InputError unless a file is there and a run with the params file would leave it and all before it as they are."""
+    from polysem.workflow.planned import UP_TO_DATE
+
+    call = f"snakemake --cores all {target} --configfile {configfile}"
+    if not Path(target).is_file():
+        raise InputError(f"{target} is not made yet; run `{call}` first")
+    if UP_TO_DATE not in planned(configfile, None, target):
+        raise InputError(f"{target} is not what {configfile} gives now; run `{call}` first")
+
+
 def _said(text: str) -> str:
     """The error of a call of Snakemake, or all that it said."""
     errors = [line for line in text.splitlines() if line.lower().startswith("error: ")]
