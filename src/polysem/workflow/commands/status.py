@@ -27,10 +27,10 @@ def command(options: argparse.Namespace) -> int:
 
 def planned(configfile: Path | None, cores: int | None = None, *targets: str) -> str:
     """What a dry run for all of a study, or for some files, says. InputError for what keeps a run from starting."""
-    call = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all"]
+    call = [sys.executable, "-m", "snakemake", *targets, "--dry-run", "--quiet", "all"]
     call += [] if cores is None else ["--cores", str(cores)]
     call += [] if configfile is None else ["--configfile", str(configfile)]
-    done = subprocess.run([*call, "--", *targets], capture_output=True, text=True)
+    done = subprocess.run(call, capture_output=True, text=True)
     if done.returncode:
         raise InputError(_said(done.stdout + done.stderr))
     return done.stdout
