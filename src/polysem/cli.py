@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from polysem.io.errors import InputError
 from polysem.workflow.commands import (
     adopt,
+    claims,
     diff,
     doctor,
     explain,
@@ -16,6 +17,7 @@ from polysem.workflow.commands import (
     new,
     notes,
     plan,
+    report,
     status,
     verify,
 )
@@ -26,6 +28,7 @@ COMMANDS = {
     "adopt": adopt,
     "doctor": doctor,
     "export": export,
+    "claims": claims,
     "plan": plan,
     "status": status,
     "explain": explain,
@@ -33,6 +36,7 @@ COMMANDS = {
     "explore": explore,
     "notes": notes,
     "lock": lock,
+    "report": report,
 }
 """Each is a module with a `configure(parser)` and a `command(options)` that returns the exit status."""
 

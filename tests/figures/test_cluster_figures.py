@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from scipy.cluster.hierarchy import cophenet, linkage
 from scipy.spatial.distance import pdist, squareform
 
-from polysem.figures.parts import shaded_tokens, theme
+from polysem.figures.parts import shaded_tokens, theme, token_line
 from polysem.figures.parts.cluster_tree import folded_tree
 from polysem.figures.registry import NotApplicable, find_figure
 
@@ -150,6 +150,24 @@ def test_only_sub_clusters_below_the_cut_are_folded_and_the_smallest_clusters_le
     assert [leaf.members for leaf in folded.root.leaves()] == [(0, 1), (2,), (3,)]
 
 
+def test_of_clusters_that_stay_whole_nothing_is_folded():
+    cluster = np.repeat(np.arange(3), [90, 6, 4])
+    vectors = np.eye(3)[cluster] + 0.01 * np.random.default_rng(4).standard_normal((100, 3))
+    merges = linkage(pdist(vectors, "cosine"), "average")
+    leaves = list(folded_tree(merges, cluster, CUT, 24, frozenset({1, 2})).root.leaves())
+    of = [int(cluster[leaf.members[0]]) for leaf in leaves]
+    assert [of.count(number) for number in range(3)] == [14, 6, 4]
+    assert sum(len(leaf.members) for leaf in leaves) == 100
+
+
+def test_the_examples_of_a_rare_behaviour_have_a_leaf_each_and_fit_on_a_screen(analysis):
+    figure = draw("rare_behaviour", cluster_table(([93, 4, 3],)), analysis)
+    bars = [patch for patch in figure.axes[1].patches if patch.get_x() == 0 and patch.get_width() == 4]
+    assert sorted(round(bar.get_height() + 0.16) for bar in bars[1:]) == [3, 4]
+    wide, tall = figure.get_size_inches()
+    assert tall / wide * 832 < 720, "pixels, at the width of the report, on a screen of 800"
+
+
 def test_the_dendrogram_draws_one_line_per_leaf_the_cut_and_the_numbers_of_clusters(analysis):
     table = cluster_table(([4, 3, 2],))
     figure = draw("dendrogram", table, analysis)
@@ -170,7 +188,7 @@ def test_tokens_are_shaded_by_their_share_of_the_largest_activation(analysis):
     theme.lay_out(figure)
     width = shaded_tokens.prepare(axes, 1)
     offsets = np.arange(-2, 3)
-    line = shaded_tokens.line([None, "a", "b", "c", "d"], np.array([np.nan, 0.0, 4.0, 2.0, np.nan]), offsets, 4.0)
+    line = token_line.line([None, "a", "b", "c", "d"], np.array([np.nan, 0.0, 4.0, 2.0, np.nan]), offsets, 4.0)
     shaded_tokens.write(axes, 0, line, 0, width)
     shades = {patch.get_x(): patch.get_alpha() for patch in axes.patches if patch.get_fill()}
     places = {text.get_text(): text.get_position()[0] for text in axes.texts}
@@ -187,7 +205,7 @@ def test_a_run_from_right_to_left_is_turned_round_and_nothing_else_moves(analysi
         theme.frame(figure, cluster_table(), title="", catalogue="")
         theme.lay_out(figure)
         width = shaded_tokens.prepare(axes, 1)
-        line = shaded_tokens.Line(texts, np.zeros(len(texts)), texts.index("KEY"))
+        line = token_line.Line(texts, np.zeros(len(texts)), texts.index("KEY"))
         shaded_tokens.write(axes, 0, line, 0, width)
         placed = sorted((text.get_position()[0], text.get_text()) for text in axes.texts)
         return [text.strip() for _, text in placed]
@@ -196,13 +214,38 @@ def test_a_run_from_right_to_left_is_turned_round_and_nothing_else_moves(analysi
     assert order("KEY", " שלום", " עולם") == ["KEY", "עולם", "שלום"]
 
 
+def legible(*texts, key=0, shares=None):
+    """Texts, shares and the key of a line as it is written."""
+    shares = np.zeros(len(texts)) if shares is None else np.array(shares)
+    line = token_line.legible(token_line.Line(texts, shares, key))
+    return list(line.texts), line.shares.tolist(), line.key
+
+
+def test_bytes_of_a_character_are_one_token_with_the_largest_share():
+    shown = legible("a", " \\xd7", "\\x90\\xd7", "\\x91", " b", key=2, shares=[0.1, 0.2, 0.8, np.nan, 0.5])
+    assert shown == (["a", " אב", " b"], [0.1, 0.8, 0.5], 1)
+    assert legible("\\x90", "\\xd7", "a", "\\xd7")[0] == ["\\x90", "\\xd7", "a", "\\xd7"], "no character"
+    assert legible("\\x41", "b")[0] == ["\\x41", "b"], "a text that looks like a byte"
+    below = token_line.Line(["\\xd7", "\\x90"], np.zeros(2), 0, np.array([0.25, -0.5]))
+    assert token_line.legible(below).effects.tolist() == [-0.5]
+
+
+def test_a_long_word_is_shown_at_its_beginning_or_around_the_key_token():
+    word = [f"{number:02}" for number in range(20)]
+    assert legible("key ", *word)[0] == ["key ", "00", "01", "02", "03", "…"]
+    assert legible(*word, " end", key=9)[0] == ["…", *word[5:14], "…", " end"]
+    assert legible(*word[:12], key=11)[0] == word[:12], "of 24 characters"
+    japanese = ["日本"] * 20
+    assert legible(*japanese)[0] == japanese
+
+
 def test_a_line_that_does_not_fit_ends_in_an_ellipsis_within_its_limits():
     figure = theme.sheet()
     axes = figure.subplots()
     theme.frame(figure, cluster_table(), title="", catalogue="")
     theme.lay_out(figure)
     shaded_tokens.prepare(axes, 1)
-    line = shaded_tokens.Line([" token"] * 60, np.ones(60), 30)
+    line = token_line.Line([" token"] * 60, np.ones(60), 30)
     shaded_tokens.write(axes, 0, line, 50, 400)
     ends = [
         (text.get_position()[0], text.get_position()[0] + shaded_tokens.width(text.get_text())) for text in axes.texts

@@ -57,6 +57,7 @@ class RunFolder:
         self.sheets: list[Place] = []
         self.case_studies: list[Place] = []
         self.rubrics: list[Place] = []
+        self.before: list[Path] = []
         self.makings = {}
         for name in ("together", "neurons", dictionary):
             figures = ["loss_recovered"] if name == "together" else ["ultra_low_frequency", "decoder_power"]
@@ -183,6 +184,7 @@ class RunFolder:
             site_tables=[],
             annotations={place.path: read_annotations(place, self.folder) for place in self.sheets},
             rubrics=self.rubrics,
+            before=self.before,
         )
 
     def page(self, relative: str = "index.html") -> Page:

@@ -132,7 +132,7 @@ def test_the_report_leads_to_the_sheet_from_its_model_and_from_its_entry(tmp_pat
         assert (study.output / page).parent.joinpath(link).resolve() == sheet
     assert "Nobody has scored the rubric sheet" in study.page("pages/S1.html").words()
     linked = [one for kind, key in (("script", "src"), ("link", "href")) for one in Page(sheet).all(kind) if key in one]
-    assert all((sheet.parent / (one.get("src") or one["href"])).is_file() for one in linked) and len(linked) == 6
+    assert all((sheet.parent / (one.get("src") or one["href"])).is_file() for one in linked) and len(linked) == 7
 
 
 def test_the_page_stays_the_same_whatever_people_scored(tmp_path):

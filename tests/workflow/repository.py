@@ -19,8 +19,8 @@ from polysem.workflow.running import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
-    ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "dvc.yaml", "labels", "params.yaml",
-    "presets", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow",
+    ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "Snakefile", "docs/results", "dvc.yaml", "labels",
+    "params.yaml", "presets", "profiles", "pyproject.toml", "requirements.lock", "src", "workflow",
 )  # fmt: skip
 FEW_FIGURES = (
     "decoder_power", "frequency_histogram", "monosemanticity", "rank_frequency", "tag_activations",

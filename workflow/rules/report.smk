@@ -1,12 +1,18 @@
 # The report: one static site with all figures, metrics, claims and provenance.
 
-STYLES = ("page.css", "rubric.css", "sheet.css")
+STYLES = ("page.css", "rubric.css", "search.css", "sheet.css")
 
 
 def all_annotations():
     """What people said of features of this study, by dictionary."""
     found = {each.path: annotations(each) for each in studied.dictionaries(study)}
     return {path: said.values() for path, said in found.items() if not said.is_empty}
+
+
+def runs_before():
+    """What other runs said to claims, as `polysem claims` recorded it."""
+    found = sorted(Path(workflow.basedir, artifacts.RUNS_BEFORE).glob("*/claims.json"))
+    return [file.relative_to(workflow.basedir).as_posix() for file in found]
 
 
 def page_files():
@@ -50,7 +56,7 @@ rule write_report:
         "logs/write_report.log",
     params:
         code=code_digest("polysem.report.write_report"),
-        outside=lambda wildcards: outside_file(page_files()),
+        outside=lambda wildcards: outside_file([*page_files(), *runs_before()]),
         spec=lambda wildcards: spec_file(
             params=study.values(),
             introduction=INTRODUCTION.read_text(encoding="utf-8"),
@@ -63,6 +69,7 @@ rule write_report:
             receipts=artifacts.receipts(study),
             annotations=all_annotations(),
             rubrics=[model.values() for model in artifacts.text_models(study)],
+            before=runs_before(),
         ),
         results=RESULTS,
         folder=artifacts.REPORT,

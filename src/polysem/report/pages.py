@@ -10,7 +10,7 @@ from polysem.report.catalogue import LATER
 from polysem.report.chapters import Chapter, Run, models_of
 from polysem.report.findings import findings
 from polysem.report.gallery import Picture, all_shown, folder_of
-from polysem.report.ledger import counted
+from polysem.report.ledger import counted, runs_before
 from polysem.report.massive import massive_warning
 from polysem.report.numbers import in_words, model_grid, site_board
 from polysem.report.provenance import Making
@@ -49,7 +49,8 @@ def write_pages(
             _write_comparison(site, run, model, name, origins, makings, common)
     for origin in run.origins:
         _write_dictionary(site, run, origin, tables[origin], makings.get(origin.path, []))
-    site.write_page("pages/claims.html", "claims.html.j2", run=run, verdicts=counted(run.claims))
+    before = runs_before(run.claims)
+    site.write_page("pages/claims.html", "claims.html.j2", run=run, verdicts=counted(run.claims), before=before)
     site.write_page("pages/provenance.html", "provenance.html.j2", receipts=receipts, params=_as_text(run.params))
     site.write_page(
         "index.html",
@@ -61,6 +62,7 @@ def write_pages(
         models=models,
         introduction=introduction,
         verdicts=counted(run.claims),
+        before=before,
         drawn=sum(1 for _ in all_shown(run.pictures)),
         sheets=sum(run.sheets.values()),
         losses=model_grid(run.metrics),

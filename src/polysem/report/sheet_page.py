@@ -49,7 +49,7 @@ def sheet_page(
         sheet_environment()
         .get_template(SHEET)
         .render(
-            **shared_values(place, contexts) | {"home": home, "report_page": "", "sheets_index": ""},
+            **shared_values(place, contexts) | {"home": home, "report_root": "", "report_page": "", "sheets_index": ""},
             target=rows.alignment.attributes.get("target"),
             sheet=SheetContents(rows, contexts, params, is_neuron).of(0),
             said=said,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from polysem.params.base import NEURONS
 from polysem.report.catalogue import DOCUMENTS, ENTRIES
@@ -16,7 +16,7 @@ from polysem.report.gallery import Picture, Shown, in_words
 from polysem.report.visible import visible
 
 FOLDER = Path(__file__).parent
-STYLES = ("page.css", "sheet.css", "rubric.css")
+STYLES = ("page.css", "search.css", "sheet.css", "rubric.css")
 """Contexts look on the pages of the report as on the sheets."""
 SCRIPTS = ("search.js", "sort.js", "chooser.js", "rubric.js")
 
@@ -27,11 +27,10 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._environment = _environment()
 
     def write_page(self, path: str, template: str, **context: Any) -> None:
         """Render a template to a page; `to(path)` in it is the address of another file of the site."""
-        text = self._environment.get_template(template).render(
+        text = template_of(template).render(
             here=path,
             to=lambda target: address(path, target),
             documents=list(DOCUMENTS),
@@ -60,6 +59,11 @@ class Site:
         target = self.root / "pages/figures" / shown.relative
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(shown.source, target)
+
+
+def template_of(name: str) -> Template:
+    """A template of pages; text in it is escaped."""
+    return _environment().get_template(name)
 
 
 @cache

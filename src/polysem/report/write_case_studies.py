@@ -20,7 +20,9 @@ from polysem.report.sheet_content import SheetContents
 from polysem.report.sheet_tables import read_rows
 from polysem.report.write_sheets import FILES, TEMPLATES, shared_values, sheet_environment
 
-HOME = "../../index.html"
+REPORT = "../../"
+"""From a case study to the root of the report."""
+IN_REPORT = {"home": f"{REPORT}index.html", "report_root": REPORT}
 NOTHING_CHOSEN: dict[str, Any] = {
     "polysemantic": 0,
     "random": 0,
@@ -32,7 +34,7 @@ NOTHING_CHOSEN: dict[str, Any] = {
     "listed_neurons": [],
 }
 """Which features have sheets decides nothing here."""
-NO_PAGES: dict[str, Any] = {"home": HOME, "groups": [], "pages": (), "neuron_pages": (), "pointing": []}
+NO_PAGES: dict[str, Any] = IN_REPORT | {"groups": [], "pages": (), "neuron_pages": (), "pointing": []}
 COMPARISON = "comparison"
 """The table of a site that says which features of dictionaries of growing size descend from each other."""
 PAGE, INDEX = "case.html.j2", "cases_index.html.j2"
@@ -91,8 +93,8 @@ def write_case_studies(
             (folder / case.address).write_text(text, encoding="utf-8", newline="\n")
         text = environment.get_template(INDEX).render(
             model=place.model,
-            home=HOME,
-            report_page=f"../../pages/models/{quote(place.model)}/index.html",
+            **IN_REPORT,
+            report_page=f"{REPORT}pages/models/{quote(place.model)}/index.html",
             cases=cases,
             reason=table.attributes.get("not_applicable", ""),
             unknown=table.attributes.get("unknown_tags", ""),
@@ -127,7 +129,7 @@ class _Studied:
         self._features = sorted(mine)
         self._rows = read_rows(Path(place.tables), self._features)
         self._contents = SheetContents(self._rows, contexts, choice, place.dictionary == NEURONS)
-        self._report_page = f"../../pages/models/{quote(place.path)}.html"
+        self._report_page = f"{REPORT}pages/models/{quote(place.path)}.html"
 
     @property
     def tags(self) -> Columns:

@@ -22,6 +22,7 @@ from polysem.report.pages import TableFile, write_pages
 from polysem.report.provenance import read_makings
 from polysem.report.receipts import read_receipt_file
 from polysem.report.rubric_page import read_sheet, write_sheet
+from polysem.report.run_before import read_run_before
 from polysem.report.search_index import search_index
 from polysem.report.site import Site
 
@@ -43,6 +44,7 @@ def write_report(
     site_tables: list[str],
     annotations: dict[str, Annotations],
     rubrics: list[Place],
+    before: list[Path],
 ) -> None:
     """Write a static site that opens from disk: `index.html` and `pages/` with all else, figures included.
 
@@ -66,6 +68,7 @@ def write_report(
         site_tables: Names of those tables of its site that its page leads to, too.
         annotations: What people said of features, by `model/site/dictionary`, of those dictionaries that have any.
         rubrics: The models with a table `rubric`, by which they have a rubric sheet or have none.
+        before: JSON files of `polysem claims`: what other runs said to claims that this one could not check.
 
     Raises InputError, before anything is written, for anything that is missing or cannot be read.
     """
@@ -79,7 +82,7 @@ def write_report(
         origins=origins,
         pictures=pictures,
         metrics=read_object(metrics),
-        claims=read_claims(claims),
+        claims=read_claims(claims, [read_run_before(path) for path in before]),
         params=params,
         sheets={origin: sum(bool(feature.page) for feature in found) for origin, found in features.items()},
         labels={origin: sum(len(own.labels) for own in said[origin].values()) for origin in origins},

@@ -39,8 +39,8 @@ from polysem.report.visible import visible
 TEMPLATES = Path(__file__).parent
 FILES = ("sheet.css", "sheet.js")
 SHEET = "sheet.html.j2"
-IN_REPORT = "../../../../index.html"
-"""The page that a sheet's title leads to, in the report."""
+REPORT = "../../../../"
+"""From a sheet to the root of the report, whose front page its title leads to, and whose search box it has."""
 POINTING = 5
 """Features per SAE that a neuron's sheet names."""
 
@@ -161,8 +161,9 @@ def shared_values(place: Place, contexts: Contexts) -> dict[str, Any]:
     return {
         **place.values(),
         "label_file": place.labels,
-        "home": IN_REPORT,
-        "report_page": f"../../../../pages/models/{quote(place.path)}.html",
+        "home": f"{REPORT}index.html",
+        "report_root": REPORT,
+        "report_page": f"{REPORT}pages/models/{quote(place.path)}.html",
         "sheets_index": "index.html",
         "is_neuron": is_neuron,
         "word": "neuron" if is_neuron else "feature",

@@ -22,6 +22,8 @@ TRAINED_SAE_FILES = (*SAE_FILES, "sparsity.safetensors", "training.nc")
 """Published numbers; an input, no artifact."""
 METRICS = f"{RESULTS}/metrics.json"
 CLAIMS = f"{RESULTS}/claims.json"
+RUNS_BEFORE = "docs/results"
+"""Folder with what other runs said to claims, in git."""
 REPORT = f"{RESULTS}/report"
 REPORT_INDEX = f"{REPORT}/index.html"
 PROVENANCE = f"{REPORT}/provenance.json"

@@ -38,6 +38,8 @@ FLAG = re.compile(r" \(\w+\)$")
 """Behind a path, where Snakemake tells that it is a folder or is updated."""
 MOST_KEYS, MOST_ROOTS = 3, 12
 """Changed keys that are told of a job, and groups of jobs that are told."""
+UP_TO_DATE = "jobs are done and up to date."
+"""How the words end where nothing would run."""
 ABSENT = object()
 """In place of a value that there is not."""
 ADVICE = ("Some jobs were triggered by provenance information", "Rules with provenance triggered jobs")
@@ -85,7 +87,7 @@ def without_advice(record: logging.LogRecord) -> bool:
 def plan_in_words(planned: list[PlannedJob], every: int, cores: int, study: Study) -> list[str]:
     """What would run of `every` job of a study, why, and about how long it takes on some cores."""
     if not planned:
-        return [f"All {every:,} jobs are done and up to date."]
+        return [f"All {every:,} {UP_TO_DATE}"]
     planned = sorted(planned, key=lambda job: job.name)  # Snakemake's order differs from run to run
     missing = Counter(job.rule for job in planned if job.why == MISSING)
     groups: dict[tuple[str, str], list[str]] = {}

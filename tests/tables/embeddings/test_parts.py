@@ -109,6 +109,17 @@ def test_features_are_shown_for_what_they_are_best_at():
     }
 
 
+def test_a_rare_behaviour_with_three_examples_is_shown_before_a_rarer_one():
+    size, clusters = np.full(4, 100), np.array([[60, 40], [60, 40], [99, 1], [97, 3]])
+    measures = {"silhouette": np.zeros(4), "clusters": np.ones(4), "mean_distance": np.ones(4)}
+    rare, counted = np.array([False, False, True, True]), np.full(4, True)
+    shown = shown_features(size, measures, clusters, rare, np.zeros(4), counted)
+    assert list(zip(shown.feature, shown.reason, strict=True))[2:] == [
+        (3, "rare secondary behaviour"),
+        (2, "rare secondary behaviour"),
+    ]
+
+
 def test_at_most_six_features_are_shown_and_a_tight_one_has_twenty_examples():
     size = np.array([100, 100, 90, 60, 40, 20, 200, 19])
     clusters = np.array([[60, 40], [70, 30], [81, 9], [57, 3], [1, 1], [20, 0], [200, 0], [19, 0]])

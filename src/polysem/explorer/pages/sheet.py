@@ -68,6 +68,7 @@ def page_values(
         address=address,
     )
     return shared_values(place, contexts) | {
+        "report_root": "",
         "page_ending": "",
         "list_ending": "",
         "copied": copied,

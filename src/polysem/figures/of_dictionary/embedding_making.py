@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from polysem.figures.parts import shaded_tokens, theme
+from polysem.figures.parts import shaded_tokens, theme, token_line
 from polysem.figures.parts.dendrogram_panel import ROW, cluster_colour, draw_picture
 from polysem.figures.parts.feature_names import noun
 from polysem.figures.parts.pixel_map import draw_map
@@ -108,7 +108,7 @@ def _write_line(axes: Axes, shown: ShownFeature, example: int) -> None:
     start = 150.0
     if shown.texts is not None:
         largest = float(shown.activation.max())
-        tokens = shaded_tokens.line(shown.texts[example], shown.window[example], shown.offset, largest)
+        tokens = token_line.line(shown.texts[example], shown.window[example], shown.offset, largest)
         shaded_tokens.write(axes, middle, tokens, start, width)
     elif shown.pictures is not None and shown.shape is None:
         tall, wide = shown.pictures.shape[1:]

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from polysem.figures.parts import shaded_tokens, theme
+from polysem.figures.parts import shaded_tokens, theme, token_line
 from polysem.figures.parts.dendrogram_panel import cluster_colour, draw_picture
 from polysem.figures.parts.shown_feature import ShownFeature, examples_in_words, require_clusters, with_two_clusters
 from polysem.params.analysis import Analysis
@@ -100,7 +100,7 @@ def _write_examples(axes: Axes, shown: ShownFeature, rows: int) -> None:
             for place, example in enumerate(members[:EACH].tolist()):
                 row = number * EACH + place
                 axes.plot([4], [row], "o^"[number], color=cluster_colour(number), markersize=4, clip_on=False)
-                tokens = shaded_tokens.line(shown.texts[example], shown.window[example], shown.offset, largest)
+                tokens = token_line.line(shown.texts[example], shown.window[example], shown.offset, largest)
                 shaded_tokens.write(axes, row, tokens, 14, width)
 
 

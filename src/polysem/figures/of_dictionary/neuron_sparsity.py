@@ -57,10 +57,18 @@ def draw(alignment: xr.Dataset, frequency: xr.Dataset, analysis: Analysis) -> Fi
         notes=[
             f"{whole:,} features; shares are of these. Left out: {theme.counted(int((~kept).sum()), kept.size)} of "
             f"{kept.size:,} features, active on < {theme.scientific(analysis.ultra_low_frequency)} of eval tokens. "
-            "Solid lines part the clusters."
+            "Solid lines part the clusters.",
+            *_empty([name for name in meaning if not (classes == name).any()]),
         ],
     )
     return figure
+
+
+def _empty(names: list[str]) -> list[str]:
+    """A note on the clusters in which there is nothing."""
+    if not names:
+        return []
+    return [f"No feature of this dictionary is {' or '.join(names)}; other recipes of the site may have some."]
 
 
 def _draw_borders(axes: Axes, analysis: Analysis) -> None:

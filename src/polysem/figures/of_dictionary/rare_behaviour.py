@@ -18,7 +18,8 @@ TITLE = "A common primary and a rare secondary behaviour"
 CAPTION = """\
 A feature with a common primary and a rare secondary behaviour, drawn as in S3.F2. Such features are found by a rule:
 at least 20 strong examples, at least 90 % of them in the largest cluster, and another cluster beside it; the note
-counts and names them. Source: document S3, section 4.1.2 and figure 3.
+counts and names them. Of several such features one with at least three examples of the rare behaviour is shown, and
+each of these has a leaf of its own. Source: document S3, section 4.1.2 and figure 3.
 """
 LEAST, SHARE = 20, 0.9
 """Examples, and share of them in the largest cluster, from which on the rule of the table looks for another cluster."""
@@ -43,11 +44,11 @@ def draw(clusters: xr.Dataset, analysis: Analysis) -> Figure:
             "eval tokens or a lower analysis.strong_share give more examples"
         )
     shown = found[0]
-    first = shown.sizes[0]
+    first, rare_ones = shown.sizes[0], frozenset(range(1, shown.clusters))
     named = ", ".join(f"{number:,}" for number in rare[:LISTED].tolist()) + (", …" if rare.size > LISTED else "")
     notes = [
         f"The largest cluster holds {theme.counted(int(first), shown.cluster.size)} of the examples. Of the {of}, "
         f"{theme.counted(rare.size, enough)} have at least {100 * SHARE:.0f} % of them in the largest cluster and "
         f"another cluster beside it: {named}."
     ]
-    return draw_dendrogram(shown, clusters, title=TITLE, catalogue=CATALOGUE, notes=notes)
+    return draw_dendrogram(shown, clusters, title=TITLE, catalogue=CATALOGUE, notes=notes, whole=rare_ones)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from polysem.figures.parts import shaded_tokens, theme
+from polysem.figures.parts import shaded_tokens, theme, token_line
 from polysem.figures.parts.token_words import visible
 from polysem.figures.registry import NotApplicable
 from polysem.params.analysis import Analysis
@@ -40,7 +40,7 @@ class Block:
 
     shown: int
     heading: str
-    lines: list[shaded_tokens.Line]
+    lines: list[token_line.Line]
     largest: float
     """The largest change of a token, in nats."""
 
@@ -118,9 +118,9 @@ def _block(ablation: xr.Dataset, shown: int) -> Block:
             str(text) if here else None
             for text, here in zip(one["shown_text"].to_numpy()[context], inside, strict=True)
         ]
-        line = shaded_tokens.line(texts, activation[context].astype(float), offsets, float(one["shown_largest"]))
+        line = token_line.line(texts, activation[context].astype(float), offsets, float(one["shown_largest"]))
         effects = change[context][inside].astype(float) / largest
-        lines.append(shaded_tokens.Line(line.texts, line.shares, line.key, effects))
+        lines.append(token_line.Line(line.texts, line.shares, line.key, effects))
     return Block(shown, heading if len(heading) <= LONGEST else f"{heading[: LONGEST - 1]}…", lines, largest)
 
 

@@ -34,11 +34,14 @@ class Folded:
     examples_left_out: int
 
 
-def folded_tree(linkage: NDArray[np.float64], cluster: NDArray[np.int64], cut: float, most: int) -> Folded:
+def folded_tree(
+    linkage: NDArray[np.float64], cluster: NDArray[np.int64], cut: float, most: int, whole: frozenset[int] = frozenset()
+) -> Folded:
     """The tree of a linkage (rows of scipy's form, heights ascending) with at most `most` leaves.
 
     The closest sub-clusters below the cut become leaves first; where there are more clusters than leaves even so, the
-    smallest clusters are left out. Branches stand in the order of their largest clusters (`cluster` by example).
+    smallest clusters are left out. Of the clusters that are to stay `whole` nothing is folded. Branches stand in the
+    order of their largest clusters (`cluster` by example).
     """
     examples = cluster.size
     nodes = [Node(0.0, (example,)) for example in range(examples)]
@@ -46,7 +49,7 @@ def folded_tree(linkage: NDArray[np.float64], cluster: NDArray[np.int64], cut: f
     for left, right, height, _ in linkage:
         one, other = nodes[int(left)], nodes[int(right)]
         members = tuple(sorted((*one.members, *other.members)))
-        if excess > 0 and height <= cut:
+        if excess > 0 and height <= cut and int(cluster[members[0]]) not in whole:
             nodes.append(Node(0.0, members))
             excess -= 1
             continue

@@ -12,11 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from polysem.figures.parts import shaded_tokens, theme
+from polysem.figures.parts import shaded_tokens, theme, token_line
 from polysem.figures.parts.cluster_tree import Folded, Node, folded_tree
 from polysem.figures.parts.shown_feature import ShownFeature, examples_in_words
 
-LEAVES, PICTURE_LEAVES = 40, 20
+LEAVES, PICTURE_LEAVES = 24, 12
+"""So many that the figure, as wide as the report shows it, is no taller than a screen."""
 ROW, PICTURE_ROW = 0.165, 0.33
 """Inches."""
 PICTURES = 12
@@ -33,12 +34,19 @@ def cluster_colour(number: int) -> str:
 
 
 def draw_dendrogram(
-    shown: ShownFeature, clusters: xr.Dataset, *, title: str, catalogue: str, notes: Sequence[str]
+    shown: ShownFeature,
+    clusters: xr.Dataset,
+    *,
+    title: str,
+    catalogue: str,
+    notes: Sequence[str],
+    whole: frozenset[int] = frozenset(),
 ) -> Figure:
-    """The tree of a feature's examples, clusters coloured and numbered, the cut drawn, examples at the leaves."""
+    """The tree of a feature's examples, clusters coloured and numbered, the cut drawn, examples at the leaves; those of
+    the clusters that are to stay `whole` have a leaf each."""
     cut = float(clusters.attrs["cluster_cut"])
     images = shown.pictures is not None
-    tree = folded_tree(shown.linkage, shown.cluster, cut, PICTURE_LEAVES if images else LEAVES)
+    tree = folded_tree(shown.linkage, shown.cluster, cut, PICTURE_LEAVES if images else LEAVES, whole)
     leaves = list(tree.root.leaves())
     figure = theme.sheet(MARGINS + (PICTURE_ROW if images else ROW) * max(4, len(leaves)))
     left, right = figure.subplots(1, 2, width_ratios=[2, 5], sharey=True)
@@ -64,7 +72,7 @@ def draw_dendrogram(
             _draw_pictures(right, row, leaf, shown, width)
         elif shown.texts is not None:
             example = leaf.members[0]
-            tokens = shaded_tokens.line(shown.texts[example], shown.window[example], shown.offset, largest)
+            tokens = token_line.line(shown.texts[example], shown.window[example], shown.offset, largest)
             shaded_tokens.write(right, row, tokens, NUMBERS + COUNTS, width)
     return figure
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import text_to_path
-from numpy.typing import NDArray
 
 from polysem.figures.parts import theme
 from polysem.figures.parts.reading_direction import stretches
+from polysem.figures.parts.token_line import Line, legible
 from polysem.figures.parts.token_words import shown_in_context
 
 SIZE = 7.2
@@ -30,27 +29,6 @@ KEY_COLUMN = 0.56
 """Where the key token begins, as a share of the width."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """Tokens in their order; `shares` of the largest activation, NaN where it is not known."""
-
-    texts: Sequence[str]
-    shares: NDArray[np.float64]
-    key: int
-    effects: NDArray[np.float64] | None = None
-    """How each token is underlined, from −1, made as unlikely as can be, to 1; NaN for no line."""
-
-
-def line(
-    texts: Sequence[str | None], activations: NDArray[np.float64], offsets: NDArray[np.int64], largest: float
-) -> Line:
-    """The tokens that are inside of the sequence (not None), out of texts and activations by offset."""
-    tokens = [(text, place) for place, text in enumerate(texts) if text is not None]
-    inside = [place for _, place in tokens]
-    shares = activations[inside] / largest if largest > 0 else np.zeros(len(inside))
-    return Line([text for text, _ in tokens], shares, inside.index(int(np.flatnonzero(offsets == 0)[0])))
-
-
 def prepare(axes: Axes, rows: float) -> float:
     """Make the horizontal unit of laid-out axes a point, the vertical one a line; the width in points."""
     width = 72 * theme.inches(axes)[0]
@@ -63,8 +41,9 @@ def write(axes: Axes, row: float, shown: Line, start: float, stop: float) -> Non
     """Write as much of a line as fits between two places, in points; what does not is cut at the ends with an ellipsis.
 
     A run of tokens that read from the right stands in that order, so that it reads as it should, and every other token
-    keeps its place.
+    keeps its place. Characters are whole and long words shortened, as in `token_line.legible`.
     """
+    shown = legible(shown)
     words = [shown_in_context(text) for text in shown.texts]
     widths = [width(word) for word in words]
     order = _visual_order(shown.texts)

@@ -15,7 +15,7 @@ ENTRIES = (
         published="Of the features that are not ultra-low, [3.9 %] are 1-sparse, [4.0 %] 10-sparse and [92.1 %] dense "
         "in "
         "the neuron basis.",
-        shown="Top neuron against next nine with the same three classes.",
+        shown="Top neuron against next nine with the same three classes; a note says which of them are empty.",
         absent="It needs an SAE with features that are not ultra-low.",
         metrics=("one_sparse_share", "ten_sparse_share", "dense_share"),
         tables=("alignment", "frequency"),

@@ -1,6 +1,18 @@
 "use strict";
-// The search box. Its index is a script, as pages from disk may not fetch files; it is loaded when the box is first used.
-const form = document.querySelector("form.search");
+// The search box, which this script puts into the bar of a page or sheet. Its index is a script, as pages from disk may
+// not fetch files; it is loaded when the box is first used.
+const form = document.createElement("form");
+form.className = "search";
+form.setAttribute("role", "search");
+form.innerHTML = `
+<input type="search" id="search" aria-label="Search labels, tokens, metrics and ids"
+  placeholder="Search labels, tokens, metrics  /" autocomplete="off" spellcheck="false" aria-controls="found"
+  aria-describedby="found-count">
+<div class="found" hidden>
+<p id="found-count" role="status"></p>
+<ul id="found"></ul>
+</div>`;
+document.querySelector(".bar").append(form);
 const box = document.getElementById("search");
 const panel = form.querySelector(".found");
 const list = document.getElementById("found");
@@ -89,7 +101,6 @@ function slash(event) {
   box.focus();
 }
 
-form.hidden = false;
 document.addEventListener("keydown", slash);
 box.addEventListener("focus", load);
 box.addEventListener("input", search);

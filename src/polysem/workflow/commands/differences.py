@@ -92,6 +92,11 @@ def _by_owner(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def changed_keys(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The keys of two studies, as `Study.values` gives them, whose values differ: `corpora.mnist.path`."""
+    return [line.key for line in _param_lines(before, after)]
+
+
 def _param_lines(before: dict[str, Any], after: dict[str, Any]) -> list[Line]:
     """Without `families`, which no params file has: another name of a recipe shows in its SAEs, and older runs record
     none."""

@@ -21,14 +21,30 @@ def command(options: argparse.Namespace) -> int:
     """
     if options.cores is not None and options.cores < 1:
         raise InputError(f"--cores is {options.cores}, expected at least 1")
-    call = [sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all"]
-    call += [] if options.cores is None else ["--cores", str(options.cores)]
-    call += [] if options.configfile is None else ["--configfile", str(options.configfile)]
+    print(planned(options.configfile, options.cores), end="")
+    return 0
+
+
+def planned(configfile: Path | None, cores: int | None = None, *targets: str) -> str:
+    """What a dry run for all of a study, or for some files, says. InputError for what keeps a run from starting."""
+    call = [sys.executable, "-m", "snakemake", *targets, "--dry-run", "--quiet", "all"]
+    call += [] if cores is None else ["--cores", str(cores)]
+    call += [] if configfile is None else ["--configfile", str(configfile)]
     done = subprocess.run(call, capture_output=True, text=True)
     if done.returncode:
         raise InputError(_said(done.stdout + done.stderr))
-    print(done.stdout, end="")
-    return 0
+    return done.stdout
+
+
+def require_made(target: str, configfile: Path) -> None:
+    """InputError unless a file is there and a run with the params file would leave it and all before it as they are."""
+    from polysem.workflow.planned import UP_TO_DATE
+
+    call = f"snakemake --cores all {target} --configfile {configfile}"
+    if not Path(target).is_file():
+        raise InputError(f"{target} is not made yet; run `{call}` first")
+    if UP_TO_DATE not in planned(configfile, None, target):
+        raise InputError(f"{target} is not what {configfile} gives now; run `{call}` first")
 
 
 def _said(text: str) -> str:

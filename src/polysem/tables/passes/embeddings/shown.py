@@ -18,6 +18,8 @@ from polysem.tables.passes.embeddings.strong_examples import StrongExamples
 SHOWN = 6
 ENOUGH = 20
 """Examples of a feature that is shown as tight."""
+RARE_EXAMPLES = 3
+"""Examples of a rare behaviour that tell what it is."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,15 @@ def shown_features(
     counted: NDArray[np.bool_],
 ) -> Shown:
     """Up to `SHOWN` of the features that are `counted`, the lower one first among equals: two with the largest second
-    cluster, two with the largest share in one cluster that is not all (S3.F3), and one each with most clusters, with
-    the least mean distance of at least `ENOUGH` examples, and with most examples (of these the most frequent).
+    cluster, two with the largest share in one cluster that is not all (S3.F3), those with a second cluster of at least
+    `RARE_EXAMPLES` first, and one each with most clusters, with the least mean distance of at least `ENOUGH` examples,
+    and with most examples (of these the most frequent).
     """
-    second = clusters[:, 1]
+    second, share = clusters[:, 1], clusters[:, 0] / np.maximum(size, 1)
     enough = counted & (size >= ENOUGH)
     wishes = [
         ("two clusters", second + _fraction(measures["silhouette"]), counted & (second > 1), 2),
-        ("rare secondary behaviour", clusters[:, 0] / np.maximum(size, 1), counted & rare, 2),
+        ("rare secondary behaviour", (second >= RARE_EXAMPLES) + share, counted & rare, 2),
         ("most clusters", measures["clusters"], counted & (measures["clusters"] > 1), 1),
         ("tightest", -measures["mean_distance"], enough, 1),
         ("most examples", size + _fraction(frequency), counted, 1),
