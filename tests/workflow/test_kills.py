@@ -30,7 +30,7 @@ CHECKPOINTS = ".cache/checkpoints/*.pt"
         (
             f"extract_activations/{SITE}/train",
             [f"results/activations/{SITE}/train.json", f"results/activations/{SITE}/train.zarr"],
-            f"results/activations/{SITE}/train.zarr.partial/activations/zarr.json",
+            f"results/activations/{SITE}/train.zarr.partial/activations/c/0/0",
             {
                 "activations/one_pass.py": (
                     "        kept = self.writer.add(",
