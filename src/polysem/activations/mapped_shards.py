@@ -51,7 +51,7 @@ class MappedShards:
             rows = out[begin - start : end - start]
             with self._required(shard).open("rb") as stream:
                 stream.seek((begin - first) * self.layout.row_bytes)
-                if stream.readinto(memoryview(rows).cast("B")) < rows.nbytes:
+                if stream.readinto(rows.data) < rows.nbytes:
                     raise InputError(f"{stream.name} became shorter while it was read; {AGAIN}")
         return out
 

@@ -19,6 +19,7 @@ AROUND = 1 << 16
 TOGETHER = 256
 """Scattered rows that are read before they are converted: they stay in the cache until then."""
 
+Places = slice | NDArray[np.int64]
 FLOAT32 = np.dtype(np.float32)
 
 
@@ -62,13 +63,12 @@ class ActivationRows:
             self._let_go(len(offset))
         return out
 
-    def _parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[slice | NDArray[np.int64], int, NDArray[np.int64]]]:
+    def _parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[Places, int, NDArray[np.int64]]]:
         """Numbers of rows in parts of few rows of one shard: their places among the numbers, the shard, the rows in
         it."""
         if self._shards.layout.shards(self.length) == 1:
             for first in range(0, len(rows), self._together):
-                part = slice(first, first + self._together)
-                yield part, 0, rows[part]
+                yield slice(first, first + self._together), 0, rows[first : first + self._together]
             return
         shard, offset = np.divmod(rows, self._shards.layout.shard_rows)
         order = np.argsort(shard, kind="stable")

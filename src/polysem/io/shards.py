@@ -121,9 +121,9 @@ class ShardWriter:
         self._file.close()
 
     def _append(self) -> None:
-        self._write(self._chunk)
+        self._write(self._chunk.data)
         self._filled, self._chunks = 0, self._chunks + 1
 
-    def _write(self, content: NDArray[Any] | bytes) -> None:
+    def _write(self, content: memoryview | bytes) -> None:
         self._file.write(content)
         self._digest.update(content)
