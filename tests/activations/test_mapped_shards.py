@@ -1,6 +1,5 @@
 """Shards that are mapped when their rows are asked for."""
 
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ from stored import write_rows
 from polysem.activations import mapped_shards
 from polysem.activations.rows import ActivationRows
 from polysem.io.errors import InputError
-from polysem.io.shards import ROWS_PER_CHUNK
+from polysem.io.shards import ROWS_PER_CHUNK, ShardWriter
+from polysem.io.stores import layout_of, open_store, partial_of, read_array, written_store
 from polysem.params.study import section_class
 from polysem.saes.sources.stored import StoredRows
 from polysem.saes.trainer import Trainer
@@ -61,23 +61,27 @@ def test_a_torn_shard_is_named_and_the_others_can_be_read(store, read):
 
 
 def test_a_store_of_more_chunks_than_linux_lets_a_process_map_is_trained_on(tmp_path, monkeypatch):
-    """70,000 chunks, where a process may have 65,530 maps; in 1,000 shards, of which 300 are mapped at once."""
+    """70,000 chunks, where a process may have 65,530 maps, of few rows each; in 1,000 shards, of which 300 are mapped
+    at once."""
     monkeypatch.setattr(mapped_shards, "MAPPED", 300)
-    chunks = 70_000
-    piece = np.random.default_rng(0).standard_normal((70 * ROWS_PER_CHUNK, WIDTH)).astype(np.float16)
+    shards, chunks, size = 1000, 70_000, 16
+    values = np.random.default_rng(0).standard_normal((chunks * size, WIDTH)).astype(np.float16)
     path, params = tmp_path / "train.zarr", {"site": "blocks.0.mlp.hook_post", "settings": {}}
-    pieces = repeat(piece, chunks // 70)
-    write_rows(path, pieces, chunks * ROWS_PER_CHUNK, WIDTH, params=params, shard_bytes=70 * CHUNK_BYTES)
-    assert len(list((path / "activations/c").iterdir())) == 1000
+    with written_store(path, attributes={}, params=params, code="", device="cpu") as group:
+        inner, outer = (size, WIDTH), (len(values) // shards, WIDTH)
+        kind = {"dtype": "float16", "compressors": None, "dimension_names": ("token", "neuron")}
+        layout = layout_of(group.create_array("activations", shape=values.shape, chunks=inner, shards=outer, **kind))
+        for number, rows in enumerate(np.split(values, shards)):
+            writer = ShardWriter(partial_of(path) / "activations" / layout.file(number), layout)
+            writer.add(rows)
+            writer.finish()
     keys = {"architecture": "topk", "k": 1, "expansion": 4, "tokens": 40_960, "batch_size": 4096}
     source = StoredRows(path, 4096, 0)
+    assert read_array(open_store(path), "activations").nchunks == chunks > 65_530
     trainer = Trainer(section_class("saes", "topk").model_validate(keys | {"learning_rate": 1e-2}), source)
     for _ in range(trainer.steps):
         trainer.advance()
-    assert trainer.step == 10
-    rows = source._rows
-    numbers = np.random.default_rng(1).integers(0, rows.length, 5000)
-    np.testing.assert_array_equal(rows.gather(numbers), piece[numbers % len(piece)].astype(np.float32))
-    maps = sum(str(path) in line for line in Path("/proc/self/maps").read_text().splitlines())
-    assert maps == 300
-    assert torch.isfinite(trainer.weights["W_dec"]).all()
+    assert trainer.step == 10 and torch.isfinite(trainer.weights["W_dec"]).all()
+    numbers = np.random.default_rng(1).integers(0, len(values), 5000)
+    np.testing.assert_array_equal(source._rows.gather(numbers), values[numbers].astype(np.float32))
+    assert sum(str(path) in line for line in Path("/proc/self/maps").read_text().splitlines()) == 300

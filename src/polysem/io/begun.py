@@ -78,8 +78,9 @@ class Begun:
             if self._folder.exists():
                 shutil.rmtree(self._folder)
             return
+        kept = {NOTES, *self.digests}
         for file in [file for file in self._folder.rglob("*") if file.is_file()]:
-            if file.relative_to(self._folder).as_posix() not in self.digests:
+            if file.relative_to(self._folder).as_posix() not in kept:
                 file.unlink()
         self._write(self.notes, "w")
 
