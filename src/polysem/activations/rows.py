@@ -14,8 +14,6 @@ from polysem.io.stores import layout_of, open_store, read_array, read_receipt
 
 PLACES = 1 << 18
 """Rows whose places are read at once, 4 MiB: opening the arrays takes longer than reading thousands of numbers."""
-AROUND = 1 << 16
-"""Bytes of a mapped file that the system takes into memory for a row that is asked for."""
 TOGETHER = 256
 """Scattered rows that are read before they are converted: they stay in the cache until then."""
 
@@ -25,15 +23,15 @@ FLOAT32 = np.dtype(np.float32)
 
 class ActivationRows:
     """The rows of an array of a store: `activations` [token, neuron], or `inputs` [token, input], which enter the
-    neurons of the site. Memory holds only the rows asked for, and of the files of gathered rows what was touched, up to
-    `held` bytes (None: all of it, which is fastest for rows in ever new orders).
+    neurons of the site. Memory holds only the rows asked for, and of the files of gathered rows what the system takes
+    around each. Where they are not `mapped`, it holds nothing of files: each row is read, which takes longer.
 
     `length` is the number of tokens, `width` the number of neurons or inputs. InputError if the store lacks the array,
     and, with the file, when rows of a shard are asked for that is missing or torn.
     """
 
     def __init__(
-        self, store: Path, name: Literal["activations", "inputs"] = "activations", held: int | None = None
+        self, store: Path, name: Literal["activations", "inputs"] = "activations", *, mapped: bool = True
     ) -> None:
         self.receipt = read_receipt(store)
         self._group = open_store(store)
@@ -42,14 +40,9 @@ class ActivationRows:
         self.width: int = array.shape[1]
         self.dtype = np.dtype(array.dtype)
         self._shards = MappedShards(store / name, layout_of(array), self.length)
-        self._together = TOGETHER if held is None else max(1, min(TOGETHER, held // self._touched(1)))
-        self._held, self._in_memory = held, 0
+        self._rows = self._shards.taken if mapped else self._shards.read_each
         self._placed = range(0)
         self._places = (np.zeros(0, np.int64), np.zeros(0, np.int64))
-
-    def _touched(self, rows: int) -> int:
-        """Bytes of mapped files that scattered rows take into memory."""
-        return rows * max(AROUND, self.width * self.dtype.itemsize)
 
     def gather(self, rows: NDArray[np.int64], dtype: np.dtype[Any] = FLOAT32) -> NDArray[Any]:
         """The rows with these numbers, in their order [row, neuron]; IndexError if there is no such row."""
@@ -59,30 +52,23 @@ class ActivationRows:
         if not (rows.min() >= 0 and rows.max() < self.length):
             raise IndexError(f"rows {rows.min()} … {rows.max()} are asked of a store of {self.length}")
         for where, shard, offset in self._parts(rows):
-            out[where] = np.take(self._shards.mapped(shard), offset, axis=0)
-            self._let_go(len(offset))
+            out[where] = self._rows(shard, offset)
         return out
 
     def _parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[Places, int, NDArray[np.int64]]]:
         """Numbers of rows in parts of few rows of one shard: their places among the numbers, the shard, the rows in
         it."""
         if self._shards.layout.shards(self.length) == 1:
-            for first in range(0, len(rows), self._together):
-                yield slice(first, first + self._together), 0, rows[first : first + self._together]
+            for first in range(0, len(rows), TOGETHER):
+                yield slice(first, first + TOGETHER), 0, rows[first : first + TOGETHER]
             return
         shard, offset = np.divmod(rows, self._shards.layout.shard_rows)
         order = np.argsort(shard, kind="stable")
         starts = np.flatnonzero(np.diff(shard[order], prepend=-1)).tolist()
         for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
-            for first in range(start, stop, self._together):
-                part = order[first : min(first + self._together, stop)]
+            for first in range(start, stop, TOGETHER):
+                part = order[first : min(first + TOGETHER, stop)]
                 yield part, int(shard[part[0]]), offset[part]
-
-    def _let_go(self, rows: int) -> None:
-        self._in_memory += self._touched(rows)
-        if self._held is not None and self._in_memory >= self._held:
-            self._shards.forget()
-            self._in_memory = 0
 
     def blocks(self, rows: int = 4 * ROWS_PER_CHUNK) -> Iterator[NDArray[np.float32]]:
         """All rows in their order, as float32 blocks [up to `rows`, neuron]."""
