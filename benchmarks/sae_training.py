@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import repeat
 from pathlib import Path
 
 import torch
 from sae_step import activations, our_trainer
+from stored import write_rows
 
-from polysem.io.stores import create_array, written_store
 from polysem.params.study import section_class
 from polysem.saes.history import History
 from polysem.saes.sources.stored import StoredRows
@@ -29,12 +30,8 @@ BATCH = 4096
 
 
 def write_store(path, rows, x):
-    params = {"site": "", "settings": {}}
-    with written_store(path, attributes={}, params=params, code="", device="cpu") as group:
-        dimensions = ("token", "neuron")
-        array = create_array(group, "activations", (rows, x.shape[1]), "float16", dimensions, compressed=False)
-        for start in range(0, rows, len(x)):
-            array[start : start + len(x)] = x[: rows - start].half().numpy()
+    pieces = repeat(x.half().numpy(), -(-rows // len(x)))
+    write_rows(path, pieces, rows, x.shape[1], params={"site": "", "settings": {}})
 
 
 def trainer_on(store, start, steps):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from measured import all_stated
+from stored import write_rows
 from tokenizers import Tokenizer, models
 
 from polysem.io.stores import create_array, written_store
@@ -35,16 +36,9 @@ PIECE = 1 << 16
 def write_activations(path, rows, neurons):
     """Sequences of `CONTEXT` tokens, of which the first is masked."""
     generator = np.random.default_rng(0)
-    sequence, position = np.divmod(np.arange(rows), CONTEXT - 1)
-    with written_store(path, attributes={}, params={}, code="", device="cpu") as group:
-        array = create_array(group, "activations", (rows, neurons), "float16", ("token", "neuron"), compressed=False)
-        for start in range(0, rows, PIECE):
-            size = min(PIECE, rows - start)
-            array[start : start + size] = generator.standard_normal((size, neurons), np.float32).astype(np.float16)
-        for name, values in {"sequence": sequence, "position": position + 1}.items():
-            column = create_array(group, name, values.shape, "int32", ("token",), compressed=True)
-            column[:] = values.astype(np.int32)
-    return int(sequence[-1]) + 1
+    sizes = (min(PIECE, rows - start) for start in range(0, rows, PIECE))
+    pieces = (generator.standard_normal((size, neurons), np.float32).astype(np.float16) for size in sizes)
+    return write_rows(path, pieces, rows, neurons, context=CONTEXT)
 
 
 def write_tokens(path, sequences):

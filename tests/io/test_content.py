@@ -1,9 +1,11 @@
 """Digests that are remembered, and what becomes of the memory."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import polysem
 from polysem.io import content
 from polysem.io.caches import read_cache, require_folder, write_cache
-from polysem.io.content import Digests, file_digest, folder_dates, folder_digest
+from polysem.io.content import Digests, file_digest, file_digests, folder_dates, folder_digest
 from polysem.io.errors import InputError
 
 SETTLED = content.SETTLED / 1e9 * 2
@@ -138,3 +140,25 @@ def test_a_folder_that_moves_as_a_whole_keeps_its_digest(tmp_path):
     before = found("here")
     (tmp_path / "here").rename(tmp_path / "there")
     assert found("there") == before
+
+
+def test_the_digest_of_a_folder_is_the_root_of_those_of_its_files_whoever_reads_them(monkeypatch):
+    for name in ("b/c", "a", "b/.hidden"):
+        Path("f", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("f", name).write_text(name)
+    leaves = {"a": file_digest(Path("f/a")), "b/c": file_digest(Path("f/b/c"))}
+    root = hashlib.sha256("".join(f"{name}\0{digest}\0" for name, digest in leaves.items()).encode()).hexdigest()
+    assert file_digests(Path("f")) == leaves and folder_digest(Path("f")) == root
+    readers = set()
+    really = content.file_digest
+
+    def noted(path):
+        readers.add(threading.current_thread().name)
+        return really(path)
+
+    monkeypatch.setattr(content, "file_digest", noted)
+    monkeypatch.setattr(content, "MUCH", 0)
+    assert folder_digest(Path("f")) == root
+    assert readers and threading.main_thread().name not in readers
+    readers.clear()
+    assert file_digests(Path("f"), leaves | {"gone": "0"}) == leaves and not readers, "what is known is not read"

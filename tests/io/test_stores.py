@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import polysem
 from polysem.io.atomic import write_json, write_text, written
 from polysem.io.errors import InputError
 from polysem.io.stores import (
-    ROWS_PER_CHUNK,
+    DIGESTS,
     create_array,
+    damage_of_store,
     hash_store,
     open_store,
     read_array,
@@ -63,26 +65,32 @@ def test_other_content_gives_another_receipt(tmp_path):
 
 
 def flip_a_byte(store: Path) -> None:
-    chunk = store / "weights/c/1/0"
+    chunk = store / "ids/c/1/0"
     content = bytearray(chunk.read_bytes())
     content[100] ^= 1
     chunk.write_bytes(content)
 
 
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "named"),
     [
-        flip_a_byte,
-        lambda store: (store / "weights/c/2/0").unlink(),
-        lambda store: (store / "weights/c/2").rename(store / "weights/c/3"),
-        lambda store: (store / "zarr.json").write_text("{}"),
-        lambda store: (store / "weights/c/more").write_bytes(b""),
+        (flip_a_byte, "ids/c/1/0"),
+        (lambda store: (store / "ids/c/2/0").unlink(), "ids/c/2/0"),
+        (lambda store: (store / "ids/c/2").rename(store / "ids/c/3"), "ids/c/2/0, ids/c/3/0"),
+        (lambda store: (store / "zarr.json").write_text("{}"), "zarr.json"),
+        (lambda store: (store / "weights/c/more").write_bytes(b""), "weights/c/more"),
+        (lambda store: shutil.rmtree(store / "ids"), "ids/c/0/0, ids/c/1/0, ids/c/2/0 and 1 more"),
+        (lambda store: (store / DIGESTS).write_text("[]"), f"{DIGESTS} itself or its folder"),
+        (lambda store: (store / DIGESTS).write_text("{"), f"{DIGESTS} itself or its folder"),
     ],
 )
-def test_damage_changes_the_hash(tmp_path, damage):
+def test_damage_changes_the_hash_and_the_files_are_named(tmp_path, damage, named):
     store = write(tmp_path / "train.zarr")
+    assert damage_of_store(store, read_receipt(store)["sha256"]) == ""
     damage(store)
-    assert hash_store(store) != read_receipt(store)["sha256"]
+    wanted = read_receipt(store)["sha256"]
+    assert hash_store(store) != wanted
+    assert damage_of_store(store, wanted).endswith(f" and not {wanted[:12]}…: {named}")
 
 
 def test_a_failing_block_leaves_nothing(tmp_path):
@@ -114,14 +122,6 @@ def test_a_writer_killed_in_the_middle_leaves_neither_store_nor_receipt_and_the_
     assert receipt_path(store).read_bytes() == receipt_path(write(tmp_path / "fresh/train.zarr")).read_bytes()
 
 
-def test_chunks_are_so_many_rows_and_zeros_are_written_too(tmp_path):
-    with written_store(tmp_path / "s.zarr", attributes={}, params={}, code="", device="cpu") as group:
-        array = create_array(group, "x", (1025, 2), "float16", ("row", "column"), compressed=False)
-        array[:] = 0
-    sizes = [(tmp_path / "s.zarr/x/c" / chunk / "0").stat().st_size for chunk in ("0", "1")]
-    assert sizes == [ROWS_PER_CHUNK * 2 * 2] * 2
-
-
 def test_a_missing_store_a_missing_array_and_a_bad_receipt_are_errors_that_say_what_to_do(tmp_path):
     with pytest.raises(InputError, match=r"is no readable store .* run again"):
         open_store(tmp_path / "none.zarr")
@@ -129,7 +129,7 @@ def test_a_missing_store_a_missing_array_and_a_bad_receipt_are_errors_that_say_w
     with pytest.raises(InputError, match=r"no array 'x'.*run again"):
         read_array(open_store(store), "x")
     write_json(receipt_path(store), {"format": 99})
-    with pytest.raises(InputError, match="format 99, expected 1"):
+    with pytest.raises(InputError, match=r"format 99, expected 2: another version .* run snakemake"):
         read_receipt(store)
     receipt_path(store).write_text('{"format": ')
     with pytest.raises(InputError, match="cannot be read"):

@@ -83,14 +83,15 @@ def test_a_model_that_is_trained_takes_three_forward_passes_per_token(study):
 
 
 def test_stores_take_rows_times_neurons_times_bytes(study):
+    """And eight bytes for the place of each row."""
     found = by_name(study())
     of_neurons, of_stream = (f"activations: own {site}" for site in (SITE, "blocks.1.hook_resid_post"))
-    assert found[f"{of_neurons} train"].disk == 5000 * 8 * 4
-    assert found[f"{of_neurons} eval"].disk == 600 * (8 + 4) * 4  # and what enters the neurons
-    assert found[f"{of_stream} eval"].disk == 600 * 4 * 4
+    assert found[f"{of_neurons} train"].disk == 5000 * (8 * 4 + 8)
+    assert found[f"{of_neurons} eval"].disk == 600 * ((8 + 4) * 4 + 8)  # and what enters the neurons
+    assert found[f"{of_stream} eval"].disk == 600 * (4 * 4 + 8)
     site = Place("own", SITE)
-    assert store_bytes(study(), site, "train") == 160_000
-    assert store_bytes(study(changed("dtype: float32", "dtype: float16")), site, "train") == 80_000
+    assert store_bytes(study(), site, "train") == 200_000
+    assert store_bytes(study(changed("dtype: float32", "dtype: float16")), site, "train") == 120_000
 
 
 def test_stores_that_are_missing_share_one_pass_that_any_of_their_jobs_may_run(study):
@@ -101,7 +102,7 @@ def test_stores_that_are_missing_share_one_pass_that_any_of_their_jobs_may_run(s
     for name in (of_neurons, of_stream):
         assert found[name].flops == (600 * 832 / 2,) * 2
         assert found[name].at_most == (600 * 832,) * 2
-        assert found[name].memory == 4 * 2656 + 1024 * (8 + 4 + 4) * 4
+        assert found[name].memory == 4 * 2656 + 1024 * ((8 + 4 + 4) * 4 + 2 * 8)
     for name in Place("own", "blocks.1.hook_resid_post").activations("eval").files:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
@@ -198,13 +199,13 @@ def test_the_config_of_a_local_copy_or_of_a_made_model_comes_before_the_params(s
     (tmp_path / "copy/config.json").write_text(config)
     loaded = study(changed("repository: a/b, corpus", "repository: a/b, local_copy: copy, corpus"))
     found = by_name(loaded)[f"activations: theirs {SITE} eval"]
-    assert found.disk == 100_000 * (24 + 8) * 2
+    assert found.disk == 100_000 * ((24 + 8) * 2 + 8)
     assert by_name(loaded)["models: theirs"].download == 0
     for origin in (study().models["theirs"].origin() | {"repository": "a/another"}, study().models["theirs"].origin()):
         assert by_name(study())[f"activations: theirs {SITE} eval"].disk is None, "another model's config was believed"
         spec = json.dumps({"source": study().models["theirs"].source, "params": origin})
         made("results/models/theirs/config.json", config.replace("24", "48"), spec)
-    assert by_name(study())[f"activations: theirs {SITE} eval"].disk == 100_000 * (48 + 8) * 2
+    assert by_name(study())[f"activations: theirs {SITE} eval"].disk == 100_000 * ((48 + 8) * 2 + 8)
 
 
 def by_phase(study) -> dict[str, list[str]]:
@@ -214,16 +215,16 @@ def by_phase(study) -> dict[str, list[str]]:
 
 
 def test_what_is_made_is_counted_and_takes_nothing_more(study):
-    """5,600 rows of 8 and of 4 numbers, 600 of them with 4 more that enter the neurons, 4 bytes each, are 278.4 kB; the
-    first train store has 160 kB of them."""
+    """5,600 rows of 8 and of 4 numbers, 600 of them with 4 more that enter the neurons, 4 bytes each, and two
+    numbers of 4 bytes for the place of each row, are 368 kB; the first train store has 200 kB of them."""
     loaded = study()
     before = by_phase(loaded)["activations"]
     Path(f"results/activations/own/{SITE}").mkdir(parents=True)
     for end in (".zarr", ".json"):
         Path(f"results/activations/own/{SITE}/train{end}").touch()
     after = by_phase(loaded)["activations"]
-    assert (before[:2], before[3]) == (["5", "0"], "≥ 278 kB")
-    assert (after[:2], after[3]) == (["5", "1"], "≥ 118 kB")
+    assert (before[:2], before[3]) == (["5", "0"], "≥ 368 kB")
+    assert (after[:2], after[3]) == (["5", "1"], "≥ 168 kB")
 
 
 SPEED = Speed(cpu=1e9, gpu=1e12)

@@ -238,17 +238,28 @@ def test_weights_that_are_no_numbers_are_refused():
 def test_stores_that_do_not_fit_on_the_disk_are_refused_and_stores_that_are_there_need_no_space():
     huge = "{source: trained, corpus: c, sites: [SITE], activations: {train_tokens: 1000000000000, eval_tokens: 1}}"
     said = refused(model=huge)
-    assert "the activation stores need up to 1,024,000.0 GB" in said
+    assert "the activation stores need up to 1,032,000.0 GB" in said
     receipt = Path("results/activations/m/blocks.0.mlp.hook_post/train.json")
     receipt.parent.mkdir(parents=True)
     receipt.write_text("{}")
     check(model=huge)
 
 
+def test_shards_that_an_ended_job_left_need_no_more_space():
+    large = "{source: trained, corpus: c, sites: [SITE], activations: {train_tokens: 10000000000, eval_tokens: 1}}"
+    assert "the activation stores need up to 10,320.0 GB" in refused(model=large)
+    site = Path("results/activations/m/blocks.0.mlp.hook_post")
+    for begun in (site / "train.zarr.partial", site / "handed-over/train.zarr.partial"):
+        (begun / "activations/c/0").mkdir(parents=True)
+        with (begun / "activations/c/0/0").open("wb") as shard:
+            shard.truncate(5_160_000_000_000)  # of holes
+    check(model=large)
+
+
 def test_the_width_of_a_local_copy_counts_for_the_space():
     copy_of_model(hidden_size=1000)
     activations = "activations: {train_tokens: 1000000000000, eval_tokens: 1, dtype: float32}"
-    for site, size in [("blocks.0.hook_mlp_out", "4,000,000.0"), ("blocks.0.mlp.hook_post", "64,000.0")]:
+    for site, size in [("blocks.0.hook_mlp_out", "4,008,000.0"), ("blocks.0.mlp.hook_post", "72,000.0")]:
         assert f"need up to {size} GB" in refused(model=IMPORTED.replace("[SITE]", f"[{site}], {activations}"))
 
 
@@ -313,7 +324,7 @@ HUGE = "activations: {train_tokens: 1000000000000, eval_tokens: 1, dtype: float3
 
 
 def test_a_shape_counts_for_the_space_before_the_model_is_there():
-    assert "need up to 64,000.0 GB" in refused(model=HUB.replace("]", f"], {HUGE}"))
+    assert "need up to 72,000.0 GB" in refused(model=HUB.replace("]", f"], {HUGE}"))
 
 
 def test_a_train_store_that_nobody_reads_takes_no_space():

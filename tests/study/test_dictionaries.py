@@ -39,11 +39,11 @@ def test_activations_are_a_lazy_array_of_tokens_and_neurons(site, finished):
         site.activations("test")
 
 
-def test_a_store_that_lost_a_chunk_is_refused_and_not_read_as_zeros(results):
-    chunk = results / f"activations/stories-1l/{SITE}/eval.zarr/activations/c/2/0"
-    chunk.unlink()
+def test_a_store_that_lost_a_shard_is_refused_and_not_read_as_zeros(results):
+    shard = results / f"activations/stories-1l/{SITE}/eval.zarr/activations/c/0/0"
+    shard.unlink()
     site = polysem.open(results)["stories-1l"][SITE]
-    with pytest.raises(polysem.InputError, match=r"lacks 1 of 4 chunks of 'activations'; delete it and its receipt"):
+    with pytest.raises(polysem.InputError, match=r"lacks 1 of 1 files of 'activations'; delete it and its receipt"):
         site.activations("eval")
 
 

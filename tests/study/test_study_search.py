@@ -11,6 +11,7 @@ from explorer_study import MODEL
 from explorer_study import study as random_study
 
 import polysem
+from polysem.io.stores import RECEIPT_FORMAT
 from polysem.io.tables import write_table
 from polysem.saes.ranking import QUANTILES, SCALES, Distributions, scaled
 from polysem.study.engine import Engine
@@ -125,7 +126,7 @@ def test_no_feature_is_active_on_tokens_that_are_left_out_at_its_site_unless_the
     receipt = Path(model[site].place.activations("eval").receipt)
     receipt.parent.mkdir(parents=True, exist_ok=True)
     rule = {"how": "massive", "median_norm": middle / 10, "measured": 9, "tokens": 1}
-    receipt.write_text(json.dumps({"format": 1, "params": {"left_out": rule}}))
+    receipt.write_text(json.dumps({"format": RECEIPT_FORMAT, "params": {"left_out": rule}}))
     after, named = found(), found(tokens=out.tolist())
     assert {one.position for one in before[0]} & set(out.tolist())
     for one in after[0]:

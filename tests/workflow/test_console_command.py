@@ -1,5 +1,6 @@
 """`polysem verify` and `polysem doctor`; `polysem adopt` has its tests where records are lost."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from repository import ROOT, environment
 
 from polysem.workflow.commands import verify
+from polysem.workflow.running.seals import SEALS, write_seal
 
 STORE = "results/activations/digits/layers.0.hook_post/train"
 
@@ -33,6 +35,24 @@ def test_a_receipt_that_no_run_wrote_is_named(tmp_path, content):
     assert verify.artifacts_problem(tmp_path / "figures.json").startswith("its receipt cannot be used")
     assert verify.store_problem(tmp_path / "train.zarr").startswith("its receipt cannot be used")
     assert verify.model_problem(tmp_path / "model")
+
+
+def test_what_an_older_version_made_is_said_to_be_of_it_and_not_to_be_damaged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder, file = Path("results/saes/x"), Path("results/metrics.json")
+    folder.mkdir(parents=True)
+    (folder / "cfg.json").write_text("{}")
+    file.write_text("{}")
+    write_seal("logs/train_sae/x.log", "command", [folder, file])
+    outputs, _ = verify.sealed_outputs()
+    assert [verify.output_problem(Path(path), output) for path, output in outputs.items()] == ["", ""]
+    seal = SEALS / "train_sae/x.json"
+    older = {name: value for name, value in json.loads(seal.read_text()).items() if name != "format"}
+    seal.write_text(json.dumps(older))
+    outputs, damaged = verify.sealed_outputs()
+    assert not damaged and verify.output_problem(file, outputs[file.as_posix()]) == ""
+    said = verify.output_problem(folder, outputs[folder.as_posix()])
+    assert said == "an older version of polysem sealed it, by another digest; run snakemake, which makes it again"
 
 
 @pytest.mark.workflow
@@ -77,7 +97,7 @@ def test_a_flipped_byte_in_a_store_is_named(repository):
     content[len(content) // 2] ^= 1
     chunk.write_bytes(content)
     found = repository.polysem("verify", fails=True)
-    assert f"bad: {STORE}.zarr: it is not what was written: its sha256 is" in found
+    assert re.search(rf"bad: {STORE}\.zarr: it is not what was written: .*…: activations/c/0/0\n", found)
     assert " artifacts checked, 1 bad" in found
 
 

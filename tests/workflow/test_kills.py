@@ -30,11 +30,11 @@ CHECKPOINTS = ".cache/checkpoints/*.pt"
         (
             f"extract_activations/{SITE}/train",
             [f"results/activations/{SITE}/train.json", f"results/activations/{SITE}/train.zarr"],
-            f"results/activations/{SITE}/train.zarr.partial/activations/zarr.json",
+            f"results/activations/{SITE}/train.zarr.partial/activations/c/0/0",
             {
-                "activations/one_pass.py": (
-                    "        kept = self.writer.add(",
-                    "        time.sleep(2)\n        kept = self.writer.add(",
+                "activations/store_in_making.py": (
+                    "            taken += self.writer.add(",
+                    "            __import__('time').sleep(2)\n            taken += self.writer.add(",
                 )
             },
         ),

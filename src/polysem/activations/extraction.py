@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from polysem.io.content import file_digest
+from polysem.io.shards import SHARD_BYTES
 from polysem.io.stores import receipt_path
 from polysem.models.record import RECORD
 from polysem.numerics.devices import Resolved
@@ -14,6 +15,8 @@ from polysem.params.base import LeaveOut
 
 LIBRARIES = ("numpy", "torch", "transformer_lens", "zarr")
 """Libraries whose versions a receipt names."""
+PLACE_BYTES = 8
+"""Bytes of sequence and position of a row."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Extraction:
     inputs: bool
     """Whether what enters the neurons is kept, too."""
     leave_out: LeaveOut
+    shard_bytes: int = SHARD_BYTES
+    """Bytes of a shard, at most."""
 
     def determines(self, site: str) -> dict[str, Any]:
         """All that determines the store of a site, as plain JSON types: files by their content, libraries by their

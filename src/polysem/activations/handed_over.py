@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from polysem.io.atomic import PLACED, before_placing, placed, write_json
+from polysem.io.begun import noted
 from polysem.io.caches import FOLDER, read_cache, write_cache
 from polysem.io.content import file_digest, folder_dates
-from polysem.io.stores import read_receipt, receipt_path, remove_store
+from polysem.io.stores import partial_of, read_receipt, receipt_path, remove_store
 
 WAITING = FOLDER / "extractions"
 """The folder of the lists of a run: which stores of a model and a split are still to be made."""
@@ -90,7 +91,7 @@ def take_over(store: Path, determined: Mapping[str, Any]) -> str | None:
     """Put the store that was handed over in its place, with its receipt, and give what there is to say of it; None if
     there is none that is determined so. What else was left for this place is removed."""
     if not is_handed_over(store, determined):
-        discard(store)
+        drop(store)
         return None
     made, receipt = place_of(store), receipt_path(store)
     said: str = _read_note(made)["said"]
@@ -106,16 +107,35 @@ def take_over(store: Path, determined: Mapping[str, Any]) -> str | None:
     return said
 
 
-def discard(store: Path) -> None:
-    """Remove what was left for the job of a store, whole or not, note first."""
+def take_begun(store: Path, place: Path) -> None:
+    """Of what ended jobs began of a store, in its own place or for a hand-over, keep what has more whole shards, where
+    the one that is to be written at `place` goes on with it."""
+    begun = [partial_of(store), partial_of(place_of(store))]
+    best = max(begun, key=noted)
+    (other,) = (folder for folder in begun if folder != best)
+    if other.exists():
+        shutil.rmtree(other)
+    if best.exists() and best != partial_of(place):
+        partial_of(place).parent.mkdir(parents=True, exist_ok=True)
+        best.rename(partial_of(place))
+    _remove_if_empty(place_of(store).parent)
+
+
+def drop(store: Path) -> None:
+    """Remove what was handed over for the job of a store, note first, and leave what was only begun."""
     made = place_of(store)
     _note(made).unlink(missing_ok=True)
     receipt_path(made).unlink(missing_ok=True)
-    for folder in (made, made.with_name(f"{made.name}.partial")):
-        if folder.exists():
-            shutil.rmtree(folder)
-    with suppress(OSError):  # another split has something there, or nothing was left
-        made.parent.rmdir()
+    if made.exists():
+        shutil.rmtree(made)
+    _remove_if_empty(made.parent)
+
+
+def discard(store: Path) -> None:
+    """Remove what was left for the job of a store, whole or not."""
+    if (begun := partial_of(place_of(store))).exists():
+        shutil.rmtree(begun)
+    drop(store)
 
 
 def discard_all_but(stores: Iterable[Path], patterns: Iterable[str]) -> None:
@@ -134,6 +154,11 @@ def _read_note(made: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return note
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # another split has something there, or nothing was left
+        folder.rmdir()
 
 
 def _note(made: Path) -> Path:

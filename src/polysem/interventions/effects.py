@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from polysem.interventions.edits import ablation, added
-from polysem.io.stores import ROWS_PER_CHUNK
+from polysem.io.shards import ROWS_PER_CHUNK
 from polysem.models.batches import TokenStore
 from polysem.models.subject import Batch, Replacement, Subject
 from polysem.models.text import token_batch

@@ -3,15 +3,20 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from polysem.io.caches import FOLDER, read_cache, write_cache
 
 MEMORY = FOLDER / "digests.json"
 SETTLED = 50_000_000
 """Nanoseconds after a change until which the system may give a second change the same time."""
+
+MUCH = 1 << 26
+"""Bytes of a folder from which on starting threads is worth it."""
 
 
 class Digests:
@@ -86,17 +91,39 @@ def file_digest(path: Path) -> str:
 
 
 def folder_digest(path: Path) -> str:
-    """sha256 over the relative names and contents of all files of a folder, in the order of the names.
+    """The digest of a folder: `tree_digest` of its files."""
+    return tree_digest(file_digests(path))
+
+
+def tree_digest(digests: Mapping[str, str]) -> str:
+    """sha256 over relative names and digests of the files of a folder, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(digests):
+        digest.update(f"{name}\0{digests[name]}\0".encode())
+    return digest.hexdigest()
+
+
+def file_digests(path: Path, known: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """sha256 of the files of a folder, by their relative names; those that are `known` are not read. All cores read
+    where there is much.
 
     Hidden files are no part of it: Snakemake leaves a time stamp of its own in every directory that it made.
     """
-    digest = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")):
-        digest.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()
+    found = sorted(_listing(path))
+    unknown = [(name, status.st_size) for name, status in found if name not in known]
+    files = [path / name for name, _ in unknown]
+    if sum(size for _, size in unknown) < MUCH:
+        digests = list(map(file_digest, files))
+    else:
+        with ThreadPoolExecutor(_cores()) as pool:
+            digests = list(pool.map(file_digest, files))
+    fresh = dict(zip((name for name, _ in unknown), digests, strict=True))
+    return {name: known[name] for name, _ in found if name in known} | fresh
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def folder_dates(path: Path) -> str:

@@ -11,16 +11,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import zarr
 
 from polysem.io.atomic import before_placing, placed, write_json
-from polysem.io.content import folder_digest
+from polysem.io.begun import Begun
+from polysem.io.content import file_digests, tree_digest
 from polysem.io.disk import names_what_the_disk_refused
 from polysem.io.errors import InputError
+from polysem.io.shards import ROWS_PER_CHUNK, Layout, rows_per_shard
 
-RECEIPT_FORMAT = 1
-ROWS_PER_CHUNK = 1024
-"""Chunks are this long along their first dimension: aligned writes and whole-chunk reads run at memory speed."""
+RECEIPT_FORMAT = 2
+NAMED = 3
+"""Damaged files that are named at most."""
+DIGESTS = "digests.json"
+"""The file of a store that names the digests of all others, the leaves of the tree whose root the receipt has."""
 
 
 @names_what_the_disk_refused
@@ -34,33 +39,41 @@ def written_store(
     device: str,
     precision: Mapping[str, str] = MappingProxyType({}),
     libraries: tuple[str, ...] = ("numpy", "zarr"),
+    begun: Begun | None = None,
 ) -> Iterator[zarr.Group]:
     """A group to fill; it becomes the store `path`, with its receipt beside it, when the block ends without an error.
 
     `precision` is what the receipt says beside `device` where that is no CPU (`numerics.devices`).
 
     The order is: write to `….zarr.partial`, consolidate, hash, rename, write the receipt. Whoever finds a receipt finds
-    a whole store. The receipt holds nothing volatile: the same work gives the same receipt.
+    a whole store. The receipt holds nothing volatile: the same work gives the same receipt. An error leaves nothing;
+    with `begun`, what is in `….zarr.partial` stays at the beginning, and whole shards stay where a signal or the disk
+    ended the block, for the next one (`io.begun`).
     """
-    partial = path.with_name(f"{path.name}.partial")
+    partial = partial_of(path)
     remove_store(path)
-    if partial.exists():
+    if partial.exists() and begun is None:
         shutil.rmtree(partial)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    group = zarr.open_group(partial, mode="w", zarr_format=3, attributes=dict(attributes))
+    partial.mkdir(parents=True, exist_ok=True)
+    group = zarr.create_group(partial, zarr_format=3, attributes=dict(attributes))
     try:
         yield group
         before_placing()
-    except BaseException:
+    except BaseException as error:
         # Zarr writes chunks side by side; asyncio would print a traceback of each that failed beside the first.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        shutil.rmtree(partial, ignore_errors=True)
+        if begun is None or not begun.outlives(error):
+            shutil.rmtree(partial, ignore_errors=True)
         raise
-    with warnings.catch_warnings():  # consolidation is an extension of Zarr v3 that is welcome here
+    with warnings.catch_warnings():  # consolidation extends Zarr v3, and notes are no part of it
         warnings.simplefilter("ignore", category=zarr.errors.ZarrUserWarning)
         zarr.consolidate_metadata(partial)
-    digest = hash_store(partial)
-    arrays = {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in sorted(group.arrays())}
+        arrays = {name: {"shape": list(of.shape), "dtype": str(of.dtype)} for name, of in sorted(group.arrays())}
+    leaves = file_digests(partial, {} if begun is None else begun.digests)
+    (partial / DIGESTS).write_text(json.dumps(leaves, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    digest = tree_digest(file_digests(partial, leaves))
+    if begun is not None:
+        begun.forget()
     partial.rename(path)
     placed(path, digest)
     write_json(
@@ -79,6 +92,11 @@ def written_store(
     )
 
 
+def partial_of(path: Path) -> Path:
+    """Where a store is written until it is whole: `train.zarr.partial`."""
+    return path.with_name(f"{path.name}.partial")
+
+
 def create_array(
     group: zarr.Group,
     name: str,
@@ -87,20 +105,43 @@ def create_array(
     dimensions: tuple[str, ...],
     *,
     compressed: bool,
+    shard_rows: int | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> zarr.Array:
-    """An array of chunks of `ROWS_PER_CHUNK` rows; uncompressed ones can be read by mapping their chunk files."""
-    chunks = (ROWS_PER_CHUNK, *shape[1:])
+    """An array of chunks of `ROWS_PER_CHUNK` rows. Compressed ones are files of their own; others stand in shards of
+    `shard_rows` rows (None: `rows_per_shard`), which can be appended to and mapped (`io.shards`)."""
+    row = shape[1:]
+    shards = None
+    if not compressed:
+        row_bytes = int(np.prod(row, dtype=np.int64)) * np.dtype(dtype).itemsize
+        shards = (rows_per_shard(shape[0], row_bytes) if shard_rows is None else shard_rows, *row)
     return group.create_array(
         name,
         shape=shape,
         dtype=dtype,
-        chunks=chunks,
+        chunks=(ROWS_PER_CHUNK, *row),
+        shards=shards,
         dimension_names=dimensions,
         compressors="auto" if compressed else None,
         attributes=dict(attributes or {}),
         config={"write_empty_chunks": True},
     )
+
+
+def layout_of(array: zarr.Array) -> Layout:
+    """How the rows of an uncompressed array lie in its shards; InputError if it has none."""
+    if array.shards is None or array.compressors:
+        raise InputError(f"{array.store_path} does not lie in uncompressed shards; delete its store and run again")
+    return Layout(np.dtype(array.dtype), array.shape[1:], array.shards[0], array.chunks[0])
+
+
+def lacking(store: Path, array: zarr.Array) -> tuple[int, int]:
+    """Of an array of a store, how many of its files are missing, which Zarr would read as zeros, and how many there
+    are to be."""
+    rows, row = (array.shards or array.chunks)[0], array.shape[1:]
+    wanted = -(-array.shape[0] // rows)
+    files = (store.joinpath(array.path, "c", str(number), *("0" for _ in row)) for number in range(wanted))
+    return wanted - sum(file.is_file() for file in files), wanted
 
 
 def remove_store(path: Path) -> None:
@@ -122,9 +163,10 @@ def read_receipt(store: Path) -> dict[str, Any]:
         receipt = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); delete {store} and run again") from error
-    if receipt.get("format") != RECEIPT_FORMAT:
+    if (found := receipt.get("format")) != RECEIPT_FORMAT:
         raise InputError(
-            f"{path} has format {receipt.get('format')!r}, expected {RECEIPT_FORMAT}; delete it and run again"
+            f"{path} has format {found!r}, expected {RECEIPT_FORMAT}: another version of polysem wrote the store; run "
+            "snakemake, which makes it again with this one"
         )
     return receipt
 
@@ -146,5 +188,22 @@ def read_array(group: zarr.Group, name: str) -> zarr.Array:
 
 
 def hash_store(path: Path) -> str:
-    """sha256 over the relative names and contents of all files of a store, in the order of the names."""
-    return folder_digest(path)
+    """The root of the tree of digests of all files of a store, as its receipt has it."""
+    return tree_digest(file_digests(path))
+
+
+def damage_of_store(path: Path, sha256: str) -> str:
+    """What is wrong with a store that is to have this root, with the files where its leaves tell, or ''."""
+    digests = file_digests(path)
+    root = tree_digest(digests)
+    if root == sha256:
+        return ""
+    try:
+        leaves = json.loads((path / DIGESTS).read_text(encoding="utf-8"))
+        others = {name: digest for name, digest in digests.items() if name != DIGESTS}
+        names = sorted(name for name in leaves.keys() | others.keys() if leaves.get(name) != others.get(name))
+    except (OSError, ValueError, AttributeError):
+        names = []
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    which = ", ".join(names[:NAMED]) + more if names else f"{DIGESTS} itself or its folder"
+    return f"its sha256 is {root[:12]}… and not {sha256[:12]}…: {which}"

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array, read_receipt
+from polysem.io.shards import ROWS_PER_CHUNK
+from polysem.io.stores import open_store, read_array, read_receipt
 from polysem.models.subject import Batch
 from polysem.models.token_ids import read_ids
 

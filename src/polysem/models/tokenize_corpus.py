@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from polysem.io.errors import InputError
-from polysem.io.stores import ROWS_PER_CHUNK, create_array, written_store
+from polysem.io.shards import ROWS_PER_CHUNK
+from polysem.io.stores import create_array, written_store
 from polysem.models.packing import Concatenated, Documents, Packed, Packing
 from polysem.models.tokenizer import load_tokenizer, token_id
 from polysem.params.base import Section

@@ -20,20 +20,21 @@ def as_split(split: str) -> str:
 def opened(results: Results, store: Stored) -> "xr.Dataset":
     """A store, lazily, chunk by chunk; `encoding["chunks"]` of its variables says how large these are.
 
-    Raises InputError if it or its receipt is not there, or of another format, and if chunks are missing, which Zarr
-    would read as zeros.
+    Raises InputError if it or its receipt is not there, or of another format, and if files of chunks are missing, which
+    Zarr would read as zeros.
     """
     import xarray as xr
 
-    from polysem.io.stores import open_store, read_receipt
+    from polysem.io.stores import lacking, open_store, read_receipt
 
     results.bring(store.receipt)
     path = results.bring(store.store)
     read_receipt(path)
     for name, array in open_store(path).arrays():
-        if missing := array.nchunks - array.nchunks_initialized:
+        missing, wanted = lacking(path, array)
+        if missing:
             raise InputError(
-                f"{path} lacks {missing} of {array.nchunks} chunks of {name!r}; delete it and its receipt and run again"
+                f"{path} lacks {missing} of {wanted} files of {name!r}; delete it and its receipt and run again"
             )
     try:
         return xr.open_zarr(path, chunks=None, consolidated=True)

@@ -7,7 +7,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from polysem.io.stores import ROWS_PER_CHUNK, open_store, read_array
+from polysem.io.shards import ROWS_PER_CHUNK
+from polysem.io.stores import open_store, read_array
 from polysem.numerics.hashing import GOLDEN, mixed
 
 HALVES = ("A", "B")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from polysem.activations.extraction import PLACE_BYTES
 from polysem.corpora.sources.images.section import CLASSES
 from polysem.layout.place import SPLITS, Place, known_table
 from polysem.layout.place import corpus as documents_of
@@ -93,7 +94,7 @@ def store_bytes(study: Study, at: Place, split: str) -> float | None:
     if neurons is None:
         return None
     kept = neurons + (input_width(name, model, site, _pixels(study, model)) if split == "eval" else 0)
-    return _rows(study, model, split) * kept * _item(model)
+    return _rows(study, model, split) * (kept * _item(model) + PLACE_BYTES)
 
 
 def _corpora(study: Study) -> Iterator[Job]:

@@ -4,14 +4,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from polysem.activations.handed_over import place_of
 from polysem.corpora.sources.files.section import FilesCorpus
 from polysem.corpora.sources.huggingface.section import HuggingFaceCorpus
 from polysem.corpora.sources.images.section import CLASSES, ImagesCorpus
 from polysem.index.full_text import require_full_text
+from polysem.io.begun import bytes_in
 from polysem.io.content import known_digest
 from polysem.io.disk import fits, in_gigabytes
 from polysem.io.errors import InputError, named
 from polysem.io.files import expanded, files_of, matching_files
+from polysem.io.stores import partial_of
 from polysem.layout.place import RESULTS
 from polysem.layout.place import corpus as documents_of
 from polysem.models.processing import native_obstacles, refuse
@@ -287,7 +290,9 @@ def _check_space(study: Study) -> None:
     """InputError if the activation stores that are still to be made do not fit on the disk."""
     stores = artifacts.activation_splits(study)
     left = [(site, split) for site, split in stores if not Path(site.activations(split).receipt).exists()]
-    needed = sum(store_bytes(study, site, split) or 0.0 for site, split in left)
+    begun = [Path(site.activations(split).store) for site, split in left]
+    there = sum(bytes_in(partial_of(of)) for store in begun for of in (store, place_of(store)))
+    needed = sum(store_bytes(study, site, split) or 0.0 for site, split in left) - there
     results = Path(RESULTS)
     free = shutil.disk_usage(results if results.exists() else Path()).free
     if free < LEAST_FREE:

@@ -189,7 +189,7 @@ def check_locks() -> Check:
 
 
 def check_leftovers() -> Check:
-    """What a killed run left behind; the next run clears it by itself."""
+    """What a killed run left behind; the next run goes on with it or clears it by itself."""
     if _is_running(STATE / lock.LOCK):
         return Check("leftovers", "note", "a run is going on in this folder")
     partial = [path for path in Path(RESULTS).rglob("*.partial") if ".partial" not in "".join(path.parts[:-1])]
@@ -199,7 +199,7 @@ def check_leftovers() -> Check:
     return Check(
         "leftovers",
         "note",
-        f"{len(partial)} partial files and {len(locks)} locks of a killed run; the next run clears them",
+        f"{len(partial)} partial files and {len(locks)} locks of a killed run; the next run clears or continues them",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from polysem.io.content import file_digest, folder_digest
 from polysem.io.errors import InputError
 from polysem.io.folders import damage, files_of, read_folder_receipt
-from polysem.io.stores import hash_store, read_receipt, receipt_path
+from polysem.io.stores import DIGESTS, damage_of_store, read_receipt, receipt_path
 from polysem.layout.place import ANY_DICTIONARY, ANY_MODEL, ANY_SITE, RECEIPT, RESULTS
 from polysem.models.record import read_record
 from polysem.params.study import load_study
@@ -89,6 +89,11 @@ def output_problem(path: Path, output: Output) -> str:
     """What is wrong with an artifact, by the seal of its job, or ''."""
     if not path.exists():
         return "it is missing"
+    if path.is_dir() and not output.sha256:
+        return "an older version of polysem sealed it, by another digest; run snakemake, which makes it again"
+    if (path / DIGESTS).is_file():
+        damage = damage_of_store(path, output.sha256)
+        return f"it is not what was written: {damage}" if damage else ""
     found = folder_digest(path) if path.is_dir() else file_digest(path)
     if found == output.sha256:
         return ""
@@ -106,8 +111,7 @@ def store_problem(store: Path) -> str:
         recorded = read_receipt(store)["sha256"]
     except UNUSABLE as error:
         return f"its receipt cannot be used: {error}"
-    found = hash_store(store)
-    return "" if found == recorded else f"its sha256 is {found[:12]}…, the receipt says {recorded[:12]}…"
+    return damage_of_store(store, recorded)
 
 
 def model_problem(folder: Path) -> str:

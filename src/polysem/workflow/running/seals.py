@@ -9,7 +9,7 @@ DVC keeps: after a checkout, artifacts, records and seals are of one run again.
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from polysem.io.atomic import write_json
@@ -18,6 +18,8 @@ from polysem.io.errors import InputError
 
 SEALS = Path(".snakemake/metadata/seals")
 SUFFIX = ".log"
+FORMAT = 2
+"""Of a seal. In those before it, which name none, the digests of folders were of another kind."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Output:
     """One output as it was left."""
 
     sha256: str
+    """'' for a folder whose seal is of an older format: nothing is known of its content."""
     size: int
     """Bytes of a file; of a folder 0."""
     dates: str
@@ -53,7 +56,7 @@ def write_seal(log: str, command: str, outputs: Mapping[Path, str] | Iterable[Pa
     is the digest of the shell command that made them."""
     digests = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs, "")
     found = {path.as_posix(): asdict(sealed(path, digest)) for path, digest in digests.items() if path.exists()}
-    said = {"command": command, "written": time.time(), "outputs": dict(sorted(found.items()))}
+    said = {"format": FORMAT, "command": command, "written": time.time(), "outputs": dict(sorted(found.items()))}
     write_json(seal_file(log, seals), said)
 
 
@@ -67,6 +70,8 @@ def seal_in(file: Path) -> Seal | None:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         outputs = {path: Output(**each) for path, each in content["outputs"].items()}
+        if content.get("format") != FORMAT:
+            outputs = {path: replace(of, sha256="") if of.dates else of for path, of in outputs.items()}
         return Seal(
             outputs, content.get("command", ""), float(content.get("written", 0.0))
         )  # seals of older versions vouch for nothing

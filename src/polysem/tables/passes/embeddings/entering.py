@@ -15,8 +15,6 @@ from polysem.saes.sae import SAE, normalized
 from polysem.tables.parts.directions import Directions
 
 ENCODER_ROWS = "encoder rows"
-HELD = 1 << 26
-"""Bytes of the store that may stay in memory: 64 MiB."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,13 @@ def entering(
     if isinstance(dictionary, SAE):
         weights = dictionary.W_enc.T.cpu().contiguous().numpy()
         centre = dictionary.centre.cpu().numpy() if centred and dictionary.centre is not None else None
-        return Entering(ActivationRows(store, held=HELD), weights, ENCODER_ROWS, centre, dictionary.normalization)
+        return Entering(ActivationRows(store, mapped=False), weights, ENCODER_ROWS, centre, dictionary.normalization)
     into = directions.input_weights(site)
     if into is None:
         raise InputError(no_input_weights(directions, site))
-    return Entering(ActivationRows(store, "inputs", HELD), into.cpu().numpy(), directions.input_weights_kind(site))
+    return Entering(
+        ActivationRows(store, "inputs", mapped=False), into.cpu().numpy(), directions.input_weights_kind(site)
+    )
 
 
 def no_input_weights(directions: Directions, site: str) -> str:

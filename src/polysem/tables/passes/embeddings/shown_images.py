@@ -5,7 +5,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 
-from polysem.io.stores import ROWS_PER_CHUNK
+from polysem.io.shards import ROWS_PER_CHUNK
 from polysem.models.batches import TokenStore
 from polysem.saes.dictionary import Dictionary
 from polysem.saes.sae import SAE, normalized

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 
 from polysem.io.errors import InputError
-from polysem.io.stores import ROWS_PER_CHUNK
+from polysem.io.shards import ROWS_PER_CHUNK
 from polysem.models.batches import TokenStore
 from polysem.models.subject import Batch
 from polysem.models.text import text_tokens
