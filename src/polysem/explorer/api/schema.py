@@ -13,6 +13,7 @@ from polysem.explorer.api.questions import JSON, is_list, parameters
 from polysem.explorer.inference.jobs import ActivationsJob, Job, SearchJob
 from polysem.explorer.security import TOKEN_HEADER
 from polysem.layout.notes import Note
+from polysem.params.meanings import WithMeanings
 from polysem.study.search import SearchResults, TextActivations
 
 IN_PATH = {"model": "string", "site": "string", "dictionary": "string", "feature": "integer"}
@@ -175,7 +176,7 @@ def _asked(summary: str, answer: type, components: dict[str, Any]) -> dict[str, 
 
 
 def _parameters(job: type[Job]) -> list[dict[str, Any]]:
-    found = job.model_json_schema()
+    found = job.model_json_schema(schema_generator=WithMeanings)
     return [
         {
             "name": name,
@@ -196,7 +197,9 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _component(described: type, components: dict[str, Any]) -> dict[str, str]:
     """A reference to a type's schema, which is put among the components."""
-    found = TypeAdapter(described).json_schema(ref_template=COMPONENTS, mode="serialization")
+    found = TypeAdapter(described).json_schema(
+        ref_template=COMPONENTS, mode="serialization", schema_generator=WithMeanings
+    )
     components |= found.pop("$defs", {}) | {described.__name__: found}
     return {"$ref": COMPONENTS.format(model=described.__name__)}
 
