@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -28,6 +28,8 @@ FEW_FIGURES = (
     "absorption_and_hedging",
 )  # fmt: skip
 """Of dictionaries with and without labels and params, of sites, of models and of toys."""
+OTHER_K = ("k: 8", "k: 6")
+"""An edit of the params after which another SAE is trained at every site."""
 TIMEOUT = 900
 """Seconds that a command may take."""
 WITHOUT_WILDCARDS = ("check_claims", "collect_metrics", "collect_plots", "collect_provenance", "write_report")
@@ -134,8 +136,8 @@ class Plan:
         return set().union(*found.values())
 
 
-def plant(folder: Path, params: str, few_figures: bool = False) -> Repository:
-    """The working tree with another params file and nothing made, and with all figures or a few of them."""
+def plant(folder: Path, params: str, few_figures: bool = False, and_figures: Iterable[str] = ()) -> Repository:
+    """The working tree with another params file and nothing made, and with all figures or a few of them and these."""
     for part in PARTS:
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         if (ROOT / part).is_dir():
@@ -144,15 +146,15 @@ def plant(folder: Path, params: str, few_figures: bool = False) -> Repository:
             shutil.copy2(ROOT / part, folder / part)
     (folder / "params.yaml").write_text(params)
     if few_figures:
-        leave_few_figures(folder / "src/polysem")
+        leave_few_figures(folder / "src/polysem", and_figures)
     return Repository(folder)
 
 
-def leave_few_figures(package: Path) -> None:
+def leave_few_figures(package: Path, and_figures: Iterable[str] = ()) -> None:
     """Remove the modules of all other figures from a package: drawing takes half of the time of a small study, and most
     tests of runs look at none."""
     for module in (package / "figures").glob("of_*/*.py"):
-        if module.stem not in (*FEW_FIGURES, "__init__"):
+        if module.stem not in (*FEW_FIGURES, *and_figures, "__init__"):
             module.unlink()
 
 

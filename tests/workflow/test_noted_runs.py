@@ -28,7 +28,7 @@ def test_a_star_and_a_comment_write_sheets_of_their_dictionary_and_the_report_an
     assert repository.plan().pending == PAGES | {f"write_sheets/stories-1l/{SITE}/neurons"}
 
 
-def test_a_starred_feature_gets_a_sheet_and_loses_its_mark_with_another_training(repository):
+def test_a_starred_feature_gets_a_sheet_and_a_label_its_figures(repository):
     feature = next(number for number in range(256) if not (repository / f"{SHEETS}/{number}.html").exists())
     figures = sorted((repository / f"results/figures/{SAE}").glob("*.svg"))
     for figure in figures:
@@ -49,13 +49,15 @@ def test_a_starred_feature_gets_a_sheet_and_loses_its_mark_with_another_training
     assert 0 < len(drawn) < len(figures)
     assert all("labels" in read for read in reads_of(repository, drawn).values())
 
-    repository.edit("params.yaml", "k: 8", "k: 6")
-    repository.snakemake()
-    assert "another training" in (repository / f"{SHEETS}/index.html").read_text()
+
+def test_a_feature_loses_its_mark_with_another_training_and_its_notes_are_told(changed):
+    feature = json.loads((changed / ".git/noted.json").read_text())
+    page = changed / f"{SHEETS}/{feature}.html"
+    assert "another training" in (changed / f"{SHEETS}/index.html").read_text()
     assert not page.exists() or "Of another training: 1 note" in page.read_text()
-    index = (repository / "results/report/pages/static/search-index.js").read_text()
+    index = (changed / "results/report/pages/static/search-index.js").read_text()
     assert "★" not in index and '"dogs"' not in index
-    listed = repository.polysem("notes")
+    listed = changed.polysem("notes")
     assert re.search(rf"{feature}\n +of another training \([0-9a-f]{{8}}\): ★ dogs Ada\n", listed)
 
 

@@ -25,11 +25,20 @@ SAES = f"""saes:
 """
 
 
+NOT_APPLICABLE = ("encoder_decoder_cosine", "frequency_bias_product")
+DRAWN = ("decoder_kurtosis", "decoder_cosines", "features_per_neuron", "logit_weights", "feature_not_neuron")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     head, rest = PRESET.split("saes:\n")
     text = head.replace(f"[{IN}, blocks.0.mlp.hook_post, {OUT}]", f"[{IN}, {OUT}]") + SAES
-    repository = plant(tmp_path_factory.mktemp("transcoders") / "repository", text + rest[rest.index("analysis:") :])
+    repository = plant(
+        tmp_path_factory.mktemp("transcoders") / "repository",
+        text + rest[rest.index("analysis:") :],
+        True,
+        NOT_APPLICABLE + DRAWN,
+    )
     repository.snakemake("--cores", "2")
     return repository
 
@@ -46,9 +55,9 @@ def test_a_transcoder_goes_through_all_tables_and_figures_to_the_report_and_a_se
     assert float(ours["cross_entropy_zero"]) != pytest.approx(float(neurons["cross_entropy_zero"]), rel=1e-3)
 
     drawn = json.loads((run / f"results/figures/stories-1l/{IN}/t.json").read_text())["artifacts"]
-    assert "two bases" in drawn["encoder_decoder_cosine"]["not_applicable"]
-    assert "two bases" in drawn["frequency_bias_product"]["not_applicable"]
-    for name in ("decoder_kurtosis", "decoder_cosines", "features_per_neuron", "logit_weights", "feature_not_neuron"):
+    for name in NOT_APPLICABLE:
+        assert "two bases" in drawn[name]["not_applicable"]
+    for name in DRAWN:
         assert "sha256" in drawn[name], drawn[name]
     metrics = json.loads((run / "results/metrics.json").read_text())["stories-1l"]
     assert metrics[IN]["t"]["target"] == OUT

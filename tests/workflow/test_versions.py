@@ -5,31 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from repository import Repository
+from repository import OTHER_K
 from ruamel.yaml import YAML
 from test_reruns import COLLECTING, TOPK
 
 pytestmark = pytest.mark.workflow
-
-OTHER_K = ("k: 8", "k: 6")
-
-
-@pytest.fixture(scope="session")
-def changed(finished, shared) -> Repository:
-    """A fresh clone that pulled, changed one param and ran; `executed.json` lists the jobs. Not to be changed."""
-
-    def build(folder):
-        clone = finished.clone(folder)
-        clone.dvc("pull")
-        clone.git("checkout", "--quiet", "-b", "other")
-        clone.edit("params.yaml", *OTHER_K)
-        with clone.executed() as ran:
-            clone.snakemake()
-        (clone / ".git/executed.json").write_text(json.dumps(sorted(ran)))
-        clone.dvc("commit", "--force")
-        clone.commit("Other k")
-
-    return shared("changed", build)
 
 
 def test_a_fresh_clone_that_pulled_does_nothing(clone, finished):
