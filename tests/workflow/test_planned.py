@@ -8,7 +8,7 @@ from repository import Repository
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from polysem.params.study import load_study
-from polysem.workflow import planned as module
+from polysem.workflow import expected
 from polysem.workflow.planned import PlannedJob, PlannedJobs, changed, plan_in_words, why, without_advice
 from polysem.workflow.progress import duration
 
@@ -24,7 +24,7 @@ ANOTHER = "Input files updated by another job: results/saes/a/cfg.json"
 
 @pytest.fixture(autouse=True)
 def forget():
-    module._took.cache_clear()
+    expected._took.cache_clear()
 
 
 def params(before: str, now: str) -> str:
@@ -119,7 +119,7 @@ def test_time_is_that_of_the_last_run_or_the_estimate_of_the_plan_and_never_less
     assert (
         about == "About 1 min 40 s on 4 cores, by what they took when they ran last; of 1 that never ran by estimate."
     )
-    module._took.cache_clear()
+    expected._took.cache_clear()
     (tmp_path / known.log).with_suffix(".tsv").write_text("torn")
     assert plan_in_words([known, unknown], 9, 1, study)[1] == "About 8 s on 1 core, by estimate, as none ran here."
     trained = job("train_model", "toy", "not made yet", ("results/models/toy/model.json",))

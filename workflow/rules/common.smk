@@ -61,8 +61,9 @@ from polysem.workflow.checks import preflight
 from polysem.workflow.checks import rubric_scores
 from polysem.workflow.checks import special_tokens
 from polysem.workflow.checks.requests import Requests
+from polysem.workflow.expected import TimeLeft, expected_seconds
 from polysem.workflow.planned import PlannedJobs, plan_in_words, without_advice
-from polysem.workflow.progress import FinishedJobs
+from polysem.workflow.progress import EachJob, EachMinute
 from polysem.workflow.running import extractions
 from polysem.workflow.running import warm
 from polysem.workflow.tables import Tables
@@ -131,13 +132,15 @@ onstart:
     if workflow.local_exec and workflow.is_main_process:
         for name in TURNS:
             workflow.scheduler.global_resources[name] = workflow.scheduler.resources[name] = 1
+        made = {job.log[0]: list(job.output) for job in workflow.dag.needrun_jobs() if job.log}
+        progress.time_left = TimeLeft(expected_seconds(made, study)[0], workflow.resource_settings.cores)
         called = (re.search(r"polysem step (\w+)", job.rule.shellcmd or "") for job in workflow.dag.needrun_jobs())
         warm.start([step[1] for step in called if step], ENVIRONMENT, gpu=GPU)
 
 
-# Snakemake's own bars need a terminal; without one a run would say nothing until its end.
-if workflow.is_main_process and not workflow.output_settings.dryrun and not sys.stderr.isatty():
-    snakemake_logger.addHandler(FinishedJobs(sys.stderr))
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    progress = EachMinute(snakemake_logger) if sys.stderr.isatty() else EachJob(sys.stderr)
+    snakemake_logger.addHandler(progress)
 
 
 def tell_plan(planned):

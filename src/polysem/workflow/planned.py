@@ -1,22 +1,19 @@
 """What a dry run says beside Snakemake's table: which jobs would run, why, and how long they take."""
 
 import ast
-import csv
 import json
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from polysem.params.study import Study
-from polysem.workflow.checks.needs import START, jobs
-from polysem.workflow.checks.speeds import CPU_GFLOPS
+from polysem.workflow.expected import TimeLeft, expected_seconds
 from polysem.workflow.progress import duration, job_name
 from polysem.workflow.provenance.records import DIGEST, STATE
 from polysem.workflow.running.specs import SPECS, kept_spec
@@ -180,16 +177,9 @@ def _held(value: Any) -> Any:
 
 
 def _about(planned: list[PlannedJob], cores: int, study: Study) -> str:
-    """How long jobs take on some cores, as long as each of them took when it ran last, or else by the estimate of
-    `polysem plan`."""
-    took = [_took(Path(job.log).with_suffix(".tsv")) for job in planned]
-    never = took.count(None)
-    estimates = _estimates(study) if never else {}
-    seconds = [
-        next((estimates[output] for output in job.outputs if output in estimates), START) if known is None else known
-        for job, known in zip(planned, took, strict=True)
-    ]
-    about = duration(max(sum(seconds) / max(1, cores), max(seconds)))
+    """How long jobs take on some cores, as far as that is known."""
+    seconds, never = expected_seconds({job.log: job.outputs for job in planned}, study)
+    about = duration(TimeLeft(seconds, cores).left({}))
     by = "by what they took when they ran last"
     if never:
         by = (
@@ -198,23 +188,3 @@ def _about(planned: list[PlannedJob], cores: int, study: Study) -> str:
             else "by estimate, as none ran here"
         )
     return f"About {about} on {cores} {'core' if cores == 1 else 'cores'}, {by}."
-
-
-def _estimates(study: Study) -> dict[str, float]:
-    """Seconds on a core by what a job makes."""
-    return {
-        output: job.seconds + job.flops[0] / (CPU_GFLOPS * 1e9)
-        for job in jobs(study)
-        if job.flops is not None
-        for output in job.outputs
-    }
-
-
-@cache
-def _took(file: Path) -> float | None:
-    """Seconds of the job that wrote a file of `running.usage`; None if there is none that can be read."""
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            return float(next(csv.DictReader(lines, delimiter="\t"))["s"])
-    except (OSError, ValueError, KeyError, StopIteration):
-        return None
