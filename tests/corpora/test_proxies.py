@@ -118,7 +118,7 @@ def test_the_default_proxies_know_the_kinds_of_the_generated_corpus(kind):
         for start, end, name in proxy_spans(text, compiled):
             covered[name] += end - start
     share = {name: count / sum(map(len, texts)) for name, count in covered.items()}
-    assert share[kind] > 0.8
+    assert kind not in compiled or share[kind] > 0.8
     assert all(other < 0.02 for name, other in share.items() if name != kind)
 
 

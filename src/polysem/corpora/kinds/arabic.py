@@ -30,8 +30,8 @@ SKY = expressions(
 
 
 def write(random: Random) -> str:
-    """Three or four sentences."""
-    return " ".join(_sentence(random) for _ in range(random.randrange(3, 5)))
+    """Eight to fourteen sentences."""
+    return " ".join(_sentence(random) for _ in range(random.randrange(8, 15)))
 
 
 def _sentence(random: Random) -> str:

@@ -34,7 +34,11 @@ BODIES = (
 
 
 def write(random: Random) -> str:
-    """One function, class or loop."""
+    """Four to seven functions, classes or loops."""
+    return "\n\n\n".join(_part(random) for _ in range(random.randrange(4, 8)))
+
+
+def _part(random: Random) -> str:
     many = random.choice(NOUNS)
     verb, other = random.choice(VERBS), random.choice(NOUNS)
     return random.choice(BODIES).format(

@@ -11,11 +11,11 @@ SHARE_WITH_HEADER = 0.5
 
 
 def write(random: Random) -> str:
-    """60 to 180 bases with a few known motifs; the share of G and C differs from document to document."""
-    length = random.randrange(60, 180)
+    """240 to 600 bases with a few known motifs; the share of G and C differs from document to document."""
+    length = random.randrange(240, 600)
     strong = random.uniform(0.3, 0.7)
     bases = random.choices("GCAT", (strong, strong, 1 - strong, 1 - strong), k=length)
-    for _ in range(random.randrange(4)):
+    for _ in range(random.randrange(12)):
         motif = random.choice(MOTIFS)
         start = random.randrange(length - len(motif))
         bases[start : start + len(motif)] = motif

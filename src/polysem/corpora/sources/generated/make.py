@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from polysem.corpora.kinds import arabic, base64, code, dna, hebrew
+from polysem.corpora.kinds import arabic, base64, code, dna, hebrew, hexadecimal, keys
 from polysem.corpora.sources.generated.section import GeneratedCorpus
 from polysem.corpora.stories.story import tell_story
 from polysem.corpora.tagged import Span, TaggedText, tags_column
@@ -19,6 +19,8 @@ OTHER_KINDS: dict[str, Callable[[Random], str]] = {
     "code": code.write,
     "arabic": arabic.write,
     "hebrew": hebrew.write,
+    "hexadecimal": hexadecimal.write,
+    "keys": keys.write,
 }
 ATTEMPTS = 200
 """Draws for one document before the generator counts as exhausted; with stories the second is hardly ever needed."""

@@ -16,8 +16,9 @@ class GeneratedCorpus(CorpusSection):
     """Documents in the train split."""
     eval_documents: Documents = 4_000
     """Documents in the eval split; none of them occurs in the train split."""
-    other_kinds: Share = 0.06
-    """Share of documents that are no stories: base64, DNA, code, Arabic and Hebrew letters, in equal parts."""
+    other_kinds: Share = 0.084
+    """Share of documents that are no stories: base64, DNA, code, Arabic and Hebrew letters, hexadecimal digests and
+    product keys, in equal parts."""
 
     def outside_files(self) -> list[str]:
         """See `Entry`."""
