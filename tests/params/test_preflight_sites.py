@@ -28,6 +28,8 @@ MODEL = """
 corpora: {c: {source: generated}}
 models: {m: {source: transformers, repository: a/b, local_copy: copy, corpus: c, sites: [SITES]}}
 """
+PLACE = 8
+"""Bytes of a row beside its activations: which sequence, which position."""
 HUGE = "activations: {train_tokens: 1000000000000, eval_tokens: 1, dtype: float32}"
 
 
@@ -68,12 +70,14 @@ def test_a_parallel_block_has_nothing_between_attention_and_mlp():
 def test_widths_are_those_of_the_weights_and_no_multiple_of_the_residual_streams(hook, width):
     copied(OPTForCausalLM(OPTConfig(**SIZES, ffn_dim=96, word_embed_proj_dim=32)))
     said = refused(f"blocks.0.{hook}], {HUGE}, mask_tokens: [").replace(",", "")
-    assert f"need up to {4 * width}000.0 GB" in said
+    assert f"need up to {4 * width + PLACE}000.0 GB" in said
 
 
 def test_heads_need_not_be_as_wide_as_the_residual_stream():
     copied(LlamaForCausalLM(LlamaConfig(**SIZES, intermediate_size=48, head_dim=12)))
-    assert "need up to 192000.0 GB" in refused(f"blocks.0.attn.hook_z], {HUGE}, mask_tokens: [").replace(",", "")
+    assert f"need up to {4 * 48 + PLACE}000.0 GB" in refused(f"blocks.0.attn.hook_z], {HUGE}, mask_tokens: [").replace(
+        ",", ""
+    )
 
 
 def test_an_sae_of_the_output_of_a_module_is_held_against_the_site_before_anything_runs():
