@@ -19,8 +19,9 @@ from polysem.saes.gradients import auxiliary_gradients
 from polysem.saes.products import PRODUCTS
 from polysem.saes.scales import activation_scale
 
-FORMS = {"dense": {"DENSE_ABOVE": -1.0}, "sparse": {"DENSE_ABOVE": 1.1, "SCORED_AGAIN_BELOW": -1.0}}
-SEARCHED = {
+WITH_ANY_PRODUCT = {"dense": {"DENSE_ABOVE": -1.0}, "sparse": {"DENSE_ABOVE": 1.1, "SCORED_AGAIN_BELOW": -1.0}}
+"""Which product searches moves what is found to be active, and nothing behind that."""
+FORMS = WITH_ANY_PRODUCT | {
     f"sparse, searched in {product.name}": {
         "DENSE_ABOVE": 1.1,
         "SCORED_AGAIN_BELOW": 1.1,
@@ -28,7 +29,6 @@ SEARCHED = {
     }
     for product in PRODUCTS.values()
 }
-"""Which product searches moves what is found to be active, and nothing behind that."""
 ON_GPU = {"dense": {"DENSE_ABOVE_ON_GPU": -1.0}, "sparse": {"DENSE_ABOVE_ON_GPU": 1.1}}
 NORMS = ("unit", "project_only", "free", "unpenalised")
 CONSTRAINED = {"encoder_l1": 0.1, "encoder_l2": 0.1, "clip_norm": 0.5, "dead_features": "auxk", "auxk": 2}
@@ -86,7 +86,7 @@ def test_a_fast_path_has_the_gradients_of_its_loss_under_every_combination_of_op
     bound = 3e-4 if "sqrt" in case.get("penalty", "") else 1e-5
     for keys, other in options():
         recipe = recipe_class(architecture)(architecture=architecture, **(case | keys))
-        forms = FORMS if other or "encoder_l1" in keys else FORMS | SEARCHED
+        forms = WITH_ANY_PRODUCT if other or "encoder_l1" in keys else FORMS
         slow, found = ways(recipe, other, forms.values(), monkeypatch)
         for form, fast in zip(forms, found, strict=True):
             assert fast.by_weight.keys() == slow.by_weight.keys()
