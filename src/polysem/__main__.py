@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ended, as shells have it."""
+
 
 def main() -> int:
     """Run what the command line names; the exit status.
@@ -29,9 +32,13 @@ def main() -> int:
 
         run_named(sys.argv[2:])
         return 0
-    from polysem.cli import main as command
+    try:
+        from polysem.cli import main as command
 
-    return command()
+        return command()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

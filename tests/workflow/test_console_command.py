@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from repository import ROOT, environment
 
+from polysem import __main__
 from polysem.workflow.commands import verify
 from polysem.workflow.running.seals import SEALS, write_seal
 
@@ -21,6 +22,16 @@ def test_the_console_command_starts_without_torch(tmp_path):
     code = "import sys, polysem.cli; sys.exit('torch' in sys.modules or 'snakemake' in sys.modules)"
     variables = environment(tmp_path) | {"PYTHONPATH": str(ROOT / "src")}
     assert subprocess.run([sys.executable, "-c", code], env=variables).returncode == 0
+
+
+def test_ctrl_c_ends_a_command_in_one_line(monkeypatch, capsys):
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.argv", ["polysem", "status"])
+    monkeypatch.setattr("polysem.cli.main", interrupted)
+    assert __main__.main() == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 """`polysem new`: what is asked, what is refused, and what is in the folder."""
 
 import io
+import os
+import shlex
 import subprocess
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from repository import environment
 from ruamel.yaml import YAML
@@ -15,6 +19,7 @@ from polysem.params.study import load_study
 from polysem.workflow.checks.shapes import Outline, native_outline
 from polysem.workflow.fresh import answers, params_file, pins
 from polysem.workflow.fresh.answers import Answers, Corpus, Model
+from polysem.workflow.fresh.texts import reading_lines
 from polysem.workflow.provenance import installed
 
 SITE = "blocks.0.mlp.hook_post"
@@ -80,10 +85,13 @@ def test_a_study_is_committed_whole_and_is_that_of_the_options(capsys):
 
 
 def test_what_no_option_says_is_asked_and_enter_takes_what_is_usual(monkeypatch, capsys):
-    questions = asked(monkeypatch, "trainde", "", "blocks.1.hook_mlp_out", "blocks.0.hook_mlp_out")
-    assert main(["new", "mine", "--corpus", "generated"]) == 0
-    assert [question.rpartition("[")[2] for question in questions] == ["trained]: "] * 2 + [f"{SITE}]: "] * 2
+    Path("short.txt").write_text("text")
+    questions = asked(monkeypatch, "trainde", "", "blocks.1.hook_mlp_out", "blocks.0.hook_mlp_out", "short.txt", "")
+    assert main(["new", "mine"]) == 0
+    usual = ["trained", "trained", SITE, SITE, "generated", "generated"]
+    assert [question.rpartition("[")[2] for question in questions] == [f"{answer}]: " for answer in usual]
     said = capsys.readouterr().err
+    assert "short.txt has 4 bytes" in said, "the answers before it are not lost"
     assert "'trainde' is not there" in said and "the model has no site 'blocks.1.hook_mlp_out'" in said
     assert load_study(Path("mine/params.yaml")).models["stories-1l"].sites == ["blocks.0.hook_mlp_out"]
 
@@ -129,6 +137,14 @@ def test_where_git_refuses_nothing_is_left(monkeypatch, capsys):
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "commit.gpgsign")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "maybe")
     assert "`git commit` refuses: " in refused(capsys, "mine", *GIVEN)
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    questions = asked(monkeypatch)
+    assert "git, which does not know who you are" in refused(capsys, "mine") and not questions
     monkeypatch.setenv("PATH", "")
     assert "git is not installed" in refused(capsys, "mine", *GIVEN)
 
@@ -151,6 +167,31 @@ def test_text_of_ones_own_is_read_from_where_it_is_with_the_separator_that_it_ha
     corpus = study.corpora["my-house"]
     assert (corpus.paths, corpus.separator) == (str(Path("my house.txt").absolute()), "\n\n")
     assert list(study.models) == ["my-house-1l"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("windows.txt", b"a\r\nb\r\n\r\nc", r'separator: "\r\n\r\n"'),
+        ("a.JSONL", b'{"id": 1, "title": "t", "body": "longer"}\n', 'field: "body"'),
+        ("a.ndjson", b'{"body": "longer", "text": "t"}\n', 'field: "text"'),
+        ("a.json", b'[{"body": null}, {"body": "b"}]', 'field: "body"'),
+        ("cut.jsonl", b'{"body": ', 'field: "text"'),
+        ("a.parquet", None, 'field: "body"'),
+    ],
+)
+def test_what_separates_documents_or_holds_them_is_seen_in_the_text(name, content, line):
+    if content is None:
+        pq.write_table(pa.table({"id": [1], "body": ["b"]}), name)
+    else:
+        Path(name).write_bytes(content)
+    assert reading_lines(name)[0].startswith(f"    {line} #")
+
+
+def test_what_to_type_next_can_be_typed(capsys):
+    assert main(["new", "it's mine", *GIVEN]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("cd "))
+    assert shlex.split(line, comments=True) == ["cd", "it's mine", "&&", "make", "run"]
 
 
 def test_models_of_others_are_named_as_they_were_given(tmp_path):

@@ -9,8 +9,18 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from polysem.params.study import load_study
 from polysem.workflow import expected
-from polysem.workflow.planned import PlannedJob, PlannedJobs, changed, plan_in_words, why, without_advice
+from polysem.workflow.planned import (
+    CHANGED,
+    UNFINISHED,
+    PlannedJob,
+    PlannedJobs,
+    changed,
+    plan_in_words,
+    why,
+    without_advice,
+)
 from polysem.workflow.progress import duration
+from polysem.workflow.provenance.records import STATE, mark_again, record_name
 
 PARAMS = """
 corpora:
@@ -143,6 +153,18 @@ def test_jobs_are_gathered_from_the_log_and_snakemakes_advice_to_look_at_dates_i
     )  # fmt: skip
     assert not without_advice(logging.makeLogRecord({"msg": "Some jobs were triggered by provenance information, see"}))
     assert without_advice(record)
+
+
+def test_of_forced_jobs_it_is_told_whether_files_or_a_killed_run_or_somebody_asks_for_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mark_again("results/tables/toy/a")
+    mark_again("results/tables/toy/killed")
+    (STATE / "incomplete" / record_name("results/tables/toy/killed")).write_text('{"external_jobid": null}')
+    gathered = PlannedJobs()
+    for name in ("a", "killed", "b"):
+        said = {"event": LogEvent.JOB_INFO, "log": [f"logs/measure/{name}.log"], "reason": "Forced execution"}
+        gathered.emit(logging.makeLogRecord(said | {"output": ["results/x", f"results/tables/toy/{name} (update)"]}))
+    assert [job.why for job in gathered.jobs] == [CHANGED, UNFINISHED, "asked for"]
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(41.4, "41 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])

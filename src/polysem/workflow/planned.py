@@ -15,18 +15,21 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from polysem.params.study import Study
 from polysem.workflow.expected import TimeLeft, expected_seconds
 from polysem.workflow.progress import duration, job_name
-from polysem.workflow.provenance.records import DIGEST, STATE
+from polysem.workflow.provenance.records import DIGEST, STATE, marked_artifacts, record_name
 from polysem.workflow.running.specs import SPECS, kept_spec
 
 FOLLOWS = "Input files updated by another job"
 MISSING = "not made yet"
+UNFINISHED = "begun, and not finished"
+CHANGED = "what it made, or read, was changed or deleted since"
+FORCED = "Forced execution"
+"""What Snakemake says of jobs that somebody asks for, and of those whose outputs are marked."""
 WHY = {
     "Missing output files": MISSING,
     "Code has changed since last execution": "its command is another one",
     "Set of input files has changed since last execution": "it reads other files",
     "Updated input files": "what it reads has changed",
-    "Forced execution": "asked for",
-    "Incomplete outputs": "a run was ended before it was done",
+    "Incomplete outputs": UNFINISHED,
 }
 """What Snakemake calls a reason, and what we do. Of several the first that holds is told."""
 PARAMS = "Params have changed since last execution"
@@ -66,6 +69,7 @@ class PlannedJobs(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.jobs: list[PlannedJob] = []
+        self._marked: tuple[set[str], set[str]] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
@@ -73,7 +77,17 @@ class PlannedJobs(logging.Handler):
         if said.get("event") == LogEvent.JOB_INFO and said["log"]:
             log = str(said["log"][0])
             outputs = tuple(FLAG.sub("", str(output)) for output in said["output"])
-            self.jobs.append(PlannedJob(job_name(log), log, why(str(said["reason"])), outputs))
+            reason = str(said["reason"])
+            words = self._forced(outputs) if FORCED in reason else why(reason)
+            self.jobs.append(PlannedJob(job_name(log), log, words, outputs))
+
+    def _forced(self, outputs: tuple[str, ...]) -> str:
+        """Why a job is forced: by marks that killed jobs or `provenance.freshness` left, or by options of the call."""
+        if self._marked is None:
+            self._marked = marked_artifacts()
+        names = {record_name(output) for output in outputs}
+        unfinished, changed_since = (not names.isdisjoint(marks) for marks in self._marked)
+        return UNFINISHED if unfinished else CHANGED if changed_since else "asked for"
 
 
 def without_advice(record: logging.LogRecord) -> bool:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 from contextlib import chdir
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from polysem.workflow.checks.needs import jobs
 from polysem.workflow.checks.speeds import CPU_GFLOPS, GPU_TFLOPS
 from polysem.workflow.commands.plan import Speed, core_hours
 from polysem.workflow.fresh.answers import answers
-from polysem.workflow.fresh.folder import placed_when_whole, write_study
+from polysem.workflow.fresh.folder import placed_when_whole, require_git, write_study
 from polysem.workflow.fresh.params_file import SCHEMA, params_text
 from polysem.workflow.home import HOME, PRESETS
 from polysem.workflow.progress import duration
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> int:
     """Make a study of your own in a new folder, in git and ready for `make run`; what no option says is asked."""
     here, name = Path().absolute(), Path(os.path.abspath(options.folder)).name  # noqa: PTH100 (`..` goes, too)
+    require_git()
     with placed_when_whole(options.folder) as place, chdir(place):
         text, preset = _preset(options), options.preset
         if text is None:
@@ -52,7 +54,7 @@ def command(options: argparse.Namespace) -> int:
         polysem = write_study(place, name, _about(study, preset), text)
         takes = _time(study)
     print(f"made {options.folder}: {_about(study, preset)} Its workflow is that of polysem {polysem}.")
-    print(f"cd {options.folder} && make run    # {takes} on one core; `polysem plan` says more")
+    print(f"cd {shlex.quote(str(options.folder))} && make run    # {takes} on one core; `polysem plan` says more")
     return 0
 
 

@@ -15,6 +15,7 @@ from polysem.params.models.imported import is_gguf
 from polysem.params.models.language import block_sites, check_sites, known_hook
 from polysem.params.models.transformers import TransformersModel
 from polysem.workflow.checks.shapes import Outline, known_outline
+from polysem.workflow.fresh.texts import require_enough
 
 TRAINED, GENERATED = "trained", "generated"
 LAYERS = 1
@@ -117,7 +118,7 @@ def answers(model: str | None, sites: Sequence[str] | None, corpus: str | None, 
         corpus,
         f"Text: {GENERATED} (stories with a known truth), a file or pattern, or owner/name of a data set on the hub",
         GENERATED,
-        lambda text: parsed_corpus(text, folder),
+        lambda text: parsed_corpus(text, folder, chosen),
     )
     return Answers(chosen, at, text, None if outline is None else outline.positions)
 
@@ -168,14 +169,16 @@ def parsed_sites(text: str, model: Model, outline: Outline | None) -> list[str]:
     return sites
 
 
-def parsed_corpus(text: str, folder: Path) -> Corpus:
-    """The text that somebody means."""
+def parsed_corpus(text: str, folder: Path, model: Model) -> Corpus:
+    """The text that somebody means. InputError also where it is too short to train the model on."""
     if text == GENERATED:
         return Corpus()
     paths = placed(text, folder)
     if expanded(paths).is_dir():
         raise InputError(f"{text} is a folder; write a pattern of its files, as '{text.rstrip('/')}/*.txt'")
     if matching_files(paths):
+        if model.is_trained:
+            require_enough(paths)
         return Corpus(paths=paths)
     return Corpus(dataset=_hub_id(text, f"{GENERATED}, a file or pattern of files that are there"))
 

@@ -60,7 +60,7 @@ def placed_when_whole(folder: Path) -> Iterator[Path]:
 def write_study(place: Path, title: str, about: str, params: str) -> Installed:
     """Write all files of a study, whose params file is `params`, and commit them; which polysem makes it.
 
-    InputError where git is not there, or refuses, and of a polysem that was installed without its workflow.
+    InputError where git refuses, and of a polysem that was installed without its workflow.
     """
     if not SNAKEFILE.is_file():
         raise InputError(
@@ -114,17 +114,31 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _commit(place: Path, message: str) -> None:
+def require_git() -> None:
+    """InputError where git is missing, or does not know in whose name it would commit."""
     if shutil.which("git") is None:
         raise InputError("git is not installed, and a study is kept in it; install git")
-    inherited = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
-    environment = {name: value for name, value in os.environ.items() if name not in inherited}
+    if any(_git(Path(), "var", name).returncode for name in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")):
+        raise InputError(
+            "a study is kept in git, which does not know who you are; tell it with "
+            "`git config --global user.name NAME` and `git config --global user.email ADDRESS`"
+        )
+
+
+def _commit(place: Path, message: str) -> None:
     for arguments in (
         ("init", "--quiet", "--initial-branch", "main"),
         ("add", "--all"),
         ("commit", "--quiet", "--message", message),
     ):
-        done = subprocess.run(["git", *arguments], cwd=place, env=environment, capture_output=True, text=True)
+        done = _git(place, *arguments)
         if done.returncode:
             why = " ".join((done.stderr or done.stdout).split())
             raise InputError(f"`git {arguments[0]}` refuses: {why}; nothing was made")
+
+
+def _git(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What git does in a folder, and in no repository that a variable names."""
+    inherited = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+    environment = {name: value for name, value in os.environ.items() if name not in inherited}
+    return subprocess.run(["git", *arguments], cwd=place, env=environment, capture_output=True, text=True)

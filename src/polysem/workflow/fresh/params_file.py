@@ -1,26 +1,18 @@
 """The params file of a fresh study, as text with comments: small enough for minutes on a laptop."""
 
 import json
-from pathlib import Path
 
-from polysem.io.errors import InputError
-from polysem.io.files import matching_files
 from polysem.params.names import TAKEN
 from polysem.workflow.fresh.answers import Answers, Corpus, Model
+from polysem.workflow.fresh.texts import reading_lines
 
 SCHEMA = "params.schema.json"
 CONTEXT = 128
 """Tokens of a sequence, where the model takes so many."""
-SEPARATORS = ("<|endoftext|>", "\n\n", "\n")
-"""What may stand between the documents of a text file: the first of these that is in there."""
-LOOKED_AT = 1 << 20
-"""Bytes of a text in which separators are looked for."""
-LEAST_TEXT = 200_000
-"""Bytes of text to train a model on."""
 
 
 def params_text(answers: Answers) -> str:
-    """A params file of one corpus, one model and two SAE recipes. InputError for a text that is too short."""
+    """A params file of one corpus, one model and two SAE recipes."""
     corpus = _free(answers.corpus.name)
     model = f"{corpus}-1l" if answers.model.is_trained else _free(answers.model.name)
     of_model = _trained(answers, corpus) if answers.model.is_trained else _imported(answers, corpus)
@@ -62,40 +54,18 @@ def _corpus(corpus: Corpus, model: Model) -> list[str]:
             "    limit: 4000 # documents; a tenth of them is set aside for eval",
         ]
     if corpus.paths:
-        return _files(corpus, model)
+        return [
+            "    source: files",
+            f"    paths: {json.dumps(corpus.paths, ensure_ascii=False)}",
+            *reading_lines(corpus.paths),
+            "    eval_share: 0.1 # of the documents",
+        ]
     documents = (6000, 600) if model.is_trained else (1500, 400)
     return [
         "    source: generated # stories of polysem's own grammar; the truth about every token is known",
         f"    train_documents: {documents[0]}",
         f"    eval_documents: {documents[1]}",
     ]
-
-
-def _files(corpus: Corpus, model: Model) -> list[str]:
-    from polysem.corpora.compressed import unpacked_name  # imports pyarrow
-
-    first, *others = matching_files(corpus.paths)
-    size = sum(file.stat().st_size for file in (first, *others))
-    if model.is_trained and size < LEAST_TEXT and unpacked_name(first) == first:
-        raise InputError(
-            f"--corpus: {corpus.paths} has {size:,} bytes, and a model is trained on at least {LEAST_TEXT:,}; name "
-            "more text, or a model that somebody trained"
-        )
-    lines = ["    source: files", f"    paths: {json.dumps(corpus.paths, ensure_ascii=False)}"]
-    if unpacked_name(first).suffix in (".jsonl", ".json", ".parquet"):
-        lines += ["    field: text # the key or column that holds the text"]
-    else:
-        lines += [f"    separator: {json.dumps(_separator(first))} # between two documents"]
-    return [*lines, "    eval_share: 0.1 # of the documents"]
-
-
-def _separator(file: Path) -> str:
-    """What stands between documents, by the beginning of a file."""
-    from polysem.corpora.compressed import opened
-
-    with opened(file) as stream:
-        text = stream.read(LOOKED_AT).decode("utf-8", "replace")
-    return next((separator for separator in SEPARATORS if separator in text), SEPARATORS[0])
 
 
 def _trained(answers: Answers, corpus: str) -> list[str]:
