@@ -44,9 +44,8 @@ def test_what_is_left_follows_the_pace_of_what_is_done():
     left = TimeLeft({"a": 100.0, "b": 60.0, "c": 40.0, "d": 20.0}, cores=2)
     assert left.left({}) == 110
     assert left.left({"a": 50.0, "b": 70.0}) == (50 + 0 + 40 + 20) / 2, "b should have ended already"
-    left.done("a", 2 * 100 + TRUSTED)
-    pace = (2 * 100 + 2 * TRUSTED) / (100 + TRUSTED)
-    assert pace == 2
+    left.done("a", 214.0)
+    pace = (TRUSTED * 220 + 214) / (TRUSTED * 220 + 100)
     assert left.left({}) == pytest.approx(pace * (60 + 40 + 20) / 2)
     assert left.left({"b": 10.0}) == pytest.approx((pace * 120 - 10) / 2)
 
