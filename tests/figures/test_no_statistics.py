@@ -40,6 +40,7 @@ DRAWING = {
     ("of_dictionary/ultra_low_singular_values.py", "share.cumsum"): "the staircase of stored shares",
     ("parts/clipped_range.py", "np.quantile"): "limits of an axis that no tail moves",
     ("parts/dendrogram_panel.py", "np.mean"): "the middle of several branches, or of several lines of text",
+    ("parts/token_line.py", "np.cumsum"): "where tokens end in the text of a line",
 }
 """Calls that only look like statistics, each with what they draw."""
 

@@ -89,9 +89,9 @@ class Feature:
     """A feature of a dictionary; of `neurons`, a neuron. In a notebook it shows its sheet.
 
     >>> import polysem
-    >>> feature = polysem.open("results")["stories-1l"]["blocks.0.mlp.hook_post"]["topk-x4"].feature(7)
+    >>> feature = polysem.open("results")["stories-1l"]["blocks.0.mlp.hook_post"]["topk-x4"].feature(3)
     >>> feature
-    <polysem.Feature 7 of stories-1l/blocks.0.mlp.hook_post/topk-x4>
+    <polysem.Feature 3 of stories-1l/blocks.0.mlp.hook_post/topk-x4>
     >>> [example.kind for example in feature.examples][:2]
     ['top', 'top']
     """

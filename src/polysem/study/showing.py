@@ -10,7 +10,8 @@ HEIGHT = 640
 """Pixels of a sheet in a notebook."""
 LINK = re.compile(r'(<a\b[^>]*?) href="(?!#)[^"]*"')
 """A link to another page; attributes of the sheets' templates are quoted, and text in them is escaped."""
-PARTS = re.compile(r'<link rel="stylesheet" href="sheet\.css">|<script src="sheet\.js" defer></script>')
+PARTS = re.compile(r'<link rel="stylesheet" href="[^"]*">|<script src="[^"]*" defer></script>')
+"""Styles and scripts that lie elsewhere; a sheet has none within."""
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], note: str = "") -> str:
